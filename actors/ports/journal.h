@@ -1,0 +1,185 @@
+/* What actors ask of the store of one tenant. Implemented by adapters/journal_sqlite (later journal_postgres
+ * and a simulated one); one contract suite (tests/contract/journal_contract.c) runs against all.
+ *
+ * Contract:
+ *  - Every call is asynchronous: `done` runs later on the loop's thread, exactly once, never within the call.
+ *    What a result points to is valid during `done` only. Arguments are borrowed until `done`
+ *    unless stated otherwise; journal_batch and everything it points to must stay untouched until then.
+ *  - A batch is one transaction: everything of it is stored and durable (fsync done) when `done` reports
+ *    RESULT_OK, or nothing of it is. Batches of one tenant commit in order of submission. When
+ *    one fails, later ones with a `head` beyond it fail as well (FENCED), because the head did not move.
+ *  - A batch writes only if the partition's epoch and head are the expected ones; else FENCED. With no events the
+ *    same check is made, so that a read is answered only by the owner.
+ *  - Errors: STORE_FULL (disk), STORE_UNAVAILABLE (any other refusal; nothing was stored), STORE_CORRUPT
+ *    (the file is damaged; named in the log), FENCED, BUSY (bounded queue full: returned by the call itself,
+ *    and then `done` is not called). A failed fsync ends the process (CONVENTIONS, Ownership). */
+#ifndef ACTORS_PORTS_JOURNAL_H
+#define ACTORS_PORTS_JOURNAL_H
+
+#include "messages/messages.h"
+#include "runtime/limits.h"
+#include "runtime/result.h"
+
+typedef struct journal journal_t;               /* one per role */
+typedef struct journal_tenant journal_tenant_t; /* an open tenant */
+
+typedef struct journal_partition {
+    uint64_t epoch; /* fences: raised by every open for writing */
+    uint64_t head;  /* highest sequence; 0 when there is no event */
+} journal_partition_t;
+
+typedef struct journal_opened {
+    result_t result;
+    journal_tenant_t *tenant;
+    uint32_t partition_count;
+    const journal_partition_t *partitions;
+} journal_opened_t;
+typedef void journal_opened_done_t(void *context, const journal_opened_t *opened);
+
+/* One event to store. `body` is event_data packed by ids. */
+typedef struct journal_event {
+    uuid_t event_id;
+    uuid_t card;
+    uint64_t card_sequence;
+    uint64_t version;
+    int64_t occurred_at;
+    uint8_t name; /* enum event_name */
+    text_t traceparent;
+    text_t body;
+} journal_event_t;
+
+/* Newest state of a card with the columns that lists and the sweep look for. Replaces the older row. */
+typedef struct journal_snapshot {
+    uuid_t card;
+    text_t member_id;
+    text_t tier;
+    uint8_t status;
+    int64_t expires_at;
+    uint64_t card_sequence; /* of the last event folded in */
+    text_t body;            /* card_snapshot packed by ids */
+} journal_snapshot_t;
+
+typedef struct journal_idempotency {
+    text_t key;
+    uint8_t request_hash[32];
+    text_t reply; /* reply message packed by ids, correlation 0 */
+    int64_t recorded_at;
+} journal_idempotency_t;
+
+typedef struct journal_member_key {
+    text_t member_id;
+    text_t sealed_key;
+} journal_member_key_t;
+
+/* A scan that identified no card. Not part of any sequence; the oldest beyond LIMIT_REFUSAL_LOG_ROWS go. */
+typedef struct journal_refusal {
+    int64_t recorded_at;
+    uint8_t reason; /* enum reason */
+    text_t gate;
+    text_t code; /* the raw text that was scanned */
+} journal_refusal_t;
+
+typedef struct journal_batch {
+    uint32_t partition;
+    uint64_t epoch;
+    uint64_t head; /* before the batch: its events get head + 1, head + 2, … in order */
+    const journal_event_t *events;
+    size_t event_count; /* 0: only the check */
+    const journal_snapshot_t *snapshots;
+    size_t snapshot_count;
+    const journal_idempotency_t *idempotency;
+    size_t idempotency_count;
+    const journal_member_key_t *member_keys;
+    size_t member_key_count;
+    const journal_refusal_t *refusals;
+    size_t refusal_count;
+} journal_batch_t;
+typedef void journal_batch_done_t(void *context, result_t result);
+
+/* Reads before a command is decided, in one round trip; each part only when its argument is there. */
+typedef struct journal_load {
+    const uuid_t *card;    /* NULL: not asked */
+    text_t member_id;      /* empty: the member of the card, if the card is asked */
+    text_t idempotency_key; /* empty: not asked */
+} journal_load_t;
+
+typedef struct journal_loaded {
+    result_t result;
+    bool card_found;
+    text_t snapshot;               /* card_snapshot packed; empty when there is none yet */
+    const event_t *tail;           /* events after the snapshot, in order of card_sequence */
+    size_t tail_count;
+    text_t sealed_member_key;      /* empty: none */
+    bool idempotency_found;
+    uint8_t request_hash[32];
+    text_t reply;
+} journal_loaded_t;
+typedef void journal_loaded_done_t(void *context, const journal_loaded_t *loaded);
+
+typedef struct journal_due {
+    result_t result;
+    const uuid_t *cards; /* by time of expiry, oldest first */
+    size_t card_count;   /* less than asked for: no more are due */
+} journal_due_t;
+typedef void journal_due_done_t(void *context, const journal_due_t *due);
+
+/* Pages. `cursor` is opaque text made by the same implementation; INVALID_CURSOR when it is not. */
+typedef struct journal_card_row {
+    text_t snapshot;          /* card_snapshot packed */
+    const event_t *tail;      /* events since, usually none or validations */
+    size_t tail_count;
+    text_t sealed_member_key; /* empty: erased */
+} journal_card_row_t;
+typedef struct journal_cards {
+    result_t result;
+    const journal_card_row_t *rows;
+    size_t row_count;
+    text_t next_cursor; /* empty: last page */
+} journal_cards_t;
+typedef void journal_cards_done_t(void *context, const journal_cards_t *cards);
+
+typedef struct journal_events {
+    result_t result;
+    const event_t *events; /* tenant, partition and all other members filled; data decoded */
+    size_t event_count;
+    text_t next_cursor; /* history only */
+    uint64_t head;      /* read_events only: of the partition, read in the same transaction */
+} journal_events_t;
+typedef void journal_events_done_t(void *context, const journal_events_t *events);
+
+typedef struct journal_functions {
+    /* Opens for writing and raises the epoch of every partition: older owners are fenced from here on.
+     * MISSING when the tenant's store does not exist: it is made by `tenant create` alone, so that a
+     * lost file is never replaced by an empty one. `incarnation` names the owner in the store. */
+    result_t (*open)(journal_t *journal, text_t tenant, text_t incarnation, journal_opened_done_t *done,
+                     void *context);
+    /* Opens for reading only (relay). Partitions carry the current heads; epochs are not raised. */
+    result_t (*open_readonly)(journal_t *journal, text_t tenant, journal_opened_done_t *done, void *context);
+    /* Everything submitted before finishes first. Takes the handle and nulls it. */
+    void (*close)(journal_t *journal, journal_tenant_t **tenant);
+
+    result_t (*append)(journal_tenant_t *tenant, const journal_batch_t *batch, journal_batch_done_t *done,
+                       void *context);
+    result_t (*load)(journal_tenant_t *tenant, const journal_load_t *load, journal_loaded_done_t *done,
+                     void *context);
+    /* Cards whose expires_at is at or before `now_ms` and whose stored status is issued, active or suspended. */
+    result_t (*due)(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit, journal_due_done_t *done,
+                    void *context);
+    /* Deletes up to LIMIT_IDEMPOTENCY_CLEAN_SLICE replies recorded before `before_ms`. */
+    result_t (*clean)(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done, void *context);
+
+    /* Reads of committed state, also on a read-only handle. `limit` is at least 1. `now_ms` decides which
+     * cards count as expired when the filter is a status. */
+    result_t (*list_cards)(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms, uint32_t limit,
+                           journal_cards_done_t *done, void *context);
+    result_t (*read_history)(journal_tenant_t *tenant, const uuid_t *card, text_t cursor, uint32_t limit,
+                             journal_events_done_t *done, void *context);
+    result_t (*read_events)(journal_tenant_t *tenant, uint32_t partition, uint64_t after, uint32_t limit,
+                            journal_events_done_t *done, void *context);
+} journal_functions_t;
+
+struct journal {
+    const journal_functions_t *functions; /* the adapter's struct begins with this one */
+};
+
+#endif

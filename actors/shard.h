@@ -1,0 +1,52 @@
+/* One shard: the actor system with its card and tenant actors, batches and their commits, idempotency, sweep.
+ * Everything of it runs on the role's loop thread; only the journal's implementation has threads.
+ *
+ * A request: shard_receive → tenant actor (opens the journal, owns partitions) → [key: in flight? stored?] → card
+ * actor (loads) → decide → evolve → batch of its partition → commit → reply, event to the outbox.
+ * Requests to a card travel in order: none overtakes another of the same card. */
+#ifndef ACTORS_SHARD_H
+#define ACTORS_SHARD_H
+
+#include "actors/ports/control_store.h"
+#include "actors/ports/crypto.h"
+#include "actors/ports/journal.h"
+#include "runtime/actor_system.h"
+#include "runtime/loop.h"
+#include "runtime/metrics.h"
+
+typedef struct shard shard_t;
+
+typedef struct shard_ports {
+    journal_t *journal;
+    control_store_t *control;
+    const crypto_functions_t *crypto;
+    crypto_key_t master_key;
+    /* Sends one packed envelope to a front (`peer` as given to shard_receive). */
+    void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);
+    /* A committed event for the relay, a packed envelope; may be lost (the relay reads the journal then). */
+    void (*publish)(void *context, const uint8_t *envelope, size_t size);
+    void *context;
+    int64_t (*wall_ms)(void);                      /* clock_wall_ms, or a test's */
+    void (*random_fill)(void *out, size_t size);
+} shard_ports_t;
+
+typedef struct shard_options {
+    uint32_t index;
+    uint32_t shards;
+    char incarnation[64]; /* "shard-0.17" */
+} shard_options_t;
+
+MUST_USE result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *ports,
+                               const shard_options_t *options, shard_t **shard);
+void shard_destroy(shard_t **shard);
+
+/* An envelope from a front. What cannot be decoded is counted and logged. */
+void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_t size);
+/* Reads tenants and keys anew if the control store changed; also done by a timer. */
+void shard_control_changed(shard_t *shard);
+/* Commits what waits, replies to it, closes the tenants; then `drained`. New requests end with DRAINING. */
+void shard_drain(shard_t *shard, loop_callback_t *drained, void *context);
+/* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As message_to_json. */
+size_t shard_status(const shard_t *shard, char *out, size_t capacity);
+
+#endif
