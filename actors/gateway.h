@@ -1,11 +1,12 @@
-/* The way in, for HTTP and the ROUTER API alike: checks the token, the tenant and the role, finds the shard,
- * waits for the reply, and deals with shards that die meanwhile (DESIGN 2.1). No card logic, no I/O.
+/* The way in, for HTTP and the ROUTER API alike: checks the token, the tenant and the role, finds
+ * the shard, waits for the reply, and deals with shards that die meanwhile (DESIGN 2.1). No card
+ * logic, no I/O.
  *
  * A request: gateway_submit → token → tenant → role → known shape → [shard up? else wait until the
- * deadline] → envelope → … → reply → callback. When a shard goes down, requests in flight with an idempotency key, and
- * reads, are sent again to its successor; the others end at once with OUTCOME_UNKNOWN. Requests that were never
- * sent wait for the successor. Whatever waits past its deadline ends with OUTCOME_UNKNOWN if it was sent
- * and has effects, else DEADLINE_EXCEEDED. */
+ * deadline] → envelope → … → reply → callback. When a shard goes down, requests in flight with an
+ * idempotency key, and reads, are sent again to its successor; the others end at once with
+ * OUTCOME_UNKNOWN. Requests that were never sent wait for the successor. Whatever waits past its
+ * deadline ends with OUTCOME_UNKNOWN if it was sent and has effects, else DEADLINE_EXCEEDED. */
 #ifndef ACTORS_GATEWAY_H
 #define ACTORS_GATEWAY_H
 
@@ -23,49 +24,56 @@ typedef struct gateway_ports {
     const crypto_functions_t *crypto;
     tokens_t *tokens;
     /* Sends one packed envelope to shard `index` or to the relay (index 0). */
-    result_t (*send)(void *context, gateway_target_t target, uint32_t index, const uint8_t *envelope, size_t size);
+    result_t (*send)(void *context, gateway_target_t target, uint32_t index,
+                     const uint8_t *envelope, size_t size);
     void *send_context;
     uint32_t shards;
 } gateway_ports_t;
 
 /* A request as a protocol adapter hands it in. Everything is borrowed for the call. */
 typedef struct gateway_request {
-    uint8_t type;          /* enum request_type */
-    text_t tenant;         /* as the client wrote it; checked here */
-    text_t token;          /* without "Bearer "; empty: none */
+    uint8_t type;  /* enum request_type */
+    text_t tenant; /* as the client wrote it; checked here */
+    text_t token;  /* without "Bearer "; empty: none */
     bool has_card;
-    uuid_t card;           /* from the path (HTTP) or the body (ROUTER) */
-    const void *command;   /* the struct of the type: card_issue_t, card_change_t, card_validate_t, … */
-    text_t key;            /* idempotency key, empty: none. 1 … 128 visible ASCII characters, else INVALID_PARAMETER */
-    text_t method_and_path; /* what the key's hash covers besides subject and body: "POST /acme/api/v1/cards" or "card.issue" */
+    uuid_t card; /* from the path (HTTP) or the body (ROUTER) */
+    const void
+        *command; /* the struct of the type: card_issue_t, card_change_t, card_validate_t, … */
+    text_t key;   /* idempotency key, empty: none. 1 … 128 visible ASCII characters, else
+                     INVALID_PARAMETER */
+    text_t method_and_path; /* what the key's hash covers besides subject and body: "POST
+                               /acme/api/v1/cards" or "card.issue" */
     text_t raw_body;
-    uint32_t deadline_ms;  /* 0: LIMIT_REQUEST_DEADLINE_MS */
-    text_t traceparent;    /* empty or malformed: a new trace begins */
+    uint32_t deadline_ms; /* 0: LIMIT_REQUEST_DEADLINE_MS */
+    text_t traceparent;   /* empty or malformed: a new trace begins */
 } gateway_request_t;
 
 typedef struct gateway_reply {
-    result_t result;       /* RESULT_OK, RESULT_REFUSED (see reason) or the error */
-    uint8_t reason;        /* enum reason, of a refusal */
-    text_t detail;         /* of a refusal or an error */
+    result_t result; /* RESULT_OK, RESULT_REFUSED (see reason) or the error */
+    uint8_t reason;  /* enum reason, of a refusal */
+    text_t detail;   /* of a refusal or an error */
     text_t field;
-    const message_type_t *document_type; /* of an OK: card_message, verdict_message, card_page_message, … */
+    const message_type_t
+        *document_type; /* of an OK: card_message, verdict_message, card_page_message, … */
     const void *document;
     bool created;
-    bool has_card;         /* card and version are those of the document, for Location and ETag */
+    bool has_card; /* card and version are those of the document, for Location and ETag */
     uuid_t card;
     uint64_t version;
-    text_t trace_id;       /* 32 hexadecimal digits */
+    text_t trace_id;        /* 32 hexadecimal digits */
     uint32_t retry_after_s; /* of 503 and 429, else 0 */
 } gateway_reply_t;
 
 /* Called exactly once, possibly within gateway_submit. `reply` is borrowed for the call. */
 typedef void gateway_done_t(void *context, const gateway_reply_t *reply);
 
-MUST_USE result_t gateway_create(loop_t *loop, metrics_t *metrics, const gateway_ports_t *ports, gateway_t **gateway);
+MUST_USE result_t gateway_create(loop_t *loop, metrics_t *metrics, const gateway_ports_t *ports,
+                                 gateway_t **gateway);
 void gateway_destroy(gateway_t **gateway);
 
 /* Returns a handle for gateway_cancel, or 0 when `done` was called already. */
-uint64_t gateway_submit(gateway_t *gateway, const gateway_request_t *request, gateway_done_t *done, void *context);
+uint64_t gateway_submit(gateway_t *gateway, const gateway_request_t *request, gateway_done_t *done,
+                        void *context);
 /* The client is gone: `done` will not be called. The request may still take effect. */
 void gateway_cancel(gateway_t *gateway, uint64_t handle);
 
@@ -83,7 +91,8 @@ size_t gateway_jwks(const gateway_t *gateway, char *out, size_t capacity);
 void gateway_drain(gateway_t *gateway, loop_callback_t *drained, void *context);
 
 /* Fills a problem document (texts borrowed from `reply` and literals). `type` is
- * "https://digitalcard.dev/problems/" and the code, written into `type_text`. For a refusal `code` is the reason. */
+ * "https://digitalcard.dev/problems/" and the code, written into `type_text`. For a refusal `code`
+ * is the reason. */
 void gateway_problem(const gateway_reply_t *reply, char type_text[128], problem_t *problem);
 
 #endif

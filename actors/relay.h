@@ -1,9 +1,10 @@
-/* The relay: publishes committed events in order (through adapters/events) and answers the reads that need no
- * actor: card.list, card.history, events.read. It opens journals read-only.
+/* The relay: publishes committed events in order (through adapters/events) and answers the reads
+ * that need no actor: card.list, card.history, events.read. It opens journals read-only.
  *
- * Per tenant and partition it keeps the highest sequence published. An event from a shard that is the next one is published at
- * once; one further ahead means that some were lost between shard and relay: the gap is read from the journal first. Heads: after
- * a start the head is read from the journal when somebody subscribes to the tenant or its first event comes. */
+ * Per tenant and partition it keeps the highest sequence published. An event from a shard that is
+ * the next one is published at once; one further ahead means that some were lost between shard and
+ * relay: the gap is read from the journal first. Heads: after a start the head is read from the
+ * journal when somebody subscribes to the tenant or its first event comes. */
 #ifndef ACTORS_RELAY_H
 #define ACTORS_RELAY_H
 
@@ -28,11 +29,13 @@ typedef struct relay_ports {
     int64_t (*wall_ms)(void);
 } relay_ports_t;
 
-MUST_USE result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *ports, relay_t **relay);
+MUST_USE result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *ports,
+                               relay_t **relay);
 void relay_destroy(relay_t **relay);
 /* An envelope from a front (request) or a shard (event). */
 void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_t size);
-/* Somebody subscribed to `topic` (a prefix). Sends the heads of the tenants it names now and every second. */
+/* Somebody subscribed to `topic` (a prefix). Sends the heads of the tenants it names now and every
+ * second. */
 void relay_subscribed(relay_t *relay, text_t topic);
 void relay_unsubscribed(relay_t *relay, text_t topic);
 void relay_drain(relay_t *relay, loop_callback_t *drained, void *context);

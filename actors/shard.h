@@ -1,9 +1,10 @@
-/* One shard: the actor system with its card and tenant actors, batches and their commits, idempotency, sweep.
- * Everything of it runs on the role's loop thread; only the journal's implementation has threads.
+/* One shard: the actor system with its card and tenant actors, batches and their commits,
+ * idempotency, sweep. Everything of it runs on the role's loop thread; only the journal's
+ * implementation has threads.
  *
- * A request: shard_receive → tenant actor (opens the journal, owns partitions) → [key: in flight? stored?] → card
- * actor (loads) → decide → evolve → batch of its partition → commit → reply, event to the outbox.
- * Requests to a card travel in order: none overtakes another of the same card. */
+ * A request: shard_receive → tenant actor (opens the journal, owns partitions) → [key: in flight?
+ * stored?] → card actor (loads) → decide → evolve → batch of its partition → commit → reply, event
+ * to the outbox. Requests to a card travel in order: none overtakes another of the same card. */
 #ifndef ACTORS_SHARD_H
 #define ACTORS_SHARD_H
 
@@ -23,10 +24,11 @@ typedef struct shard_ports {
     crypto_key_t master_key;
     /* Sends one packed envelope to a front (`peer` as given to shard_receive). */
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);
-    /* A committed event for the relay, a packed envelope; may be lost (the relay reads the journal then). */
+    /* A committed event for the relay, a packed envelope; may be lost (the relay reads the journal
+     * then). */
     void (*publish)(void *context, const uint8_t *envelope, size_t size);
     void *context;
-    int64_t (*wall_ms)(void);                      /* clock_wall_ms, or a test's */
+    int64_t (*wall_ms)(void); /* clock_wall_ms, or a test's */
     void (*random_fill)(void *out, size_t size);
 } shard_ports_t;
 
@@ -44,9 +46,11 @@ void shard_destroy(shard_t **shard);
 void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_t size);
 /* Reads tenants and keys anew if the control store changed; also done by a timer. */
 void shard_control_changed(shard_t *shard);
-/* Commits what waits, replies to it, closes the tenants; then `drained`. New requests end with DRAINING. */
+/* Commits what waits, replies to it, closes the tenants; then `drained`. New requests end with
+ * DRAINING. */
 void shard_drain(shard_t *shard, loop_callback_t *drained, void *context);
-/* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As message_to_json. */
+/* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As
+ * message_to_json. */
 size_t shard_status(const shard_t *shard, char *out, size_t capacity);
 
 #endif

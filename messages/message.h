@@ -1,13 +1,14 @@
-/* Messages as tables: every message is one run of lines in a *.def file (one line per field), and the
- * lines become a C struct, this table, a msgpack codec, a JSON codec and docs/messages.md.
+/* Messages as tables: every message is one run of lines in a *.def file (one line per field), and
+ * the lines become a C struct, this table, a msgpack codec, a JSON codec and docs/messages.md.
  *
  * Three forms on the wire:
- *   msgpack with numeric field ids  between roles and in the journal; unknown fields are skipped, so that
- *                                   an older binary reads what a newer one wrote;
- *   msgpack with names              the ROUTER API; unknown fields are refused by name;
- *   JSON                            HTTP; unknown fields are refused by name.
+ *   msgpack with numeric field ids  between roles and in the journal; unknown fields are skipped,
+ * so that an older binary reads what a newer one wrote; msgpack with names              the ROUTER
+ * API; unknown fields are refused by name; JSON                            HTTP; unknown fields are
+ * refused by name.
  *
- * Decoding never allocates: what it produces lives in the caller's arena or borrows from the input. */
+ * Decoding never allocates: what it produces lives in the caller's arena or borrows from the input.
+ */
 #ifndef MESSAGES_MESSAGE_H
 #define MESSAGES_MESSAGE_H
 
@@ -16,26 +17,27 @@
 #include "messages/uuid.h"
 
 typedef enum field_type {
-    FIELD_TYPE_TEXT,       /* text_t, UTF-8, `max` bytes; JSON string */
-    FIELD_TYPE_BYTES,      /* text_t, any bytes, `max`; never in JSON */
-    FIELD_TYPE_UUID,       /* uuid_t; JSON canonical string; msgpack by id: bin 16, by name: string */
-    FIELD_TYPE_TIME,       /* int64_t, ms UTC; JSON RFC 3339; msgpack by id: integer, by name: string */
-    FIELD_TYPE_UNSIGNED,   /* uint64_t up to `max` */
-    FIELD_TYPE_NUMBER,     /* double, finite, |value| up to `max` */
-    FIELD_TYPE_BOOL,       /* bool */
-    FIELD_TYPE_ENUM,       /* uint8_t; JSON its name */
-    FIELD_TYPE_MESSAGE,    /* nested struct */
-    FIELD_TYPE_LIST,       /* pointer to structs and a count (member NAME_count), up to `max` of them */
+    FIELD_TYPE_TEXT,  /* text_t, UTF-8, `max` bytes; JSON string */
+    FIELD_TYPE_BYTES, /* text_t, any bytes, `max`; never in JSON */
+    FIELD_TYPE_UUID,  /* uuid_t; JSON canonical string; msgpack by id: bin 16, by name: string */
+    FIELD_TYPE_TIME,  /* int64_t, ms UTC; JSON RFC 3339; msgpack by id: integer, by name: string */
+    FIELD_TYPE_UNSIGNED, /* uint64_t up to `max` */
+    FIELD_TYPE_NUMBER,   /* double, finite, |value| up to `max` */
+    FIELD_TYPE_BOOL,     /* bool */
+    FIELD_TYPE_ENUM,     /* uint8_t; JSON its name */
+    FIELD_TYPE_MESSAGE,  /* nested struct */
+    FIELD_TYPE_LIST, /* pointer to structs and a count (member NAME_count), up to `max` of them */
     FIELD_TYPE_COLLECTION, /* uint32_t: an array or object from outside of which only the number of
-                              elements is kept; JSON `[]` (its contents get a type when rules exist) */
+                              elements is kept; JSON `[]` (its contents get a type when rules exist)
+                            */
 } field_type_t;
 
 typedef enum field_presence {
     FIELD_REQUIRED, /* decoding without it is a fault */
     FIELD_OPTIONAL, /* left out when absent; null from outside means absent */
     FIELD_NULLABLE, /* null in JSON and named msgpack when absent */
-    FIELD_PATH,     /* card id of a command: on HTTP it is in the path, and refused in the JSON body as
-                       unknown; in named msgpack required */
+    FIELD_PATH, /* card id of a command: on HTTP it is in the path, and refused in the JSON body as
+                   unknown; in named msgpack required */
     FIELD_INTERNAL, /* only in msgpack by ids: JSON and named msgpack neither show nor accept it */
 } field_presence_t;
 
@@ -52,9 +54,9 @@ typedef struct message_field {
     const char *name;
     field_type_t type;
     field_presence_t presence;
-    uint64_t max;         /* meaning depends on the type, above */
-    size_t offset;        /* of the value in the struct */
-    size_t count_offset;  /* LIST only */
+    uint64_t max;                       /* meaning depends on the type, above */
+    size_t offset;                      /* of the value in the struct */
+    size_t count_offset;                /* LIST only */
     const struct message_type *message; /* MESSAGE and LIST */
     const enum_type_t *enumeration;     /* ENUM */
     const char *doc;
@@ -63,7 +65,8 @@ typedef struct message_field {
 typedef struct message_type {
     const char *name;
     const char *doc;
-    size_t size; /* of the struct; its first member is `uint64_t present`, bit i = field i is there */
+    size_t
+        size; /* of the struct; its first member is `uint64_t present`, bit i = field i is there */
     const message_field_t *fields;
     uint16_t field_count; /* up to 64 */
 } message_type_t;
@@ -77,17 +80,18 @@ enum {
 
 typedef enum message_fault_kind {
     MESSAGE_FAULT_NONE,
-    MESSAGE_FAULT_MALFORMED,     /* not JSON by RFC 8259 / not one whole msgpack object */
-    MESSAGE_FAULT_NOT_OBJECT,    /* well formed, but no object where one is needed */
+    MESSAGE_FAULT_MALFORMED,  /* not JSON by RFC 8259 / not one whole msgpack object */
+    MESSAGE_FAULT_NOT_OBJECT, /* well formed, but no object where one is needed */
     MESSAGE_FAULT_TOO_DEEP,
-    MESSAGE_FAULT_TOO_LARGE,     /* the input as a whole */
+    MESSAGE_FAULT_TOO_LARGE, /* the input as a whole */
     MESSAGE_FAULT_UNKNOWN_FIELD,
     MESSAGE_FAULT_DUPLICATE_FIELD,
     MESSAGE_FAULT_MISSING_FIELD,
     MESSAGE_FAULT_WRONG_TYPE,
     MESSAGE_FAULT_TOO_LONG,      /* one text, list or number beyond its limit */
     MESSAGE_FAULT_NOT_UTF8,      /* or a NUL within text */
-    MESSAGE_FAULT_INVALID_VALUE, /* no UUID, no date, no such name in the enum, empty required text */
+    MESSAGE_FAULT_INVALID_VALUE, /* no UUID, no date, no such name in the enum, empty required text
+                                  */
 } message_fault_kind_t;
 
 /* Why decoding failed: `field` is the path of the offending field ("" for the whole), `detail` one
@@ -102,17 +106,19 @@ typedef enum message_keys { MESSAGE_KEYS_IDS, MESSAGE_KEYS_NAMES } message_keys_
 
 /* Encoders return the number of bytes of the whole encoding. When that is more than `capacity` the
  * contents of `out` are undefined and the caller tries again with more room. `out` may be NULL when
- * `capacity` is 0. They cannot fail otherwise: a struct with an invalid value is a bug and asserts. */
-size_t message_pack(const message_type_t *type, const void *message, message_keys_t keys, uint8_t *out,
-                    size_t capacity);
+ * `capacity` is 0. They cannot fail otherwise: a struct with an invalid value is a bug and asserts.
+ */
+size_t message_pack(const message_type_t *type, const void *message, message_keys_t keys,
+                    uint8_t *out, size_t capacity);
 size_t message_to_json(const message_type_t *type, const void *message, char *out, size_t capacity);
 
-/* Decoders return false and fill `fault`. On success texts and lists point into `arena`, or into `input`
- * for msgpack, whose bytes must therefore outlive `message`. Every decoder first zeroes `message`.
- * MESSAGE_KEYS_IDS skips unknown fields, MESSAGE_KEYS_NAMES and JSON refuse them by name.
- * Bytes after the one object are MESSAGE_FAULT_MALFORMED. An empty input (size 0) is MALFORMED too. */
-bool message_unpack(const message_type_t *type, message_keys_t keys, const uint8_t *input, size_t size,
-                    arena_t *arena, void *message, message_fault_t *fault);
+/* Decoders return false and fill `fault`. On success texts and lists point into `arena`, or into
+ * `input` for msgpack, whose bytes must therefore outlive `message`. Every decoder first zeroes
+ * `message`. MESSAGE_KEYS_IDS skips unknown fields, MESSAGE_KEYS_NAMES and JSON refuse them by
+ * name. Bytes after the one object are MESSAGE_FAULT_MALFORMED. An empty input (size 0) is
+ * MALFORMED too. */
+bool message_unpack(const message_type_t *type, message_keys_t keys, const uint8_t *input,
+                    size_t size, arena_t *arena, void *message, message_fault_t *fault);
 bool message_from_json(const message_type_t *type, text_t input, arena_t *arena, void *message,
                        message_fault_t *fault);
 

@@ -1,10 +1,11 @@
-/* Envelopes between roles, many in one ZeroMQ message: what is sent during one turn of the loop leaves
- * together at its end (one message per turn and peer, split at LIMIT_CHANNEL_BATCH_SIZE). Layout of a
- * message: frame of [u32 little-endian size, bytes] repeated. An envelope is opaque here.
+/* Envelopes between roles, many in one ZeroMQ message: what is sent during one turn of the loop
+ * leaves together at its end (one message per turn and peer, split at LIMIT_CHANNEL_BATCH_SIZE).
+ * Layout of a message: frame of [u32 little-endian size, bytes] repeated. An envelope is opaque
+ * here.
  *
- * A server binds (ROUTER), clients connect (DEALER). Order is kept per peer and direction. A channel drops
- * nothing silently: what cannot be sent is counted and reported by the result of channel_*_send, or, when
- * that is found out only at the flush, by `dropped`. */
+ * A server binds (ROUTER), clients connect (DEALER). Order is kept per peer and direction. A
+ * channel drops nothing silently: what cannot be sent is counted and reported by the result of
+ * channel_*_send, or, when that is found out only at the flush, by `dropped`. */
 #ifndef RUNTIME_CHANNEL_H
 #define RUNTIME_CHANNEL_H
 
@@ -14,25 +15,29 @@
 typedef struct channel_server channel_server_t;
 typedef struct channel_client channel_client_t;
 
-/* A peer is a small number, stable while the server lives; a peer that connects anew is a new number. */
-typedef void channel_server_receive_t(void *context, uint32_t peer, const uint8_t *envelope, size_t size);
+/* A peer is a small number, stable while the server lives; a peer that connects anew is a new
+ * number. */
+typedef void channel_server_receive_t(void *context, uint32_t peer, const uint8_t *envelope,
+                                      size_t size);
 typedef void channel_client_receive_t(void *context, const uint8_t *envelope, size_t size);
 
-MUST_USE result_t channel_server_create(loop_t *loop, const char *endpoint, channel_server_receive_t *receive,
-                                        void *context, channel_server_t **server);
+MUST_USE result_t channel_server_create(loop_t *loop, const char *endpoint,
+                                        channel_server_receive_t *receive, void *context,
+                                        channel_server_t **server);
 void channel_server_destroy(channel_server_t **server); /* flushes first */
-MUST_USE result_t channel_server_send(channel_server_t *server, uint32_t peer, const uint8_t *envelope,
-                                      size_t size);
+MUST_USE result_t channel_server_send(channel_server_t *server, uint32_t peer,
+                                      const uint8_t *envelope, size_t size);
 uint64_t channel_server_dropped(const channel_server_t *server);
 
-MUST_USE result_t channel_client_create(loop_t *loop, channel_client_receive_t *receive, void *context,
-                                        channel_client_t **client);
+MUST_USE result_t channel_client_create(loop_t *loop, channel_client_receive_t *receive,
+                                        void *context, channel_client_t **client);
 void channel_client_destroy(channel_client_t **client);
 /* Replaces the connection: what was queued for the old endpoint is forgotten. */
 MUST_USE result_t channel_client_connect(channel_client_t *client, const char *endpoint);
 void channel_client_disconnect(channel_client_t *client);
 /* UNAVAILABLE when not connected, BUSY at the high-water mark. */
-MUST_USE result_t channel_client_send(channel_client_t *client, const uint8_t *envelope, size_t size);
+MUST_USE result_t channel_client_send(channel_client_t *client, const uint8_t *envelope,
+                                      size_t size);
 uint64_t channel_client_dropped(const channel_client_t *client);
 
 #endif

@@ -4,8 +4,12 @@
 
 #include <stdint.h>
 
-int64_t clock_wall_ms(void);      /* ms since 1970 UTC; may jump */
-uint64_t clock_monotonic_us(void); /* since some start; never goes back; same for all processes of a machine */
-static inline uint64_t clock_monotonic_ms(void) { return clock_monotonic_us() / 1000; }
+int64_t clock_wall_ms(void); /* ms since 1970 UTC; may jump */
+uint64_t clock_monotonic_us(
+    void); /* since some start; never goes back; same for all processes of a machine */
+static inline uint64_t clock_monotonic_ms(void)
+{
+    return clock_monotonic_us() / 1000;
+}
 
 #endif

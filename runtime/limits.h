@@ -1,94 +1,100 @@
-/* Every bound of the service, each with its reason (DESIGN invariant 11). A number that limits memory,
- * descriptors, queues or time stands here and nowhere else. Sizes are bytes unless the name says more. */
+/* Every bound of the service, each with its reason (DESIGN invariant 11). A number that limits
+ * memory, descriptors, queues or time stands here and nowhere else. Sizes are bytes unless the name
+ * says more. */
 #ifndef RUNTIME_LIMITS_H
 #define RUNTIME_LIMITS_H
 
 enum {
     /* --- Names --- */
-    LIMIT_TENANT_NAME_SIZE = 39,    /* DESIGN 3.2: [a-z][a-z0-9-]{1,38} */
-    LIMIT_PARTITIONS = 64,          /* six bits of a card id (DESIGN 2.3) */
-    LIMIT_SHARDS = 32,              /* one per core; nobody has asked for more cores */
-    LIMIT_ROLES = 64,               /* shards and the others with room */
-    LIMIT_IPC_PATH_SIZE = 107,      /* sun_path less its NUL; ZeroMQ refuses longer ones */
+    LIMIT_TENANT_NAME_SIZE = 39, /* DESIGN 3.2: [a-z][a-z0-9-]{1,38} */
+    LIMIT_PARTITIONS = 64,       /* six bits of a card id (DESIGN 2.3) */
+    LIMIT_SHARDS = 32,           /* one per core; nobody has asked for more cores */
+    LIMIT_ROLES = 64,            /* shards and the others with room */
+    LIMIT_IPC_PATH_SIZE = 107,   /* sun_path less its NUL; ZeroMQ refuses longer ones */
 
     /* --- HTTP --- */
-    LIMIT_HTTP_CONNECTIONS = 4096,      /* per front; 16 KiB each idle makes 64 MiB at worst */
-    LIMIT_HTTP_HEAD_SIZE = 16384,       /* request line and header block; a token takes 1 KiB */
-    LIMIT_HTTP_HEADERS = 64,            /* fields of one request */
-    LIMIT_HTTP_URI_SIZE = 4096,         /* the longest of ours is under 1 KiB */
-    LIMIT_HTTP_BODY_SIZE = 1048576,     /* DESIGN 3.3 */
-    LIMIT_HTTP_PIPELINE = 32,           /* requests in flight on one connection; reading pauses beyond */
+    LIMIT_HTTP_CONNECTIONS = 4096,  /* per front; 16 KiB each idle makes 64 MiB at worst */
+    LIMIT_HTTP_HEAD_SIZE = 16384,   /* request line and header block; a token takes 1 KiB */
+    LIMIT_HTTP_HEADERS = 64,        /* fields of one request */
+    LIMIT_HTTP_URI_SIZE = 4096,     /* the longest of ours is under 1 KiB */
+    LIMIT_HTTP_BODY_SIZE = 1048576, /* DESIGN 3.3 */
+    LIMIT_HTTP_PIPELINE = 32, /* requests in flight on one connection; reading pauses beyond */
     LIMIT_HTTP_WRITE_QUEUE_SIZE = 1048576, /* unsent bytes per connection; reading pauses beyond */
-    LIMIT_HTTP_HEAD_TIMEOUT_MS = 10000, /* first byte to end of the head (slow loris) */
-    LIMIT_HTTP_BODY_TIMEOUT_MS = 30000, /* end of the head to end of the body */
-    LIMIT_HTTP_IDLE_TIMEOUT_MS = 60000, /* between requests */
-    LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000, /* a client that does not read its answers is closed */
+    LIMIT_HTTP_HEAD_TIMEOUT_MS = 10000,    /* first byte to end of the head (slow loris) */
+    LIMIT_HTTP_BODY_TIMEOUT_MS = 30000,    /* end of the head to end of the body */
+    LIMIT_HTTP_IDLE_TIMEOUT_MS = 60000,    /* between requests */
+    LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000,   /* a client that does not read its answers is closed */
 
     /* --- Gateway --- */
-    LIMIT_REQUESTS_IN_FLIGHT = 16384,   /* per front; more are told `busy` */
-    LIMIT_REQUEST_DEADLINE_MS = 5000,   /* when the client names none; a gate waits no longer */
+    LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
+    LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
-    LIMIT_TOKENS_CACHED = 8192,         /* checked tokens by hash: a check costs 100 µs (FACTS) */
-    LIMIT_TOKEN_SIZE = 4096,            /* ours are under 600 bytes */
-    LIMIT_TOKEN_TTL_S_MAX = 86400,      /* no longer lives a token; there is no revocation list yet */
-    LIMIT_CLOCK_SKEW_S = 5,             /* nbf and iat may lie that far ahead */
-    LIMIT_SCAN_AHEAD_MS = 60000,        /* DESIGN 3.3: `at` further ahead is 400 */
-    LIMIT_DIRECTORY_POLL_MS = 200,      /* what the command line changes is seen within 1 s (DESIGN 3.2) */
-    LIMIT_DIRECTORY_TENANTS = 65536,    /* tenants of one installation that the front keeps */
+    LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
+    LIMIT_TOKEN_SIZE = 4096,       /* ours are under 600 bytes */
+    LIMIT_TOKEN_TTL_S_MAX = 86400, /* no longer lives a token; there is no revocation list yet */
+    LIMIT_CLOCK_SKEW_S = 5,        /* nbf and iat may lie that far ahead */
+    LIMIT_SCAN_AHEAD_MS = 60000,   /* DESIGN 3.3: `at` further ahead is 400 */
+    LIMIT_DIRECTORY_POLL_MS =
+        200, /* what the command line changes is seen within 1 s (DESIGN 3.2) */
+    LIMIT_DIRECTORY_TENANTS = 65536, /* tenants of one installation that the front keeps */
 
     /* --- Channels between roles --- */
     LIMIT_CHANNEL_BATCH_SIZE = 4194304,     /* envelopes of one turn are split beyond this */
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
-    LIMIT_CHANNEL_MESSAGES = 65536,         /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
-    LIMIT_CHANNEL_PEERS = 256,              /* fronts and shards of one installation */
+    LIMIT_CHANNEL_MESSAGES =
+        65536, /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
+    LIMIT_CHANNEL_PEERS = 256, /* fronts and shards of one installation */
 
     /* --- ROUTER API and events --- */
-    LIMIT_API_FRAME_SIZE = 1048576,   /* as an HTTP body */
-    LIMIT_API_FRAMES = 8,             /* routing id, empty delimiter, header, body and room for proxies */
-    LIMIT_API_CLIENT_MESSAGES = 10000, /* replies waiting for one client; more are dropped and counted */
-    LIMIT_EVENT_SUBSCRIBER_MESSAGES = 100000, /* per subscriber; then PUB drops and the subscriber repairs */
+    LIMIT_API_FRAME_SIZE = 1048576, /* as an HTTP body */
+    LIMIT_API_FRAMES = 8, /* routing id, empty delimiter, header, body and room for proxies */
+    LIMIT_API_CLIENT_MESSAGES =
+        10000, /* replies waiting for one client; more are dropped and counted */
+    LIMIT_EVENT_SUBSCRIBER_MESSAGES =
+        100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
 
     /* --- Actors --- */
-    LIMIT_MAILBOX_MESSAGES = 1024,     /* one card at 10,000/s with a commit of 100 ms; then `busy` */
-    LIMIT_ACTORS_ACTIVE = 200000,      /* per shard until budgets in bytes exist: 200 MB at 1 KB each */
-    LIMIT_ACTOR_TURN_MESSAGES = 32,    /* of one actor before the next has its turn */
+    LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
+    LIMIT_ACTORS_ACTIVE = 200000,  /* per shard until budgets in bytes exist: 200 MB at 1 KB each */
+    LIMIT_ACTOR_TURN_MESSAGES = 32,      /* of one actor before the next has its turn */
     LIMIT_SCHEDULER_TURN_MESSAGES = 512, /* of all before the loop looks at its sockets again */
-    LIMIT_CARD_STATE_SIZE = 2048,      /* texts of one card: 256 + 128 + 64 and room for sealed forms */
-    LIMIT_LOADS_IN_FLIGHT = 1024,      /* activations at once per shard (no stampede after a restart) */
-    LIMIT_KEYS_IN_FLIGHT = 16384,      /* idempotency keys being worked on per shard */
-    LIMIT_MEMBER_KEYS_CACHED = 16384,  /* per shard, 32 bytes each and a name */
+    LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
+    LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
+    LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
+    LIMIT_MEMBER_KEYS_CACHED = 16384,    /* per shard, 32 bytes each and a name */
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
-    LIMIT_SWEEP_INTERVAL_MS = 60000,   /* expiry (DESIGN 2.2) */
-    LIMIT_SWEEP_SLICE = 256,           /* cards expired in one go */
+    LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
+    LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
 
     /* --- Journal --- */
-    LIMIT_BATCH_EVENTS = 256,          /* of one commit (DESIGN, issue "The journal") */
+    LIMIT_BATCH_EVENTS = 256, /* of one commit (DESIGN, issue "The journal") */
     LIMIT_BATCH_SIZE = 1048576,
-    LIMIT_BATCH_WAITING = 8192,        /* events that wait for the next batch of one partition; then `busy` */
-    LIMIT_STORE_THREADS = 2,           /* per shard: SQLite commits block a thread for an fsync */
-    LIMIT_STORE_QUEUE = 65536,         /* jobs waiting for them */
-    LIMIT_STORE_FILES_OPEN = 256,      /* tenants open at once per role: three descriptors each */
-    LIMIT_IDEMPOTENCY_AGE_S = 86400,   /* replies are kept for a day */
+    LIMIT_BATCH_WAITING =
+        8192,                /* events that wait for the next batch of one partition; then `busy` */
+    LIMIT_STORE_THREADS = 2, /* per shard: SQLite commits block a thread for an fsync */
+    LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
+    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: three descriptors each */
+    LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
     LIMIT_REFUSAL_LOG_PER_SECOND = 50, /* per tenant; more are counted only */
 
     /* --- Supervision --- */
-    LIMIT_RESTARTS = 5,                /* DESIGN 2.1: more than 5 in 10 s escalate */
+    LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
     LIMIT_RESTARTS_WINDOW_MS = 10000,
-    LIMIT_BACKOFF_MS_MIN = 50,         /* second restart; the first is immediate */
+    LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
     LIMIT_BACKOFF_MS_MAX = 5000,
-    LIMIT_START_MS = 15000,            /* a role that is not ready by then is ended and counts as failed */
-    LIMIT_DRAIN_MS = 10000,            /* SIGTERM to SIGKILL */
-    LIMIT_LINK_FRAME_SIZE = 8388608,   /* one metrics page of a role is far below */
-    LIMIT_LINK_REQUESTS = 256,         /* waiting for an answer on one link */
+    LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
+    LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
+    LIMIT_LINK_FRAME_SIZE = 8388608, /* one metrics page of a role is far below */
+    LIMIT_LINK_REQUESTS = 256,       /* waiting for an answer on one link */
     LIMIT_LINK_TIMEOUT_MS = 2000,
     LIMIT_CONTROL_CLIENTS = 32,
     LIMIT_CONTROL_LINE_SIZE = 65536,
 
     /* --- Metrics and log --- */
-    LIMIT_METRICS = 1024,              /* series per role; labels come from closed sets only */
+    LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */
     LIMIT_LOG_LINE_SIZE = 4096,
 };
 

@@ -1,14 +1,20 @@
 /* One JSON object per line on standard error:
  *   {"time":"…Z","level":"warn","role":"shard-0","pid":123,"message":"…","trace_id":"…", fields…}
- * A message says what happened, with which value, and what to do about it. Secrets, tokens, names and
- * codes are never logged. A line longer than LIMIT_LOG_LINE_SIZE is cut within its last value and stays JSON. */
+ * A message says what happened, with which value, and what to do about it. Secrets, tokens, names
+ * and codes are never logged. A line longer than LIMIT_LOG_LINE_SIZE is cut within its last value
+ * and stays JSON. */
 #ifndef RUNTIME_LOG_H
 #define RUNTIME_LOG_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARN_LEVEL, LOG_ERROR_LEVEL } log_level_t;
+typedef enum log_level {
+    LOG_DEBUG_LEVEL,
+    LOG_INFO_LEVEL,
+    LOG_WARN_LEVEL,
+    LOG_ERROR_LEVEL
+} log_level_t;
 
 typedef enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INTEGER } log_field_kind_t;
 typedef struct log_field {
@@ -21,7 +27,8 @@ typedef struct log_field {
 
 #define LOG_TEXT(field, data, size) ((log_field_t){(field), LOG_FIELD_TEXT, (data), (size), 0})
 #define LOG_STRING(field, string) log_field_string((field), (string))
-#define LOG_NUMBER(field, value) ((log_field_t){(field), LOG_FIELD_INTEGER, NULL, 0, (int64_t)(value)})
+#define LOG_NUMBER(field, value)                                                                   \
+    ((log_field_t){(field), LOG_FIELD_INTEGER, NULL, 0, (int64_t)(value)})
 
 log_field_t log_field_string(const char *name, const char *string);
 
@@ -31,12 +38,17 @@ void log_set_level(log_level_t level_min);
 /* False when `name` is none of debug, info, warn, error. */
 _Bool log_level_parse(const char *name, log_level_t *level);
 
-void log_write(log_level_t level, const char *message, const log_field_t *fields, size_t field_count);
+void log_write(log_level_t level, const char *message, const log_field_t *fields,
+               size_t field_count);
 
 /* log_warn("journal is full", LOG_STRING("path", path), LOG_NUMBER("free_bytes", n)) */
-#define LOG_FIELDS(...) (const log_field_t[]){__VA_ARGS__}
-#define LOG_LINE(level, message, ...)                                                                        \
-    log_write((level), (message), LOG_FIELDS((log_field_t){0}, ##__VA_ARGS__) + 1,                           \
+#define LOG_FIELDS(...)                                                                            \
+    (const log_field_t[])                                                                          \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define LOG_LINE(level, message, ...)                                                              \
+    log_write((level), (message), LOG_FIELDS((log_field_t){0}, ##__VA_ARGS__) + 1,                 \
               sizeof(LOG_FIELDS((log_field_t){0}, ##__VA_ARGS__)) / sizeof(log_field_t) - 1)
 #define log_debug(message, ...) LOG_LINE(LOG_DEBUG_LEVEL, message, ##__VA_ARGS__)
 #define log_info(message, ...) LOG_LINE(LOG_INFO_LEVEL, message, ##__VA_ARGS__)

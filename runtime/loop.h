@@ -1,6 +1,6 @@
 /* One event loop per role thread: libuv, with ZeroMQ sockets joined to it (runtime/channel.h and
- * zsocket.h do the joining). All callbacks run on the loop's thread. Only loop_post may be called from
- * another thread.
+ * zsocket.h do the joining). All callbacks run on the loop's thread. Only loop_post may be called
+ * from another thread.
  *
  * Each turn: timers, sockets and descriptors → posted work → `after turn` callbacks (flush what was
  * gathered: channels send their batch here) → wait. */
@@ -30,19 +30,21 @@ void *loop_zmq_context(loop_t *loop);
 
 loop_timer_t *loop_timer_create(loop_t *loop, loop_callback_t *callback, void *context);
 void loop_timer_destroy(loop_timer_t **timer);
-/* First after `delay_ms`, then every `repeat_ms` when not 0. Starting a started timer restarts it. */
+/* First after `delay_ms`, then every `repeat_ms` when not 0. Starting a started timer restarts it.
+ */
 void loop_timer_start(loop_timer_t *timer, uint64_t delay_ms, uint64_t repeat_ms);
 void loop_timer_stop(loop_timer_t *timer);
 
-/* Runs once per turn, after everything else of the turn and before waiting, in order of registration.
- * When one of them asks for it with loop_again, the loop does not wait before the next turn. */
+/* Runs once per turn, after everything else of the turn and before waiting, in order of
+ * registration. When one of them asks for it with loop_again, the loop does not wait before the
+ * next turn. */
 typedef struct loop_hook loop_hook_t;
 loop_hook_t *loop_hook_create(loop_t *loop, loop_callback_t *callback, void *context);
 void loop_hook_destroy(loop_hook_t **hook);
 void loop_again(loop_t *loop);
 
-/* From any thread: run `callback(context)` on the loop's thread soon. Unbounded by itself: callers bound
- * what they post (the work pool by LIMIT_STORE_QUEUE). */
+/* From any thread: run `callback(context)` on the loop's thread soon. Unbounded by itself: callers
+ * bound what they post (the work pool by LIMIT_STORE_QUEUE). */
 void loop_post(loop_t *loop, loop_callback_t *callback, void *context);
 
 #endif

@@ -14,7 +14,8 @@ typedef enum result {
 #undef ERROR
 } result_t;
 
-/* Each of these asserts that the code exists; result_is_known tells. RESULT_OK is "ok", status 200. */
+/* Each of these asserts that the code exists; result_is_known tells. RESULT_OK is "ok", status 200.
+ */
 const char *result_code(result_t result);  /* "busy" */
 const char *result_title(result_t result); /* "Too many requests are waiting" */
 uint16_t result_http_status(result_t result);

@@ -1,5 +1,6 @@
-/* A bounded pool of threads for calls that block (SQLite). Jobs with the same lane run one after the other
- * in order of submission, never at once; different lanes share the threads fairly (round robin of lanes). */
+/* A bounded pool of threads for calls that block (SQLite). Jobs with the same lane run one after
+ * the other in order of submission, never at once; different lanes share the threads fairly (round
+ * robin of lanes). */
 #ifndef RUNTIME_WORK_POOL_H
 #define RUNTIME_WORK_POOL_H
 
@@ -9,16 +10,20 @@
 typedef struct work_pool work_pool_t;
 typedef struct work_lane work_lane_t;
 
-MUST_USE result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max, work_pool_t **pool);
+MUST_USE result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max,
+                                   work_pool_t **pool);
 /* Runs what is queued, joins the threads, delivers their `done` on the calling (loop) thread. */
 void work_pool_destroy(work_pool_t **pool);
 
-work_lane_t *work_lane_create(work_pool_t *pool); /* asserts on failed allocation, as everything at start */
+work_lane_t *
+work_lane_create(work_pool_t *pool); /* asserts on failed allocation, as everything at start */
 /* No job of it may be queued or running. */
 void work_lane_destroy(work_lane_t **lane);
 
-/* `run(job)` on a pool thread, then `done(job)` on the loop's thread. BUSY when jobs_max are waiting. */
-MUST_USE result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *done, void *job);
+/* `run(job)` on a pool thread, then `done(job)` on the loop's thread. BUSY when jobs_max are
+ * waiting. */
+MUST_USE result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *done,
+                              void *job);
 size_t work_pool_waiting(const work_pool_t *pool);
 
 #endif

@@ -1,5 +1,5 @@
-/* One ZeroMQ socket on the loop. Handles the edge-triggered ZMQ_FD rules (DESIGN 2.6): after every send
- * and receive ZMQ_EVENTS is read again, and no readable message is ever left unseen. */
+/* One ZeroMQ socket on the loop. Handles the edge-triggered ZMQ_FD rules (DESIGN 2.6): after every
+ * send and receive ZMQ_EVENTS is read again, and no readable message is ever left unseen. */
 #ifndef RUNTIME_ZSOCKET_H
 #define RUNTIME_ZSOCKET_H
 
@@ -18,19 +18,20 @@ typedef struct zframe_view {
 typedef void zsocket_receive_t(void *context, const zframe_view_t *frames, size_t frame_count);
 
 typedef struct zsocket_options {
-    int type;               /* ZMQ_ROUTER, … ; ROUTER gets ZMQ_ROUTER_MANDATORY */
-    int send_messages_max;  /* ZMQ_SNDHWM */
+    int type;                 /* ZMQ_ROUTER, … ; ROUTER gets ZMQ_ROUTER_MANDATORY */
+    int send_messages_max;    /* ZMQ_SNDHWM */
     int receive_messages_max; /* ZMQ_RCVHWM */
     int64_t message_size_max; /* ZMQ_MAXMSGSIZE per frame; a peer that sends more is disconnected */
-    int use_fd;             /* a bound, listening descriptor from the supervisor (ZMQ_USE_FD), or -1 */
-    bool xpub_verbose;      /* XPUB: report every subscription and unsubscription (ZMQ_XPUB_VERBOSER) */
+    int use_fd;        /* a bound, listening descriptor from the supervisor (ZMQ_USE_FD), or -1 */
+    bool xpub_verbose; /* XPUB: report every subscription and unsubscription (ZMQ_XPUB_VERBOSER) */
 } zsocket_options_t;
 
 /* LINGER is 0. `receive` may be NULL for sockets that only send. */
-MUST_USE result_t zsocket_create(loop_t *loop, const zsocket_options_t *options, zsocket_receive_t *receive,
-                                 void *context, zsocket_t **socket);
+MUST_USE result_t zsocket_create(loop_t *loop, const zsocket_options_t *options,
+                                 zsocket_receive_t *receive, void *context, zsocket_t **socket);
 void zsocket_destroy(zsocket_t **socket);
-MUST_USE result_t zsocket_bind(zsocket_t *socket, const char *endpoint);    /* ADDRESS_IN_USE, INVALID_ARGUMENT */
+MUST_USE result_t zsocket_bind(zsocket_t *socket,
+                               const char *endpoint); /* ADDRESS_IN_USE, INVALID_ARGUMENT */
 MUST_USE result_t zsocket_connect(zsocket_t *socket, const char *endpoint);
 
 /* Never blocks. BUSY: high-water mark; MISSING: ROUTER does not know that peer (any more). */

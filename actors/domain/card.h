@@ -1,6 +1,6 @@
-/* The rules of a card: decide (what a command means in a state) and evolve (what an event does to a state).
- * Pure: no I/O, no clock, no allocation, no globals. The table of state × command is card_states.def; the
- * same code later runs inside the offline scanner. */
+/* The rules of a card: decide (what a command means in a state) and evolve (what an event does to a
+ * state). Pure: no I/O, no clock, no allocation, no globals. The table of state × command is
+ * card_states.def; the same code later runs inside the offline scanner. */
 #ifndef ACTORS_DOMAIN_CARD_H
 #define ACTORS_DOMAIN_CARD_H
 
@@ -19,8 +19,9 @@ typedef enum card_command_kind {
     CARD_COMMAND_COUNT,
 } card_command_kind_t;
 
-/* State: the fold of the card's events. status 0 (none): not issued. Texts are borrowed from whoever holds it.
- * holder_name is plain here and nowhere stored; the snapshot carries sealed_name instead. */
+/* State: the fold of the card's events. status 0 (none): not issued. Texts are borrowed from
+ * whoever holds it. holder_name is plain here and nowhere stored; the snapshot carries sealed_name
+ * instead. */
 typedef card_snapshot_t card_state_t;
 
 typedef struct card_command {
@@ -31,7 +32,7 @@ typedef struct card_command {
     const card_validate_t *validate; /* VALIDATE */
     text_t subject;                  /* of the token; empty for the sweep */
     int64_t now_ms;
-    uuid_t new_card;                 /* ISSUE: id of this card; REPLACE: id of the next one */
+    uuid_t new_card; /* ISSUE: id of this card; REPLACE: id of the next one */
 } card_command_t;
 
 enum { CARD_DECISION_EVENTS_MAX = 4 };
@@ -44,13 +45,15 @@ typedef struct card_decided_event {
 
 typedef enum card_outcome {
     CARD_ACCEPTED,
-    CARD_REFUSED,       /* reason; HTTP 409. There may be an event all the same (CardExpired by the clock). */
+    CARD_REFUSED,       /* reason; HTTP 409. There may be an event all the same (CardExpired by the
+                           clock). */
     CARD_UNKNOWN,       /* a command to a card that was never issued: 404 */
-    CARD_INVALID_DATES, /* 400: expires_at not after valid_from, or not in the future, or missing for renew */
+    CARD_INVALID_DATES, /* 400: expires_at not after valid_from, or not in the future, or missing
+                           for renew */
 } card_outcome_t;
 
-/* For VALIDATE the outcome is CARD_ACCEPTED whenever a card was identified, and `reason` the verdict's
- * (valid or why not). */
+/* For VALIDATE the outcome is CARD_ACCEPTED whenever a card was identified, and `reason` the
+ * verdict's (valid or why not). */
 typedef struct card_decision {
     card_outcome_t outcome;
     uint8_t reason; /* enum reason */
@@ -58,9 +61,11 @@ typedef struct card_decision {
     uint32_t event_count;
 } card_decision_t;
 
-void card_decide(const card_state_t *state, const card_command_t *command, card_decision_t *decision);
+void card_decide(const card_state_t *state, const card_command_t *command,
+                 card_decision_t *decision);
 
-/* Applies one event. Texts of `data` are borrowed by the state: the caller keeps them alive as long as it. */
+/* Applies one event. Texts of `data` are borrowed by the state: the caller keeps them alive as long
+ * as it. */
 void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, int64_t occurred_at,
                  const event_data_t *data);
 

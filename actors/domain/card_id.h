@@ -1,12 +1,13 @@
-/* Card ids: UUIDv7 (RFC 9562) whose first six random bits after the variant are the partition (DESIGN 2.3), so
- * that any id routes itself. Also where members and tenants are placed. Pure. */
+/* Card ids: UUIDv7 (RFC 9562) whose first six random bits after the variant are the partition
+ * (DESIGN 2.3), so that any id routes itself. Also where members and tenants are placed. Pure. */
 #ifndef ACTORS_DOMAIN_CARD_ID_H
 #define ACTORS_DOMAIN_CARD_ID_H
 
 #include "messages/text.h"
 #include "messages/uuid.h"
 
-/* `random` gives the 74 bits that are neither time nor partition. partition < 64, now_ms below 2^48. */
+/* `random` gives the 74 bits that are neither time nor partition. partition < 64, now_ms below
+ * 2^48. */
 uuid_t card_id_make(int64_t now_ms, uint32_t partition, const uint8_t random[10]);
 /* Low six bits of byte 8. The caller checks it against the tenant's number of partitions. */
 uint32_t card_id_partition(const uuid_t *id);

@@ -1,5 +1,5 @@
-/* Sealing and signing. Implemented by adapters/signer with libsodium. Keys are 32 bytes. Pure functions of
- * their arguments but for the nonce of `seal`. MACs are compared in constant time. */
+/* Sealing and signing. Implemented by adapters/signer with libsodium. Keys are 32 bytes. Pure
+ * functions of their arguments but for the nonce of `seal`. MACs are compared in constant time. */
 #ifndef ACTORS_PORTS_CRYPTO_H
 #define ACTORS_PORTS_CRYPTO_H
 
@@ -8,7 +8,7 @@
 
 enum {
     CRYPTO_KEY_SIZE = 32,
-    CRYPTO_MAC_SIZE = 16,    /* HMAC-SHA-256 truncated to 128 bits */
+    CRYPTO_MAC_SIZE = 16,      /* HMAC-SHA-256 truncated to 128 bits */
     CRYPTO_SEAL_OVERHEAD = 40, /* XChaCha20-Poly1305: nonce 24, tag 16 */
 };
 
@@ -17,8 +17,8 @@ typedef struct crypto_key {
 } crypto_key_t;
 
 typedef struct crypto_functions {
-    /* Writes plain.size + CRYPTO_SEAL_OVERHEAD bytes. `bound_to` is authenticated, not stored: a sealed text
-     * moved elsewhere does not open. */
+    /* Writes plain.size + CRYPTO_SEAL_OVERHEAD bytes. `bound_to` is authenticated, not stored: a
+     * sealed text moved elsewhere does not open. */
     void (*seal)(const crypto_key_t *key, text_t plain, text_t bound_to, uint8_t *out);
     /* Writes sealed.size - CRYPTO_SEAL_OVERHEAD bytes; false when it does not open. */
     bool (*open)(const crypto_key_t *key, text_t sealed, text_t bound_to, uint8_t *out);

@@ -1,18 +1,22 @@
-/* What actors ask of the store of one tenant. Implemented by adapters/journal_sqlite (later journal_postgres
- * and a simulated one); one contract suite (tests/contract/journal_contract.c) runs against all.
+/* What actors ask of the store of one tenant. Implemented by adapters/journal_sqlite (later
+ * journal_postgres and a simulated one); one contract suite (tests/contract/journal_contract.c)
+ * runs against all.
  *
  * Contract:
- *  - Every call is asynchronous: `done` runs later on the loop's thread, exactly once, never within the call.
- *    What a result points to is valid during `done` only. Arguments are borrowed until `done`
- *    unless stated otherwise; journal_batch and everything it points to must stay untouched until then.
- *  - A batch is one transaction: everything of it is stored and durable (fsync done) when `done` reports
- *    RESULT_OK, or nothing of it is. Batches of one tenant commit in order of submission. When
- *    one fails, later ones with a `head` beyond it fail as well (FENCED), because the head did not move.
- *  - A batch writes only if the partition's epoch and head are the expected ones; else FENCED. With no events the
- *    same check is made, so that a read is answered only by the owner.
- *  - Errors: STORE_FULL (disk), STORE_UNAVAILABLE (any other refusal; nothing was stored), STORE_CORRUPT
- *    (the file is damaged; named in the log), FENCED, BUSY (bounded queue full: returned by the call itself,
- *    and then `done` is not called). A failed fsync ends the process (CONVENTIONS, Ownership). */
+ *  - Every call is asynchronous: `done` runs later on the loop's thread, exactly once, never within
+ * the call. What a result points to is valid during `done` only. Arguments are borrowed until
+ * `done` unless stated otherwise; journal_batch and everything it points to must stay untouched
+ * until then.
+ *  - A batch is one transaction: everything of it is stored and durable (fsync done) when `done`
+ * reports RESULT_OK, or nothing of it is. Batches of one tenant commit in order of submission. When
+ *    one fails, later ones with a `head` beyond it fail as well (FENCED), because the head did not
+ * move.
+ *  - A batch writes only if the partition's epoch and head are the expected ones; else FENCED. With
+ * no events the same check is made, so that a read is answered only by the owner.
+ *  - Errors: STORE_FULL (disk), STORE_UNAVAILABLE (any other refusal; nothing was stored),
+ * STORE_CORRUPT (the file is damaged; named in the log), FENCED, BUSY (bounded queue full: returned
+ * by the call itself, and then `done` is not called). A failed fsync ends the process (CONVENTIONS,
+ * Ownership). */
 #ifndef ACTORS_PORTS_JOURNAL_H
 #define ACTORS_PORTS_JOURNAL_H
 
@@ -48,7 +52,8 @@ typedef struct journal_event {
     text_t body;
 } journal_event_t;
 
-/* Newest state of a card with the columns that lists and the sweep look for. Replaces the older row. */
+/* Newest state of a card with the columns that lists and the sweep look for. Replaces the older
+ * row. */
 typedef struct journal_snapshot {
     uuid_t card;
     text_t member_id;
@@ -71,7 +76,8 @@ typedef struct journal_member_key {
     text_t sealed_key;
 } journal_member_key_t;
 
-/* A scan that identified no card. Not part of any sequence; the oldest beyond LIMIT_REFUSAL_LOG_ROWS go. */
+/* A scan that identified no card. Not part of any sequence; the oldest beyond
+ * LIMIT_REFUSAL_LOG_ROWS go. */
 typedef struct journal_refusal {
     int64_t recorded_at;
     uint8_t reason; /* enum reason */
@@ -96,20 +102,21 @@ typedef struct journal_batch {
 } journal_batch_t;
 typedef void journal_batch_done_t(void *context, result_t result);
 
-/* Reads before a command is decided, in one round trip; each part only when its argument is there. */
+/* Reads before a command is decided, in one round trip; each part only when its argument is there.
+ */
 typedef struct journal_load {
-    const uuid_t *card;    /* NULL: not asked */
-    text_t member_id;      /* empty: the member of the card, if the card is asked */
+    const uuid_t *card;     /* NULL: not asked */
+    text_t member_id;       /* empty: the member of the card, if the card is asked */
     text_t idempotency_key; /* empty: not asked */
 } journal_load_t;
 
 typedef struct journal_loaded {
     result_t result;
     bool card_found;
-    text_t snapshot;               /* card_snapshot packed; empty when there is none yet */
-    const event_t *tail;           /* events after the snapshot, in order of card_sequence */
+    text_t snapshot;     /* card_snapshot packed; empty when there is none yet */
+    const event_t *tail; /* events after the snapshot, in order of card_sequence */
     size_t tail_count;
-    text_t sealed_member_key;      /* empty: none */
+    text_t sealed_member_key; /* empty: none */
     bool idempotency_found;
     uint8_t request_hash[32];
     text_t reply;
@@ -125,8 +132,8 @@ typedef void journal_due_done_t(void *context, const journal_due_t *due);
 
 /* Pages. `cursor` is opaque text made by the same implementation; INVALID_CURSOR when it is not. */
 typedef struct journal_card_row {
-    text_t snapshot;          /* card_snapshot packed */
-    const event_t *tail;      /* events since, usually none or validations */
+    text_t snapshot;     /* card_snapshot packed */
+    const event_t *tail; /* events since, usually none or validations */
     size_t tail_count;
     text_t sealed_member_key; /* empty: erased */
 } journal_card_row_t;
@@ -148,34 +155,38 @@ typedef struct journal_events {
 typedef void journal_events_done_t(void *context, const journal_events_t *events);
 
 typedef struct journal_functions {
-    /* Opens for writing and raises the epoch of every partition: older owners are fenced from here on.
-     * MISSING when the tenant's store does not exist: it is made by `tenant create` alone, so that a
-     * lost file is never replaced by an empty one. `incarnation` names the owner in the store. */
-    result_t (*open)(journal_t *journal, text_t tenant, text_t incarnation, journal_opened_done_t *done,
-                     void *context);
+    /* Opens for writing and raises the epoch of every partition: older owners are fenced from here
+     * on. MISSING when the tenant's store does not exist: it is made by `tenant create` alone, so
+     * that a lost file is never replaced by an empty one. `incarnation` names the owner in the
+     * store. */
+    result_t (*open)(journal_t *journal, text_t tenant, text_t incarnation,
+                     journal_opened_done_t *done, void *context);
     /* Opens for reading only (relay). Partitions carry the current heads; epochs are not raised. */
-    result_t (*open_readonly)(journal_t *journal, text_t tenant, journal_opened_done_t *done, void *context);
+    result_t (*open_readonly)(journal_t *journal, text_t tenant, journal_opened_done_t *done,
+                              void *context);
     /* Everything submitted before finishes first. Takes the handle and nulls it. */
     void (*close)(journal_t *journal, journal_tenant_t **tenant);
 
-    result_t (*append)(journal_tenant_t *tenant, const journal_batch_t *batch, journal_batch_done_t *done,
-                       void *context);
-    result_t (*load)(journal_tenant_t *tenant, const journal_load_t *load, journal_loaded_done_t *done,
-                     void *context);
-    /* Cards whose expires_at is at or before `now_ms` and whose stored status is issued, active or suspended. */
-    result_t (*due)(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit, journal_due_done_t *done,
-                    void *context);
+    result_t (*append)(journal_tenant_t *tenant, const journal_batch_t *batch,
+                       journal_batch_done_t *done, void *context);
+    result_t (*load)(journal_tenant_t *tenant, const journal_load_t *load,
+                     journal_loaded_done_t *done, void *context);
+    /* Cards whose expires_at is at or before `now_ms` and whose stored status is issued, active or
+     * suspended. */
+    result_t (*due)(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                    journal_due_done_t *done, void *context);
     /* Deletes up to LIMIT_IDEMPOTENCY_CLEAN_SLICE replies recorded before `before_ms`. */
-    result_t (*clean)(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done, void *context);
+    result_t (*clean)(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
+                      void *context);
 
-    /* Reads of committed state, also on a read-only handle. `limit` is at least 1. `now_ms` decides which
-     * cards count as expired when the filter is a status. */
-    result_t (*list_cards)(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms, uint32_t limit,
-                           journal_cards_done_t *done, void *context);
-    result_t (*read_history)(journal_tenant_t *tenant, const uuid_t *card, text_t cursor, uint32_t limit,
-                             journal_events_done_t *done, void *context);
-    result_t (*read_events)(journal_tenant_t *tenant, uint32_t partition, uint64_t after, uint32_t limit,
-                            journal_events_done_t *done, void *context);
+    /* Reads of committed state, also on a read-only handle. `limit` is at least 1. `now_ms` decides
+     * which cards count as expired when the filter is a status. */
+    result_t (*list_cards)(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
+                           uint32_t limit, journal_cards_done_t *done, void *context);
+    result_t (*read_history)(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,
+                             uint32_t limit, journal_events_done_t *done, void *context);
+    result_t (*read_events)(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
+                            uint32_t limit, journal_events_done_t *done, void *context);
 } journal_functions_t;
 
 struct journal {

@@ -1,5 +1,6 @@
-/* Bearer tokens (JWT, ES256). Implemented by adapters/token with cjose. The algorithm is fixed per key, never
- * taken from the token; jku, x5u, jwk in a header are refused, `kid` only looks up our own keys (RFC 8725). */
+/* Bearer tokens (JWT, ES256). Implemented by adapters/token with cjose. The algorithm is fixed per
+ * key, never taken from the token; jku, x5u, jwk in a header are refused, `kid` only looks up our
+ * own keys (RFC 8725). */
 #ifndef ACTORS_PORTS_TOKENS_H
 #define ACTORS_PORTS_TOKENS_H
 
@@ -19,12 +20,13 @@ typedef struct token_claims {
 
 typedef struct tokens tokens_t;
 typedef struct tokens_functions {
-    /* Replaces the set of public keys. Called when the directory changes; forgets what was remembered. */
+    /* Replaces the set of public keys. Called when the directory changes; forgets what was
+     * remembered. */
     result_t (*set_keys)(tokens_t *tokens, const directory_token_key_t *keys, size_t key_count);
-    /* UNAUTHENTICATED or TOKEN_EXPIRED with one sentence in `detail`. Checked tokens are remembered by their
-     * SHA-256 until they expire, up to LIMIT_TOKENS_CACHED, the oldest going first. */
-    result_t (*verify)(tokens_t *tokens, text_t token, int64_t now_ms, token_claims_t *claims, char *detail,
-                       size_t detail_size);
+    /* UNAUTHENTICATED or TOKEN_EXPIRED with one sentence in `detail`. Checked tokens are remembered
+     * by their SHA-256 until they expire, up to LIMIT_TOKENS_CACHED, the oldest going first. */
+    result_t (*verify)(tokens_t *tokens, text_t token, int64_t now_ms, token_claims_t *claims,
+                       char *detail, size_t detail_size);
 } tokens_functions_t;
 
 struct tokens {

@@ -4,12 +4,16 @@
 
 #include "actors/ports/control_store.h"
 
-/* Makes a tenant's empty journal: journal_sqlite_create_tenant, handed in because adapters do not know each other. */
-typedef result_t control_sqlite_make_journal_t(const char *data_directory, text_t tenant, uint32_t partitions);
+/* Makes a tenant's empty journal: journal_sqlite_create_tenant, handed in because adapters do not
+ * know each other. */
+typedef result_t control_sqlite_make_journal_t(const char *data_directory, text_t tenant,
+                                               uint32_t partitions);
 
-/* Opens, and with `create` makes, the file with its schema. Only one process at a time may write (the caller holds
- * DIR/lock or is the control role); any number may read. SCHEMA_TOO_NEW, STORE_CORRUPT, PERMISSION_DENIED, MISSING. */
-MUST_USE result_t control_sqlite_open(const char *data_directory, bool create, control_sqlite_make_journal_t *make_journal,
+/* Opens, and with `create` makes, the file with its schema. Only one process at a time may write
+ * (the caller holds DIR/lock or is the control role); any number may read. SCHEMA_TOO_NEW,
+ * STORE_CORRUPT, PERMISSION_DENIED, MISSING. */
+MUST_USE result_t control_sqlite_open(const char *data_directory, bool create,
+                                      control_sqlite_make_journal_t *make_journal,
                                       control_store_t **store);
 void control_sqlite_close(control_store_t **store);
 

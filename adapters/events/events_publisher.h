@@ -7,14 +7,18 @@
 #include "runtime/metrics.h"
 
 typedef struct events_publisher events_publisher_t;
-typedef void events_subscription_t(void *context, text_t topic); /* prefix as the subscriber gave it, at most 128 bytes */
+typedef void
+events_subscription_t(void *context,
+                      text_t topic); /* prefix as the subscriber gave it, at most 128 bytes */
 
 /* Each (un)subscription is reported (XPUB_VERBOSER), also repeated ones. */
-MUST_USE result_t events_publisher_create(loop_t *loop, metrics_t *metrics, const char *endpoint, int listen_descriptor,
-                                          events_subscription_t *subscribed, events_subscription_t *unsubscribed,
-                                          void *context, events_publisher_t **publisher);
+MUST_USE result_t events_publisher_create(loop_t *loop, metrics_t *metrics, const char *endpoint,
+                                          int listen_descriptor, events_subscription_t *subscribed,
+                                          events_subscription_t *unsubscribed, void *context,
+                                          events_publisher_t **publisher);
 void events_publisher_destroy(events_publisher_t **publisher);
-MUST_USE result_t events_publisher_send(events_publisher_t *publisher, text_t topic, const uint8_t *header,
-                                        size_t header_size, const uint8_t *body, size_t body_size);
+MUST_USE result_t events_publisher_send(events_publisher_t *publisher, text_t topic,
+                                        const uint8_t *header, size_t header_size,
+                                        const uint8_t *body, size_t body_size);
 
 #endif

@@ -7,8 +7,8 @@
 
 typedef struct http_server http_server_t;
 
-/* What /metrics and /health/digitalcard show comes from the supervisor: `fetch` asks it for `what` ("metrics" or
- * "tree") and calls `done` once with text or NULL (503 then). */
+/* What /metrics and /health/digitalcard show comes from the supervisor: `fetch` asks it for `what`
+ * ("metrics" or "tree") and calls `done` once with text or NULL (503 then). */
 typedef void http_fetched_t(void *context, const char *text, size_t size);
 typedef struct http_ports {
     gateway_t *gateway;
@@ -18,9 +18,10 @@ typedef struct http_ports {
 } http_ports_t;
 
 /* `listen_descriptor`: bound and listening; taken over. */
-MUST_USE result_t http_server_create(loop_t *loop, metrics_t *metrics, int listen_descriptor, const http_ports_t *ports,
-                                     http_server_t **server);
-/* Stops accepting; idle connections close, busy ones after their answers (Connection: close). `drained` once. */
+MUST_USE result_t http_server_create(loop_t *loop, metrics_t *metrics, int listen_descriptor,
+                                     const http_ports_t *ports, http_server_t **server);
+/* Stops accepting; idle connections close, busy ones after their answers (Connection: close).
+ * `drained` once. */
 void http_server_drain(http_server_t *server, loop_callback_t *drained, void *context);
 /* Closes what is left and runs the loop until libuv let go of every handle. */
 void http_server_destroy(http_server_t **server);

@@ -3,18 +3,22 @@
 #define ADAPTERS_JOURNAL_SQLITE_JOURNAL_SQLITE_H
 
 #include "actors/ports/journal.h"
+#include "runtime/loop.h"
 #include "runtime/metrics.h"
 
 /* `metrics` may be NULL. Threads: LIMIT_STORE_THREADS, made here. */
-MUST_USE result_t journal_sqlite_create(loop_t *loop, metrics_t *metrics, const char *data_directory,
-                                        journal_t **journal);
+MUST_USE result_t journal_sqlite_create(loop_t *loop, metrics_t *metrics,
+                                        const char *data_directory, journal_t **journal);
 void journal_sqlite_destroy(journal_t **journal); /* all tenants must be closed */
 
-/* Makes an empty journal file with its schema. Blocks. ALREADY_EXISTS, STORE_FULL, STORE_UNAVAILABLE, PERMISSION_DENIED. */
-MUST_USE result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant, uint32_t partitions);
+/* Makes an empty journal file with its schema. Blocks. ALREADY_EXISTS, STORE_FULL,
+ * STORE_UNAVAILABLE, PERMISSION_DENIED. */
+MUST_USE result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
+                                               uint32_t partitions);
 
-/* `store verify`: integrity_check; sequences of every partition and card gapless; head = highest sequence; each
- * snapshot's card_sequence within its events. Read-only. `report` gets a JSON object (malloc). Blocks. */
+/* `store verify`: integrity_check; sequences of every partition and card gapless; head = highest
+ * sequence; each snapshot's card_sequence within its events. Read-only. `report` gets a JSON object
+ * (malloc). Blocks. */
 MUST_USE result_t journal_sqlite_verify(const char *data_directory, text_t tenant, char **report);
 
 #endif

@@ -8,8 +8,9 @@
 MUST_USE result_t signer_start(void);
 extern const crypto_functions_t signer_functions;
 
-/* Reads DIR/master.key (32 raw bytes, mode 0600). `create`: make it when it is missing (O_EXCL, fsync of file and directory).
- * PERMISSION_DENIED when others may read it or it cannot be read; MISSING; STORE_CORRUPT for any other size. */
+/* Reads DIR/master.key (32 raw bytes, mode 0600). `create`: make it when it is missing (O_EXCL,
+ * fsync of file and directory). PERMISSION_DENIED when others may read it or it cannot be read;
+ * MISSING; STORE_CORRUPT for any other size. */
 MUST_USE result_t signer_master_key(const char *data_directory, bool create, crypto_key_t *key);
 
 #endif
