@@ -117,7 +117,6 @@ enum {
                                         loops of longer runs are what the intensity is for */
     LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
     LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
-    LIMIT_ROLE_NAME_SIZE = 31,       /* "shard-31"; also a file name and a label */
     LIMIT_CONTROL_CLIENTS = 32,
     LIMIT_CONTROL_LINE_SIZE = 65536,
     LIMIT_CONTROL_IDLE_MS = 10000, /* a client that neither asks nor reads its answer is closed */
