@@ -1,5 +1,5 @@
 /* Drawings of codes, read back module by module: whatever is drawn must be the symbol that the
- * library computed, framed by its quiet zone. That a camera reads it is tested end to end. */
+ * library computed, framed by its quiet zone, and zbarimg must read it where it is installed. */
 #include "adapters/qrcode/qrcode.h"
 #include "adapters/qrcode/qrcode_internal.h"
 
@@ -10,9 +10,13 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <png.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { SIDE_OF_OURS = 41, MODULES_OF_OURS = 33, SIDE_MAX = 185 };
 
@@ -255,6 +259,64 @@ static void qrcode_png_draws_the_symbol_at_every_scale(void **context)
     }
 }
 
+/* Runs `zbarimg` on the file and gives what it wrote; false when there is no such program. */
+static bool zbarimg_read(const char *file, char *out, size_t size)
+{
+    int ends[2];
+    pid_t child = 0;
+    int status = 0;
+    char *arguments[] = {(char *)(uintptr_t) "zbarimg", (char *)(uintptr_t) "--raw",
+                         (char *)(uintptr_t) "-q", (char *)(uintptr_t)file, NULL};
+    posix_spawn_file_actions_t actions;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
+    assert_int_equal(posix_spawn_file_actions_adddup2(&actions, ends[1], 1), 0);
+    const int error = posix_spawnp(&child, "zbarimg", &actions, NULL, arguments, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    (void)close(ends[1]);
+    if (error == 0) {
+        size_t used = 0;
+        ssize_t got = 1;
+        while (got > 0 && used < size - 1) {
+            got = read(ends[0], out + used, size - 1 - used);
+            used += got > 0 ? (size_t)got : 0;
+        }
+        out[used] = '\0';
+        assert_int_equal(waitpid(child, &status, 0), child);
+    }
+    (void)close(ends[0]);
+    return error == 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 127);
+}
+
+static void qrcode_png_is_read_by_zbarimg(void **context)
+{
+    (void)context;
+    static const text_t texts[] = {
+        TEXT_LITERAL("DC1:V500001B0$-V35LHKJXZKW20T$NU9UTK404DJTLQJV/LB6UBRAE1QQS3100HW2"),
+        TEXT_LITERAL("DC1:V50000N507GF+0O000000M20%20000000000030 +BU8GT9BV14Q7PQKQN+DD0"),
+        TEXT_LITERAL("https://example.org/other?text=1"),
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char path[] = "/tmp/digitalcard-qr-XXXXXX";
+        char out[256];
+        uint8_t *png = NULL;
+        size_t size = 0;
+        assert_int_equal(qrcode_functions.png(texts[i], 4, &png, &size), RESULT_OK);
+        const int file = mkstemp(path);
+        assert_true(file >= 0);
+        assert_int_equal(write(file, png, size), (ssize_t)size);
+        (void)close(file);
+        free(png);
+        const bool was_read = zbarimg_read(path, out, sizeof(out));
+        (void)unlink(path);
+        if (!was_read) {
+            skip();
+        }
+        assert_int_equal(strlen(out), texts[i].size + 1);
+        assert_memory_equal(out, texts[i].data, texts[i].size);
+    }
+}
+
 static void qrcode_png_refuses_scales_outside_its_bounds(void **context)
 {
     (void)context;
@@ -359,6 +421,7 @@ int main(void)
         cmocka_unit_test(qrcode_svg_repeats_nothing_of_the_text),
         cmocka_unit_test(qrcode_svg_draws_the_largest_text),
         cmocka_unit_test(qrcode_png_draws_the_symbol_at_every_scale),
+        cmocka_unit_test(qrcode_png_is_read_by_zbarimg),
         cmocka_unit_test(qrcode_png_refuses_scales_outside_its_bounds),
         cmocka_unit_test(qrcode_terminal_draws_the_symbol),
         cmocka_unit_test(qrcode_refuses_empty_and_endless_texts),
