@@ -1,6 +1,7 @@
 /* Life of a card actor: activation, messages in order, reads from the journal, passivation. Must not
  * know what a command means (card_handle.c, actors/domain). */
 #include "actors/card_actor_internal.h"
+#include "actors/domain/card_id.h"
 #include "actors/partition.h"
 #include "actors/secrets.h"
 #include "runtime/log.h"
@@ -346,11 +347,12 @@ static void activate(actor_t *actor, void *context)
     memcpy(load->id.bytes, identity->id, sizeof(load->id.bytes));
     card->generation = tenant->generation;
     card->partition = &tenant->partitions[card_id_partition(&load->id)];
-    const shard_message_t *const arriving = shard->arriving;
-    const bool is_new = arriving != NULL && arriving->request.type == request_type_card_issue;
+    const shard_message_t *const first =
+        shard_message_of((actor_message_t *)(uintptr_t)actor_first_message(actor));
+    const bool is_new = first != NULL && first->request.type == request_type_card_issue;
     load->load.card = is_new ? NULL : &load->id; /* an id made a moment ago is in no store */
-    if (arriving != NULL && arriving->kind == SHARD_REQUEST) {
-        load_for(load, arriving);
+    if (first != NULL) {
+        load_for(load, first);
     }
     if (load_is_empty(load)) {
         free(load);

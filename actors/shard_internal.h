@@ -77,7 +77,6 @@ struct shard {
     uint32_t tenants_open; /* or opening, or closing: files of the store */
     partition_t *wanted_first; /* partitions with a batch to submit at the end of the turn */
     card_actor_t *unknown_first; /* actors of cards that do not exist, dropped at its end */
-    const shard_message_t *arriving; /* being sent: what an activation may load along with it */
 
     uint64_t next_serial;
     uint64_t messages_alive;

@@ -257,15 +257,7 @@ static void send_to_card(tenant_t *tenant, shard_message_t **message)
     shard_t *const shard = tenant->shard;
     actor_identity_t identity = {.tenant = tenant->name, .tenant_size = tenant->name_size};
     memcpy(identity.id, (*message)->card.bytes, sizeof(identity.id));
-    if (shard->loads_in_flight >= LIMIT_LOADS_IN_FLIGHT &&
-        actor_system_find(shard->system, shard->card_kind, &identity) == NULL) {
-        shard_message_fail(message, RESULT_BUSY, NULL, NULL);
-        return;
-    }
-    shard->arriving = *message;
-    const bool sent = shard_send(shard, shard->card_kind, &identity, message);
-    shard->arriving = NULL;
-    if (!sent) {
+    if (!shard_send(shard, shard->card_kind, &identity, message)) {
         shard_message_fail(message, RESULT_BUSY, NULL, NULL);
     }
 }
