@@ -78,11 +78,19 @@ enum {
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
     LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
-    LIMIT_EVENT_TOPIC_SIZE = 96,         /* digitalcard.{tenant}.{EventName} and room */
-    LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory; the least recently used one goes */
-    LIMIT_RELAY_WAITING = 4096,   /* reads and events that wait for a journal to open or answer */
-    LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is repaired */
-    LIMIT_RELAY_HEAD_SLICE = 64,  /* tenants whose heads are sent before the loop turns */
+    LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
+    LIMIT_EVENT_PACKED_SIZE = 8192,      /* header or body; texts of an event are under 1 KiB */
+    LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
+    LIMIT_RELAY_READS = 4096,     /* lists and histories being read or waiting for a journal */
+    LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is filled */
+    LIMIT_RELAY_HEAD_TICK_MS = 100, /* heads go out in slices of a round that takes a second */
+    LIMIT_RELAY_HEAD_SLICE = 64,    /* tenants per slice */
+    LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
+    LIMIT_PAGE_ITEMS = 50,          /* when the client names no limit (messages/card.def) */
+    LIMIT_PAGE_EVENTS = 100,        /* the same for events.read */
+    LIMIT_PAGE_ITEMS_MAX = 500,
+    LIMIT_PAGE_EVENTS_MAX = 1000,
+    LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
