@@ -25,8 +25,7 @@ enum { TEMPORARY_NAME_SIZE = 48, NAME_RANDOM_SIZE = 8 };
 
 static result_t report(const char *message, const char *directory, result_t result)
 {
-    log_error(message, LOG_STRING("directory", directory), LOG_STRING("file", file_name),
-              LOG_STRING("code", result_code(result)));
+    log_error(message, LOG_STRING("directory", directory), LOG_STRING("file", file_name));
     return result;
 }
 
