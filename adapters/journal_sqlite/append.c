@@ -1,6 +1,6 @@
 /* Group commit: what waits for a tenant's file is committed in one transaction with one fsync, in
- * order of submission. A fenced batch leaves the others of its transaction alone; when anything else
- * fails, the transaction is undone and each batch is tried by itself, so that one cannot spoil
+ * order of submission. A fenced batch leaves the others of its transaction alone; when anything
+ * else fails, the transaction is undone and each batch is tried by itself, so that one cannot spoil
  * another. */
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
 #include "runtime/clock.h"

@@ -75,8 +75,8 @@ static result_t card_head_write(connection_t *writer, const journal_event_t *eve
 static result_t event_write(connection_t *writer, const journal_batch_t *batch, size_t index)
 {
     const journal_event_t *const event = &batch->events[index];
-    const int64_t id = (int64_t)batch->partition << JOURNAL_SEQUENCE_BITS |
-                       (int64_t)(batch->head + 1 + index);
+    const int64_t id =
+        (int64_t)batch->partition << JOURNAL_SEQUENCE_BITS | (int64_t)(batch->head + 1 + index);
     int64_t previous = 0;
     result_t result = card_continue(writer, batch, event, &previous);
     sqlite3_stmt *statement = NULL;

@@ -124,8 +124,7 @@ result_t connection_open(connection_t *connection, const char *path, connection_
     const int flags = (mode == CONNECTION_READONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const int code = sqlite3_open_v2(path, &connection->database, flags, NULL);
-    result_t result =
-        code == SQLITE_OK ? RESULT_OK : connection_error(connection, code, "open");
+    result_t result = code == SQLITE_OK ? RESULT_OK : connection_error(connection, code, "open");
     if (result == RESULT_OK) {
         result = connection_configure(connection, mode);
     }

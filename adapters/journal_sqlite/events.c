@@ -127,9 +127,9 @@ result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card, uint64_t 
         event_t *const event = &events[i - 1];
         int64_t previous = 0;
         result = chain_read(tenant, id, memory, event, &previous, NULL);
-        if (result == RESULT_OK && (!uuid_equal(&event->card, card) ||
-                                    event->card_sequence != after_sequence + i ||
-                                    (previous == 0) != (event->card_sequence == 1))) {
+        if (result == RESULT_OK &&
+            (!uuid_equal(&event->card, card) || event->card_sequence != after_sequence + i ||
+             (previous == 0) != (event->card_sequence == 1))) {
             result = row_is_damaged(&tenant->reader, id, "chain of its card");
         }
         id = previous;

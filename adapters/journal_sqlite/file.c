@@ -125,8 +125,8 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
     if (result == RESULT_OK) {
         remove_leftovers(temporary);
         result = journal_fill(temporary, partitions);
-        if (result == RESULT_OK && renameat2(AT_FDCWD, temporary, AT_FDCWD, path,
-                                             RENAME_NOREPLACE) != 0) {
+        if (result == RESULT_OK &&
+            renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
             result = file_error(path, "rename");
         }
         if (result == RESULT_OK) {

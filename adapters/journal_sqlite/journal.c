@@ -49,9 +49,8 @@ result_t store_job_submit(store_job_t *job, store_lane_t lane)
 {
     journal_tenant_t *const tenant = job->tenant;
     job->submitted_us = clock_monotonic_us();
-    const result_t result =
-        work_submit(lane == STORE_LANE_WRITE ? tenant->write_lane : tenant->read_lane, job_run,
-                    job_done, job);
+    const result_t result = work_submit(
+        lane == STORE_LANE_WRITE ? tenant->write_lane : tenant->read_lane, job_run, job_done, job);
     if (result == RESULT_OK) {
         tenant->jobs++;
     } else {
@@ -112,8 +111,7 @@ static void tenant_settle(journal_tenant_t *tenant)
         return;
     }
     if (!tenant->closed) {
-        store_job_t *job =
-            store_job_create(tenant, sizeof *job, tenant_close_files, tenant_closed);
+        store_job_t *job = store_job_create(tenant, sizeof *job, tenant_close_files, tenant_closed);
         const store_lane_t lane = tenant->readonly ? STORE_LANE_READ : STORE_LANE_WRITE;
         if (!tenant->journal->stopping && store_job_submit(job, lane) == RESULT_OK) {
             return;

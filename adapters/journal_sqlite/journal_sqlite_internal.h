@@ -117,8 +117,8 @@ struct journal_tenant {
 
     /* Loop thread only. */
     uint32_t jobs; /* submitted and not done */
-    bool closing; /* no more jobs but the closing one */
-    bool closed;  /* that one is done */
+    bool closing;  /* no more jobs but the closing one */
+    bool closed;   /* that one is done */
     bool checkpointing;
 
     /* Batches that wait for the next commit: loop thread puts, store thread takes all. */

@@ -227,8 +227,8 @@ static result_t row_add(list_job_t *job, sqlite3_stmt *row)
     if (!column_uuid(row, 7, &card)) {
         return connection_error(&tenant->reader, SQLITE_CORRUPT, "reading a card id");
     }
-    result_t result = member_key_read(&tenant->reader, column_bytes(row, 1), memory,
-                                      &added->sealed_member_key);
+    result_t result =
+        member_key_read(&tenant->reader, column_bytes(row, 1), memory, &added->sealed_member_key);
     event_tail_t tail = {0};
     if (result == RESULT_OK) {
         result = event_tail_read(tenant, &card, column_unsigned(row, 5), memory, &tail);
@@ -293,8 +293,8 @@ static result_t list_read(list_job_t *job)
         return RESULT_INVALID_CURSOR;
     }
     candidates_t candidates = {0};
-    candidates.numbers = store_memory_take(&job->base.memory,
-                                           (2 * (size_t)LIMIT_LIST_MATCHES) * sizeof(int64_t));
+    candidates.numbers =
+        store_memory_take(&job->base.memory, (2 * (size_t)LIMIT_LIST_MATCHES) * sizeof(int64_t));
     result_t result = candidates_choose(job, &candidates, below);
     bool is_full = false;
     bool is_more = true;
@@ -307,8 +307,7 @@ static result_t list_read(list_job_t *job)
         statement_done(candidates.statement);
     }
     if (result == RESULT_OK && is_more) {
-        job->page.next_cursor =
-            cursor_format(CURSOR_CARDS, job->last_number, &job->base.memory);
+        job->page.next_cursor = cursor_format(CURSOR_CARDS, job->last_number, &job->base.memory);
     }
     return result;
 }

@@ -88,8 +88,7 @@ static result_t idempotency_load(load_job_t *job)
         const text_t hash = column_bytes(statement, 0);
         if (hash.size == sizeof job->loaded.request_hash) {
             memcpy(job->loaded.request_hash, hash.data, hash.size);
-            job->loaded.reply =
-                store_memory_copy(&job->base.memory, column_bytes(statement, 1));
+            job->loaded.reply = store_memory_copy(&job->base.memory, column_bytes(statement, 1));
             job->loaded.idempotency_found = true;
         } else {
             result = connection_error(reader, SQLITE_CORRUPT, "reading a request hash");

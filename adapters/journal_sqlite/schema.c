@@ -56,8 +56,8 @@ result_t schema_log_mode_set(connection_t *connection)
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
     }
-    const bool is_set = code == SQLITE_ROW &&
-                        strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
+    const bool is_set =
+        code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "wal") == 0;
     (void)sqlite3_finalize(statement);
     if (is_set) {
         return RESULT_OK;
