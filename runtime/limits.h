@@ -24,6 +24,23 @@ enum {
     LIMIT_HTTP_BODY_TIMEOUT_MS = 30000,    /* end of the head to end of the body */
     LIMIT_HTTP_IDLE_TIMEOUT_MS = 60000,    /* between requests */
     LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000,   /* a client that does not read its answers is closed */
+    LIMIT_HTTP_LINGER_MS = 2000,      /* after the last answer, so that it is read before a reset */
+    LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
+    LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
+    LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
+    LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
+    LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
+    LIMIT_HTTP_READ_SIZE = 65536,            /* the one buffer that idle connections share */
+    LIMIT_HTTP_PATH_SEGMENTS = 8,            /* our longest path has seven */
+    LIMIT_HTTP_QUERY_PARAMETERS = 16,        /* our longest list has five */
+    LIMIT_HTTP_TURN_ROUNDS = 8,     /* batches of pipelined requests per connection and turn */
+    LIMIT_HTTP_ARENA_SIZE = 65536,  /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_HTTP_SPARE_BUFFERS = 256, /* output buffers kept for reuse */
+    LIMIT_HTTP_SPARE_BUFFER_SIZE = 16384, /* larger ones are freed */
+    LIMIT_HTTP_SPARE_SLOTS = 1024,        /* request slots kept for reuse */
+    LIMIT_HTTP_ANSWER_SIZE = 16777216,    /* a page of 1,000 events as JSON and room */
+    LIMIT_HTTP_SCRATCH_SIZE = 65536, /* JSON of one answer; grows for pages and shrinks again */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
