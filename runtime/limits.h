@@ -11,6 +11,11 @@ enum {
     LIMIT_SHARDS = 32,           /* one per core; nobody has asked for more cores */
     LIMIT_ROLES = 64,            /* shards and the others with room */
     LIMIT_IPC_PATH_SIZE = 107,   /* sun_path less its NUL; ZeroMQ refuses longer ones */
+    LIMIT_ROLE_NAME_SIZE = 32,   /* "adapters-12" and room for words of a test */
+
+    /* --- Codes --- */
+    LIMIT_QRCODE_TEXT_SIZE = 1024,       /* as long as a scanned text may be; ours has 66 bytes */
+    LIMIT_QRCODE_PIXELS_PER_MODULE = 32, /* prints our code at 300 dpi 11 cm wide */
 
     /* --- HTTP --- */
     LIMIT_HTTP_CONNECTIONS = 4096,  /* per front; 16 KiB each idle makes 64 MiB at worst */
@@ -53,7 +58,16 @@ enum {
     LIMIT_SCAN_AHEAD_MS = 60000,   /* DESIGN 3.3: `at` further ahead is 400 */
     LIMIT_DIRECTORY_POLL_MS =
         200, /* what the command line changes is seen within 1 s (DESIGN 3.2) */
-    LIMIT_DIRECTORY_TENANTS = 65536, /* tenants of one installation that the front keeps */
+    LIMIT_DIRECTORY_TENANTS = 65536,   /* tenants of one installation that the front keeps */
+    LIMIT_DIRECTORY_TOKEN_KEYS = 16,   /* directory.token_keys */
+    LIMIT_DIRECTORY_TIMEOUT_MS = 1000, /* a page that did not come by then is asked for again */
+    LIMIT_DEADLINE_TICK_MS = 25,       /* how late a deadline may be noticed */
+    LIMIT_DEADLINE_TICKS = 4096,       /* a turn of the wheel; longer than the longest deadline */
+    LIMIT_REQUEST_INLINE_SIZE =
+        640, /* of an envelope kept in its slot: nearly all; others malloc */
+    LIMIT_REQUEST_PACKED_SIZE = 16384, /* the largest command has under 4 KiB of texts, and room */
+    LIMIT_DOCUMENT_ARENA_SIZE = 4194304, /* 1,000 decoded events of a page and room */
+    LIMIT_IDEMPOTENCY_KEY_SIZE = 128,    /* the field `key` of request */
 
     /* --- Channels between roles --- */
     LIMIT_CHANNEL_BATCH_SIZE = 4194304,     /* envelopes of one turn are split beyond this */
@@ -61,6 +75,16 @@ enum {
     LIMIT_CHANNEL_MESSAGES =
         65536, /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
     LIMIT_CHANNEL_PEERS = 256, /* fronts and shards of one installation */
+    LIMIT_CHANNEL_BUFFER_KEPT_SIZE =
+        262144,                     /* per peer between turns; a larger one is given back */
+    LIMIT_CHANNEL_LINGER_MS = 1000, /* for the last batch of a role that stops; LIMIT_DRAIN_MS */
+
+    /* --- ZeroMQ --- */
+    LIMIT_ZMQ_SOCKETS = 128, /* of one process; a role has under ten, tests host several roles */
+    LIMIT_ZMQ_TURN_MESSAGES = 256,  /* read from one socket before the others have their turn */
+    LIMIT_ZMQ_ROUTING_ID_SIZE = 32, /* ZeroMQ makes 5 bytes; clients may name themselves */
+    LIMIT_RECONNECT_MS_MIN = 10,    /* a role that restarts on this machine is back in tens of ms */
+    LIMIT_RECONNECT_MS_MAX = 200,   /* DESIGN 6: first good reply 500 ms after a crash */
 
     /* --- ROUTER API and events --- */
     LIMIT_API_FRAME_SIZE = 1048576, /* as an HTTP body */
@@ -70,12 +94,20 @@ enum {
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_TOPIC_SIZE = 96,         /* digitalcard.{tenant}.{EventName} and room */
+    LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory; the least recently used one goes */
+    LIMIT_RELAY_WAITING = 4096,   /* reads and events that wait for a journal to open or answer */
+    LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is repaired */
+    LIMIT_RELAY_HEAD_SLICE = 64,  /* tenants whose heads are sent before the loop turns */
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
     LIMIT_ACTORS_ACTIVE = 200000,  /* per shard until budgets in bytes exist: 200 MB at 1 KB each */
     LIMIT_ACTOR_TURN_MESSAGES = 32,      /* of one actor before the next has its turn */
     LIMIT_SCHEDULER_TURN_MESSAGES = 512, /* of all before the loop looks at its sockets again */
+    LIMIT_ACTOR_KINDS = 8,               /* card, guest card, tenant, breaker and room */
+    LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
     LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
     LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
@@ -91,6 +123,8 @@ enum {
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 2, /* per shard: SQLite commits block a thread for an fsync */
     LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs two per shard */
+    LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: three descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
