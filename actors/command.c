@@ -1,7 +1,11 @@
 /* See command.h. */
 #include "actors/command.h"
 
+#include "runtime/random.h"
+
 #include <assert.h>
+
+enum { TRACEPARENT_SIZE = 55, TRACE_ID_AT = 3 }; /* 00-TRACEID-PARENT-FLAGS */
 
 const message_type_t *command_type(uint8_t request_type)
 {
@@ -41,14 +45,19 @@ uuid_t *command_card(const message_type_t *type, command_t *command)
     return (uuid_t *)(void *)((uint8_t *)command + type->fields[0].offset);
 }
 
-static bool is_time(const message_type_t *type, const char *field)
+/* Which error a value is that cannot exist. */
+static result_t invalid_value_result(const message_type_t *type, const char *field)
 {
     for (uint16_t i = 0; i < type->field_count; i++) {
-        if (strcmp(type->fields[i].name, field) == 0) {
-            return type->fields[i].type == FIELD_TYPE_TIME;
+        if (strcmp(type->fields[i].name, field) != 0) {
+            continue;
         }
+        if (type->fields[i].type == FIELD_TYPE_TIME) {
+            return RESULT_INVALID_DATES;
+        }
+        return type->fields[i].presence == FIELD_PATH ? RESULT_INVALID_ID : RESULT_INVALID_BODY;
     }
-    return false;
+    return RESULT_INVALID_BODY;
 }
 
 result_t command_fault_result(const message_type_t *type, const message_fault_t *fault,
@@ -64,11 +73,58 @@ result_t command_fault_result(const message_type_t *type, const message_fault_t 
     case MESSAGE_FAULT_UNKNOWN_FIELD:
         return RESULT_UNKNOWN_FIELD;
     case MESSAGE_FAULT_INVALID_VALUE:
-        return is_time(type, fault->field) ? RESULT_INVALID_DATES : RESULT_INVALID_BODY;
+        return invalid_value_result(type, fault->field);
     case MESSAGE_FAULT_NONE:
         assert(false);
         return RESULT_INTERNAL;
     default:
         return RESULT_INVALID_BODY;
+    }
+}
+
+bool command_limit_is_zero(uint8_t request_type, const command_t *command)
+{
+    switch (request_type) {
+    case request_type_card_list:
+        return MESSAGE_HAS(card_list, &command->card_list, limit) && command->card_list.limit == 0;
+    case request_type_card_history:
+        return MESSAGE_HAS(card_history, &command->card_history, limit) &&
+               command->card_history.limit == 0;
+    case request_type_events_read:
+        return MESSAGE_HAS(events_read, &command->events_read, limit) &&
+               command->events_read.limit == 0;
+    default:
+        return false;
+    }
+}
+
+static bool is_trace_id(text_t text)
+{
+    bool zero = true;
+    for (size_t i = 0; i < text.size; i++) {
+        const char character = text.data[i];
+        if (!((character >= '0' && character <= '9') || (character >= 'a' && character <= 'f'))) {
+            return false;
+        }
+        zero = zero && character == '0';
+    }
+    return !zero;
+}
+
+void command_trace_id(text_t traceparent, char out[COMMAND_TRACE_ID_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    if (traceparent.size == TRACEPARENT_SIZE) {
+        const text_t id = {.data = traceparent.data + TRACE_ID_AT, .size = COMMAND_TRACE_ID_SIZE};
+        if (is_trace_id(id)) {
+            memcpy(out, id.data, COMMAND_TRACE_ID_SIZE);
+            return;
+        }
+    }
+    uint8_t bytes[COMMAND_TRACE_ID_SIZE / 2];
+    random_fill(bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
     }
 }

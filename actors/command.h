@@ -28,4 +28,11 @@ uuid_t *command_card(const message_type_t *type, command_t *command);
 result_t command_fault_result(const message_type_t *type, const message_fault_t *fault,
                               result_t malformed);
 
+/* A page of no items asks for nothing and could never end: `limit` must be at least 1. */
+bool command_limit_is_zero(uint8_t request_type, const command_t *command);
+
+enum { COMMAND_TRACE_ID_SIZE = 32 };
+/* The trace id within a W3C traceparent, or a new one when it has none. */
+void command_trace_id(text_t traceparent, char out[COMMAND_TRACE_ID_SIZE]);
+
 #endif

@@ -92,10 +92,17 @@ enum {
     LIMIT_API_CLIENT_MESSAGES =
         10000, /* replies waiting for one client; more are dropped and counted */
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
-        100000, /* per subscriber; then PUB drops and the subscriber repairs */
-    LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
-    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
-    LIMIT_EVENT_TOPIC_SIZE = 96,         /* digitalcard.{tenant}.{EventName} and room */
+        100000,                      /* per subscriber; then PUB drops and the subscriber repairs */
+    LIMIT_API_ENVELOPE_SIZE = 512,   /* frames echoed: a routing id has 255 bytes at most */
+    LIMIT_API_SPARE_REQUESTS = 1024, /* kept for reuse; each below 1 KiB */
+    LIMIT_API_ARENA_SIZE = 65536,    /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_API_SCRATCH_SIZE = 65536,  /* one packed reply; what a page took beyond is freed */
+    LIMIT_EVENT_PREFIX_SIZE = 128,   /* prefix of a subscription; ours have 80 bytes at most */
+    LIMIT_EVENT_SUBSCRIPTION_SIZE = 1024, /* frame of a subscriber, ZeroMQ's handshake included */
+    LIMIT_EVENT_SUBSCRIPTIONS_WAITING = 10000, /* not yet looked at; one turn reads them all */
+    LIMIT_EVENT_HEAD_INTERVAL_MS = 1000,       /* DESIGN 3.4 */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096, /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_TOPIC_SIZE = 96,      /* digitalcard.{tenant}.{EventName} and room */
     LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory; the least recently used one goes */
     LIMIT_RELAY_WAITING = 4096,   /* reads and events that wait for a journal to open or answer */
     LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is repaired */

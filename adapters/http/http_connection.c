@@ -417,7 +417,6 @@ static void work_on_input(http_connection_t *connection)
     window_t window = {.data = connection->input.data, .size = connection->input.size};
     work(connection, &window);
     keep(connection, &window);
-    loop_again(connection->server->loop); /* others flushed what they gather before this */
 }
 
 /* Sends what is gathered and takes up requests that waited. True when there is more to do. */

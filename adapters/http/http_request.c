@@ -4,12 +4,11 @@
 #include "adapters/http/http_internal.h"
 
 #include "adapters/http/query.h"
-#include "runtime/random.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { IDEMPOTENCY_KEY_SIZE = 256, TRACEPARENT_SIZE = 55, TRACE_ID_AT = 3, TRACE_ID_SIZE = 32 };
+enum { IDEMPOTENCY_KEY_SIZE = 256 };
 
 /* A request while it is being put together. */
 typedef struct work {
@@ -163,38 +162,12 @@ static bool read_key(text_t value, char out[IDEMPOTENCY_KEY_SIZE], text_t *key)
     return i + 1 == value.size && size > 0;
 }
 
-/* --- Trace ids of answers that the gateway does not make --- */
-
-static bool is_lower_hex(text_t text)
-{
-    bool zero = true;
-    for (size_t i = 0; i < text.size; i++) {
-        const char character = text.data[i];
-        if (!((character >= '0' && character <= '9') || (character >= 'a' && character <= 'f'))) {
-            return false;
-        }
-        zero = zero && character == '0';
-    }
-    return !zero;
-}
+/* --- Answers that the gateway does not make --- */
 
 static void set_trace_id(http_slot_t *slot, const http_head_t *head)
 {
-    static const char digits[] = "0123456789abcdef";
-    if (head != NULL && head->fields[HEAD_FIELD_TRACEPARENT].size == TRACEPARENT_SIZE) {
-        const text_t id = {.data = head->fields[HEAD_FIELD_TRACEPARENT].data + TRACE_ID_AT,
-                           .size = TRACE_ID_SIZE};
-        if (is_lower_hex(id)) {
-            memcpy(slot->trace_id, id.data, TRACE_ID_SIZE);
-            return;
-        }
-    }
-    uint8_t bytes[TRACE_ID_SIZE / 2];
-    random_fill(bytes, sizeof(bytes));
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        slot->trace_id[2 * i] = digits[bytes[i] >> 4];
-        slot->trace_id[2 * i + 1] = digits[bytes[i] & 15];
-    }
+    command_trace_id(head == NULL ? TEXT_NONE : head->fields[HEAD_FIELD_TRACEPARENT],
+                     slot->trace_id);
 }
 
 static void answer_problem(http_slot_t *slot, const http_head_t *head, result_t result,
