@@ -65,12 +65,12 @@ static int take_option(const command_t *command, const option_t *options, size_t
     const char *given = argv[*at];
     const char *name = given + 2;
     const char *equals = strchr(name, '=');
-    const option_t *option = find_option(options, count, name,
-                                         equals == NULL ? strlen(name) : (size_t)(equals - name));
+    const option_t *option =
+        find_option(options, count, name, equals == NULL ? strlen(name) : (size_t)(equals - name));
     if (option == NULL) {
         return usage_error(command, "unknown option ", given);
     }
-    if (option->kind == OPTION_FLAG) {
+    if (option->kind == OPTION_KIND_FLAG) {
         if (equals != NULL) {
             return usage_error(command, "this option takes no value: ", given);
         }
@@ -85,7 +85,7 @@ static int take_option(const command_t *command, const option_t *options, size_t
         (*at)++;
         value = argv[*at];
     }
-    if (option->kind == OPTION_TEXT) {
+    if (option->kind == OPTION_KIND_TEXT) {
         *option->target.text = value;
     } else if (!arguments_number(value, option->target.number)) {
         return usage_error(command, "not a whole number: ", value);

@@ -6,7 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG } option_kind_t;
+typedef enum option_kind {
+    OPTION_KIND_TEXT,
+    OPTION_KIND_NUMBER,
+    OPTION_KIND_FLAG,
+} option_kind_t;
 
 typedef struct option {
     const char *name; /* without the two dashes */
@@ -20,12 +24,14 @@ typedef struct option {
     } target;
 } option_t;
 
-#define OPTION_TEXT(option_name, value, target_pointer, text)                                      \
-    ((option_t){(option_name), OPTION_TEXT, (value), (text), {.text = (target_pointer)}})
-#define OPTION_NUMBER(option_name, value, target_pointer, text)                                    \
-    ((option_t){(option_name), OPTION_NUMBER, (value), (text), {.number = (target_pointer)}})
-#define OPTION_FLAG(option_name, target_pointer, text)                                             \
-    ((option_t){(option_name), OPTION_FLAG, NULL, (text), {.flag = (target_pointer)}})
+#define OPTION_TEXT(option_name, value, target_pointer, explanation)                               \
+    ((option_t){                                                                                   \
+        (option_name), OPTION_KIND_TEXT, (value), (explanation), {.text = (target_pointer)}})
+#define OPTION_NUMBER(option_name, value, target_pointer, explanation)                             \
+    ((option_t){                                                                                   \
+        (option_name), OPTION_KIND_NUMBER, (value), (explanation), {.number = (target_pointer)}})
+#define OPTION_FLAG(option_name, target_pointer, explanation)                                      \
+    ((option_t){(option_name), OPTION_KIND_FLAG, NULL, (explanation), {.flag = (target_pointer)}})
 
 /* A decimal number without sign; false for anything else. */
 bool arguments_number(const char *text, uint64_t *number);

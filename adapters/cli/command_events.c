@@ -168,8 +168,8 @@ static bool begin(const command_t *command, int argc, char **argv, bool replay,
 }
 
 /* What --endpoint says, else what the service wrote down; false after saying what is missing. */
-static bool find_endpoint(const events_arguments_t *arguments, bool events,
-                          service_file_t *service, const char **endpoint)
+static bool find_endpoint(const events_arguments_t *arguments, bool events, service_file_t *service,
+                          const char **endpoint)
 {
     *endpoint = arguments->endpoint;
     if (*endpoint == NULL) {
@@ -191,8 +191,7 @@ static int tail(const events_arguments_t *arguments, const char *endpoint, arena
     int status = EXIT_OK;
     uint64_t printed = 0;
     void *context = zmq_ctx_new();
-    void *socket =
-        context == NULL ? NULL : connect_socket(context, ZMQ_SUB, endpoint, -1);
+    void *socket = context == NULL ? NULL : connect_socket(context, ZMQ_SUB, endpoint, -1);
     if (socket == NULL) {
         status = command_fail("%s cannot be connected to", endpoint);
     } else {
@@ -221,8 +220,8 @@ int command_events_tail(const command_t *command, int argc, char **argv)
     arena_t arena = {.base = malloc(ARENA_SIZE), .size = ARENA_SIZE};
     if (begin(command, argc, argv, false, &arguments, &status) &&
         find_endpoint(&arguments, true, &service, &endpoint)) {
-        status = arena.base == NULL ? command_fail("no memory")
-                                    : tail(&arguments, endpoint, &arena);
+        status =
+            arena.base == NULL ? command_fail("no memory") : tail(&arguments, endpoint, &arena);
     }
     configuration_release(&arguments.configuration);
     free(arena.base);
@@ -236,8 +235,7 @@ static char *mint(const events_arguments_t *arguments)
     json_t *answer = control_client_execute(
         &arguments->configuration,
         json_pack("{s:s,s:s,s:s,s:s,s:i}", "command", "token.mint", "tenant", arguments->tenant,
-                  "role", "auditor", "subject", "digitalcard events replay", "ttl_s",
-                  TOKEN_TTL_S),
+                  "role", "auditor", "subject", "digitalcard events replay", "ttl_s", TOKEN_TTL_S),
         false);
     const char *text = json_string_value(json_object_get(answer, "token"));
     char *token = text == NULL ? NULL : strdup(text);
@@ -344,9 +342,8 @@ int command_events_replay(const command_t *command, int argc, char **argv)
     if (begin(command, argc, argv, true, &arguments, &status) &&
         find_endpoint(&arguments, false, &service, &endpoint)) {
         token = mint(&arguments);
-        status = token == NULL || arena.base == NULL
-                     ? EXIT_FAILED
-                     : replay(&arguments, endpoint, token, &arena);
+        status = token == NULL || arena.base == NULL ? EXIT_FAILED
+                                                     : replay(&arguments, endpoint, token, &arena);
     }
     configuration_release(&arguments.configuration);
     free(token);

@@ -20,8 +20,7 @@ static bool begin(const command_t *command, int argc, char **argv, bool with_kid
     size_t count = 0;
     options[count++] = OPTION_TEXT("tenant", "T", &arguments->tenant, "Organisation; needed");
     if (with_kid) {
-        options[count++] =
-            OPTION_NUMBER("kid", "N", &arguments->kid, "Number of the key; needed");
+        options[count++] = OPTION_NUMBER("kid", "N", &arguments->kid, "Number of the key; needed");
     }
     count += configuration_options(&arguments->configuration, false, options + count);
     options[count++] = OPTION_FLAG("json", &arguments->json, "Print JSON");
@@ -55,10 +54,9 @@ static void print_keys(const json_t *answer)
 static void print_key(const json_t *answer)
 {
     const char *state = json_string_value(json_object_get(answer, "state"));
-    (void)printf("key %lld of %s is %s\n",
-                 (long long)json_integer_value(json_object_get(answer, "kid")),
-                 json_string_value(json_object_get(answer, "tenant")),
-                 state == NULL ? "active" : state);
+    (void)printf(
+        "key %lld of %s is %s\n", (long long)json_integer_value(json_object_get(answer, "kid")),
+        json_string_value(json_object_get(answer, "tenant")), state == NULL ? "active" : state);
 }
 
 static int finish(key_arguments_t *arguments, json_t *command, void (*print)(const json_t *answer))
@@ -147,8 +145,8 @@ int command_token_mint(const command_t *command, int argc, char **argv)
     uint64_t ttl_s = TOKEN_TTL_S;
     option_t options[OPTIONS_MAX];
     size_t count = 0;
-    options[count++] = OPTION_TEXT("tenant", "T", &tenant,
-                                   "Organisation; only a platform_admin may go without");
+    options[count++] =
+        OPTION_TEXT("tenant", "T", &tenant, "Organisation; only a platform_admin may go without");
     options[count++] = OPTION_TEXT("role", "R", &role,
                                    "platform_admin, tenant_admin, issuer, validator, auditor, "
                                    "member; needed");

@@ -115,8 +115,7 @@ static bool open_data(service_t *service)
     result_t result = installation_open(service->configuration.texts.data, true,
                                         &service->installation, error, sizeof error);
     if (result == RESULT_OK) {
-        result =
-            data_directory_clear_run(&service->installation.directory, error, sizeof error);
+        result = data_directory_clear_run(&service->installation.directory, error, sizeof error);
     }
     if (result != RESULT_OK) {
         (void)command_fail("%s", error);

@@ -38,10 +38,10 @@ static json_t *tenant_names(const store_arguments_t *arguments)
         arguments->tenant == NULL
             ? control_client_execute(&arguments->configuration,
                                      json_pack("{s:s}", "command", "tenant.list"), false)
-            : control_client_execute(&arguments->configuration,
-                                     json_pack("{s:s,s:s}", "command", "tenant.show", "name",
-                                               arguments->tenant),
-                                     false);
+            : control_client_execute(
+                  &arguments->configuration,
+                  json_pack("{s:s,s:s}", "command", "tenant.show", "name", arguments->tenant),
+                  false);
     if (answer == NULL) {
         json_decref(names);
         return NULL;

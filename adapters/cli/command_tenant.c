@@ -94,16 +94,16 @@ int command_tenant_create(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
     tenant_arguments_t arguments = {.partitions = 1};
-    const option_t own[] = {OPTION_NUMBER("partitions", "N", &arguments.partitions,
-                                          "1 to 64, fixed for ever (1)")};
+    const option_t own[] = {
+        OPTION_NUMBER("partitions", "N", &arguments.partitions, "1 to 64, fixed for ever (1)")};
     if (!begin(command, argc, argv, &arguments, own, 1, &status)) {
         return status;
     }
-    json_t *answer = control_client_execute(
-        &arguments.configuration,
-        json_pack("{s:s,s:s,s:I}", "command", "tenant.create", "name", arguments.name,
-                  "partitions", (json_int_t)arguments.partitions),
-        true);
+    json_t *answer = control_client_execute(&arguments.configuration,
+                                            json_pack("{s:s,s:s,s:I}", "command", "tenant.create",
+                                                      "name", arguments.name, "partitions",
+                                                      (json_int_t)arguments.partitions),
+                                            true);
     return finish(&arguments, answer, print_tenant);
 }
 

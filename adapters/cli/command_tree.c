@@ -1,4 +1,5 @@
-/* tree and top: what the supervisor says of its roles, as a picture and as a table that refreshes. */
+/* tree and top: what the supervisor says of its roles, as a picture and as a table that refreshes.
+ */
 #include "adapters/cli/control_client.h"
 
 #include "runtime/clock.h"
@@ -55,11 +56,12 @@ static void print_actors(const json_t *role, const char *stem)
     }
     json_array_foreach(json_object_get(status, "actors"), i, kind)
     {
-        (void)printf("%s      actors %-8s active %lld, messages waiting %lld, deepest mailbox %lld, "
-                     "handled %lld\n",
-                     stem, text_of(kind, "kind"), number_of(kind, "active"),
-                     number_of(kind, "messages_waiting"), number_of(kind, "mailbox_depth_max"),
-                     number_of(kind, "messages_handled"));
+        (void)printf(
+            "%s      actors %-8s active %lld, messages waiting %lld, deepest mailbox %lld, "
+            "handled %lld\n",
+            stem, text_of(kind, "kind"), number_of(kind, "active"),
+            number_of(kind, "messages_waiting"), number_of(kind, "mailbox_depth_max"),
+            number_of(kind, "messages_handled"));
     }
 }
 
@@ -235,10 +237,10 @@ static void print_top(const json_t *tree, const json_t *before, double elapsed_m
     for (i = 0; i < count; i++) {
         role = rows[i].role;
         print_duration(number_of(role, "uptime_ms"), uptime, sizeof uptime);
-        (void)printf("%-10s %-9s %8lld %7.1f %11.0f %8lld %8.1f %9lld %8s\n",
-                     text_of(role, "name"), text_of(role, "state"), number_of(role, "pid"),
-                     rows[i].cpu_percent, rows[i].messages_per_s, waiting_of(role),
-                     mib_of(role, "rss_bytes"), number_of(role, "restarts"), uptime);
+        (void)printf("%-10s %-9s %8lld %7.1f %11.0f %8lld %8.1f %9lld %8s\n", text_of(role, "name"),
+                     text_of(role, "state"), number_of(role, "pid"), rows[i].cpu_percent,
+                     rows[i].messages_per_s, waiting_of(role), mib_of(role, "rss_bytes"),
+                     number_of(role, "restarts"), uptime);
     }
     (void)fflush(stdout);
 }
@@ -248,7 +250,8 @@ int command_top(const command_t *command, int argc, char **argv)
     int status = EXIT_OK;
     bool once = false;
     configuration_t configuration = {0};
-    const option_t own = OPTION_FLAG("once", &once, "Print once, measured over one second, and end");
+    const option_t own =
+        OPTION_FLAG("once", &once, "Print once, measured over one second, and end");
     if (!begin(command, argc, argv, &configuration, &own, &status)) {
         return status;
     }

@@ -52,10 +52,9 @@ static bool check(configuration_t *configuration)
     if (strcmp(texts->store, "sqlite") != 0) {
         const bool postgresql = strncmp(texts->store, "postgresql://", 13) == 0 ||
                                 strncmp(texts->store, "postgres://", 11) == 0;
-        (void)command_fail(postgresql
-                               ? "--store %.12s…: not built yet: PostgreSQL comes with the "
-                                 "journal issue; use --store sqlite"
-                               : "--store %s: there is no such store; use sqlite",
+        (void)command_fail(postgresql ? "--store %.12s…: not built yet: PostgreSQL comes with the "
+                                        "journal issue; use --store sqlite"
+                                      : "--store %s: there is no such store; use sqlite",
                            texts->store);
         return false;
     }
@@ -75,8 +74,7 @@ static bool check(configuration_t *configuration)
         return false;
     }
     if (!log_level_parse(texts->log_level, &configuration->log_level)) {
-        (void)command_fail("--log-level %s: must be debug, info, warn or error",
-                           texts->log_level);
+        (void)command_fail("--log-level %s: must be debug, info, warn or error", texts->log_level);
         return false;
     }
     configuration->shards = (uint32_t)shards;
@@ -95,7 +93,7 @@ bool configuration_load(configuration_t *configuration)
     }
     const configuration_texts_t *from_file =
         configuration->from_file == NULL ? &none : configuration->from_file;
-#define SETTING(name, flag, variable, otherwise, value_name, help)                                       \
+#define SETTING(name, flag, variable, otherwise, value_name, help)                                 \
     configuration->texts.name =                                                                    \
         first_given(configuration->given.name, variable, from_file->name, otherwise);
 #include "adapters/cli/configuration.def"

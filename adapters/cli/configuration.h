@@ -1,5 +1,5 @@
-/* Settings of the service and of the commands that touch data: flags over environment over file over
- * defaults. */
+/* Settings of the service and of the commands that touch data: flags over environment over file
+ * over defaults. */
 #ifndef ADAPTERS_CLI_CONFIGURATION_H
 #define ADAPTERS_CLI_CONFIGURATION_H
 

@@ -1,5 +1,5 @@
-/* The configuration file (YAML, read by libcyaml): flat, one key per setting, nothing else accepted.
- * It turns libcyaml's log into one line that names file, key and line. */
+/* The configuration file (YAML, read by libcyaml): flat, one key per setting, nothing else
+ * accepted. It turns libcyaml's log into one line that names file, key and line. */
 #include "adapters/cli/configuration.h"
 
 #include <cyaml/cyaml.h>
@@ -14,7 +14,7 @@ typedef struct error_text {
 } error_text_t;
 
 static const cyaml_schema_field_t fields[] = {
-#define SETTING(name, flag, variable, otherwise, value_name, help)                                       \
+#define SETTING(name, flag, variable, otherwise, value_name, help)                                 \
     CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, configuration_texts_t, \
                            name, 0, CYAML_UNLIMITED),
 #include "adapters/cli/configuration.def"

@@ -27,8 +27,7 @@ static json_t *say_error(json_t *answer)
 
 static bool is_busy(const json_t *answer)
 {
-    const char *code =
-        json_string_value(json_object_get(json_object_get(answer, "error"), "code"));
+    const char *code = json_string_value(json_object_get(json_object_get(answer, "error"), "code"));
     return code != NULL && strcmp(code, result_code(RESULT_BUSY)) == 0;
 }
 
@@ -50,8 +49,8 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
 {
     installation_t installation;
     bool changed = false;
-    const result_t result = installation_open(configuration->texts.data, create, &installation,
-                                              error, error_size);
+    const result_t result =
+        installation_open(configuration->texts.data, create, &installation, error, error_size);
     if (result != RESULT_OK) {
         return result;
     }

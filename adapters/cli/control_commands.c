@@ -25,8 +25,7 @@ json_t *control_error(result_t why, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof detail, format, arguments);
     va_end(arguments);
-    json_t *error =
-        json_pack("{s:{s:s,s:s}}", "error", "code", result_code(why), "detail", detail);
+    json_t *error = json_pack("{s:{s:s,s:s}}", "error", "code", result_code(why), "detail", detail);
     assert(error != NULL);
     return error;
 }
@@ -150,15 +149,13 @@ static json_t *tenant_create(const control_commands_t *commands, const json_t *c
                                     .state = key_state_active,
                                     .created_at = now_ms,
                                     .sealed_secret = {(char *)sealed_key, sizeof sealed_key}};
-    const control_tenant_t tenant = {
-        .name = name,
-        .partitions = (uint32_t)partitions,
-        .created_at = now_ms,
-        .sealed_secret = {(char *)sealed_tenant, sizeof sealed_tenant},
-        .keys = &key,
-        .key_count = 1};
-    const result_t result =
-        commands->control->functions->tenant_create(commands->control, &tenant);
+    const control_tenant_t tenant = {.name = name,
+                                     .partitions = (uint32_t)partitions,
+                                     .created_at = now_ms,
+                                     .sealed_secret = {(char *)sealed_tenant, sizeof sealed_tenant},
+                                     .keys = &key,
+                                     .key_count = 1};
+    const result_t result = commands->control->functions->tenant_create(commands->control, &tenant);
     if (result != RESULT_OK) {
         return store_error(result, name);
     }
@@ -168,14 +165,13 @@ static json_t *tenant_create(const control_commands_t *commands, const json_t *c
     return json_pack("{s:o}", "tenant", answer);
 }
 
-static json_t *tenant_list(const control_commands_t *commands, const json_t *command,
-                           bool *changed)
+static json_t *tenant_list(const control_commands_t *commands, const json_t *command, bool *changed)
 {
     (void)command;
     (void)changed;
     json_t *list = json_array();
-    const result_t result = commands->control->functions->tenants(commands->control, TEXT_NONE,
-                                                                  visit_brief, list);
+    const result_t result =
+        commands->control->functions->tenants(commands->control, TEXT_NONE, visit_brief, list);
     if (result != RESULT_OK) {
         json_decref(list);
         return store_error(result, TEXT_NONE);
@@ -183,8 +179,7 @@ static json_t *tenant_list(const control_commands_t *commands, const json_t *com
     return json_pack("{s:o}", "tenants", list);
 }
 
-static json_t *tenant_show(const control_commands_t *commands, const json_t *command,
-                           bool *changed)
+static json_t *tenant_show(const control_commands_t *commands, const json_t *command, bool *changed)
 {
     (void)changed;
     json_t *tenant = NULL;
@@ -238,8 +233,8 @@ static json_t *key_rotate(const control_commands_t *commands, const json_t *comm
     uint32_t highest = 0;
     uint32_t kid = 0;
     const text_t name = member_text(command, "tenant");
-    result_t result = commands->control->functions->tenant(commands->control, name,
-                                                           visit_highest_kid, &highest);
+    result_t result =
+        commands->control->functions->tenant(commands->control, name, visit_highest_kid, &highest);
     if (result != RESULT_OK) {
         return store_error(result, name);
     }
@@ -272,8 +267,8 @@ static json_t *key_set_state(const control_commands_t *commands, const json_t *c
     if (kid < 1 || kid > UINT32_MAX) {
         return control_error(RESULT_INVALID_ARGUMENT, "A key is named by its number (--kid)");
     }
-    const result_t result = commands->control->functions->key_set_state(commands->control, name,
-                                                                        (uint32_t)kid, state);
+    const result_t result =
+        commands->control->functions->key_set_state(commands->control, name, (uint32_t)kid, state);
     if (result == RESULT_INVALID_ARGUMENT) {
         return control_error(result, "Key %lld signs new codes: rotate first", (long long)kid);
     }
@@ -325,10 +320,9 @@ static bool visit_newest(void *context, const control_token_key_t *key)
     const text_t bound = {bound_to, token_key_bound_to(key->kid, bound_to, sizeof bound_to)};
     const text_t sealed = key->sealed_private_jwk;
     signing->found = true;
-    signing->opened = sealed.size > CRYPTO_SEAL_OVERHEAD &&
-                      sealed.size <= CONTROL_SECRET_SIZE_MAX &&
-                      commands->crypto->open(commands->master_key, sealed, bound,
-                                             (uint8_t *)signing->jwk);
+    signing->opened =
+        sealed.size > CRYPTO_SEAL_OVERHEAD && sealed.size <= CONTROL_SECRET_SIZE_MAX &&
+        commands->crypto->open(commands->master_key, sealed, bound, (uint8_t *)signing->jwk);
     if (signing->opened) {
         signing->jwk[sealed.size - CRYPTO_SEAL_OVERHEAD] = '\0';
     }
@@ -386,9 +380,8 @@ static json_t *read_claims(const control_commands_t *commands, const json_t *com
 {
     const text_t tenant = member_text(command, "tenant");
     const text_t role = member_text(command, "role");
-    const text_t subject = json_object_get(command, "subject") == NULL
-                               ? role
-                               : member_text(command, "subject");
+    const text_t subject =
+        json_object_get(command, "subject") == NULL ? role : member_text(command, "subject");
     *claims = (token_claims_t){0};
     if (!enum_parse(&role_enum, role, &claims->role)) {
         return control_error(RESULT_INVALID_ARGUMENT,
@@ -460,10 +453,10 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
     static const struct {
         const char *name;
         execute_t *execute;
-    } table[] = {{"tenant.create", tenant_create}, {"tenant.list", tenant_list},
-                 {"tenant.show", tenant_show},     {"tenant.delete", tenant_delete},
+    } table[] = {{"tenant.create", tenant_create},   {"tenant.list", tenant_list},
+                 {"tenant.show", tenant_show},       {"tenant.delete", tenant_delete},
                  {"token.mint", token_mint_command}, {"key.list", key_list},
-                 {"key.rotate", key_rotate},       {"key.retire", key_retire},
+                 {"key.rotate", key_rotate},         {"key.retire", key_retire},
                  {"key.compromise", key_compromise}};
     const text_t name = member_text(command, "command");
     *changed = false;

@@ -1,12 +1,15 @@
 /* Commands that change or read control data: one function, run by the control role of a running
  * service or, while none runs, by the command line itself under DIR/lock.
  *
- *   {"command":"tenant.create","name":…,"partitions":1…64}   → {"tenant":{name,partitions,created_at,keys}}
- *   {"command":"tenant.list"}                                → {"tenants":[{name,partitions,created_at}]}
+ *   {"command":"tenant.create","name":…,"partitions":1…64}   →
+ * {"tenant":{name,partitions,created_at,keys}}
+ *   {"command":"tenant.list"}                                →
+ * {"tenants":[{name,partitions,created_at}]}
  *   {"command":"tenant.show","name":…}                       → {"tenant":{…}}
  *   {"command":"tenant.delete","name":…}                     → {"deleted":name,"kept_as":path}
  *   {"command":"token.mint","tenant"?:…,"role":…,"subject":…,"ttl_s":…} → {"token":…}
- *   {"command":"key.list","tenant":…}                        → {"tenant":…,"keys":[{kid,state,created_at}]}
+ *   {"command":"key.list","tenant":…}                        →
+ * {"tenant":…,"keys":[{kid,state,created_at}]}
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
  *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
  * A failure is {"error":{code,detail}}. */

@@ -146,8 +146,7 @@ static void remove_files(int run)
     (void)closedir(listing);
 }
 
-result_t data_directory_clear_run(const data_directory_t *directory, char *error,
-                                  size_t error_size)
+result_t data_directory_clear_run(const data_directory_t *directory, char *error, size_t error_size)
 {
     char path[PATH_MAX + 8];
     (void)snprintf(path, sizeof path, "%s/run", directory->path);
@@ -170,8 +169,8 @@ void data_directory_remove_socket(const data_directory_t *directory, const char 
                                   uint64_t incarnation)
 {
     char path[PATH_MAX + 64];
-    const int size = snprintf(path, sizeof path, "%s/run/%s.%" PRIu64, directory->path, role,
-                              incarnation);
+    const int size =
+        snprintf(path, sizeof path, "%s/run/%s.%" PRIu64, directory->path, role, incarnation);
     if (size > 0 && (size_t)size < sizeof path) {
         (void)unlink(path);
     }

@@ -129,8 +129,7 @@ static result_t check_ipc_is_free(const endpoint_t *endpoint)
     if (probe < 0) {
         return RESULT_IO;
     }
-    const bool answered =
-        connect(probe, (const struct sockaddr *)&address, sizeof address) == 0;
+    const bool answered = connect(probe, (const struct sockaddr *)&address, sizeof address) == 0;
     (void)close(probe);
     return answered ? RESULT_ADDRESS_IN_USE : RESULT_OK;
 }

@@ -37,8 +37,8 @@ static result_t open_stores(bool create, installation_t *installation, char *err
                        advice(result));
         return result;
     }
-    result = control_sqlite_open(path, create, journal_sqlite_create_tenant,
-                                 &installation->control);
+    result =
+        control_sqlite_open(path, create, journal_sqlite_create_tenant, &installation->control);
     if (result != RESULT_OK) {
         (void)snprintf(error, error_size, "%s/control.db: %s%s", path, result_title(result),
                        advice(result));
@@ -46,8 +46,8 @@ static result_t open_stores(bool create, installation_t *installation, char *err
     return result;
 }
 
-result_t installation_open(const char *data, bool create, installation_t *installation,
-                           char *error, size_t error_size)
+result_t installation_open(const char *data, bool create, installation_t *installation, char *error,
+                           size_t error_size)
 {
     *installation = (installation_t){.directory.lock = -1};
     result_t result =

@@ -1,5 +1,5 @@
-/* What a process needs to work on stored control data: the locked data directory, the master key and
- * the control store. Used by `serve` at its start and by commands while no service runs. */
+/* What a process needs to work on stored control data: the locked data directory, the master key
+ * and the control store. Used by `serve` at its start and by commands while no service runs. */
 #ifndef ADAPTERS_CLI_INSTALLATION_H
 #define ADAPTERS_CLI_INSTALLATION_H
 

@@ -1,4 +1,5 @@
-/* `digitalcard`: finds the command and runs it. Everything else stands in the file of the command. */
+/* `digitalcard`: finds the command and runs it. Everything else stands in the file of the command.
+ */
 #include "adapters/cli/command.h"
 
 #include <stdarg.h>
@@ -41,8 +42,7 @@ static int words_matched(const char *words, int argc, char **argv)
     int count = 0;
     while (*words != '\0') {
         const size_t size = strcspn(words, " ");
-        if (count == argc || strlen(argv[count]) != size ||
-            memcmp(argv[count], words, size) != 0) {
+        if (count == argc || strlen(argv[count]) != size || memcmp(argv[count], words, size) != 0) {
             return 0;
         }
         count++;

@@ -63,8 +63,8 @@ static result_t enter_run_directory(const char *data)
     return RESULT_OK;
 }
 
-result_t role_begin(role_base_t *base, const role_options_t *options,
-                    const link_handler_t *handler, void *context)
+result_t role_begin(role_base_t *base, const role_options_t *options, const link_handler_t *handler,
+                    void *context)
 {
     log_level_t level = LOG_INFO_LEVEL;
     *base = (role_base_t){.options = options};
@@ -152,8 +152,8 @@ bool role_answer(role_base_t *base, link_request_t **request, const char *json, 
 
 void role_answer_unknown(link_request_t **request)
 {
-    static const char unknown[] =
-        "{\"error\":{\"code\":\"invalid_argument\",\"detail\":\"This role knows no such command\"}}";
+    static const char unknown[] = "{\"error\":{\"code\":\"invalid_argument\",\"detail\":\"This "
+                                  "role knows no such command\"}}";
     link_reply(request, unknown, sizeof unknown - 1);
 }
 

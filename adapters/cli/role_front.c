@@ -132,8 +132,9 @@ static size_t front_status(const void *context, char *out, size_t capacity)
     char http[4096];
     const bool ready = gateway_is_ready(front->gateway, detail, sizeof detail);
     const size_t size = http_server_status(front->http, http, sizeof http);
-    json_t *status = json_pack("{s:b,s:s,s:o*}", "ready", ready, "missing", ready ? "" : detail,
-                               "http", size <= sizeof http ? json_loadb(http, size, 0, NULL) : NULL);
+    json_t *status =
+        json_pack("{s:b,s:s,s:o*}", "ready", ready, "missing", ready ? "" : detail, "http",
+                  size <= sizeof http ? json_loadb(http, size, 0, NULL) : NULL);
     const size_t needed = json_dumpb(status, NULL, 0, JSON_COMPACT);
     if (needed <= capacity) {
         (void)json_dumpb(status, out, capacity, JSON_COMPACT);
@@ -182,8 +183,7 @@ static result_t front_fetch(void *context, const char *what, http_fetched_t *don
     }
     *fetch = (front_fetch_t){done, done_context, strcmp(what, "metrics") == 0};
     const int size = snprintf(json, sizeof json, "{\"command\":\"%.32s\"}", what);
-    const result_t result =
-        link_ask(front->base.link, json, (size_t)size, front_fetch_done, fetch);
+    const result_t result = link_ask(front->base.link, json, (size_t)size, front_fetch_done, fetch);
     if (result != RESULT_OK) {
         free(fetch);
     }
@@ -194,11 +194,9 @@ static result_t front_fetch(void *context, const char *what, http_fetched_t *don
 
 static result_t front_channels(front_t *front)
 {
-    result_t result =
-        channel_client_create(front->base.loop, front_receive, front, &front->relay);
+    result_t result = channel_client_create(front->base.loop, front_receive, front, &front->relay);
     for (uint64_t i = 0; i < front->base.options->shards && result == RESULT_OK; i++) {
-        result =
-            channel_client_create(front->base.loop, front_receive, front, &front->shards[i]);
+        result = channel_client_create(front->base.loop, front_receive, front, &front->shards[i]);
     }
     return result;
 }

@@ -1,5 +1,5 @@
-/* The relay: fronts and shards connect to it; it publishes events and answers the reads that need no
- * actor. It opens journals read-only. */
+/* The relay: fronts and shards connect to it; it publishes events and answers the reads that need
+ * no actor. It opens journals read-only. */
 #include "adapters/cli/role.h"
 
 #include "actors/relay.h"

@@ -106,9 +106,8 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
                             size_t size)
 {
     bool changed = false;
-    const control_commands_t commands = {.control = role->control,
-                                         .crypto = &signer_functions,
-                                         .master_key = &role->master_key};
+    const control_commands_t commands = {
+        .control = role->control, .crypto = &signer_functions, .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
     json_t *answer = control_command_execute(&commands, command, &changed);
     json_decref(command);
@@ -156,8 +155,7 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .context = role,
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
-        shard_options_t shard_options = {.index = role->index,
-                                         .shards = (uint32_t)options->shards};
+        shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};
         (void)snprintf(shard_options.incarnation, sizeof shard_options.incarnation,
                        "%.31s.%" PRIu64, options->name, options->incarnation);
         result = shard_create(loop, role->base.metrics, &ports, &shard_options, &role->shard);

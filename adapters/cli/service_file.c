@@ -15,8 +15,8 @@ void service_file_write(const data_directory_t *directory, const service_file_t 
 {
     char path[PATH_MAX + 32];
     char path_new[PATH_MAX + 32];
-    json_t *json = json_pack("{s:s,s:s,s:s}", "http", file->http, "api", file->api, "events",
-                             file->events);
+    json_t *json =
+        json_pack("{s:s,s:s,s:s}", "http", file->http, "api", file->api, "events", file->events);
     const bool written = file_path(directory->path, "", path, sizeof path) &&
                          file_path(directory->path, ".new", path_new, sizeof path_new) &&
                          json_dump_file(json, path_new, JSON_COMPACT) == 0 &&
@@ -36,8 +36,7 @@ static void copy_member(const json_t *json, const char *name, char *out, size_t 
 bool service_file_read(const char *data, service_file_t *file)
 {
     char path[PATH_MAX + 32];
-    json_t *json =
-        file_path(data, "", path, sizeof path) ? json_load_file(path, 0, NULL) : NULL;
+    json_t *json = file_path(data, "", path, sizeof path) ? json_load_file(path, 0, NULL) : NULL;
     if (json == NULL) {
         return false;
     }
