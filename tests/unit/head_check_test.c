@@ -23,9 +23,18 @@ typedef struct head_case {
     result_t result;
 } head_case_t;
 
-#define GOOD(name, text) {(name), TEXT_LITERAL(text), RESULT_OK}
-#define BAD(name, text) {(name), TEXT_LITERAL(text), RESULT_INVALID_REQUEST}
-#define BAD_AS(name, text, code) {(name), TEXT_LITERAL(text), RESULT_##code}
+#define GOOD(name, text)                                                                           \
+    {                                                                                              \
+        (name), TEXT_LITERAL(text), RESULT_OK                                                      \
+    }
+#define BAD(name, text)                                                                            \
+    {                                                                                              \
+        (name), TEXT_LITERAL(text), RESULT_INVALID_REQUEST                                         \
+    }
+#define BAD_AS(name, text, code)                                                                   \
+    {                                                                                              \
+        (name), TEXT_LITERAL(text), RESULT_##code                                                  \
+    }
 
 static const head_case_t cases[] = {
     GOOD("plain", GET H "\r\n"),
@@ -204,9 +213,8 @@ static void the_end_of_a_head_is_found_in_any_pieces(void **state)
             assert_int_equal(head_scan(cases[i].raw.data, came, &scan, &size, &refusal),
                              HEAD_SCAN_MORE);
         }
-        assert_int_equal(
-            head_scan(cases[i].raw.data, cases[i].raw.size, &scan, &size, &refusal),
-            HEAD_SCAN_WHOLE);
+        assert_int_equal(head_scan(cases[i].raw.data, cases[i].raw.size, &scan, &size, &refusal),
+                         HEAD_SCAN_WHOLE);
         assert_int_equal(size, cases[i].raw.size);
     }
 }
