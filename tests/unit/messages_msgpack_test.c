@@ -169,7 +169,7 @@ static void depth_bombs_are_refused(void **state)
     free(bomb);
 }
 
-static void named_fields_are_checked(void **state)
+static void named_fields_are_found(void **state)
 {
     (void)state;
     static const fault_case_t cases[] = {
@@ -201,6 +201,14 @@ static void named_fields_are_checked(void **state)
              "location.latitude"),
         CASE(card_scan, "\x81" LOCATION "\x81" LATITUDE "\xca\xff\x80\0\0", INVALID_VALUE,
              "location.latitude"),
+    };
+    EXPECT_FAULTS(MESSAGE_KEYS_NAMES, cases);
+}
+
+static void named_values_are_checked(void **state)
+{
+    (void)state;
+    static const fault_case_t cases[] = {
         CASE(card_list, "\x81" LIMIT "\xff", WRONG_TYPE, "limit"),
         CASE(card_list, "\x81" LIMIT "\xd1\xff\xff", WRONG_TYPE, "limit"),
         CASE(card_list, "\x81" LIMIT "\xca\x3f\x80\0\0", WRONG_TYPE, "limit"),
@@ -509,7 +517,8 @@ int main(void)
         cmocka_unit_test(what_is_no_msgpack_is_malformed),
         cmocka_unit_test(what_is_no_map_is_said_to_be_none),
         cmocka_unit_test(depth_bombs_are_refused),
-        cmocka_unit_test(named_fields_are_checked),
+        cmocka_unit_test(named_fields_are_found),
+        cmocka_unit_test(named_values_are_checked),
         cmocka_unit_test(fields_by_id_are_checked),
         cmocka_unit_test(unknown_ids_are_skipped_whatever_they_hold),
         cmocka_unit_test(unusual_forms_of_good_values_are_read),
