@@ -396,7 +396,7 @@ static void flood_send(void *context)
 {
     flood_t *const flood = context;
     /* One message for each turn fills ZeroMQ, then all at once fills the batch. */
-    const uint64_t count = flood->turns < 2 * LIMIT_CHANNEL_MESSAGES ? 1 : 10000;
+    const uint64_t count = flood->turns < LIMIT_CHANNEL_MESSAGES ? 1 : 10000;
     for (uint64_t sent = 0; sent < count && !flood->was_busy; sent++) {
         const result_t result =
             channel_server_send(flood->fixture->server, flood->fixture->last_peer,
