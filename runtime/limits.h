@@ -109,11 +109,11 @@ enum {
     LIMIT_PAGE_ITEMS_MAX = 500,
     LIMIT_PAGE_EVENTS_MAX = 1000,
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
-    LIMIT_API_ENVELOPE_SIZE = 512,   /* frames echoed: a routing id has 255 bytes at most */
-    LIMIT_API_SPARE_REQUESTS = 1024, /* kept for reuse; each below 1 KiB */
-    LIMIT_API_ARENA_SIZE = 65536,    /* texts of one decoded command: the largest take 2 KiB */
-    LIMIT_API_SCRATCH_SIZE = 65536,  /* one packed reply; what a page took beyond is freed */
-    LIMIT_EVENT_PREFIX_SIZE = 128,   /* prefix of a subscription; ours have 80 bytes at most */
+    LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
+    LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
+    LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_API_SCRATCH_SIZE = 65536,       /* one packed reply; what a page took beyond is freed */
+    LIMIT_EVENT_PREFIX_SIZE = 128,        /* prefix of a subscription; ours have 80 bytes at most */
     LIMIT_EVENT_SUBSCRIPTION_SIZE = 1024, /* frame of a subscriber, ZeroMQ's handshake included */
     LIMIT_EVENT_SUBSCRIPTIONS_WAITING = 10000, /* not yet looked at; one turn reads them all */
 
@@ -131,8 +131,8 @@ enum {
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
     LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
-    LIMIT_SWEEP_ROTATION_MS = 300000,    /* a tenant nobody touches is opened and swept that often */
-    LIMIT_SWEEP_OPENS_PER_TICK = 4, /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
+    LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
@@ -187,8 +187,10 @@ enum {
                                   control command, takes milliseconds */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
-    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
-    LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
+    LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
+                                   that: then its health page says what is missing */
+    LIMIT_ROLE_ARGUMENTS = 32,  /* argv of one role; ours take 20 */
+    LIMIT_ROLE_ENDPOINT_SIZE = 127, /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,
     LIMIT_CONTROL_LINE_SIZE = 65536,
     LIMIT_CONTROL_IDLE_MS = 10000, /* a client that neither asks nor reads its answer is closed */
