@@ -321,7 +321,7 @@ static void closing_writes_the_log_back(void **state)
 
 static void the_log_does_not_grow_without_bound(void **state)
 {
-    enum { ROUNDS = 700, SIZE = 200 };
+    enum { ROUNDS = 900, SIZE = 200 };
     files_state_t *const files = *state;
     harness_t *const harness = &files->harness;
     opened_t opened = harness_open(harness, "alpha");
