@@ -89,9 +89,9 @@ enum {
     LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
     LIMIT_LINK_FRAME_SIZE = 8388608, /* one metrics page of a role is far below */
     LIMIT_LINK_REQUESTS = 256,       /* waiting for an answer on one link */
-    LIMIT_LINK_TIMEOUT_MS = 2000,
-    LIMIT_CONTROL_CLIENTS = 32,
-    LIMIT_CONTROL_LINE_SIZE = 65536,
+    LIMIT_LINK_TIMEOUT_MS = 2000,    /* a role that answers later is as good as hanging */
+    LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
+    LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */
 
     /* --- Metrics and log --- */
     LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */
