@@ -6,8 +6,13 @@ target_compile_options(digitalcard_compiler INTERFACE
   -Wall -Wextra -Wformat=2 -Wconversion -Wsign-conversion -Wimplicit-fallthrough
   -Werror=format-security -Werror=implicit -Werror=incompatible-pointer-types -Werror=int-conversion
   -fstack-clash-protection -fstack-protector-strong -fcf-protection=full
-  -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero
-  -fno-omit-frame-pointer)
+  -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -fno-omit-frame-pointer)
+# clang 14 knows the flag only together with another one that later versions refuse.
+include(CheckCCompilerFlag)
+check_c_compiler_flag(-ftrivial-auto-var-init=zero DIGITALCARD_HAS_AUTO_VAR_INIT)
+if(DIGITALCARD_HAS_AUTO_VAR_INIT)
+  target_compile_options(digitalcard_compiler INTERFACE -ftrivial-auto-var-init=zero)
+endif()
 target_link_options(digitalcard_compiler INTERFACE
   -Wl,-z,nodlopen,-z,noexecstack,-z,relro,-z,now -Wl,--as-needed)
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
