@@ -15,7 +15,11 @@
 typedef struct channel_server channel_server_t;
 typedef struct channel_client channel_client_t;
 
-/* A peer is a small number, stable while the server lives; a peer that connects anew is a new
+/* Callbacks may send, disconnect and destroy. Every *_send: INVALID_ARGUMENT for an empty envelope
+ * or one beyond LIMIT_CHANNEL_ENVELOPE_SIZE. `dropped` counts envelopes that were taken and then
+ * found to have no receiver, and incoming batches whose rest is malformed.
+ *
+ * A peer is a number, stable while the server lives; a peer that connects anew is a new
  * number. */
 typedef void channel_server_receive_t(void *context, uint32_t peer, const uint8_t *envelope,
                                       size_t size);
@@ -25,14 +29,16 @@ MUST_USE result_t channel_server_create(loop_t *loop, const char *endpoint,
                                         channel_server_receive_t *receive, void *context,
                                         channel_server_t **server);
 void channel_server_destroy(channel_server_t **server); /* flushes first */
+/* MISSING: the peer is gone; BUSY: it does not read, and a whole batch waits for it already. */
 MUST_USE result_t channel_server_send(channel_server_t *server, uint32_t peer,
                                       const uint8_t *envelope, size_t size);
 uint64_t channel_server_dropped(const channel_server_t *server);
 
 MUST_USE result_t channel_client_create(loop_t *loop, channel_client_receive_t *receive,
                                         void *context, channel_client_t **client);
-void channel_client_destroy(channel_client_t **client);
-/* Replaces the connection: what was queued for the old endpoint is forgotten. */
+void channel_client_destroy(channel_client_t **client); /* flushes first */
+/* Replaces the connection: what was queued for the old endpoint is forgotten. The endpoint need not
+ * exist yet. */
 MUST_USE result_t channel_client_connect(channel_client_t *client, const char *endpoint);
 void channel_client_disconnect(channel_client_t *client);
 /* UNAVAILABLE when not connected, BUSY at the high-water mark. */

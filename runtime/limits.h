@@ -11,6 +11,7 @@ enum {
     LIMIT_SHARDS = 32,           /* one per core; nobody has asked for more cores */
     LIMIT_ROLES = 64,            /* shards and the others with room */
     LIMIT_IPC_PATH_SIZE = 107,   /* sun_path less its NUL; ZeroMQ refuses longer ones */
+    LIMIT_ROLE_NAME_SIZE = 32,   /* "adapters-12" and room for words of a test */
 
     /* --- Codes --- */
     LIMIT_QRCODE_TEXT_SIZE = 1024,       /* as long as a scanned text may be; ours has 66 bytes */
@@ -49,6 +50,16 @@ enum {
     LIMIT_CHANNEL_MESSAGES =
         65536, /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
     LIMIT_CHANNEL_PEERS = 256, /* fronts and shards of one installation */
+    LIMIT_CHANNEL_BUFFER_KEPT_SIZE =
+        262144,                     /* per peer between turns; a larger one is given back */
+    LIMIT_CHANNEL_LINGER_MS = 1000, /* for the last batch of a role that stops; LIMIT_DRAIN_MS */
+
+    /* --- ZeroMQ --- */
+    LIMIT_ZMQ_SOCKETS = 128, /* of one process; a role has under ten, tests host several roles */
+    LIMIT_ZMQ_TURN_MESSAGES = 256,  /* read from one socket before the others have their turn */
+    LIMIT_ZMQ_ROUTING_ID_SIZE = 32, /* ZeroMQ makes 5 bytes; clients may name themselves */
+    LIMIT_RECONNECT_MS_MIN = 10,    /* a role that restarts on this machine is back in tens of ms */
+    LIMIT_RECONNECT_MS_MAX = 200,   /* DESIGN 6: first good reply 500 ms after a crash */
 
     /* --- ROUTER API and events --- */
     LIMIT_API_FRAME_SIZE = 1048576, /* as an HTTP body */
@@ -64,6 +75,8 @@ enum {
     LIMIT_ACTORS_ACTIVE = 200000,  /* per shard until budgets in bytes exist: 200 MB at 1 KB each */
     LIMIT_ACTOR_TURN_MESSAGES = 32,      /* of one actor before the next has its turn */
     LIMIT_SCHEDULER_TURN_MESSAGES = 512, /* of all before the loop looks at its sockets again */
+    LIMIT_ACTOR_KINDS = 8,               /* card, guest card, tenant, breaker and room */
+    LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
     LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
     LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
@@ -79,6 +92,8 @@ enum {
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 2, /* per shard: SQLite commits block a thread for an fsync */
     LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs two per shard */
+    LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: three descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */

@@ -16,7 +16,7 @@ void metrics_destroy(metrics_t **metrics);
 
 /* `labels` is "" or like `reason="expired",type="card.scan"`. Asking again for the same name and
  * labels returns the same series. Beyond LIMIT_METRICS a shared overflow series is returned and
- * counted. `name`, `help` and `labels` must be literals or outlive the registry. */
+ * counted. `labels` are copied; `name` and `help` must be literals or outlive the registry. */
 metric_t *metrics_counter(metrics_t *metrics, const char *name, const char *labels,
                           const char *help);
 metric_t *metrics_gauge(metrics_t *metrics, const char *name, const char *labels, const char *help);

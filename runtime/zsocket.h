@@ -24,9 +24,12 @@ typedef struct zsocket_options {
     int64_t message_size_max; /* ZMQ_MAXMSGSIZE per frame; a peer that sends more is disconnected */
     int use_fd;        /* a bound, listening descriptor from the supervisor (ZMQ_USE_FD), or -1 */
     bool xpub_verbose; /* XPUB: report every subscription and unsubscription (ZMQ_XPUB_VERBOSER) */
+    int linger_ms; /* how long the end of the process waits for what was sent last; 0: not at all */
 } zsocket_options_t;
 
-/* LINGER is 0. `receive` may be NULL for sockets that only send. */
+/* `receive` may be NULL for sockets that only send: what comes in is dropped and counted. A bound 0
+ * means none in ZeroMQ, so send_messages_max, receive_messages_max and message_size_max must be
+ * above 0. `receive` may destroy the socket. */
 MUST_USE result_t zsocket_create(loop_t *loop, const zsocket_options_t *options,
                                  zsocket_receive_t *receive, void *context, zsocket_t **socket);
 void zsocket_destroy(zsocket_t **socket);
@@ -34,7 +37,11 @@ MUST_USE result_t zsocket_bind(zsocket_t *socket,
                                const char *endpoint); /* ADDRESS_IN_USE, INVALID_ARGUMENT */
 MUST_USE result_t zsocket_connect(zsocket_t *socket, const char *endpoint);
 
-/* Never blocks. BUSY: high-water mark; MISSING: ROUTER does not know that peer (any more). */
+/* Of a socket that will be destroyed: overrides `linger_ms`. */
+void zsocket_set_linger(zsocket_t *socket, int linger_ms);
+
+/* Never blocks; sends all frames or none. BUSY: high-water mark (the loop has a turn as soon as
+ * there is room again); MISSING: ROUTER does not know that peer (any more). */
 MUST_USE result_t zsocket_send(zsocket_t *socket, const zframe_view_t *frames, size_t frame_count);
 
 /* Reading on and off, for back-pressure. On at first. */

@@ -1,0 +1,165 @@
+/* The connecting end of a channel. Keeps one batch; a batch that ZeroMQ does not take stays and is
+ * offered again at the end of every turn. Must not retry what was sent. */
+#include "runtime/channel.h"
+
+#include "runtime/channel_batch.h"
+#include "runtime/log.h"
+#include "runtime/loop_internal.h"
+#include "runtime/zsocket.h"
+
+#include <stdlib.h>
+#include <zmq.h>
+
+struct channel_client {
+    loop_t *loop;
+    loop_hook_t *hook;
+    zsocket_t *socket; /* NULL when not connected */
+    channel_client_receive_t *receive;
+    void *context;
+    channel_batch_t batch;
+    uint64_t dropped;
+    uint64_t connection; /* rises with every connect and disconnect */
+    bool is_receiving;
+    bool is_destroyed; /* within `receive`: freed when it returns */
+};
+
+static void client_free(channel_client_t *client)
+{
+    channel_batch_deinit(&client->batch);
+    free(client);
+}
+
+static result_t client_flush(channel_client_t *client)
+{
+    if (client->batch.size == 0 || client->socket == NULL) {
+        return RESULT_OK;
+    }
+    const zframe_view_t frame = {client->batch.bytes, client->batch.size};
+    const result_t result = zsocket_send(client->socket, &frame, 1);
+    if (result == RESULT_BUSY) {
+        return result;
+    }
+    if (result != RESULT_OK) {
+        client->dropped += client->batch.envelope_count;
+        log_error("a batch of envelopes could not be sent",
+                  LOG_STRING("error", result_code(result)),
+                  LOG_NUMBER("envelopes", client->batch.envelope_count));
+    }
+    channel_batch_clear(&client->batch);
+    return result;
+}
+
+static void on_turn_end(void *context)
+{
+    (void)client_flush(context); /* a refusal is counted, or offered again */
+}
+
+static void on_message(void *context, const zframe_view_t *frames, size_t frame_count)
+{
+    channel_client_t *const client = context;
+    if (frame_count != 1) {
+        client->dropped++;
+        return;
+    }
+    channel_reader_t reader = {frames[0].data, frames[0].size, false};
+    const uint64_t connection = client->connection;
+    const uint8_t *envelope = NULL;
+    size_t size = 0;
+    client->is_receiving = true;
+    while (connection == client->connection && channel_reader_next(&reader, &envelope, &size)) {
+        client->receive(client->context, envelope, size);
+    }
+    client->is_receiving = false;
+    client->dropped += reader.is_malformed ? 1 : 0;
+    if (client->is_destroyed) {
+        client_free(client);
+    }
+}
+
+result_t channel_client_create(loop_t *loop, channel_client_receive_t *receive, void *context,
+                               channel_client_t **client)
+{
+    channel_client_t *const created = calloc(1, sizeof(*created));
+    if (created == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    created->loop = loop;
+    created->receive = receive;
+    created->context = context;
+    created->hook = loop_hook_create_in(loop, LOOP_PHASE_FLUSH, on_turn_end, created);
+    *client = created;
+    return RESULT_OK;
+}
+
+void channel_client_destroy(channel_client_t **client)
+{
+    channel_client_t *const destroyed = *client;
+    if (destroyed == NULL) {
+        return;
+    }
+    *client = NULL;
+    (void)client_flush(destroyed); /* what does not leave now has no time left */
+    zsocket_destroy(&destroyed->socket);
+    destroyed->connection++;
+    loop_hook_destroy(&destroyed->hook);
+    if (destroyed->is_receiving) {
+        destroyed->is_destroyed = true;
+        return;
+    }
+    client_free(destroyed);
+}
+
+result_t channel_client_connect(channel_client_t *client, const char *endpoint)
+{
+    channel_client_disconnect(client);
+    const zsocket_options_t options = {.type = ZMQ_DEALER,
+                                       .send_messages_max = LIMIT_CHANNEL_MESSAGES,
+                                       .receive_messages_max = LIMIT_CHANNEL_MESSAGES,
+                                       .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,
+                                       .use_fd = -1,
+                                       .linger_ms = LIMIT_CHANNEL_LINGER_MS};
+    zsocket_t *socket = NULL;
+    result_t result = zsocket_create(client->loop, &options, on_message, client, &socket);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = zsocket_connect(socket, endpoint);
+    if (result != RESULT_OK) {
+        zsocket_destroy(&socket);
+        return result;
+    }
+    client->socket = socket;
+    return RESULT_OK;
+}
+
+void channel_client_disconnect(channel_client_t *client)
+{
+    client->connection++;
+    channel_batch_clear(&client->batch);
+    if (client->socket != NULL) {
+        zsocket_set_linger(client->socket, 0);
+        zsocket_destroy(&client->socket);
+    }
+}
+
+result_t channel_client_send(channel_client_t *client, const uint8_t *envelope, size_t size)
+{
+    if (size == 0 || size > LIMIT_CHANNEL_ENVELOPE_SIZE) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    if (client->socket == NULL) {
+        return RESULT_UNAVAILABLE;
+    }
+    if (!channel_batch_has_room(&client->batch, size)) {
+        const result_t result = client_flush(client);
+        if (result != RESULT_OK) {
+            return result;
+        }
+    }
+    return channel_batch_add(&client->batch, envelope, size);
+}
+
+uint64_t channel_client_dropped(const channel_client_t *client)
+{
+    return client->dropped;
+}

@@ -1,0 +1,288 @@
+/* Threads for calls that block. One mutex guards what the loop's thread and the pool's threads
+ * share; jobs are expected to take tens of microseconds and more. A lane is in the queue of ready
+ * lanes while it has a job and none of it runs, and goes to the end of that queue after each job.
+ * Must not know what jobs do. */
+#include "runtime/work_pool.h"
+
+#include "runtime/limits.h"
+#include "runtime/loop_internal.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+typedef struct work_job {
+    struct work_job *next;
+    work_lane_t *lane;
+    loop_callback_t *run;
+    loop_callback_t *done;
+    void *context;
+} work_job_t;
+
+typedef struct job_list {
+    work_job_t *first;
+    work_job_t *last;
+} job_list_t;
+
+struct work_lane {
+    work_pool_t *pool;
+    work_lane_t *next; /* of the ready queue */
+    job_list_t jobs;   /* queued; guarded by the pool's mutex */
+    bool is_running;   /* guarded by the pool's mutex */
+    size_t unfinished; /* not yet delivered; loop thread only */
+};
+
+struct work_pool {
+    loop_t *loop;
+    loop_post_node_t delivery;
+    pthread_t threads[LIMIT_WORK_THREADS];
+    uint32_t thread_count;
+    size_t jobs_max;
+    size_t waiting;   /* accepted and not yet delivered; loop thread only */
+    work_job_t *free; /* loop thread only */
+    size_t free_count;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t has_work;
+    work_lane_t *ready_first;
+    work_lane_t *ready_last;
+    job_list_t completed;
+    bool is_stopping;
+};
+
+static void list_append(job_list_t *list, work_job_t *job)
+{
+    job->next = NULL;
+    if (list->last == NULL) {
+        list->first = job;
+    } else {
+        list->last->next = job;
+    }
+    list->last = job;
+}
+
+static work_job_t *list_take(job_list_t *list)
+{
+    work_job_t *const job = list->first;
+    if (job != NULL) {
+        list->first = job->next;
+        list->last = list->first == NULL ? NULL : list->last;
+    }
+    return job;
+}
+
+static void ready_append(work_pool_t *pool, work_lane_t *lane)
+{
+    lane->next = NULL;
+    if (pool->ready_last == NULL) {
+        pool->ready_first = lane;
+    } else {
+        pool->ready_last->next = lane;
+    }
+    pool->ready_last = lane;
+}
+
+/* Waits for the next job; NULL when the pool stops and nothing is left to start. A lane that runs
+ * at that moment is put back by the thread that runs it. */
+static work_job_t *job_wait(work_pool_t *pool)
+{
+    while (pool->ready_first == NULL && !pool->is_stopping) {
+        pthread_cond_wait(&pool->has_work, &pool->mutex);
+    }
+    work_lane_t *const lane = pool->ready_first;
+    if (lane == NULL) {
+        return NULL;
+    }
+    pool->ready_first = lane->next;
+    pool->ready_last = pool->ready_first == NULL ? NULL : pool->ready_last;
+    lane->is_running = true;
+    return list_take(&lane->jobs);
+}
+
+static void job_finish(work_pool_t *pool, work_job_t *job)
+{
+    work_lane_t *const lane = job->lane;
+    const bool was_empty = pool->completed.first == NULL;
+    lane->is_running = false;
+    if (lane->jobs.first != NULL) {
+        ready_append(pool, lane); /* this thread takes the next lane itself: no signal needed */
+    }
+    list_append(&pool->completed, job);
+    if (was_empty) {
+        loop_post_node(pool->loop, &pool->delivery);
+    }
+}
+
+static void *thread_main(void *context)
+{
+    work_pool_t *const pool = context;
+    pthread_mutex_lock(&pool->mutex);
+    for (;;) { /* ends with the pool */
+        work_job_t *const job = job_wait(pool);
+        if (job == NULL) {
+            break;
+        }
+        pthread_mutex_unlock(&pool->mutex);
+        job->run(job->context);
+        pthread_mutex_lock(&pool->mutex);
+        job_finish(pool, job);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+static void job_release(work_pool_t *pool, work_job_t *job)
+{
+    if (pool->free_count == LIMIT_WORK_JOBS_KEPT) {
+        free(job);
+        return;
+    }
+    job->next = pool->free;
+    pool->free = job;
+    pool->free_count++;
+}
+
+static work_job_t *job_obtain(work_pool_t *pool)
+{
+    work_job_t *const job = pool->free;
+    if (job == NULL) {
+        return calloc(1, sizeof(*job));
+    }
+    pool->free = job->next;
+    pool->free_count--;
+    return job;
+}
+
+/* On the loop's thread: all that has completed, in one go. */
+static void deliver(void *context)
+{
+    work_pool_t *const pool = context;
+    pthread_mutex_lock(&pool->mutex);
+    job_list_t completed = pool->completed;
+    pool->completed = (job_list_t){NULL, NULL};
+    pthread_mutex_unlock(&pool->mutex);
+    for (work_job_t *job = list_take(&completed); job != NULL; job = list_take(&completed)) {
+        loop_callback_t *const done = job->done;
+        void *const job_context = job->context;
+        job->lane->unfinished--;
+        pool->waiting--;
+        job_release(pool, job); /* first: `done` may submit again, or destroy the lane */
+        done(job_context);
+    }
+}
+
+/* Signals are the loop thread's affair. */
+static bool thread_start(work_pool_t *pool)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(&pool->threads[pool->thread_count], NULL, thread_main, pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pool->thread_count += failed == 0 ? 1 : 0;
+    return failed == 0;
+}
+
+result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max, work_pool_t **pool)
+{
+    assert(threads > 0);
+    assert(threads <= LIMIT_WORK_THREADS);
+    assert(jobs_max > 0);
+    work_pool_t *created = calloc(1, sizeof(*created));
+    if (created == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    created->loop = loop;
+    created->jobs_max = jobs_max;
+    created->delivery.callback = deliver;
+    created->delivery.context = created;
+    pthread_mutex_init(&created->mutex, NULL);
+    pthread_cond_init(&created->has_work, NULL);
+    while (created->thread_count < threads) {
+        if (!thread_start(created)) {
+            work_pool_destroy(&created);
+            return RESULT_NO_MEMORY;
+        }
+    }
+    *pool = created;
+    return RESULT_OK;
+}
+
+void work_pool_destroy(work_pool_t **pool)
+{
+    work_pool_t *const destroyed = *pool;
+    if (destroyed == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&destroyed->mutex);
+    destroyed->is_stopping = true;
+    pthread_cond_broadcast(&destroyed->has_work);
+    pthread_mutex_unlock(&destroyed->mutex);
+    for (uint32_t index = 0; index < destroyed->thread_count; index++) {
+        pthread_join(destroyed->threads[index], NULL);
+    }
+    loop_post_cancel(destroyed->loop, &destroyed->delivery);
+    deliver(destroyed);
+    assert(destroyed->waiting == 0);
+    while (destroyed->free != NULL) {
+        free(job_obtain(destroyed));
+    }
+    pthread_cond_destroy(&destroyed->has_work);
+    pthread_mutex_destroy(&destroyed->mutex);
+    free(destroyed);
+    *pool = NULL; /* not earlier: `done` may still ask the pool */
+}
+
+work_lane_t *work_lane_create(work_pool_t *pool)
+{
+    work_lane_t *const lane = calloc(1, sizeof(*lane));
+    assert(lane != NULL);
+    lane->pool = pool;
+    return lane;
+}
+
+void work_lane_destroy(work_lane_t **lane)
+{
+    if (*lane == NULL) {
+        return;
+    }
+    assert((*lane)->unfinished == 0);
+    free(*lane);
+    *lane = NULL;
+}
+
+result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *done, void *job)
+{
+    work_pool_t *const pool = lane->pool;
+    if (pool->waiting == pool->jobs_max) {
+        return RESULT_BUSY;
+    }
+    work_job_t *const record = job_obtain(pool);
+    if (record == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    *record = (work_job_t){NULL, lane, run, done, job};
+    pthread_mutex_lock(&pool->mutex);
+    if (pool->is_stopping) {
+        pthread_mutex_unlock(&pool->mutex);
+        job_release(pool, record);
+        return RESULT_DRAINING;
+    }
+    const bool becomes_ready = lane->jobs.first == NULL && !lane->is_running;
+    list_append(&lane->jobs, record);
+    if (becomes_ready) {
+        ready_append(pool, lane);
+        pthread_cond_signal(&pool->has_work);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    lane->unfinished++;
+    pool->waiting++;
+    return RESULT_OK;
+}
+
+size_t work_pool_waiting(const work_pool_t *pool)
+{
+    return pool->waiting;
+}
