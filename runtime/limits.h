@@ -42,7 +42,16 @@ enum {
     LIMIT_SCAN_AHEAD_MS = 60000,   /* DESIGN 3.3: `at` further ahead is 400 */
     LIMIT_DIRECTORY_POLL_MS =
         200, /* what the command line changes is seen within 1 s (DESIGN 3.2) */
-    LIMIT_DIRECTORY_TENANTS = 65536, /* tenants of one installation that the front keeps */
+    LIMIT_DIRECTORY_TENANTS = 65536,   /* tenants of one installation that the front keeps */
+    LIMIT_DIRECTORY_TOKEN_KEYS = 16,   /* directory.token_keys */
+    LIMIT_DIRECTORY_TIMEOUT_MS = 1000, /* a page that did not come by then is asked for again */
+    LIMIT_DEADLINE_TICK_MS = 25,       /* how late a deadline may be noticed */
+    LIMIT_DEADLINE_TICKS = 4096,       /* a turn of the wheel; longer than the longest deadline */
+    LIMIT_REQUEST_INLINE_SIZE =
+        640, /* of an envelope kept in its slot: nearly all; others malloc */
+    LIMIT_REQUEST_PACKED_SIZE = 16384, /* the largest command has under 4 KiB of texts, and room */
+    LIMIT_DOCUMENT_ARENA_SIZE = 4194304, /* 1,000 decoded events of a page and room */
+    LIMIT_IDEMPOTENCY_KEY_SIZE = 128,    /* the field `key` of request */
 
     /* --- Channels between roles --- */
     LIMIT_CHANNEL_BATCH_SIZE = 4194304,     /* envelopes of one turn are split beyond this */
@@ -69,6 +78,20 @@ enum {
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
+    LIMIT_EVENT_PACKED_SIZE = 8192,      /* header or body; texts of an event are under 1 KiB */
+    LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
+    LIMIT_RELAY_READS = 4096,     /* lists and histories being read or waiting for a journal */
+    LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is filled */
+    LIMIT_RELAY_HEAD_TICK_MS = 100, /* heads go out in slices of a round that takes a second */
+    LIMIT_RELAY_HEAD_SLICE = 64,    /* tenants per slice */
+    LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
+    LIMIT_PAGE_ITEMS = 50,          /* when the client names no limit (messages/card.def) */
+    LIMIT_PAGE_EVENTS = 100,        /* the same for events.read */
+    LIMIT_PAGE_ITEMS_MAX = 500,
+    LIMIT_PAGE_EVENTS_MAX = 1000,
+    LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
