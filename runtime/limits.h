@@ -122,6 +122,23 @@ enum {
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
     LIMIT_REFUSAL_LOG_PER_SECOND = 50, /* per tenant; more are counted only */
+    LIMIT_STORE_BATCHES_WAITING = 256, /* per tenant: its 64 partitions, and room for pipelining */
+    LIMIT_STORE_BUSY_MS = 250,         /* SQLite waits this long for a lock that a reader holds */
+    LIMIT_STORE_BUSY_TRIES = 4,        /* then asks again this often: a second in all */
+    LIMIT_STORE_WAL_PAGES = 4000,      /* 16 MiB; then a checkpoint (README of journal_sqlite) */
+    LIMIT_STORE_WAL_SIZE = 67108864,   /* a longer file is cut when the log starts over */
+    LIMIT_STORE_WRITER_CACHE_KIB = 4096, /* per open tenant: the hot right edges of the tables */
+    LIMIT_STORE_READER_CACHE_KIB = 2048, /* per open tenant: inner pages; leaves the kernel keeps */
+    LIMIT_STORE_PAGE_ROWS = 10000,       /* rows that one read returns at most */
+    LIMIT_STORE_PATH_SIZE = 4096,        /* PATH_MAX */
+    LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */
+    LIMIT_LOAD_TAIL_EVENTS = 16384,      /* after a snapshot: 256 times the interval of snapshots */
+    LIMIT_LIST_SCAN_ROWS = 4096,         /* looked at for one page: about 5 ms of the read lane */
+    LIMIT_LIST_MATCHES = 2048, /* of a prefix that are sorted; more are found by scanning */
+
+    /* --- Control store --- */
+    LIMIT_CONTROL_INCARNATIONS = 1000, /* role starts remembered, for looking back */
+    LIMIT_CONTROL_BUSY_MS = 2000,      /* the writer holds its lock for milliseconds */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
