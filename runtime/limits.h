@@ -107,10 +107,17 @@ enum {
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
     LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
+    LIMIT_SWEEP_ROTATION_MS = 300000,    /* a tenant nobody touches is opened and swept that often */
+    LIMIT_SWEEP_OPENS_PER_TICK = 4, /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
     LIMIT_BATCH_EVENTS = 256, /* of one commit (DESIGN, issue "The journal") */
     LIMIT_BATCH_SIZE = 1048576,
+    LIMIT_BATCH_REQUESTS = 512,     /* answered by one commit; reads join the batches of writes */
+    LIMIT_BATCH_CHUNK_SIZE = 65536, /* memory of a batch grows by this much */
+    LIMIT_BATCHES_KEPT = 16,        /* empty batches a shard keeps for reuse, 200 KiB each */
+    LIMIT_BATCH_RETRY_MS = 5,       /* the store's queue was full */
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 2, /* per shard: SQLite commits block a thread for an fsync */
