@@ -30,6 +30,23 @@ enum {
     LIMIT_HTTP_BODY_TIMEOUT_MS = 30000,    /* end of the head to end of the body */
     LIMIT_HTTP_IDLE_TIMEOUT_MS = 60000,    /* between requests */
     LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000,   /* a client that does not read its answers is closed */
+    LIMIT_HTTP_LINGER_MS = 2000,      /* after the last answer, so that it is read before a reset */
+    LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
+    LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
+    LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
+    LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
+    LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
+    LIMIT_HTTP_READ_SIZE = 65536,            /* the one buffer that idle connections share */
+    LIMIT_HTTP_PATH_SEGMENTS = 8,            /* our longest path has seven */
+    LIMIT_HTTP_QUERY_PARAMETERS = 16,        /* our longest list has five */
+    LIMIT_HTTP_TURN_ROUNDS = 8,     /* batches of pipelined requests per connection and turn */
+    LIMIT_HTTP_ARENA_SIZE = 65536,  /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_HTTP_SPARE_BUFFERS = 256, /* output buffers kept for reuse */
+    LIMIT_HTTP_SPARE_BUFFER_SIZE = 16384, /* larger ones are freed */
+    LIMIT_HTTP_SPARE_SLOTS = 1024,        /* request slots kept for reuse */
+    LIMIT_HTTP_ANSWER_SIZE = 16777216,    /* a page of 1,000 events as JSON and room */
+    LIMIT_HTTP_SCRATCH_SIZE = 65536, /* JSON of one answer; grows for pages and shrinks again */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -92,6 +109,13 @@ enum {
     LIMIT_PAGE_ITEMS_MAX = 500,
     LIMIT_PAGE_EVENTS_MAX = 1000,
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
+    LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
+    LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
+    LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_API_SCRATCH_SIZE = 65536,       /* one packed reply; what a page took beyond is freed */
+    LIMIT_EVENT_PREFIX_SIZE = 128,        /* prefix of a subscription; ours have 80 bytes at most */
+    LIMIT_EVENT_SUBSCRIPTION_SIZE = 1024, /* frame of a subscriber, ZeroMQ's handshake included */
+    LIMIT_EVENT_SUBSCRIPTIONS_WAITING = 10000, /* not yet looked at; one turn reads them all */
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
@@ -107,8 +131,8 @@ enum {
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
     LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
-    LIMIT_SWEEP_ROTATION_MS = 300000,    /* a tenant nobody touches is opened and swept that often */
-    LIMIT_SWEEP_OPENS_PER_TICK = 4, /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
+    LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
