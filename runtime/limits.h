@@ -178,11 +178,22 @@ enum {
     LIMIT_BACKOFF_MS_MAX = 5000,
     LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
     LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
-    LIMIT_LINK_FRAME_SIZE = 8388608, /* one metrics page of a role is far below */
-    LIMIT_LINK_REQUESTS = 256,       /* waiting for an answer on one link */
-    LIMIT_LINK_TIMEOUT_MS = 2000,    /* a role that answers later is as good as hanging */
+    LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
+    LIMIT_LINK_QUEUE_SIZE = 33554432, /* unsent bytes of one link: four largest frames; then its
+                                         reader hangs and the link counts as broken */
+    LIMIT_LINK_REQUESTS = 256,        /* waiting for an answer on one link */
+    LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
+    LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
+                                  control command, takes milliseconds */
+    LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
+                                        loops of longer runs are what the intensity is for */
+    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
+    LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
     LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */
+    LIMIT_CONTROL_IDLE_MS = 10000,   /* a client that neither asks nor reads its answer is closed */
+    LIMIT_CONTROL_TIMEOUT_MS = 10000,     /* a command forwarded to the control role */
+    LIMIT_CONTROL_ANSWER_SIZE = 67108864, /* metrics of LIMIT_ROLES roles at 1 MiB each */
 
     /* --- Metrics and log --- */
     LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */
