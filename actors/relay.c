@@ -142,8 +142,9 @@ void relay_drain(relay_t *relay, loop_callback_t *drained, void *context)
 size_t relay_status(const relay_t *relay, char *out, size_t capacity)
 {
     const relay_numbers_t *numbers = &relay->numbers;
+    char text[512];
     const int size =
-        snprintf(out, capacity,
+        snprintf(text, sizeof(text),
                  "{\"tenants\":%u,\"journals_open\":%u,\"subscriptions\":%u,\"reads_waiting\":%u,"
                  "\"published\":%llu,\"refilled\":%llu,\"not_published\":%llu}",
                  relay->tenant_count, relay->open_count, relay->subscription_count,
