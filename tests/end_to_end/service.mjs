@@ -58,7 +58,10 @@ export class Service {
       stream.setEncoding('utf8');
       stream.on('data', (text) => { this.log = (this.log + text).slice(-2_000_000); });
     }
-    this.exited = new Promise((resolve) => this.process.once('exit', (code, signal) => resolve({ code, signal })));
+    this.exited = new Promise((resolve) => {
+      this.process.once('exit', (code, signal) => resolve({ code, signal }));
+      this.process.once('error', (error) => resolve({ code: null, signal: null, error: error.message }));
+    });
     let ended = null;
     this.exited.then((how) => { ended = how; });
     await until(async () => {
