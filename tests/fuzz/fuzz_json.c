@@ -1,7 +1,9 @@
 /* Any bytes as JSON. The first byte picks the message (' ' the first, '!' the second, …), the rest
- * is the text. What is accepted must survive being written and read again, unchanged. */
+ * is the text. What is accepted must survive being written and read again, unchanged; what our
+ * scanner calls malformed must be malformed to jansson too. */
 #include "messages/messages.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,6 +22,24 @@ static void fault_check(const message_fault_t *fault)
         if (*c < 0x20 || *c > 0x7e) {
             abort();
         }
+    }
+}
+
+/* Our scanner and jansson must agree about what is JSON. The one thing that is well formed and yet
+ * bad syntax to jansson is half of a surrogate pair. */
+static void verdict_check(text_t text, const message_fault_t *fault)
+{
+    if (fault->kind == MESSAGE_FAULT_MALFORMED || fault->kind == MESSAGE_FAULT_NOT_UTF8) {
+        json_t *document = json_loadb(text.data, text.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        /* jansson overlooks NUL bytes at the end. */
+        if (document != NULL && memchr(text.data, '\0', text.size) == NULL) {
+            abort();
+        }
+        json_decref(document);
+    } else if (fault->kind == MESSAGE_FAULT_INVALID_VALUE &&
+               strcmp(fault->detail, "a text must not contain half of a surrogate pair") == 0 &&
+               memmem(text.data, text.size, "\\u", 2) == NULL) {
+        abort();
     }
 }
 
@@ -56,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const text_t text = {.data = (const char *)data + 1, .size = size - 1};
     if (!message_from_json(type, text, &arena, message, &fault)) {
         fault_check(&fault);
+        verdict_check(text, &fault);
     } else {
         write_and_read_again(type, message);
     }

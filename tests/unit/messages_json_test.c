@@ -82,6 +82,8 @@ static void what_rfc_8259_calls_malformed_is_malformed(void **state)
         CASE(card_scan, "{\"gate\":\"\\", MALFORMED, ""),
         CASE(card_scan, "{\"gate\":\"a\nb\"}", MALFORMED, ""),
         CASE(card_scan, "{\"gate\":\"a\0b\"}", MALFORMED, ""),
+        CASE(card_scan, "{\"gate\":\"a\x1f\"}", MALFORMED, ""),
+        CASE(card_scan, "{\"ga\tte\":\"a\"}", MALFORMED, ""),
         CASE(card_scan, "{\"gate\":01}", MALFORMED, ""),
         CASE(card_scan, "{\"gate\":+1}", MALFORMED, ""),
         CASE(card_scan, "{\"gate\":.5}", MALFORMED, ""),
