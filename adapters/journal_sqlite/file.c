@@ -60,9 +60,11 @@ static result_t path_sync(const char *path, int flags)
     return result;
 }
 
-static void remove_leftovers(const char *path)
+/* What may stand beside a database file. SQLite would take the log of one that is gone for the log
+ * of the new one. */
+static void companions_remove(const char *path)
 {
-    static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+    static const char *const endings[] = {"-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         char *name = NULL;
         const int size = asprintf(&name, "%s%s", path, endings[i]);
@@ -70,6 +72,12 @@ static void remove_leftovers(const char *path)
         (void)unlink(name);
         free(name);
     }
+}
+
+static void temporary_remove(const char *path)
+{
+    companions_remove(path);
+    (void)unlink(path);
 }
 
 static result_t partitions_fill(connection_t *connection, uint32_t partitions)
@@ -123,7 +131,8 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
         result = RESULT_ALREADY_EXISTS;
     }
     if (result == RESULT_OK) {
-        remove_leftovers(temporary);
+        temporary_remove(temporary);
+        companions_remove(path);
         result = journal_fill(temporary, partitions);
         if (result == RESULT_OK &&
             renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
@@ -132,7 +141,7 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
         if (result == RESULT_OK) {
             result = path_sync(directory, O_RDONLY | O_DIRECTORY);
         }
-        remove_leftovers(temporary);
+        temporary_remove(temporary);
     }
     free(directory);
     free(temporary);
