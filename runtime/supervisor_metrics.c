@@ -39,8 +39,10 @@ static void bytes_append(bytes_t *bytes, const char *data, size_t size)
         bytes->data = grown;
         bytes->capacity = capacity;
     }
-    memcpy(bytes->data + bytes->size, data, size);
-    bytes->size += size;
+    if (size > 0) {
+        memcpy(bytes->data + bytes->size, data, size);
+        bytes->size += size;
+    }
 }
 
 metrics_merge_t *metrics_merge_create(void)
