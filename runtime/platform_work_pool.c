@@ -216,7 +216,6 @@ void work_pool_destroy(work_pool_t **pool)
     if (destroyed == NULL) {
         return;
     }
-    *pool = NULL;
     pthread_mutex_lock(&destroyed->mutex);
     destroyed->is_stopping = true;
     pthread_cond_broadcast(&destroyed->has_work);
@@ -233,6 +232,7 @@ void work_pool_destroy(work_pool_t **pool)
     pthread_cond_destroy(&destroyed->has_work);
     pthread_mutex_destroy(&destroyed->mutex);
     free(destroyed);
+    *pool = NULL; /* not earlier: `done` may still ask the pool */
 }
 
 work_lane_t *work_lane_create(work_pool_t *pool)

@@ -12,7 +12,8 @@ typedef struct work_lane work_lane_t;
 
 MUST_USE result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max,
                                    work_pool_t **pool);
-/* Runs what is queued, joins the threads, delivers their `done` on the calling (loop) thread. */
+/* Runs what is queued, joins the threads, delivers their `done` on the calling (loop) thread. A
+ * lane may be destroyed afterwards, and nothing else. Not to be called within `done`. */
 void work_pool_destroy(work_pool_t **pool);
 
 work_lane_t *
@@ -20,10 +21,11 @@ work_lane_create(work_pool_t *pool); /* asserts on failed allocation, as everyth
 /* No job of it may be queued or running. */
 void work_lane_destroy(work_lane_t **lane);
 
-/* `run(job)` on a pool thread, then `done(job)` on the loop's thread. BUSY when jobs_max are
- * waiting. */
+/* On the loop's thread. `run(job)` on a pool thread, then `done(job)` on the loop's thread. BUSY
+ * when jobs_max are waiting; DRAINING while the pool is being destroyed; NO_MEMORY. */
 MUST_USE result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *done,
                               void *job);
+/* Jobs submitted whose `done` was not called yet. */
 size_t work_pool_waiting(const work_pool_t *pool);
 
 #endif

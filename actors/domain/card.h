@@ -47,9 +47,9 @@ typedef enum card_outcome {
     CARD_ACCEPTED,
     CARD_REFUSED,       /* reason; HTTP 409. There may be an event all the same (CardExpired by the
                            clock). */
-    CARD_UNKNOWN,       /* a command to a card that was never issued: 404 */
+    CARD_UNKNOWN,       /* a command to a card that was never issued: 404; reason unknown_card */
     CARD_INVALID_DATES, /* 400: expires_at not after valid_from, or not in the future, or missing
-                           for renew */
+                           for renew, or given where no date belongs. Never has events */
 } card_outcome_t;
 
 /* For VALIDATE the outcome is CARD_ACCEPTED whenever a card was identified, and `reason` the
@@ -68,6 +68,10 @@ void card_decide(const card_state_t *state, const card_command_t *command,
  * as it. */
 void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, int64_t occurred_at,
                  const event_data_t *data);
+
+/* Whether the event can follow on this state and carries what it must. What is read from a store is
+ * asked first (false: the store is damaged); card_evolve asserts it. */
+bool card_event_fits(const card_state_t *state, uint8_t event_name, const event_data_t *data);
 
 /* Status at that moment: expired by the clock counts before any event says so. */
 uint8_t card_status_at(const card_state_t *state, int64_t now_ms);

@@ -1,10 +1,13 @@
 /* The text of a card's QR code: "DC1:" + base45 (RFC 9285) of 41 bytes
- *   [0]      format, 1
- *   [1..4]   kid of the signing key, big-endian; per tenant
- *   [5..8]   tag of the tenant: low 32 bits of SipHash-2-4 of its name under a fixed key,
- * big-endian [9..24]  card id [25..40] HMAC-SHA-256 truncated to 128 bits over "DC1" 0x00 tenant
- * 0x00 bytes [0..24] 66 characters: QR version 4, error correction Q, alphanumeric mode. Test
- * vectors: docs/qr-code.md. Pure; the MAC itself comes from ports/crypto.h. */
+ *
+ *   [0]       format, 1
+ *   [1..4]    kid of the signing key, big-endian; per tenant
+ *   [5..8]    tag of the tenant, big-endian: low 32 bits of SipHash-2-4 of its name, fixed key
+ *   [9..24]   card id
+ *   [25..40]  HMAC-SHA-256, first 128 bits, over "DC1" 0x00 tenant 0x00 bytes [0..24]
+ *
+ * 66 characters: QR version 4, error correction Q, alphanumeric mode. Test vectors:
+ * docs/qr-code.md. Pure; the MAC itself comes from ports/crypto.h. */
 #ifndef ACTORS_DOMAIN_CARD_CODE_H
 #define ACTORS_DOMAIN_CARD_CODE_H
 

@@ -6,8 +6,8 @@
 #include "messages/text.h"
 #include "messages/uuid.h"
 
-/* `random` gives the 74 bits that are neither time nor partition. partition < 64, now_ms below
- * 2^48. */
+/* `random` gives the 68 bits that are neither time nor partition (its last byte is not used).
+ * partition < 64, now_ms 0 … 2^48 - 1. */
 uuid_t card_id_make(int64_t now_ms, uint32_t partition, const uint8_t random[10]);
 /* Low six bits of byte 8. The caller checks it against the tenant's number of partitions. */
 uint32_t card_id_partition(const uuid_t *id);

@@ -14,7 +14,7 @@ static result_t control_version(control_store_t *store, uint64_t *version)
     control_sqlite_t *const control = control_of(store);
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_version_get);
     bool row = false;
-    const result_t result = statement_next(control, statement, &row);
+    const result_t result = control_statement_next(control, statement, &row);
     if (result != RESULT_OK) {
         return result;
     }
@@ -22,7 +22,7 @@ static result_t control_version(control_store_t *store, uint64_t *version)
         return database_error(control, SQLITE_CORRUPT, "reading the version");
     }
     *version = (uint64_t)sqlite3_column_int64(statement, 0);
-    statement_done(statement);
+    control_statement_done(statement);
     return RESULT_OK;
 }
 
@@ -35,15 +35,15 @@ static result_t control_incarnation_add(control_store_t *store, text_t role, uin
         return result;
     }
     sqlite3_stmt *const put = statement_take(control, STATEMENT_incarnation_put);
-    bind_text(put, 1, role);
-    bind_integer(put, 2, (int64_t)incarnation);
-    bind_integer(put, 3, pid);
-    bind_integer(put, 4, now_ms);
-    result = statement_finish(control, put, NULL);
+    control_bind_text(put, 1, role);
+    control_bind_integer(put, 2, (int64_t)incarnation);
+    control_bind_integer(put, 3, pid);
+    control_bind_integer(put, 4, now_ms);
+    result = control_statement_finish(control, put, NULL);
     if (result == RESULT_OK) {
         sqlite3_stmt *const trim = statement_take(control, STATEMENT_incarnation_trim);
-        bind_integer(trim, 1, LIMIT_CONTROL_INCARNATIONS);
-        result = statement_finish(control, trim, NULL);
+        control_bind_integer(trim, 1, LIMIT_CONTROL_INCARNATIONS);
+        result = control_statement_finish(control, trim, NULL);
     }
     return change_end(control, result);
 }

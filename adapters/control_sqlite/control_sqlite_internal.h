@@ -39,19 +39,21 @@ void database_close(control_sqlite_t *control);
 /* What SQLite's `code` means, logged. Ends the process when an fsync failed. */
 result_t database_error(control_sqlite_t *control, int code, const char *action);
 
-/* A statement to bind and step; borrowed, given back with statement_done. Preparing fails only for
- * a damaged file, which is then found at the first step: NULL is handled by all of these. */
+/* A statement to bind and step; borrowed, given back with control_statement_done. Preparing fails
+ * only for a damaged file, which is then found at the first step: NULL is handled by all of these.
+ */
 sqlite3_stmt *statement_take(control_sqlite_t *control, statement_t which);
-void statement_done(sqlite3_stmt *statement);
+void control_statement_done(sqlite3_stmt *statement);
 /* True in `row` while there is one; done by itself when there is none, or on an error. */
-MUST_USE result_t statement_next(control_sqlite_t *control, sqlite3_stmt *statement, bool *row);
+MUST_USE result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt *statement,
+                                         bool *row);
 /* For a statement without result; `changes` (may be NULL) gets the number of rows changed. */
-MUST_USE result_t statement_finish(control_sqlite_t *control, sqlite3_stmt *statement,
-                                   int *changes);
-void bind_integer(sqlite3_stmt *statement, int index, int64_t value);
-void bind_text(sqlite3_stmt *statement, int index, text_t value);
-void bind_blob(sqlite3_stmt *statement, int index, text_t value);
-text_t column_bytes(sqlite3_stmt *statement, int column);
+MUST_USE result_t control_statement_finish(control_sqlite_t *control, sqlite3_stmt *statement,
+                                           int *changes);
+void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
+void control_bind_text(sqlite3_stmt *statement, int index, text_t value);
+void control_bind_blob(sqlite3_stmt *statement, int index, text_t value);
+text_t control_column_bytes(sqlite3_stmt *statement, int column);
 
 /* A transaction that changes something; the version rises with it. End it with change_end, which
  * commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it. */

@@ -173,13 +173,13 @@ sqlite3_stmt *statement_take(control_sqlite_t *control, statement_t which)
     return control->statements[which];
 }
 
-void statement_done(sqlite3_stmt *statement)
+void control_statement_done(sqlite3_stmt *statement)
 {
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement);
 }
 
-result_t statement_next(control_sqlite_t *control, sqlite3_stmt *statement, bool *row)
+result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt *statement, bool *row)
 {
     *row = false;
     const int code =
@@ -193,15 +193,15 @@ result_t statement_next(control_sqlite_t *control, sqlite3_stmt *statement, bool
             ? RESULT_OK
             : database_error(control, code, statement == NULL ? "" : sqlite3_sql(statement));
     if (statement != NULL) {
-        statement_done(statement);
+        control_statement_done(statement);
     }
     return result;
 }
 
-result_t statement_finish(control_sqlite_t *control, sqlite3_stmt *statement, int *changes)
+result_t control_statement_finish(control_sqlite_t *control, sqlite3_stmt *statement, int *changes)
 {
     bool row = false;
-    const result_t result = statement_next(control, statement, &row);
+    const result_t result = control_statement_next(control, statement, &row);
     assert(!row);
     if (changes != NULL) {
         *changes = result == RESULT_OK ? sqlite3_changes(control->database) : 0;
@@ -209,24 +209,24 @@ result_t statement_finish(control_sqlite_t *control, sqlite3_stmt *statement, in
     return result;
 }
 
-void bind_integer(sqlite3_stmt *statement, int index, int64_t value)
+void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value)
 {
     (void)sqlite3_bind_int64(statement, index, value);
 }
 
-void bind_text(sqlite3_stmt *statement, int index, text_t value)
+void control_bind_text(sqlite3_stmt *statement, int index, text_t value)
 {
     (void)sqlite3_bind_text64(statement, index, value.data == NULL ? "" : value.data, value.size,
                               SQLITE_STATIC, SQLITE_UTF8);
 }
 
-void bind_blob(sqlite3_stmt *statement, int index, text_t value)
+void control_bind_blob(sqlite3_stmt *statement, int index, text_t value)
 {
     (void)sqlite3_bind_blob64(statement, index, value.data == NULL ? "" : value.data, value.size,
                               SQLITE_STATIC);
 }
 
-text_t column_bytes(sqlite3_stmt *statement, int column)
+text_t control_column_bytes(sqlite3_stmt *statement, int column)
 {
     const void *data = sqlite3_column_blob(statement, column);
     return (text_t){.data = data, .size = (size_t)sqlite3_column_bytes(statement, column)};
@@ -236,20 +236,22 @@ text_t column_bytes(sqlite3_stmt *statement, int column)
 
 result_t change_begin(control_sqlite_t *control)
 {
-    return statement_finish(control, statement_take(control, STATEMENT_begin_immediate), NULL);
+    return control_statement_finish(control, statement_take(control, STATEMENT_begin_immediate),
+                                    NULL);
 }
 
 result_t change_end(control_sqlite_t *control, result_t result)
 {
     if (result == RESULT_OK) {
-        result = statement_finish(control, statement_take(control, STATEMENT_version_raise), NULL);
+        result = control_statement_finish(control, statement_take(control, STATEMENT_version_raise),
+                                          NULL);
     }
     if (result == RESULT_OK) {
-        result = statement_finish(control, statement_take(control, STATEMENT_commit), NULL);
+        result = control_statement_finish(control, statement_take(control, STATEMENT_commit), NULL);
     }
     if (sqlite3_get_autocommit(control->database) == 0) {
         const result_t undone =
-            statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
+            control_statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
         assert(undone == RESULT_OK);
     }
     return result;

@@ -25,17 +25,17 @@ static bool name_is_valid(text_t name)
 static result_t keys_read(control_sqlite_t *control, text_t tenant, uint32_t *count)
 {
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_key_list);
-    bind_text(statement, 1, tenant);
+    control_bind_text(statement, 1, tenant);
     *count = 0;
     for (;;) { /* bounded by the check below */
         bool row = false;
-        const result_t result = statement_next(control, statement, &row);
+        const result_t result = control_statement_next(control, statement, &row);
         if (result != RESULT_OK || !row) {
             return result;
         }
-        const text_t secret = column_bytes(statement, 3);
+        const text_t secret = control_column_bytes(statement, 3);
         if (*count == CONTROL_KEYS_PER_TENANT_MAX || secret.size > CONTROL_SECRET_SIZE_MAX) {
-            statement_done(statement);
+            control_statement_done(statement);
             return database_error(control, SQLITE_CORRUPT, "reading the keys of a tenant");
         }
         uint8_t *const bytes = control->key_bytes[*count];
@@ -58,21 +58,21 @@ static result_t rows_visit(control_sqlite_t *control, sqlite3_stmt *statement,
 {
     for (;;) { /* bounded by the tenants of the installation */
         bool row = false;
-        result_t result = statement_next(control, statement, &row);
+        result_t result = control_statement_next(control, statement, &row);
         if (result != RESULT_OK || !row) {
             return result;
         }
         control_tenant_t tenant = {
-            .name = column_bytes(statement, 0),
+            .name = control_column_bytes(statement, 0),
             .partitions = (uint32_t)sqlite3_column_int64(statement, 1),
             .created_at = sqlite3_column_int64(statement, 2),
-            .sealed_secret = column_bytes(statement, 3),
+            .sealed_secret = control_column_bytes(statement, 3),
             .keys = control->keys,
         };
         *visited = true;
         result = keys_read(control, tenant.name, &tenant.key_count);
         if (result != RESULT_OK || !visit(context, &tenant)) {
-            statement_done(statement);
+            control_statement_done(statement);
             return result;
         }
     }
@@ -82,16 +82,17 @@ static result_t rows_visit(control_sqlite_t *control, sqlite3_stmt *statement,
 static result_t tenants_visit(control_sqlite_t *control, statement_t which, text_t name,
                               control_tenant_visit_t *visit, void *context, bool *visited)
 {
-    result_t result = statement_finish(control, statement_take(control, STATEMENT_begin), NULL);
+    result_t result =
+        control_statement_finish(control, statement_take(control, STATEMENT_begin), NULL);
     if (result != RESULT_OK) {
         return result;
     }
     sqlite3_stmt *const statement = statement_take(control, which);
-    bind_text(statement, 1, name);
+    control_bind_text(statement, 1, name);
     result = rows_visit(control, statement, visit, context, visited);
     if (sqlite3_get_autocommit(control->database) == 0) {
         const result_t ended =
-            statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
+            control_statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
         result = result == RESULT_OK ? ended : result;
     }
     return result;
@@ -116,10 +117,10 @@ result_t control_tenant(control_store_t *store, text_t name, control_tenant_visi
 result_t tenant_exists(control_sqlite_t *control, text_t name, bool *exists)
 {
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_tenant_get);
-    bind_text(statement, 1, name);
-    const result_t result = statement_next(control, statement, exists);
+    control_bind_text(statement, 1, name);
+    const result_t result = control_statement_next(control, statement, exists);
     if (result == RESULT_OK && *exists) {
-        statement_done(statement);
+        control_statement_done(statement);
     }
     return result;
 }
@@ -129,21 +130,21 @@ result_t tenant_exists(control_sqlite_t *control, text_t name, bool *exists)
 static result_t tenant_write(control_sqlite_t *control, const control_tenant_t *tenant)
 {
     sqlite3_stmt *const put = statement_take(control, STATEMENT_tenant_put);
-    bind_text(put, 1, tenant->name);
-    bind_integer(put, 2, tenant->partitions);
-    bind_integer(put, 3, tenant->created_at);
-    bind_blob(put, 4, tenant->sealed_secret);
-    const result_t result = statement_finish(control, put, NULL);
+    control_bind_text(put, 1, tenant->name);
+    control_bind_integer(put, 2, tenant->partitions);
+    control_bind_integer(put, 3, tenant->created_at);
+    control_bind_blob(put, 4, tenant->sealed_secret);
+    const result_t result = control_statement_finish(control, put, NULL);
     if (result != RESULT_OK) {
         return result;
     }
     sqlite3_stmt *const key = statement_take(control, STATEMENT_key_put);
-    bind_text(key, 1, tenant->name);
-    bind_integer(key, 2, 1);
-    bind_integer(key, 3, key_state_active);
-    bind_integer(key, 4, tenant->created_at);
-    bind_blob(key, 5, tenant->keys[0].sealed_secret);
-    return statement_finish(control, key, NULL);
+    control_bind_text(key, 1, tenant->name);
+    control_bind_integer(key, 2, 1);
+    control_bind_integer(key, 3, key_state_active);
+    control_bind_integer(key, 4, tenant->created_at);
+    control_bind_blob(key, 5, tenant->keys[0].sealed_secret);
+    return control_statement_finish(control, key, NULL);
 }
 
 result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant)
@@ -190,15 +191,15 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         return result;
     }
     sqlite3_stmt *const remove = statement_take(control, STATEMENT_tenant_remove);
-    bind_text(remove, 1, name);
-    result = statement_finish(control, remove, &changes);
+    control_bind_text(remove, 1, name);
+    result = control_statement_finish(control, remove, &changes);
     if (result == RESULT_OK && changes == 0) {
         result = RESULT_MISSING;
     }
     if (result == RESULT_OK) {
         sqlite3_stmt *const keys = statement_take(control, STATEMENT_key_remove_all);
-        bind_text(keys, 1, name);
-        result = statement_finish(control, keys, NULL);
+        control_bind_text(keys, 1, name);
+        result = control_statement_finish(control, keys, NULL);
     }
     result = change_end(control, result);
     if (result != RESULT_OK) {

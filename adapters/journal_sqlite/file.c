@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes a path. */
-bool tenant_name_is_valid(text_t name)
+bool tenant_file_name_is_valid(text_t name)
 {
     if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
         return false;
@@ -113,7 +113,7 @@ static result_t journal_fill(const char *path, uint32_t partitions)
 result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
                                       uint32_t partitions)
 {
-    if (!tenant_name_is_valid(tenant) || partitions < 1 || partitions > LIMIT_PARTITIONS) {
+    if (!tenant_file_name_is_valid(tenant) || partitions < 1 || partitions > LIMIT_PARTITIONS) {
         return RESULT_INVALID_ARGUMENT;
     }
     char *path = tenant_path(data_directory, tenant);

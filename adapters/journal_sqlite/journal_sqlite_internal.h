@@ -152,7 +152,7 @@ void checkpoint_consider(journal_tenant_t *tenant, int wal_pages);
 
 /* --- file.c: names, creation --- */
 
-bool tenant_name_is_valid(text_t name);
+bool tenant_file_name_is_valid(text_t name);
 /* malloc; DIR/tenants/NAME.db */
 char *tenant_path(const char *data_directory, text_t tenant);
 

@@ -160,7 +160,7 @@ static void report_write(verification_t *verification, text_t tenant)
 result_t journal_sqlite_verify(const char *data_directory, text_t tenant, char **report)
 {
     *report = NULL;
-    if (!tenant_name_is_valid(tenant)) {
+    if (!tenant_file_name_is_valid(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     verification_t verification = {0};

@@ -1,0 +1,137 @@
+/* Sealing and opening of the four kinds of secrets, each with its binding. Must not keep or log any
+ * of them. */
+#include "actors/secrets.h"
+#include "runtime/limits.h"
+#include <assert.h>
+#include <stdio.h>
+
+enum {
+    MEMBER_ID_SIZE_MAX = 128,
+    BINDING_SIZE_MAX = LIMIT_TENANT_NAME_SIZE + 1 + MEMBER_ID_SIZE_MAX,
+};
+
+typedef struct binding {
+    char bytes[BINDING_SIZE_MAX];
+    size_t size;
+} binding_t;
+
+static void binding_add(binding_t *binding, const char *data, size_t size)
+{
+    assert(size <= sizeof(binding->bytes) - binding->size);
+    if (size > 0) {
+        memcpy(binding->bytes + binding->size, data, size);
+    }
+    binding->size += size;
+}
+
+static text_t binding_text(const binding_t *binding)
+{
+    return (text_t){.data = binding->bytes, .size = binding->size};
+}
+
+static binding_t bind_tenant(text_t tenant)
+{
+    binding_t binding = {.size = 0};
+    binding_add(&binding, "tenant:", 7);
+    binding_add(&binding, tenant.data, tenant.size);
+    return binding;
+}
+
+static binding_t bind_card_key(text_t tenant, uint32_t kid)
+{
+    char number[12];
+    const int size = snprintf(number, sizeof(number), ":%u", kid);
+    assert(size > 0);
+    binding_t binding = {.size = 0};
+    binding_add(&binding, "card-key:", 9);
+    binding_add(&binding, tenant.data, tenant.size);
+    binding_add(&binding, number, (size_t)size);
+    return binding;
+}
+
+static binding_t bind_member_key(text_t tenant, text_t member_id)
+{
+    binding_t binding = {.size = 0};
+    binding_add(&binding, tenant.data, tenant.size);
+    binding_add(&binding, "\0", 1);
+    binding_add(&binding, member_id.data, member_id.size);
+    return binding;
+}
+
+static text_t key_text(const crypto_key_t *key)
+{
+    return (text_t){.data = (const char *)key->bytes, .size = CRYPTO_KEY_SIZE};
+}
+
+static bool open_key(const crypto_functions_t *crypto, const crypto_key_t *under, text_t sealed,
+                     const binding_t *binding, crypto_key_t *key)
+{
+    return sealed.size == SECRET_SEALED_KEY_SIZE &&
+           crypto->open(under, sealed, binding_text(binding), key->bytes);
+}
+
+void secret_tenant_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                        text_t tenant, const crypto_key_t *tenant_secret,
+                        uint8_t sealed[SECRET_SEALED_KEY_SIZE])
+{
+    const binding_t binding = bind_tenant(tenant);
+    crypto->seal(master_key, key_text(tenant_secret), binding_text(&binding), sealed);
+}
+
+bool secret_tenant_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                        text_t tenant, text_t sealed, crypto_key_t *tenant_secret)
+{
+    const binding_t binding = bind_tenant(tenant);
+    return open_key(crypto, master_key, sealed, &binding, tenant_secret);
+}
+
+void secret_card_key_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                          text_t tenant, uint32_t kid, const crypto_key_t *card_key,
+                          uint8_t sealed[SECRET_SEALED_KEY_SIZE])
+{
+    const binding_t binding = bind_card_key(tenant, kid);
+    crypto->seal(master_key, key_text(card_key), binding_text(&binding), sealed);
+}
+
+bool secret_card_key_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                          text_t tenant, uint32_t kid, text_t sealed, crypto_key_t *card_key)
+{
+    const binding_t binding = bind_card_key(tenant, kid);
+    return open_key(crypto, master_key, sealed, &binding, card_key);
+}
+
+void secret_member_key_seal(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                            text_t tenant, text_t member_id, const crypto_key_t *member_key,
+                            uint8_t sealed[SECRET_SEALED_KEY_SIZE])
+{
+    const binding_t binding = bind_member_key(tenant, member_id);
+    crypto->seal(tenant_secret, key_text(member_key), binding_text(&binding), sealed);
+}
+
+bool secret_member_key_open(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                            text_t tenant, text_t member_id, text_t sealed,
+                            crypto_key_t *member_key)
+{
+    const binding_t binding = bind_member_key(tenant, member_id);
+    return open_key(crypto, tenant_secret, sealed, &binding, member_key);
+}
+
+void secret_holder_name_seal(const crypto_functions_t *crypto, const crypto_key_t *member_key,
+                             text_t member_id, text_t holder_name,
+                             uint8_t sealed[SECRET_SEALED_NAME_SIZE_MAX])
+{
+    assert(holder_name.size <= SECRET_NAME_SIZE_MAX);
+    crypto->seal(member_key, holder_name, member_id, sealed);
+}
+
+bool secret_holder_name_open(const crypto_functions_t *crypto, const crypto_key_t *member_key,
+                             text_t member_id, text_t sealed, char plain[SECRET_NAME_SIZE_MAX],
+                             text_t *holder_name)
+{
+    if (sealed.size < CRYPTO_SEAL_OVERHEAD || sealed.size > SECRET_SEALED_NAME_SIZE_MAX ||
+        !crypto->open(member_key, sealed, member_id, (uint8_t *)plain)) {
+        return false;
+    }
+    *holder_name = (text_t){.data = plain, .size = sealed.size - CRYPTO_SEAL_OVERHEAD};
+    return true;
+}

@@ -1,0 +1,54 @@
+/* The chain of sealed secrets and what each is bound to, in one place:
+ *
+ *   master key ── tenant secret   bound to "tenant:" NAME
+ *              └─ card key        bound to "card-key:" NAME ":" KID (decimal)
+ *   tenant secret ── member key   bound to NAME 0x00 MEMBER_ID
+ *   member key ── holder name     bound to MEMBER_ID
+ *
+ * A sealed text that is moved to another tenant, key or member does not open. Erasing a member key
+ * erases the names that were sealed under it (DESIGN 2.4). Pure but for the nonce of `seal`; keeps
+ * nothing. Callers wipe what they opened. */
+#ifndef ACTORS_SECRETS_H
+#define ACTORS_SECRETS_H
+
+#include "actors/ports/crypto.h"
+
+enum {
+    SECRET_SEALED_KEY_SIZE = CRYPTO_KEY_SIZE + CRYPTO_SEAL_OVERHEAD,
+    SECRET_NAME_SIZE_MAX = 256, /* card_issue.holder_name */
+    SECRET_SEALED_NAME_SIZE_MAX = SECRET_NAME_SIZE_MAX + CRYPTO_SEAL_OVERHEAD,
+};
+
+/* `tenant` is a valid name, `member_id` at most 128 bytes: asserted. The open functions return
+ * false when the sealed text has the wrong size, was sealed for something else or was changed. */
+void secret_tenant_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                        text_t tenant, const crypto_key_t *tenant_secret,
+                        uint8_t sealed[SECRET_SEALED_KEY_SIZE]);
+MUST_USE bool secret_tenant_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                                 text_t tenant, text_t sealed, crypto_key_t *tenant_secret);
+
+void secret_card_key_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                          text_t tenant, uint32_t kid, const crypto_key_t *card_key,
+                          uint8_t sealed[SECRET_SEALED_KEY_SIZE]);
+MUST_USE bool secret_card_key_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                                   text_t tenant, uint32_t kid, text_t sealed,
+                                   crypto_key_t *card_key);
+
+void secret_member_key_seal(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                            text_t tenant, text_t member_id, const crypto_key_t *member_key,
+                            uint8_t sealed[SECRET_SEALED_KEY_SIZE]);
+MUST_USE bool secret_member_key_open(const crypto_functions_t *crypto,
+                                     const crypto_key_t *tenant_secret, text_t tenant,
+                                     text_t member_id, text_t sealed, crypto_key_t *member_key);
+
+/* Writes holder_name.size + CRYPTO_SEAL_OVERHEAD bytes; holder_name.size ≤ SECRET_NAME_SIZE_MAX. */
+void secret_holder_name_seal(const crypto_functions_t *crypto, const crypto_key_t *member_key,
+                             text_t member_id, text_t holder_name,
+                             uint8_t sealed[SECRET_SEALED_NAME_SIZE_MAX]);
+/* `holder_name` points into `plain`. */
+MUST_USE bool secret_holder_name_open(const crypto_functions_t *crypto,
+                                      const crypto_key_t *member_key, text_t member_id,
+                                      text_t sealed, char plain[SECRET_NAME_SIZE_MAX],
+                                      text_t *holder_name);
+
+#endif
