@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
 
 enum {
     PEER_NONE = LIMIT_CHANNEL_PEERS, /* no index */
@@ -206,7 +205,7 @@ result_t channel_server_create(loop_t *loop, const char *endpoint,
     for (uint32_t index = 0; index < BUCKETS; index++) {
         created->buckets[index] = PEER_NONE;
     }
-    const zsocket_options_t options = {.type = ZMQ_ROUTER,
+    const zsocket_options_t options = {.type = ZSOCKET_ROUTER,
                                        .send_messages_max = LIMIT_CHANNEL_MESSAGES,
                                        .receive_messages_max = LIMIT_CHANNEL_MESSAGES,
                                        .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,
