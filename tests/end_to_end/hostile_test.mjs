@@ -245,6 +245,6 @@ for (const [name, text] of [
 
 test('pipelined requests are answered in order', async () => {
   const one = (target) => `GET ${target} HTTP/1.1\r\n${HOST}\r\n`;
-  const answer = await raw(one('/health/live') + one('/nowhere') + one('/health/live') + `GET /health/live HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+  const answer = await raw(one('/health/live') + one('/health/nowhere') + one('/health/live') + `GET /health/live HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
   assert.deepEqual([...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1]), ['200', '404', '200', '200']);
 });
