@@ -6,3 +6,9 @@ foreach(subject http_server routes)
                    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c ${support}/http_fixture.c ${support}/gateway_fake.c
                    LIBRARIES digitalcard_http PkgConfig::libuv)
 endforeach()
+digitalcard_test(NAME router_front_test
+                 SOURCES ${CMAKE_CURRENT_LIST_DIR}/router_front_test.c ${support}/zmq_client.c ${support}/gateway_fake.c
+                 LIBRARIES digitalcard_router PkgConfig::libuv PkgConfig::libzmq)
+digitalcard_test(NAME events_publisher_test
+                 SOURCES ${CMAKE_CURRENT_LIST_DIR}/events_publisher_test.c ${support}/zmq_client.c
+                 LIBRARIES digitalcard_events PkgConfig::libuv PkgConfig::libzmq)
