@@ -489,6 +489,11 @@ const actor_identity_t *actor_identity(const actor_t *actor)
     return &actor->identity;
 }
 
+const actor_message_t *actor_first_message(const actor_t *actor)
+{
+    return actor->mailbox.first;
+}
+
 actor_message_t *actor_take_message(actor_t *actor)
 {
     actor_system_t *const system = actor->slot->system;

@@ -16,6 +16,7 @@ enum {
     /* --- Codes --- */
     LIMIT_QRCODE_TEXT_SIZE = 1024,       /* as long as a scanned text may be; ours has 66 bytes */
     LIMIT_QRCODE_PIXELS_PER_MODULE = 32, /* prints our code at 300 dpi 11 cm wide */
+    LIMIT_QRCODE_SIDE_PIXELS = 2048,     /* 4 MiB while a PNG is written; ours has 1,312 at most */
 
     /* --- HTTP --- */
     LIMIT_HTTP_CONNECTIONS = 4096,  /* per front; 16 KiB each idle makes 64 MiB at worst */
@@ -92,21 +93,29 @@ enum {
     LIMIT_API_CLIENT_MESSAGES =
         10000, /* replies waiting for one client; more are dropped and counted */
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
-        100000,                      /* per subscriber; then PUB drops and the subscriber repairs */
-    LIMIT_API_ENVELOPE_SIZE = 512,   /* frames echoed: a routing id has 255 bytes at most */
-    LIMIT_API_SPARE_REQUESTS = 1024, /* kept for reuse; each below 1 KiB */
-    LIMIT_API_ARENA_SIZE = 65536,    /* texts of one decoded command: the largest take 2 KiB */
-    LIMIT_API_SCRATCH_SIZE = 65536,  /* one packed reply; what a page took beyond is freed */
-    LIMIT_EVENT_PREFIX_SIZE = 128,   /* prefix of a subscription; ours have 80 bytes at most */
+        100000, /* per subscriber; then PUB drops and the subscriber repairs */
+    LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
+    LIMIT_EVENT_PACKED_SIZE = 8192,      /* header or body; texts of an event are under 1 KiB */
+    LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
+    LIMIT_RELAY_READS = 4096,     /* lists and histories being read or waiting for a journal */
+    LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is filled */
+    LIMIT_RELAY_HEAD_TICK_MS = 100, /* heads go out in slices of a round that takes a second */
+    LIMIT_RELAY_HEAD_SLICE = 64,    /* tenants per slice */
+    LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
+    LIMIT_PAGE_ITEMS = 50,          /* when the client names no limit (messages/card.def) */
+    LIMIT_PAGE_EVENTS = 100,        /* the same for events.read */
+    LIMIT_PAGE_ITEMS_MAX = 500,
+    LIMIT_PAGE_EVENTS_MAX = 1000,
+    LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
+    LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
+    LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
+    LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_API_SCRATCH_SIZE = 65536,       /* one packed reply; what a page took beyond is freed */
+    LIMIT_EVENT_PREFIX_SIZE = 128,        /* prefix of a subscription; ours have 80 bytes at most */
     LIMIT_EVENT_SUBSCRIPTION_SIZE = 1024, /* frame of a subscriber, ZeroMQ's handshake included */
     LIMIT_EVENT_SUBSCRIPTIONS_WAITING = 10000, /* not yet looked at; one turn reads them all */
-    LIMIT_EVENT_HEAD_INTERVAL_MS = 1000,       /* DESIGN 3.4 */
-    LIMIT_EVENT_SUBSCRIPTIONS = 4096, /* prefixes the relay counts; beyond, no heads are sent */
-    LIMIT_EVENT_TOPIC_SIZE = 96,      /* digitalcard.{tenant}.{EventName} and room */
-    LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory; the least recently used one goes */
-    LIMIT_RELAY_WAITING = 4096,   /* reads and events that wait for a journal to open or answer */
-    LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is repaired */
-    LIMIT_RELAY_HEAD_SLICE = 64,  /* tenants whose heads are sent before the loop turns */
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
@@ -122,10 +131,17 @@ enum {
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
     LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
+    LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
+    LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
     LIMIT_BATCH_EVENTS = 256, /* of one commit (DESIGN, issue "The journal") */
     LIMIT_BATCH_SIZE = 1048576,
+    LIMIT_BATCH_REQUESTS = 512,     /* answered by one commit; reads join the batches of writes */
+    LIMIT_BATCH_CHUNK_SIZE = 65536, /* memory of a batch grows by this much */
+    LIMIT_BATCHES_KEPT = 16,        /* empty batches a shard keeps for reuse, 200 KiB each */
+    LIMIT_BATCH_RETRY_MS = 5,       /* the store's queue was full */
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 2, /* per shard: SQLite commits block a thread for an fsync */
@@ -137,6 +153,23 @@ enum {
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
     LIMIT_REFUSAL_LOG_PER_SECOND = 50, /* per tenant; more are counted only */
+    LIMIT_STORE_BATCHES_WAITING = 256, /* per tenant: its 64 partitions, and room for pipelining */
+    LIMIT_STORE_BUSY_MS = 250,         /* SQLite waits this long for a lock that a reader holds */
+    LIMIT_STORE_BUSY_TRIES = 4,        /* then asks again this often: a second in all */
+    LIMIT_STORE_WAL_PAGES = 4000,      /* 16 MiB; then a checkpoint (README of journal_sqlite) */
+    LIMIT_STORE_WAL_SIZE = 67108864,   /* a longer file is cut when the log starts over */
+    LIMIT_STORE_WRITER_CACHE_KIB = 4096, /* per open tenant: the hot right edges of the tables */
+    LIMIT_STORE_READER_CACHE_KIB = 2048, /* per open tenant: inner pages; leaves the kernel keeps */
+    LIMIT_STORE_PAGE_ROWS = 10000,       /* rows that one read returns at most */
+    LIMIT_STORE_PATH_SIZE = 4096,        /* PATH_MAX */
+    LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */
+    LIMIT_LOAD_TAIL_EVENTS = 16384,      /* after a snapshot: 256 times the interval of snapshots */
+    LIMIT_LIST_SCAN_ROWS = 4096,         /* looked at for one page: about 5 ms of the read lane */
+    LIMIT_LIST_MATCHES = 2048, /* of a prefix that are sorted; more are found by scanning */
+
+    /* --- Control store --- */
+    LIMIT_CONTROL_INCARNATIONS = 1000, /* role starts remembered, for looking back */
+    LIMIT_CONTROL_BUSY_MS = 2000,      /* the writer holds its lock for milliseconds */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
@@ -145,11 +178,22 @@ enum {
     LIMIT_BACKOFF_MS_MAX = 5000,
     LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
     LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
-    LIMIT_LINK_FRAME_SIZE = 8388608, /* one metrics page of a role is far below */
-    LIMIT_LINK_REQUESTS = 256,       /* waiting for an answer on one link */
-    LIMIT_LINK_TIMEOUT_MS = 2000,
-    LIMIT_CONTROL_CLIENTS = 32,
-    LIMIT_CONTROL_LINE_SIZE = 65536,
+    LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
+    LIMIT_LINK_QUEUE_SIZE = 33554432, /* unsent bytes of one link: four largest frames; then its
+                                         reader hangs and the link counts as broken */
+    LIMIT_LINK_REQUESTS = 256,        /* waiting for an answer on one link */
+    LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
+    LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
+                                  control command, takes milliseconds */
+    LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
+                                        loops of longer runs are what the intensity is for */
+    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
+    LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
+    LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
+    LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */
+    LIMIT_CONTROL_IDLE_MS = 10000,   /* a client that neither asks nor reads its answer is closed */
+    LIMIT_CONTROL_TIMEOUT_MS = 10000,     /* a command forwarded to the control role */
+    LIMIT_CONTROL_ANSWER_SIZE = 67108864, /* metrics of LIMIT_ROLES roles at 1 MiB each */
 
     /* --- Metrics and log --- */
     LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */

@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <qrencode.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 /* The set of alphanumeric mode (ISO/IEC 18004, 7.4.5), which is also that of base45. */
@@ -72,22 +71,55 @@ typedef struct drawing {
     size_t capacity;
 } drawing_t;
 
-__attribute__((format(printf, 2, 3))) static void draw(drawing_t *drawing, const char *format, ...)
+static void draw(drawing_t *drawing, const char *text)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    const int written = vsnprintf(drawing->data + drawing->size, drawing->capacity - drawing->size,
-                                  format, arguments);
-    va_end(arguments);
-    assert(written >= 0);
-    assert((size_t)written < drawing->capacity - drawing->size);
-    drawing->size += (size_t)written;
+    const size_t size = strlen(text);
+    assert(size <= drawing->capacity - drawing->size);
+    memcpy(drawing->data + drawing->size, text, size);
+    drawing->size += size;
+}
+
+static void draw_number(drawing_t *drawing, int number)
+{
+    char digits[12];
+    const int size = snprintf(digits, sizeof(digits), "%d", number);
+    assert(size > 0);
+    assert((size_t)size < sizeof(digits));
+    draw(drawing, digits);
 }
 
 static bool drawing_create(drawing_t *drawing, size_t capacity)
 {
     *drawing = (drawing_t){.data = malloc(capacity), .capacity = capacity};
     return drawing->data != NULL;
+}
+
+static void draw_run(drawing_t *drawing, int top, int left, int width)
+{
+    draw(drawing, "M");
+    draw_number(drawing, left);
+    draw(drawing, " ");
+    draw_number(drawing, top);
+    draw(drawing, "h");
+    draw_number(drawing, width);
+    draw(drawing, "v1h-");
+    draw_number(drawing, width);
+    draw(drawing, "z");
+}
+
+/* The white ground makes it readable on dark pages. */
+static void draw_frame(drawing_t *drawing, int side)
+{
+    draw(drawing, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ");
+    draw_number(drawing, side);
+    draw(drawing, " ");
+    draw_number(drawing, side);
+    draw(drawing, "\" role=\"img\" shape-rendering=\"crispEdges\">"
+                  "<title>QR code of the card</title><rect width=\"");
+    draw_number(drawing, side);
+    draw(drawing, "\" height=\"");
+    draw_number(drawing, side);
+    draw(drawing, "\" fill=\"#fff\"/><path fill=\"#000\" d=\"");
 }
 
 /* Dark modules as horizontal runs, each a rectangle of the one path: neighbours share edges of one
@@ -102,8 +134,8 @@ static void draw_runs(drawing_t *drawing, const QRcode *symbol)
                 end++;
             }
             if (end > column) {
-                draw(drawing, "M%d %dh%dv1h-%dz", column + QRCODE_QUIET_ZONE,
-                     row + QRCODE_QUIET_ZONE, end - column, end - column);
+                draw_run(drawing, row + QRCODE_QUIET_ZONE, column + QRCODE_QUIET_ZONE,
+                         end - column);
             }
             column = end + 1;
         }
@@ -125,11 +157,7 @@ static result_t qrcode_svg(text_t text, char **out, size_t *size)
         return RESULT_NO_MEMORY;
     }
     const int side = symbol->width + 2 * QRCODE_QUIET_ZONE;
-    draw(&drawing,
-         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
-         "shape-rendering=\"crispEdges\"><title>QR code of the card</title>"
-         "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/><path fill=\"#000\" d=\"",
-         side, side, side, side);
+    draw_frame(&drawing, side);
     draw_runs(&drawing, symbol);
     draw(&drawing, "\"/></svg>\n");
     QRcode_free(symbol);
@@ -147,7 +175,7 @@ static void draw_line(drawing_t *drawing, const QRcode *symbol, int row)
     for (int column = -QRCODE_QUIET_ZONE; column < symbol->width + QRCODE_QUIET_ZONE; column++) {
         const unsigned upper = qrcode_is_dark(symbol, row, column) ? 1U : 0U;
         const unsigned lower = qrcode_is_dark(symbol, row + 1, column) ? 2U : 0U;
-        draw(drawing, "%s", halves[upper | lower]);
+        draw(drawing, halves[upper | lower]);
     }
     draw(drawing, "\033[0m\n");
 }
@@ -159,10 +187,10 @@ static result_t qrcode_terminal(text_t text, char **out, size_t *size)
     if (result != RESULT_OK) {
         return result;
     }
-    const size_t side = (size_t)symbol->width + 2 * QRCODE_QUIET_ZONE;
+    const size_t side = (size_t)symbol->width + (size_t)2 * QRCODE_QUIET_ZONE;
     drawing_t drawing;
     /* A half block is three bytes; the colours of a line are 25. */
-    if (!drawing_create(&drawing, (side / 2 + 1) * (3 * side + 32) + 1)) {
+    if (!drawing_create(&drawing, (side / 2 + 1) * (3 * side + 32))) {
         QRcode_free(symbol);
         return RESULT_NO_MEMORY;
     }
