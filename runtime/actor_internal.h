@@ -34,10 +34,14 @@ typedef struct actor_list {
     actor_t *last;
 } actor_list_t;
 
+typedef struct actor_bucket {
+    actor_t *first;
+} actor_bucket_t;
+
 /* Actors by kind and identity: chained, buckets doubled at one actor per bucket. Ids come from
  * clients, so the hash is SipHash with a key of this process. */
 typedef struct actor_table {
-    actor_t **buckets;
+    actor_bucket_t *buckets;
     uint64_t bucket_count; /* a power of two */
     uint64_t actor_count;
     uint8_t key[16];

@@ -54,7 +54,7 @@ static bool actor_is(const actor_t *actor, uint64_t hash, const actor_slot_t *sl
 actor_t *actor_table_find(const actor_table_t *table, uint64_t hash, const actor_slot_t *slot,
                           const actor_identity_t *identity)
 {
-    actor_t *actor = table->buckets[hash & (table->bucket_count - 1)];
+    actor_t *actor = table->buckets[hash & (table->bucket_count - 1)].first;
     while (actor != NULL && !actor_is(actor, hash, slot, identity)) {
         actor = actor->table_next;
     }
@@ -65,16 +65,16 @@ actor_t *actor_table_find(const actor_table_t *table, uint64_t hash, const actor
 static void table_grow(actor_table_t *table)
 {
     const uint64_t count = table->bucket_count * 2;
-    actor_t **const buckets = calloc(count, sizeof(*buckets));
+    actor_bucket_t *const buckets = calloc(count, sizeof(*buckets));
     if (buckets == NULL) {
         return;
     }
     for (uint64_t index = 0; index < table->bucket_count; index++) {
-        for (actor_t *actor = table->buckets[index]; actor != NULL;) {
+        for (actor_t *actor = table->buckets[index].first; actor != NULL;) {
             actor_t *const next = actor->table_next;
-            actor_t **const bucket = &buckets[actor->hash & (count - 1)];
-            actor->table_next = *bucket;
-            *bucket = actor;
+            actor_bucket_t *const bucket = &buckets[actor->hash & (count - 1)];
+            actor->table_next = bucket->first;
+            bucket->first = actor;
             actor = next;
         }
     }
@@ -88,15 +88,15 @@ void actor_table_insert(actor_table_t *table, actor_t *actor)
     if (table->actor_count == table->bucket_count) {
         table_grow(table);
     }
-    actor_t **const bucket = &table->buckets[actor->hash & (table->bucket_count - 1)];
-    actor->table_next = *bucket;
-    *bucket = actor;
+    actor_bucket_t *const bucket = &table->buckets[actor->hash & (table->bucket_count - 1)];
+    actor->table_next = bucket->first;
+    bucket->first = actor;
     table->actor_count++;
 }
 
 void actor_table_remove(actor_table_t *table, const actor_t *actor)
 {
-    actor_t **link = &table->buckets[actor->hash & (table->bucket_count - 1)];
+    actor_t **link = &table->buckets[actor->hash & (table->bucket_count - 1)].first;
     while (*link != actor) {
         assert(*link != NULL);
         link = &(*link)->table_next;
@@ -107,8 +107,8 @@ void actor_table_remove(actor_table_t *table, const actor_t *actor)
 
 actor_t *actor_table_any(const actor_table_t *table, uint64_t *bucket)
 {
-    while (*bucket < table->bucket_count && table->buckets[*bucket] == NULL) {
+    while (*bucket < table->bucket_count && table->buckets[*bucket].first == NULL) {
         (*bucket)++;
     }
-    return *bucket < table->bucket_count ? table->buckets[*bucket] : NULL;
+    return *bucket < table->bucket_count ? table->buckets[*bucket].first : NULL;
 }

@@ -100,8 +100,9 @@ static size_t escape_character(const unsigned char *bytes, size_t size, char out
     const size_t length = utf8_sequence_size(bytes, size);
     *taken = length == 0 ? 1 : length;
     if (length == 0) {
-        memcpy(out, "\xEF\xBF\xBD", 3); /* U+FFFD */
-        return 3;
+        static const char replacement[] = {'\xEF', '\xBF', '\xBD'}; /* U+FFFD */
+        memcpy(out, replacement, sizeof(replacement));
+        return sizeof(replacement);
     }
     if (length > 1) {
         memcpy(out, bytes, length);
@@ -115,7 +116,8 @@ static size_t escape_character(const unsigned char *bytes, size_t size, char out
         return 2;
     }
     if (bytes[0] < ' ') {
-        memcpy(out, "\\u00", 4);
+        static const char escape[] = {'\\', 'u', '0', '0'};
+        memcpy(out, escape, sizeof(escape));
         out[4] = hexadecimal[bytes[0] >> 4];
         out[5] = hexadecimal[bytes[0] & 15];
         return 6;
