@@ -204,6 +204,9 @@ static void note_failure(tenant_t *tenant, result_t why)
         tenant->backoff_ms = LIMIT_BACKOFF_MS_MAX;
     }
     tenant->retry_at_ms = loop_now_ms(tenant->shard->loop) + tenant->backoff_ms;
+    if (why == RESULT_DRAINING) {
+        return; /* the shard ends */
+    }
     log_error("the store of a tenant failed; nothing that was not acknowledged is kept, and it is "
               "opened again after a pause",
               LOG_TEXT("tenant", tenant->name, tenant->name_size),
