@@ -83,8 +83,8 @@ enum {
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
     LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
-    LIMIT_SWEEP_ROTATION_MS = 300000,    /* a tenant nobody touches is opened and swept that often */
-    LIMIT_SWEEP_OPENS_PER_TICK = 4, /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
+    LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */

@@ -372,7 +372,7 @@ static result_t fake_append(journal_tenant_t *handle, const journal_batch_t *bat
 /* --- load --- */
 
 const event_t *collect_tail(const fake_tenant_t *tenant, const uuid_t *card, uint64_t after,
-                                   arena_t *arena, size_t *count)
+                            arena_t *arena, size_t *count)
 {
     event_t *const tail = arena_take(arena, 0);
     *count = 0;
@@ -420,8 +420,7 @@ static void run_load(journal_fake_t *fake, job_t *job)
             load_card(fake, tenant, load->card, &loaded);
         }
         if (load->member_id.size > 0) {
-            loaded.sealed_member_key =
-                row_text(row_by_name(&tenant->member_keys, load->member_id));
+            loaded.sealed_member_key = row_text(row_by_name(&tenant->member_keys, load->member_id));
         }
         const fake_row_t *const repeat =
             load->idempotency_key.size == 0
@@ -740,4 +739,11 @@ const journal_snapshot_t *journal_fake_snapshot(journal_fake_t *fake, const char
     const fake_tenant_t *const asked = must_find(fake, tenant);
     assert(index < asked->snapshots.count);
     return &asked->snapshots.rows[index]->snapshot;
+}
+
+text_t journal_fake_reply(journal_fake_t *fake, const char *tenant, size_t index)
+{
+    const fake_tenant_t *const asked = must_find(fake, tenant);
+    assert(index < asked->idempotency.count);
+    return row_text(asked->idempotency.rows[index]);
 }

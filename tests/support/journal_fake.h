@@ -58,6 +58,8 @@ const journal_refusal_t *journal_fake_refusal(journal_fake_t *fake, const char *
                                               size_t index);
 const journal_member_key_t *journal_fake_member_key(journal_fake_t *fake, const char *tenant,
                                                     size_t index);
+/* Of an idempotency key. */
+text_t journal_fake_reply(journal_fake_t *fake, const char *tenant, size_t index);
 const journal_snapshot_t *journal_fake_snapshot(journal_fake_t *fake, const char *tenant,
                                                 size_t index);
 

@@ -67,8 +67,7 @@ static void run_cards(uint8_t *arena_base, job_t *job)
             journal_card_row_t *const shown = &rows[cards.row_count];
             cards.row_count++;
             shown->snapshot = row_text(row);
-            shown->tail =
-                collect_tail(tenant, &row->card, row->number, &arena, &shown->tail_count);
+            shown->tail = collect_tail(tenant, &row->card, row->number, &arena, &shown->tail_count);
             shown->sealed_member_key =
                 row_text(row_by_name(&tenant->member_keys, text_from_c(row->name)));
         }
@@ -123,9 +122,8 @@ void run_page(uint8_t *arena, job_t *job)
     }
 }
 
-result_t fake_list_cards(journal_tenant_t *handle, const card_list_t *filter,
-                                int64_t now_ms, uint32_t limit, journal_cards_done_t *done,
-                                void *context)
+result_t fake_list_cards(journal_tenant_t *handle, const card_list_t *filter, int64_t now_ms,
+                         uint32_t limit, journal_cards_done_t *done, void *context)
 {
     uint64_t skip = 0;
     const bool is_good =
@@ -142,7 +140,7 @@ result_t fake_list_cards(journal_tenant_t *handle, const card_list_t *filter,
 }
 
 result_t fake_read_history(journal_tenant_t *handle, const uuid_t *card, text_t cursor,
-                                  uint32_t limit, journal_events_done_t *done, void *context)
+                           uint32_t limit, journal_events_done_t *done, void *context)
 {
     uint64_t skip = 0;
     const bool is_good = parse_cursor(cursor, &skip);
@@ -157,7 +155,7 @@ result_t fake_read_history(journal_tenant_t *handle, const uuid_t *card, text_t 
 }
 
 result_t fake_read_events(journal_tenant_t *handle, uint32_t partition, uint64_t after,
-                                 uint32_t limit, journal_events_done_t *done, void *context)
+                          uint32_t limit, journal_events_done_t *done, void *context)
 {
     job_t *const job = add_job(handle->fake, JOB_PAGE, handle, context);
     job->page = PAGE_EVENTS;

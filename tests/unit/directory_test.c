@@ -146,12 +146,11 @@ static void faults_keep_what_is_known(void **state)
     control_fake_fail(fixture->control, RESULT_OK);
     poll_expecting(fixture, true);
     assert_true(directory_has_tenant(fixture->directory, TEXT_LITERAL("zeta")));
-    assert_true(text_equal(directory_tenant_after(fixture->directory, TEXT_NONE),
-                           TEXT_LITERAL("acme")));
+    assert_true(
+        text_equal(directory_tenant_after(fixture->directory, TEXT_NONE), TEXT_LITERAL("acme")));
     assert_true(text_equal(directory_tenant_after(fixture->directory, TEXT_LITERAL("b")),
                            TEXT_LITERAL("zeta")));
-    assert_true(
-        text_is_empty(directory_tenant_after(fixture->directory, TEXT_LITERAL("zeta"))));
+    assert_true(text_is_empty(directory_tenant_after(fixture->directory, TEXT_LITERAL("zeta"))));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

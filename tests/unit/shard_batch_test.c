@@ -243,8 +243,7 @@ static void snapshots_follow_changes_and_every_64_events(void **state)
     assert_int_equal(journal_fake_snapshot(fixture->journal, "acme", 0)->card_sequence, 66);
     (void)validate(fixture, &card);
     (void)change(fixture, request_type_card_suspend, &card);
-    const journal_snapshot_t *const snapshot =
-        journal_fake_snapshot(fixture->journal, "acme", 0);
+    const journal_snapshot_t *const snapshot = journal_fake_snapshot(fixture->journal, "acme", 0);
     assert_int_equal(snapshot->card_sequence, 68);
     assert_int_equal(snapshot->status, card_status_suspended);
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").snapshots, 1);
@@ -263,11 +262,12 @@ static void partitions_commit_on_their_own(void **state)
     for (uint32_t i = 0; i < 16; i++) {
         char member[8] = {'m', (char)('a' + i), '\0'};
         for (uint32_t partition = 0; partition < 4; partition++) {
-            const answer_t *const answer = ask_now(fixture, &(ask_t){.tenant = "wide",
-                                                                     .type = request_type_card_issue,
-                                                                     .member_id = member,
-                                                                     .activate = true,
-                                                                     .partition = partition});
+            const answer_t *const answer =
+                ask_now(fixture, &(ask_t){.tenant = "wide",
+                                          .type = request_type_card_issue,
+                                          .member_id = member,
+                                          .activate = true,
+                                          .partition = partition});
             if (answer->reply.outcome == outcome_ok) {
                 cards[issued] = answer->card.id;
                 issued++;

@@ -114,8 +114,8 @@ static void issue_refuses_bad_dates_and_leaves_nothing(void **state)
 static void rules_are_not_implemented(void **state)
 {
     fixture_t *const fixture = *state;
-    const answer_t *const answer = ask_now(
-        fixture, &(ask_t){.type = request_type_card_issue, .member_id = "m-1", .rules = 2});
+    const answer_t *const answer =
+        ask_now(fixture, &(ask_t){.type = request_type_card_issue, .member_id = "m-1", .rules = 2});
     assert_error(answer, RESULT_NOT_IMPLEMENTED);
     assert_text(answer->reply.field, "rules");
 }
@@ -267,8 +267,7 @@ static void auditors_see_no_code(void **state)
     fixture_t *const fixture = *state;
     const uuid_t card = issue_active(fixture, "m-1");
     const answer_t *const answer = ask_now(
-        fixture,
-        &(ask_t){.type = request_type_card_get, .card = &card, .role = role_auditor});
+        fixture, &(ask_t){.type = request_type_card_get, .card = &card, .role = role_auditor});
     assert_false(MESSAGE_HAS(card, &answer->card, qr));
     assert_true(MESSAGE_HAS(card, &get(fixture, &card)->card, qr));
 }
@@ -277,10 +276,8 @@ static void members_see_only_their_own_card(void **state)
 {
     fixture_t *const fixture = *state;
     const uuid_t card = issue_active(fixture, "m-1");
-    const ask_t own = {.type = request_type_card_get,
-                       .card = &card,
-                       .role = role_member,
-                       .subject = "m-1"};
+    const ask_t own = {
+        .type = request_type_card_get, .card = &card, .role = role_member, .subject = "m-1"};
     assert_int_equal(ask_now(fixture, &own)->reply.outcome, outcome_ok);
     ask_t other = own;
     other.subject = "m-2";
@@ -291,9 +288,9 @@ static void requests_past_their_deadline_do_nothing(void **state)
 {
     fixture_t *const fixture = *state;
     const uuid_t card = issue_active(fixture, "m-1");
-    const answer_t *const answer = ask_now(fixture, &(ask_t){.type = request_type_card_revoke,
-                                                             .card = &card,
-                                                             .deadline_ms = UINT32_MAX});
+    const answer_t *const answer = ask_now(
+        fixture,
+        &(ask_t){.type = request_type_card_revoke, .card = &card, .deadline_ms = UINT32_MAX});
     assert_error(answer, RESULT_DEADLINE_EXCEEDED);
     assert_int_equal(get(fixture, &card)->card.status, card_status_active);
 }

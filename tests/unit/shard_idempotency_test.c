@@ -1,6 +1,8 @@
 /* One effect for each (tenant, key), and each repeat gets the first reply (DESIGN invariant 3). */
 #include "tests/unit/shard_support.h"
 
+#include <string.h>
+
 static void assert_same_reply(const answer_t *first, const answer_t *repeat)
 {
     assert_int_equal(first->reply.outcome, repeat->reply.outcome);
@@ -178,11 +180,11 @@ static void later_requests_do_not_overtake_one_that_looks_up_its_key(void **stat
     fixture_t *const fixture = *state;
     const uuid_t card = issue_active(fixture, "m-1");
     journal_fake_hold_loads(fixture->journal, true);
-    const uint64_t revoke = ask(
-        fixture, &(ask_t){.type = request_type_card_revoke, .card = &card, .key = "k-1"});
+    const uint64_t revoke =
+        ask(fixture, &(ask_t){.type = request_type_card_revoke, .card = &card, .key = "k-1"});
     const uint64_t after = send_validate(fixture, &card);
-    const uint64_t keyed = ask(
-        fixture, &(ask_t){.type = request_type_card_validate, .card = &card, .key = "k-2"});
+    const uint64_t keyed =
+        ask(fixture, &(ask_t){.type = request_type_card_validate, .card = &card, .key = "k-2"});
     settle(fixture);
     assert_false(is_answered(fixture, after));
     journal_fake_hold_loads(fixture->journal, false);
@@ -198,8 +200,8 @@ static void held_requests_end_when_the_store_fails(void **state)
     const uuid_t card = issue_active(fixture, "m-1");
     const uuid_t other = issue_active(fixture, "m-2");
     journal_fake_hold_loads(fixture->journal, true);
-    const uint64_t keyed = ask(
-        fixture, &(ask_t){.type = request_type_card_revoke, .card = &card, .key = "k-1"});
+    const uint64_t keyed =
+        ask(fixture, &(ask_t){.type = request_type_card_revoke, .card = &card, .key = "k-1"});
     const uint64_t after = send_validate(fixture, &card);
     settle(fixture);
     journal_fake_fail_appends(fixture->journal, RESULT_STORE_FULL, 1);
@@ -220,8 +222,8 @@ static void cold_card_and_key_are_read_in_one_go(void **state)
     const uuid_t card = issue_active(fixture, "m-1");
     fixture_crash(fixture);
     const size_t loads = journal_fake_numbers(fixture->journal, "acme").loads;
-    const answer_t *const answer = ask_now(
-        fixture, &(ask_t){.type = request_type_card_revoke, .card = &card, .key = "k-1"});
+    const answer_t *const answer =
+        ask_now(fixture, &(ask_t){.type = request_type_card_revoke, .card = &card, .key = "k-1"});
     assert_int_equal(answer->card.status, card_status_revoked);
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").loads, loads + 1);
 }
@@ -239,6 +241,16 @@ static void keys_of_two_tenants_are_two_keys(void **state)
     settle(fixture);
     assert_text(answer_to(fixture, first)->card.tenant, "acme");
     assert_text(answer_to(fixture, second)->card.tenant, "zeta");
+}
+
+static void stored_replies_show_neither_name_nor_code(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)ask_now(fixture, &issue_once);
+    const text_t stored = journal_fake_reply(fixture->journal, "acme", 0);
+    assert_true(stored.size > 100);
+    assert_null(memmem(stored.data, stored.size, "Ada", 3));
+    assert_null(memmem(stored.data, stored.size, "DC1:", 4));
 }
 
 static void reads_have_no_key(void **state)
@@ -269,6 +281,7 @@ int main(void)
         TEST(held_requests_end_when_the_store_fails),
         TEST(cold_card_and_key_are_read_in_one_go),
         TEST(keys_of_two_tenants_are_two_keys),
+        TEST(stored_replies_show_neither_name_nor_code),
         TEST(reads_have_no_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

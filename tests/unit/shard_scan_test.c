@@ -106,8 +106,8 @@ static void validation_with_a_code_must_name_its_card(void **state)
     const uuid_t card = issue_active(fixture, "m-1");
     const uuid_t other = issue_active(fixture, "m-2");
     const code_text_t code = sign("acme", 1, &card);
-    const answer_t *const same =
-        ask_now(fixture, &(ask_t){.type = request_type_card_validate, .card = &card, .qr = code.text});
+    const answer_t *const same = ask_now(
+        fixture, &(ask_t){.type = request_type_card_validate, .card = &card, .qr = code.text});
     assert_verdict(same, reason_valid);
     const answer_t *const different = ask_now(
         fixture, &(ask_t){.type = request_type_card_validate, .card = &other, .qr = code.text});

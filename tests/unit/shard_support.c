@@ -90,9 +90,9 @@ void fixture_start_shard(fixture_t *fixture)
         .wall_ms = wall_now,
         .random_fill = random_fill_counting,
     };
-    assert_int_equal(shard_create(fixture->loop, fixture->metrics, &ports, &fixture->options,
-                                  &fixture->shard),
-                     RESULT_OK);
+    assert_int_equal(
+        shard_create(fixture->loop, fixture->metrics, &ports, &fixture->options, &fixture->shard),
+        RESULT_OK);
 }
 
 int fixture_setup(void **state)

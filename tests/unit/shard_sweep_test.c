@@ -130,9 +130,8 @@ static void replies_older_than_a_day_are_deleted(void **state)
     for (int i = 0; i < LIMIT_IDEMPOTENCY_CLEAN_SLICE + 100; i++) {
         char key[16];
         (void)snprintf(key, sizeof(key), "k-%d", i);
-        (void)ask(fixture, &(ask_t){.type = request_type_card_issue,
-                                    .member_id = "m-1",
-                                    .key = key});
+        (void)ask(fixture,
+                  &(ask_t){.type = request_type_card_issue, .member_id = "m-1", .key = key});
         if (i % 100 == 0) {
             settle(fixture);
         }

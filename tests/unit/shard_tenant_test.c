@@ -38,8 +38,8 @@ static void cards_of_another_tenant_do_not_exist(void **state)
 static void tenants_that_do_not_exist_are_not_found(void **state)
 {
     fixture_t *const fixture = *state;
-    const char *const names[] = {"nobody", "..", "a/b", "ACME", "api", "",
-                                 "a234567890123456789012345678901234567890x"};
+    const char *const names[] = {
+        "nobody", "..", "a/b", "ACME", "api", "", "a234567890123456789012345678901234567890x"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strlen(names[i]) > LIMIT_TENANT_NAME_SIZE || strlen(names[i]) == 0) {
             continue; /* no envelope can carry it */
