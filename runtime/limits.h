@@ -101,6 +101,7 @@ enum {
     LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
     LIMIT_RELAY_READS = 4096,     /* lists and histories being read or waiting for a journal */
     LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is filled */
+    LIMIT_RELAY_HELD_EVENTS = 8192, /* that came while a gap was being filled; more are read anew */
     LIMIT_RELAY_HEAD_TICK_MS = 100, /* heads go out in slices of a round that takes a second */
     LIMIT_RELAY_HEAD_SLICE = 64,    /* tenants per slice */
     LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */

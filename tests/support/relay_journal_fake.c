@@ -12,6 +12,7 @@ struct fake_call {
     fake_tenant_t *tenant;
     uint32_t partition;
     uint64_t after;
+    uint64_t head; /* when it was asked: later commits are not seen */
     uint32_t limit;
     uuid_t card;
     journal_opened_done_t *opened;
@@ -105,6 +106,7 @@ static result_t read_events(journal_tenant_t *tenant, uint32_t partition, uint64
     fake->reads_total += 1;
     return push(fake, &(fake_call_t){.kind = FAKE_EVENTS_READ,
                                      .tenant = of,
+                                     .head = of->heads[partition % FAKE_PARTITIONS],
                                      .partition = partition,
                                      .after = after,
                                      .limit = limit,
@@ -263,7 +265,7 @@ static void run_open(relay_journal_fake_t *fake, const fake_call_t *call)
 static void run_events(relay_journal_fake_t *fake, const fake_call_t *call)
 {
     static event_t events[FAKE_EVENTS];
-    const uint64_t head = call->tenant->heads[call->partition];
+    const uint64_t head = call->head;
     journal_events_t result = {.result = fake->next_read, .events = events, .head = head};
     if (result.result == RESULT_OK) {
         for (uint64_t i = call->after + 1; i <= head && result.event_count < call->limit; i++) {

@@ -19,3 +19,7 @@ foreach(name relay_publish relay_reads)
             ${CMAKE_CURRENT_LIST_DIR}/../support/relay_journal_fake.c
     LIBRARIES digitalcard_actors digitalcard_signer)
 endforeach()
+
+digitalcard_test(NAME gateway_secrets_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/gateway_secrets_test.c
+  LIBRARIES digitalcard_actors digitalcard_signer)

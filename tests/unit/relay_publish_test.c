@@ -58,7 +58,7 @@ static void gap_is_filled_from_the_journal_before_what_follows(void **state)
     relay_assert_published(fixture, "acme", 0, 1, 6);
     relay_send_event(fixture, fixture->acme, 0, 7);
     relay_assert_published(fixture, "acme", 0, 1, 7);
-    assert_int_equal(counter(fixture, "digitalcard_relay_events_refilled_total"), 5);
+    assert_int_equal(counter(fixture, "digitalcard_relay_events_refilled_total"), 4);
 }
 
 static void gap_larger_than_a_page_is_filled_page_by_page(void **state)
@@ -88,6 +88,90 @@ static void events_that_come_while_a_gap_is_filled_are_not_lost(void **state)
     }
     settle(fixture);
     relay_assert_published(fixture, "acme", 0, 1, 30);
+}
+
+/* One loss must not send a busy tenant to the journal for ever. */
+static void gap_ends_although_events_keep_coming(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.acme.");
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 1);
+    const uint32_t reads = fixture->journal->reads_total;
+    uint64_t next = 3;
+    for (int turn = 0; turn < 20; turn++) {
+        relay_send_event(fixture, fixture->acme, 0, next);
+        relay_journal_fake_run(fixture->journal);
+        relay_send_event(fixture, fixture->acme, 0, next + 1);
+        next += 2;
+    }
+    settle(fixture);
+    relay_assert_published(fixture, "acme", 0, 1, next - 1);
+    assert_in_range(fixture->journal->reads_total - reads, 1, 2);
+    assert_int_equal(fixture->relay->held_count, 0);
+}
+
+static void two_losses_in_a_row_are_repaired(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.acme.");
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 1);
+    relay_send_event(fixture, fixture->acme, 0, 3);
+    relay_send_event(fixture, fixture->acme, 0, 5); /* 4 is lost after the journal was asked */
+    settle(fixture);
+    relay_assert_published(fixture, "acme", 0, 1, 5);
+}
+
+static void events_that_overtake_the_reading_of_a_head_leave_once(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.acme.");
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 1);
+    loop_fake_advance(1200); /* the journal is asked, and answers later */
+    assert_int_equal(fixture->journal->call_count, 1);
+    relay_send_event(fixture, fixture->acme, 0, 2);
+    relay_send_event(fixture, fixture->acme, 0, 3);
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 4);
+    relay_assert_published(fixture, "acme", 0, 1, 4);
+    assert_int_equal(relay_last_head(fixture, "acme", 0), 3);
+}
+
+static void held_events_are_bounded(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.big.");
+    settle(fixture);
+    relay_send_event(fixture, fixture->big, 0, 1);
+    for (uint64_t i = 3; i < LIMIT_RELAY_HELD_EVENTS + 100; i++) {
+        relay_send_event(fixture, fixture->big, 0, i);
+    }
+    assert_int_equal(fixture->relay->held_count, LIMIT_RELAY_HELD_EVENTS);
+    fixture->publish_result = RESULT_BUSY; /* not recorded: too many */
+    settle(fixture);
+    assert_int_equal(fixture->relay->held_count, 0);
+    assert_int_equal(
+        fixture->big->heads[0],
+        relay_tenant_find(fixture->relay, TEXT_LITERAL("big"))->partitions[0].published);
+}
+
+static void restored_journal_is_followed(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.acme.");
+    settle(fixture);
+    for (uint64_t i = 1; i <= 9; i++) {
+        relay_send_event(fixture, fixture->acme, 0, i);
+    }
+    fixture->acme->heads[0] = 4;
+    loop_fake_advance(1200);
+    settle(fixture);
+    assert_int_equal(relay_last_head(fixture, "acme", 0), 4);
+    fixture->published_count = 0;
+    relay_send_event(fixture, fixture->acme, 0, 5);
+    relay_assert_published(fixture, "acme", 0, 5, 5);
 }
 
 static void partitions_have_sequences_of_their_own(void **state)
@@ -376,6 +460,11 @@ int main(void)
         TEST(gap_is_filled_from_the_journal_before_what_follows),
         TEST(gap_larger_than_a_page_is_filled_page_by_page),
         TEST(events_that_come_while_a_gap_is_filled_are_not_lost),
+        TEST(gap_ends_although_events_keep_coming),
+        TEST(two_losses_in_a_row_are_repaired),
+        TEST(events_that_overtake_the_reading_of_a_head_leave_once),
+        TEST(held_events_are_bounded),
+        TEST(restored_journal_is_followed),
         TEST(partitions_have_sequences_of_their_own),
         TEST(tenants_do_not_mix),
         TEST(after_a_restart_the_first_event_says_where_to_go_on),
