@@ -112,6 +112,7 @@ struct http_connection {
     size_t head_size;
     uint64_t content_length;
     bool chunked;
+    bool is_large; /* its body is one of the server's large ones */
 
     http_wait_t wait;
     uint64_t since_ms;
@@ -155,6 +156,9 @@ struct http_server {
     uint32_t connection_count;
     uint32_t refused_count; /* of those, beyond the limit */
     uint32_t in_flight;
+    uint32_t large_bodies;  /* on their way */
+    size_t unsent;          /* bytes of all connections, when the timer looked last */
+    bool has_logged_accept; /* since the timer looked last */
     STAILQ_HEAD(, http_slot) spare_slots;
     uint32_t spare_slot_count;
     LIST_HEAD(, http_fetch) fetches;
@@ -180,6 +184,8 @@ void http_connection_accept(http_server_t *server);
 void http_connection_touch(http_connection_t *connection);
 void http_connection_turn(http_connection_t *connection);
 void http_connection_tick(http_connection_t *connection, uint64_t now_ms);
+/* Bytes of answers that the kernel has not taken. */
+size_t http_connection_unsent(const http_connection_t *connection);
 /* Cancels what is in flight and lets go of the socket at once. */
 void http_connection_close(http_connection_t *connection);
 bool http_connection_is_idle(const http_connection_t *connection);

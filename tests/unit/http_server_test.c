@@ -537,6 +537,43 @@ static void connections_beyond_the_limit_are_told_so(void **state)
     assert_int_equal(reply.status, 200);
 }
 
+static void large_bodies_on_their_way_are_bounded(void **state)
+{
+    (void)state;
+    http_client_t clients[LIMIT_HTTP_LARGE_BODIES + 1];
+    const uint64_t wanted = LIMIT_HTTP_LARGE_BODIES;
+    for (size_t i = 0; i <= wanted; i++) {
+        http_client_open(&clients[i], &fixture);
+        http_client_say(&clients[i], i % 2 == 0 ? SCAN_HEAD "Content-Length: 100000\r\n\r\n{"
+                                                : SCAN_HEAD
+                                         "Transfer-Encoding: chunked\r\n\r\n8000\r\n");
+        char spaces[0x8000 - 1];
+        memset(spaces, ' ', sizeof(spaces));
+        http_client_send(&clients[i], spaces, sizeof(spaces));
+    }
+    http_client_read(&clients[wanted], &reply, true);
+    expect_problem(503, "busy");
+    assert_int_equal(fixture.server->large_bodies, wanted);
+    http_client_reset(&clients[0]); /* makes room */
+    http_fixture_until_connections(&fixture, LIMIT_HTTP_LARGE_BODIES);
+    assert_int_equal(fixture.server->large_bodies, wanted - 1);
+    for (size_t i = 1; i <= wanted; i++) {
+        http_client_close(&clients[i]);
+    }
+    http_fixture_until_connections(&fixture, 0);
+    assert_int_equal(fixture.server->large_bodies, 0);
+}
+
+static void pages_wait_until_others_were_read(void **state)
+{
+    (void)state;
+    fixture.server->unsent = (size_t)LIMIT_HTTP_UNSENT_SIZE + 1;
+    http_ask(&fixture, "GET /acme/api/v1/cards HTTP/1.1\r\n" H "\r\n", &reply);
+    expect_problem(503, "busy");
+    http_ask(&fixture, GET_CARD, &reply);
+    assert_int_equal(reply.status, 200);
+}
+
 static void idle_connection_holds_no_buffers(void **state)
 {
     (void)state;
@@ -639,6 +676,8 @@ int main(void)
         QUICK(requests_in_flight_do_not_time_out_here),
         QUICK(client_that_never_reads_is_closed),
         QUICK(connections_beyond_the_limit_are_told_so),
+        WITH(large_bodies_on_their_way_are_bounded),
+        WITH(pages_wait_until_others_were_read),
         WITH(idle_connection_holds_no_buffers),
         WITH(drain_answers_what_is_in_flight_and_closes_the_rest),
         WITH(destroy_lets_go_of_everything_at_any_time),
