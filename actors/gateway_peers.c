@@ -127,9 +127,9 @@ void gateway_flush_peer(gateway_t *gateway, uint16_t index)
 
 void gateway_flush_all(gateway_t *gateway)
 {
-    for (uint16_t i = 0; i < GATEWAY_PEERS; i++) {
+    for (uint32_t i = 0; i < GATEWAY_PEERS; i++) {
         if (gateway->peers[i].unsent_count > 0) {
-            gateway_flush_peer(gateway, i);
+            gateway_flush_peer(gateway, (uint16_t)i);
         }
     }
 }
@@ -243,7 +243,7 @@ void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index
     peer->state = GATEWAY_PEER_UP;
     gateway_flush_peer(gateway, number);
     if (number == 0) {
-        gateway_directory_ask_now(gateway);
+        gateway_directory_ask_all(gateway);
     }
 }
 

@@ -110,8 +110,8 @@ enum {
     LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
     LIMIT_PAGE_ITEMS = 50,          /* when the client names no limit (messages/card.def) */
     LIMIT_PAGE_EVENTS = 100,        /* the same for events.read */
-    LIMIT_PAGE_ITEMS_MAX = 500,
-    LIMIT_PAGE_EVENTS_MAX = 1000,
+    LIMIT_PAGE_ITEMS_MAX = 500,   /* of lists and histories: card_page.items, history_page.items */
+    LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
