@@ -6,8 +6,14 @@ target_compile_options(digitalcard_compiler INTERFACE
   -Wall -Wextra -Wformat=2 -Wconversion -Wsign-conversion -Wimplicit-fallthrough
   -Werror=format-security -Werror=implicit -Werror=incompatible-pointer-types -Werror=int-conversion
   -fstack-clash-protection -fstack-protector-strong -fcf-protection=full
-  -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero
+  -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
   -fno-omit-frame-pointer)
+if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION VERSION_LESS 16)
+  # Debian's clang 14, which builds the fuzz targets, has `zero` behind a switch of its own.
+  target_compile_options(digitalcard_compiler INTERFACE -ftrivial-auto-var-init=pattern)
+else()
+  target_compile_options(digitalcard_compiler INTERFACE -ftrivial-auto-var-init=zero)
+endif()
 target_link_options(digitalcard_compiler INTERFACE
   -Wl,-z,nodlopen,-z,noexecstack,-z,relro,-z,now -Wl,--as-needed)
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")

@@ -285,8 +285,8 @@ bool message_from_json(const message_type_t *type, text_t input, arena_t *arena,
         return false;
     }
     json_error_t error;
-    json_t *document = json_loadb(
-        input.data, input.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    json_t *document =
+        json_loadb(input.data, input.size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (document == NULL) {
         return fault_from_parser(&json, input, &error);
     }

@@ -245,7 +245,8 @@ bool reader_accept_number(message_reader_t *reader, const message_field_t *field
             isfinite(value) ? MESSAGE_FAULT_TOO_LONG : MESSAGE_FAULT_INVALID_VALUE;
         return false;
     }
-    *(double *)reader_member(reader, field) = value;
+    /* Adding zero makes -0.0 zero: JSON readers, ours too, take the -0 it is written as for 0. */
+    *(double *)reader_member(reader, field) = value + 0.0;
     reader_mark(reader, field);
     return true;
 }

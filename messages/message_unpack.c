@@ -100,6 +100,7 @@ static bool key_read(unpacker_t *unpacker, const message_field_t **field)
     const uint16_t expected = unpacker->expected[reader->depth - 1];
     const bool by_ids = reader->form == MESSAGE_FORM_IDS;
     msgpack_value_t key;
+    *field = NULL;
     reader->name = TEXT_NONE;
     if (!msgpack_read(&unpacker->cursor, &key)) {
         return fault_malformed(unpacker);

@@ -2,8 +2,9 @@
  *   foo_t                        the struct, `uint64_t present` first
  *   foo_message                  its table (message_type_t)
  *   foo_field_bar                index of field bar, which is its bit in `present`
- * For ENUM foo: enum foo with the constants foo_none = 0 and foo_bar = 1 …, kept in uint8_t
- * members; foo_enum                     its table (enum_type_t) */
+ * For ENUM foo there are
+ *   enum foo                     foo_none = 0, foo_bar = 1 …; members of structs are uint8_t
+ *   foo_enum                     its table (enum_type_t) */
 #ifndef MESSAGES_MESSAGES_H
 #define MESSAGES_MESSAGES_H
 

@@ -3,6 +3,14 @@ target_link_libraries(messages_support PUBLIC digitalcard_messages)
 
 digitalcard_test(NAME messages_round_trip_test SOURCES messages_round_trip_test.c
                  LIBRARIES messages_support)
+foreach(area json text tables)
+  digitalcard_test(NAME messages_${area}_test SOURCES messages_${area}_test.c
+                   LIBRARIES messages_support)
+endforeach()
+
+# msgpack-c is not part of the product: here it is the independent witness.
+digitalcard_test(NAME messages_msgpack_test SOURCES messages_msgpack_test.c
+                 LIBRARIES messages_support ${MSGPACKC_LIBRARY})
 
 # docs/messages.md is made from the tables and checked in: the two must be the same.
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/messages/messages.md
