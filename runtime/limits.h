@@ -16,6 +16,7 @@ enum {
     /* --- Codes --- */
     LIMIT_QRCODE_TEXT_SIZE = 1024,       /* as long as a scanned text may be; ours has 66 bytes */
     LIMIT_QRCODE_PIXELS_PER_MODULE = 32, /* prints our code at 300 dpi 11 cm wide */
+    LIMIT_QRCODE_SIDE_PIXELS = 2048,     /* 4 MiB while a PNG is written; ours has 1,312 at most */
 
     /* --- HTTP --- */
     LIMIT_HTTP_CONNECTIONS = 4096,  /* per front; 16 KiB each idle makes 64 MiB at worst */

@@ -1,5 +1,6 @@
-/* QR codes as PNG: one bit per pixel, greyscale, written to memory. libpng reports errors by
- * longjmp, which must not leave this file. */
+/* QR codes as PNG, black and white with one bit per pixel. Uses the part of libpng that returns its
+ * errors instead of jumping; the price is the whole picture in memory while it is written, one byte
+ * per pixel, hence LIMIT_QRCODE_SIDE_PIXELS. */
 #include "adapters/qrcode/qrcode_internal.h"
 #include "runtime/limits.h"
 
@@ -7,118 +8,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What outlives a longjmp lives here, behind a pointer, so that no local is left undefined. */
-typedef struct png_output {
-    uint8_t *data;
-    size_t size;
-    size_t capacity;
-    uint8_t *row;
-    bool is_out_of_memory;
-} png_output_t;
+/* Indexes of the palette, which libpng writes with one bit each since there are two of them. */
+enum { WHITE = 0, BLACK = 1, COLOURS = 2 };
 
-static void png_write_done(png_structp writer, png_bytep bytes, png_size_t size)
+static const uint8_t palette[COLOURS][3] = {[WHITE] = {255, 255, 255}, [BLACK] = {0, 0, 0}};
+
+/* `pixels` is side × side bytes. The first row of each module is computed, the others copied. */
+static void fill_pixels(const QRcode *symbol, uint32_t pixels_per_module, uint8_t *pixels,
+                        size_t side)
 {
-    png_output_t *output = png_get_io_ptr(writer);
-    if (size > output->capacity - output->size) {
-        const size_t capacity = 2 * (output->size + size);
-        uint8_t *grown = realloc(output->data, capacity);
-        if (grown == NULL) {
-            output->is_out_of_memory = true;
-            png_error(writer, "out of memory");
+    uint8_t *row = pixels;
+    for (int line = -QRCODE_QUIET_ZONE; line < symbol->width + QRCODE_QUIET_ZONE; line++) {
+        uint8_t *pixel = row;
+        for (int column = -QRCODE_QUIET_ZONE; column < symbol->width + QRCODE_QUIET_ZONE;
+             column++) {
+            memset(pixel, qrcode_is_dark(symbol, line, column) ? BLACK : WHITE, pixels_per_module);
+            pixel += pixels_per_module;
         }
-        output->data = grown;
-        output->capacity = capacity;
-    }
-    memcpy(output->data + output->size, bytes, size);
-    output->size += size;
-}
-
-static void png_flush_done(png_structp writer)
-{
-    (void)writer;
-}
-
-/* libpng prints to standard error by itself; ours is for log lines only. */
-static void png_error_done(png_structp writer, png_const_charp message)
-{
-    (void)message;
-    png_longjmp(writer, 1);
-}
-
-static void png_warning_done(png_structp writer, png_const_charp message)
-{
-    (void)writer;
-    (void)message;
-}
-
-/* White is 1 in greyscale, so a dark module clears its pixels. */
-static void fill_row(const QRcode *symbol, int module_row, uint32_t pixels_per_module, uint8_t *row,
-                     size_t row_size)
-{
-    memset(row, 0xff, row_size);
-    size_t pixel = (size_t)QRCODE_QUIET_ZONE * pixels_per_module;
-    for (int column = 0; column < symbol->width; column++) {
-        const bool is_dark = qrcode_is_dark(symbol, module_row, column);
-        for (uint32_t i = 0; i < pixels_per_module; i++, pixel++) {
-            if (is_dark) {
-                row[pixel / 8] &= (uint8_t) ~(0x80U >> (pixel % 8));
-            }
+        for (uint32_t i = 1; i < pixels_per_module; i++) {
+            memcpy(row + i * side, row, side);
         }
+        row += pixels_per_module * side;
     }
 }
 
-static void write_rows(png_structp writer, const QRcode *symbol, uint32_t pixels_per_module,
-                       png_output_t *output, size_t row_size)
+/* The picture is well formed by construction, so memory is all that libpng can run out of. */
+static result_t write_pixels(const uint8_t *pixels, uint32_t side, uint8_t **out, size_t *size)
 {
-    for (int row = -QRCODE_QUIET_ZONE; row < symbol->width + QRCODE_QUIET_ZONE; row++) {
-        fill_row(symbol, row, pixels_per_module, output->row, row_size);
-        for (uint32_t i = 0; i < pixels_per_module; i++) {
-            png_write_row(writer, output->row);
-        }
-    }
-}
-
-static bool write_image(png_structp writer, png_infop information, const QRcode *symbol,
-                        uint32_t pixels_per_module, png_output_t *output)
-{
-    const uint32_t modules = (uint32_t)symbol->width + 2U * QRCODE_QUIET_ZONE;
-    const uint32_t side = modules * pixels_per_module;
-    const size_t row_size = (side + 7U) / 8U;
-    output->row = malloc(row_size);
-    if (output->row == NULL) {
-        output->is_out_of_memory = true;
-        return false;
-    }
-    if (setjmp(png_jmpbuf(writer)) != 0) {
-        return false;
-    }
-    png_set_write_fn(writer, output, png_write_done, png_flush_done);
-    png_set_IHDR(writer, information, side, side, 1, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(writer, information);
-    write_rows(writer, symbol, pixels_per_module, output, row_size);
-    png_write_end(writer, NULL);
-    return true;
-}
-
-static result_t write_symbol(const QRcode *symbol, uint32_t pixels_per_module, png_output_t *output)
-{
-    png_structp writer =
-        png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, png_error_done, png_warning_done);
-    if (writer == NULL) {
+    png_image image = {
+        .version = PNG_IMAGE_VERSION,
+        .width = side,
+        .height = side,
+        .format = PNG_FORMAT_RGB_COLORMAP,
+        .colormap_entries = COLOURS,
+    };
+    png_alloc_size_t written = PNG_IMAGE_PNG_SIZE_MAX(image);
+    uint8_t *png = malloc(written);
+    if (png == NULL) {
         return RESULT_NO_MEMORY;
     }
-    png_infop information = png_create_info_struct(writer);
-    if (information == NULL) {
-        png_destroy_write_struct(&writer, NULL);
+    if (png_image_write_to_memory(&image, png, &written, 0, pixels, 0, palette) == 0) {
+        free(png);
         return RESULT_NO_MEMORY;
     }
-    const bool is_written = write_image(writer, information, symbol, pixels_per_module, output);
-    png_destroy_write_struct(&writer, &information);
-    if (is_written) {
-        return RESULT_OK;
+    uint8_t *shrunk = realloc(png, written);
+    *out = shrunk != NULL ? shrunk : png;
+    *size = written;
+    return RESULT_OK;
+}
+
+static result_t write_symbol(const QRcode *symbol, uint32_t pixels_per_module, uint8_t **out,
+                             size_t *size)
+{
+    const uint32_t side = ((uint32_t)symbol->width + 2U * QRCODE_QUIET_ZONE) * pixels_per_module;
+    if (side > LIMIT_QRCODE_SIDE_PIXELS) {
+        return RESULT_INVALID_ARGUMENT;
     }
-    return output->is_out_of_memory ? RESULT_NO_MEMORY : RESULT_INTERNAL;
+    uint8_t *pixels = malloc((size_t)side * side);
+    if (pixels == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    fill_pixels(symbol, pixels_per_module, pixels, side);
+    const result_t result = write_pixels(pixels, side, out, size);
+    free(pixels);
+    return result;
 }
 
 result_t qrcode_png(text_t text, uint32_t pixels_per_module, uint8_t **out, size_t *size)
@@ -131,15 +84,7 @@ result_t qrcode_png(text_t text, uint32_t pixels_per_module, uint8_t **out, size
     if (result != RESULT_OK) {
         return result;
     }
-    png_output_t output = {0};
-    result = write_symbol(symbol, pixels_per_module, &output);
+    result = write_symbol(symbol, pixels_per_module, out, size);
     QRcode_free(symbol);
-    free(output.row);
-    if (result != RESULT_OK) {
-        free(output.data);
-        return result;
-    }
-    *out = output.data;
-    *size = output.size;
-    return RESULT_OK;
+    return result;
 }

@@ -95,17 +95,24 @@ static bool write_whole(int file, const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* Root may read the key of the service's user: that is an administrator at the command line. */
-static result_t check_file(int file, const char *directory)
+/* Root may read the key of the directory's owner: that is an administrator at the command line. Not
+ * of anybody, since in a directory that all may write somebody could have put a key of his own. */
+static bool is_trusted_owner(uid_t owner, uid_t directory_owner)
+{
+    return owner == geteuid() || (geteuid() == 0 && owner == directory_owner);
+}
+
+static result_t check_file(int directory_file, int file, const char *directory)
 {
     struct stat status;
-    if (fstat(file, &status) != 0) {
+    struct stat directory_status;
+    if (fstat(file, &status) != 0 || fstat(directory_file, &directory_status) != 0) {
         return report_errno("master key cannot be examined", directory, errno);
     }
     if (!S_ISREG(status.st_mode)) {
         return report(advice_link, directory, RESULT_PERMISSION_DENIED);
     }
-    if (status.st_uid != geteuid() && geteuid() != 0) {
+    if (!is_trusted_owner(status.st_uid, directory_status.st_uid)) {
         return report(advice_owner, directory, RESULT_PERMISSION_DENIED);
     }
     if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
@@ -132,7 +139,7 @@ static result_t read_key(int directory_file, const char *directory, crypto_key_t
     if (file < 0) {
         return report_errno("master key cannot be opened", directory, errno);
     }
-    result_t result = check_file(file, directory);
+    result_t result = check_file(directory_file, file, directory);
     if (result == RESULT_OK) {
         const ssize_t size = read_whole(file, key->bytes, sizeof(key->bytes));
         if (size < 0) {

@@ -87,7 +87,7 @@ static void card_issue_refuses_impossible_dates(void **context)
     static const struct {
         int64_t valid_from, expires_at;
     } impossible[] = {
-        {START, START},       /* no moment between */
+        {END, END},           /* no moment between */
         {END, START},         /* the wrong way round */
         {START - 10, NOW},    /* ends now */
         {START - 10, NOW - 1} /* ended */

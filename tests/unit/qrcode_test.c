@@ -2,6 +2,7 @@
  * library computed, framed by its quiet zone, and zbarimg must read it where it is installed. */
 #include "adapters/qrcode/qrcode.h"
 #include "adapters/qrcode/qrcode_internal.h"
+#include "runtime/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -216,6 +217,8 @@ static void png_to_picture(const uint8_t *data, size_t size, uint32_t pixels, pi
 {
     static uint8_t row[SIDE_MAX * 32 / 8];
     png_source_t source = {data, size};
+    png_colorp palette = NULL;
+    int colours = 0;
     memset(picture, 0, sizeof(*picture));
     assert_int_equal(png_sig_cmp(data, 0, 8), 0);
     png_structp reader = png_create_read_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
@@ -223,7 +226,9 @@ static void png_to_picture(const uint8_t *data, size_t size, uint32_t pixels, pi
     png_set_read_fn(reader, &source, read_done);
     png_read_info(reader, information);
     assert_int_equal(png_get_bit_depth(reader, information), 1);
-    assert_int_equal(png_get_color_type(reader, information), PNG_COLOR_TYPE_GRAY);
+    assert_int_equal(png_get_color_type(reader, information), PNG_COLOR_TYPE_PALETTE);
+    assert_int_equal(png_get_PLTE(reader, information, &palette, &colours), PNG_INFO_PLTE);
+    assert_int_equal(colours, 2);
     assert_int_equal(png_get_image_width(reader, information),
                      png_get_image_height(reader, information));
     const uint32_t side = png_get_image_width(reader, information);
@@ -232,7 +237,10 @@ static void png_to_picture(const uint8_t *data, size_t size, uint32_t pixels, pi
     for (uint32_t y = 0; y < side; y++) {
         png_read_row(reader, row, NULL);
         for (uint32_t x = 0; x < side; x++) {
-            const bool is_dark = (row[x / 8] & (0x80U >> (x % 8))) == 0;
+            const png_color colour = palette[(row[x / 8] >> (7 - x % 8)) & 1];
+            const bool is_dark = colour.red == 0;
+            assert_true(colour.red == colour.green && colour.green == colour.blue);
+            assert_true(colour.red == 0 || colour.red == 255);
             bool *module = &picture->dark[y / pixels][x / pixels];
             if (y % pixels == 0 && x % pixels == 0) {
                 *module = is_dark;
@@ -266,7 +274,8 @@ static bool zbarimg_read(const char *file, char *out, size_t size)
     pid_t child = 0;
     int status = 0;
     char *arguments[] = {(char *)(uintptr_t) "zbarimg", (char *)(uintptr_t) "--raw",
-                         (char *)(uintptr_t) "-q", (char *)(uintptr_t)file, NULL};
+                         (char *)(uintptr_t) "-q",      (char *)(uintptr_t) "--nodbus",
+                         (char *)(uintptr_t)file,       NULL};
     posix_spawn_file_actions_t actions;
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
@@ -315,6 +324,24 @@ static void qrcode_png_is_read_by_zbarimg(void **context)
         assert_int_equal(strlen(out), texts[i].size + 1);
         assert_memory_equal(out, texts[i].data, texts[i].size);
     }
+}
+
+static void qrcode_png_refuses_pictures_beyond_its_bound(void **context)
+{
+    (void)context;
+    static char text[1024];
+    uint8_t *png = NULL;
+    size_t size = 0;
+    memset(text, 'a', sizeof(text));
+    QRcode *symbol = symbol_of((text_t){text, sizeof(text)});
+    const uint32_t fits = LIMIT_QRCODE_SIDE_PIXELS / ((uint32_t)symbol->width + 8U);
+    QRcode_free(symbol);
+    assert_int_equal(qrcode_functions.png((text_t){text, sizeof(text)}, fits + 1, &png, &size),
+                     RESULT_INVALID_ARGUMENT);
+    assert_null(png);
+    assert_int_equal(qrcode_functions.png((text_t){text, sizeof(text)}, fits, &png, &size),
+                     RESULT_OK);
+    free(png);
 }
 
 static void qrcode_png_refuses_scales_outside_its_bounds(void **context)
@@ -422,6 +449,7 @@ int main(void)
         cmocka_unit_test(qrcode_svg_draws_the_largest_text),
         cmocka_unit_test(qrcode_png_draws_the_symbol_at_every_scale),
         cmocka_unit_test(qrcode_png_is_read_by_zbarimg),
+        cmocka_unit_test(qrcode_png_refuses_pictures_beyond_its_bound),
         cmocka_unit_test(qrcode_png_refuses_scales_outside_its_bounds),
         cmocka_unit_test(qrcode_terminal_draws_the_symbol),
         cmocka_unit_test(qrcode_refuses_empty_and_endless_texts),

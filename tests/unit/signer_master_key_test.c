@@ -258,6 +258,22 @@ static void master_key_in_an_unwritable_directory_is_not_made(void **context)
     assert_non_null(strstr(lines, "read and write the data directory"));
 }
 
+static void master_key_that_somebody_else_put_there_is_refused(void **context)
+{
+    const place_t *place = *context;
+    crypto_key_t key;
+    if (geteuid() != 0) {
+        skip(); /* only root can put it there, and only root could read it */
+    }
+    write_file(place, CRYPTO_KEY_SIZE, 0600);
+    assert_int_equal(chown(place->file, NOBODY, NOBODY), 0);
+    assert_int_equal(signer_master_key(place->directory, true, &key), RESULT_PERMISSION_DENIED);
+    assert_non_null(strstr(lines, "belongs to another user"));
+    /* An administrator at the command line of a service that has a user of its own. */
+    assert_int_equal(chown(place->directory, NOBODY, NOBODY), 0);
+    assert_int_equal(signer_master_key(place->directory, true, &key), RESULT_OK);
+}
+
 static void master_key_never_stands_in_the_log(void **context)
 {
     const place_t *place = *context;
@@ -291,6 +307,7 @@ int main(void)
         KEY_TEST(master_key_that_is_no_file_is_refused_without_hanging),
         KEY_TEST(master_key_needs_its_directory),
         KEY_TEST(master_key_in_an_unwritable_directory_is_not_made),
+        KEY_TEST(master_key_that_somebody_else_put_there_is_refused),
         KEY_TEST(master_key_never_stands_in_the_log),
     };
     return cmocka_run_group_tests_name("signer_master_key", tests, NULL, NULL);
