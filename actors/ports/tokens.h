@@ -18,15 +18,23 @@ typedef struct token_claims {
     int64_t expires_at_ms;
 } token_claims_t;
 
+typedef struct token_numbers {
+    uint64_t checked;    /* signatures verified or refused */
+    uint64_t remembered; /* answered from memory */
+} token_numbers_t;
+
 typedef struct tokens tokens_t;
 typedef struct tokens_functions {
     /* Replaces the set of public keys. Called when the directory changes; forgets what was
-     * remembered. */
+     * remembered. INVALID_ARGUMENT when a key cannot be used: it is left out, the others are in
+     * force all the same. */
     result_t (*set_keys)(tokens_t *tokens, const directory_token_key_t *keys, size_t key_count);
     /* UNAUTHENTICATED or TOKEN_EXPIRED with one sentence in `detail`. Checked tokens are remembered
      * by their SHA-256 until they expire, up to LIMIT_TOKENS_CACHED, the oldest going first. */
     result_t (*verify)(tokens_t *tokens, text_t token, int64_t now_ms, token_claims_t *claims,
                        char *detail, size_t detail_size);
+    /* Since the start. May be NULL. */
+    void (*numbers)(const tokens_t *tokens, token_numbers_t *numbers);
 } tokens_functions_t;
 
 struct tokens {

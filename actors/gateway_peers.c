@@ -1,0 +1,263 @@
+/* Sending to shards and relay, and what becomes of requests when one of them comes, drains or dies
+ * (DESIGN 2.1). Must not decide whether a request is allowed, nor read a reply. */
+#include "actors/gateway_internal.h"
+#include <assert.h>
+#include <stdlib.h>
+
+static const char *const died_detail =
+    "The part of the service that worked on the request stopped before it answered. Read the card "
+    "to see whether it took effect; a command with an Idempotency-Key may simply be sent again.";
+
+static uint16_t peer_of(const gateway_t *gateway, gateway_target_t target, uint32_t index)
+{
+    if (target == GATEWAY_RELAY) {
+        return GATEWAY_RELAY_PEER;
+    }
+    assert(index < gateway->ports.shards);
+    return (uint16_t)index;
+}
+
+static result_t send_bytes(const gateway_t *gateway, uint16_t peer, const uint8_t *envelope,
+                           size_t size)
+{
+    const gateway_target_t target = peer == GATEWAY_RELAY_PEER ? GATEWAY_RELAY : GATEWAY_SHARD;
+    const uint32_t index = peer == GATEWAY_RELAY_PEER ? 0 : peer;
+    return gateway->ports.send(gateway->ports.send_context, target, index, envelope, size);
+}
+
+static text_t text_of_bytes(const uint8_t *bytes, size_t size)
+{
+    return (text_t){.data = (const char *)bytes, .size = size};
+}
+
+static void fill_request(const gateway_request_t *request, const gateway_admission_t *admission,
+                         uint64_t correlation, uint32_t deadline_ms, request_t *out)
+{
+    MESSAGE_SET(request, out, correlation, correlation);
+    MESSAGE_SET(request, out, type, request->type);
+    MESSAGE_SET(request, out, tenant, request->tenant);
+    MESSAGE_SET(request, out, partition, admission->partition);
+    if (admission->has_card) {
+        MESSAGE_SET(request, out, card, admission->card);
+    }
+    MESSAGE_SET(request, out, subject, text_from_c(admission->claims.subject));
+    MESSAGE_SET(request, out, role, admission->claims.role);
+    MESSAGE_SET(request, out, deadline_ms, deadline_ms);
+    MESSAGE_SET(request, out, traceparent,
+                ((text_t){.data = admission->traceparent, .size = GATEWAY_TRACEPARENT_SIZE}));
+    if (admission->has_key_hash) {
+        MESSAGE_SET(request, out, key, request->key);
+        MESSAGE_SET(request, out, key_hash,
+                    text_of_bytes(admission->key_hash, sizeof(admission->key_hash)));
+    }
+}
+
+/* Packs into the slot; false when it does not fit or there is no memory. */
+static bool pack_envelope(const envelope_t *envelope, gateway_pending_t *pending)
+{
+    size_t size = message_pack(&envelope_message, envelope, MESSAGE_KEYS_IDS,
+                               pending->inline_envelope, sizeof(pending->inline_envelope));
+    if (size <= sizeof(pending->inline_envelope)) {
+        pending->envelope = pending->inline_envelope;
+        pending->envelope_size = size;
+        return true;
+    }
+    uint8_t *bytes = size <= LIMIT_REQUEST_PACKED_SIZE ? malloc(size) : NULL;
+    if (bytes == NULL) {
+        return false;
+    }
+    size = message_pack(&envelope_message, envelope, MESSAGE_KEYS_IDS, bytes, size);
+    pending->envelope = bytes;
+    pending->envelope_size = size;
+    return true;
+}
+
+static bool pack_request(gateway_t *gateway, const gateway_request_t *request,
+                         const gateway_admission_t *admission, gateway_pending_t *pending)
+{
+    const size_t size = message_pack(admission->shape->command, request->command, MESSAGE_KEYS_IDS,
+                                     gateway->command_scratch, sizeof(gateway->command_scratch));
+    if (size > sizeof(gateway->command_scratch)) {
+        return false;
+    }
+    envelope_t envelope = {0};
+    fill_request(request, admission, gateway_pending_correlation(gateway, pending),
+                 pending->deadline_span_ms, &envelope.request);
+    MESSAGE_SET(request, &envelope.request, body, text_of_bytes(gateway->command_scratch, size));
+    MESSAGE_MARK(envelope, &envelope, request);
+    return pack_envelope(&envelope, pending);
+}
+
+/* A request that waited has less time left than its envelope says: written anew. */
+static size_t refresh_deadline(gateway_t *gateway, const gateway_pending_t *pending)
+{
+    envelope_t envelope;
+    arena_t arena = {.base = NULL, .size = 0}; /* a request has no lists */
+    message_fault_t fault;
+    const bool is_read = message_unpack(&envelope_message, MESSAGE_KEYS_IDS, pending->envelope,
+                                        pending->envelope_size, &arena, &envelope, &fault);
+    assert(is_read); /* we wrote it */
+    const uint64_t now_ms = loop_now_ms(gateway->loop);
+    envelope.request.deadline_ms =
+        pending->deadline_ms > now_ms ? pending->deadline_ms - now_ms : 0;
+    const size_t size = message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS,
+                                     gateway->envelope_scratch, sizeof(gateway->envelope_scratch));
+    assert(size <= sizeof(gateway->envelope_scratch));
+    return size;
+}
+
+void gateway_flush_peer(gateway_t *gateway, uint16_t index)
+{
+    gateway_peer_t *peer = &gateway->peers[index];
+    gateway_pending_t *pending = gateway_pending_first(gateway, &peer->requests);
+    while (pending != NULL && peer->unsent_count > 0 && peer->state == GATEWAY_PEER_UP) {
+        if (pending->state == GATEWAY_PENDING_UNSENT) {
+            const size_t size = refresh_deadline(gateway, pending);
+            if (send_bytes(gateway, index, gateway->envelope_scratch, size) != RESULT_OK) {
+                return; /* the next tick tries again, in the same order */
+            }
+            if (pending->sent_count > 0) {
+                metric_add(gateway->numbers.resent, 1);
+            }
+            gateway_pending_set_sent(gateway, pending);
+        }
+        pending = gateway_pending_next(gateway, pending);
+    }
+}
+
+void gateway_flush_all(gateway_t *gateway)
+{
+    for (uint16_t i = 0; i < GATEWAY_PEERS; i++) {
+        if (gateway->peers[i].unsent_count > 0) {
+            gateway_flush_peer(gateway, i);
+        }
+    }
+}
+
+/* Sends a request that was just packed, unless older ones of its peer still wait. */
+static result_t send_first(gateway_t *gateway, gateway_pending_t *pending)
+{
+    gateway_peer_t *peer = &gateway->peers[pending->peer];
+    if (peer->state != GATEWAY_PEER_UP) {
+        return RESULT_OK;
+    }
+    if (peer->unsent_count > 1) {
+        gateway_flush_peer(gateway, pending->peer);
+        return RESULT_OK;
+    }
+    const result_t result =
+        send_bytes(gateway, pending->peer, pending->envelope, pending->envelope_size);
+    if (result == RESULT_OK) {
+        gateway_pending_set_sent(gateway, pending);
+    }
+    return result == RESULT_UNAVAILABLE ? RESULT_OK : result; /* waits for the successor */
+}
+
+result_t gateway_start(gateway_t *gateway, const gateway_request_t *request,
+                       const gateway_admission_t *admission, gateway_done_t *done, void *context,
+                       uint64_t *handle)
+{
+    uint32_t deadline_ms =
+        request->deadline_ms == 0 ? (uint32_t)LIMIT_REQUEST_DEADLINE_MS : request->deadline_ms;
+    if (deadline_ms > LIMIT_REQUEST_DEADLINE_MS_MAX) {
+        deadline_ms = LIMIT_REQUEST_DEADLINE_MS_MAX;
+    }
+    gateway_pending_t *pending = gateway_pending_take(gateway, admission->peer, deadline_ms);
+    if (pending == NULL) {
+        return RESULT_BUSY;
+    }
+    pending->type = request->type;
+    pending->may_resend = admission->shape->is_read || admission->has_key_hash;
+    pending->done = done;
+    pending->context = context;
+    pending->started_us = admission->started_us;
+    memcpy(pending->trace_id, admission->traceparent + GATEWAY_TRACE_ID_OFFSET,
+           sizeof(pending->trace_id));
+    *handle = gateway_pending_correlation(gateway, pending);
+    result_t result = RESULT_NO_MEMORY;
+    if (pack_request(gateway, request, admission, pending)) {
+        result = send_first(gateway, pending);
+    }
+    if (result != RESULT_OK) {
+        gateway_pending_release(gateway, pending);
+        return result;
+    }
+    gateway_tick_start(gateway);
+    return RESULT_OK;
+}
+
+/* `done` of one may cancel or submit others: the list is looked at anew each time. */
+static void fail_lost(gateway_t *gateway, result_t result, const char *detail)
+{
+    gateway_pending_t *pending = gateway_pending_first(gateway, &gateway->lost);
+    while (pending != NULL) {
+        gateway_fail(gateway, pending, result, detail);
+        pending = gateway_pending_first(gateway, &gateway->lost);
+    }
+}
+
+/* Nothing more will come from this peer: commands whose outcome nobody knows end at once, so that
+ * the client can find out; what may be repeated waits for the successor. */
+static void lose_requests(gateway_t *gateway, gateway_peer_t *peer)
+{
+    gateway_pending_t *pending = gateway_pending_first(gateway, &peer->requests);
+    while (pending != NULL) {
+        gateway_pending_t *next = gateway_pending_next(gateway, pending);
+        if (pending->state == GATEWAY_PENDING_SENT) {
+            if (pending->may_resend) {
+                gateway_pending_set_unsent(gateway, pending);
+            } else {
+                gateway_pending_lose(gateway, pending);
+            }
+        }
+        pending = next;
+    }
+    fail_lost(gateway, RESULT_OUTCOME_UNKNOWN, died_detail);
+}
+
+void gateway_fail_unsent(gateway_t *gateway)
+{
+    for (size_t i = 0; i < GATEWAY_PEERS; i++) {
+        gateway_pending_t *pending = gateway_pending_first(gateway, &gateway->peers[i].requests);
+        while (pending != NULL) {
+            gateway_pending_t *next = gateway_pending_next(gateway, pending);
+            if (pending->state == GATEWAY_PENDING_UNSENT && pending->sent_count == 0) {
+                gateway_pending_lose(gateway, pending);
+            }
+            pending = next;
+        }
+    }
+    fail_lost(gateway, RESULT_DRAINING,
+              "The service is stopping, and the request had no effect: try again.");
+}
+
+void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index)
+{
+    const uint16_t number = peer_of(gateway, target, index);
+    gateway_peer_t *peer = &gateway->peers[number];
+    if (peer->state != GATEWAY_PEER_DOWN) {
+        /* A successor without a word about the end of its predecessor. */
+        peer->state = GATEWAY_PEER_DOWN;
+        lose_requests(gateway, peer);
+    }
+    peer->state = GATEWAY_PEER_UP;
+    gateway_flush_peer(gateway, number);
+    if (number == 0) {
+        gateway_directory_ask_now(gateway);
+    }
+}
+
+void gateway_peer_draining(gateway_t *gateway, gateway_target_t target, uint32_t index)
+{
+    gateway_peer_t *peer = &gateway->peers[peer_of(gateway, target, index)];
+    if (peer->state == GATEWAY_PEER_UP) {
+        peer->state = GATEWAY_PEER_DRAINING;
+    }
+}
+
+void gateway_peer_down(gateway_t *gateway, gateway_target_t target, uint32_t index)
+{
+    gateway_peer_t *peer = &gateway->peers[peer_of(gateway, target, index)];
+    peer->state = GATEWAY_PEER_DOWN;
+    lose_requests(gateway, peer);
+}

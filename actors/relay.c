@@ -1,0 +1,159 @@
+/* The relay's front door: creation, dispatch of envelopes, drain, status. The parts: relay_publish
+ * (events out), relay_subscriptions (who listens, heads), relay_tenants (journals and keys),
+ * relay_reads and relay_pages (lists, histories, replays). */
+#include "actors/relay.h"
+#include "actors/relay_internal.h"
+#include "runtime/log.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void init_numbers(relay_numbers_t *numbers, metrics_t *metrics)
+{
+    numbers->received = metrics_counter(metrics, "digitalcard_relay_events_received_total", "",
+                                        "Committed events that shards told of");
+    numbers->published = metrics_counter(metrics, "digitalcard_relay_events_published_total", "",
+                                         "Events handed to subscribers");
+    numbers->duplicates = metrics_counter(metrics, "digitalcard_relay_events_duplicate_total", "",
+                                          "Events that had left before");
+    numbers->refilled = metrics_counter(metrics, "digitalcard_relay_events_refilled_total", "",
+                                        "Events read from the journal to fill a gap");
+    numbers->not_published =
+        metrics_counter(metrics, "digitalcard_relay_events_not_published_total", "",
+                        "Events and heads that could not be handed over; subscribers repair");
+    numbers->heads = metrics_counter(metrics, "digitalcard_relay_heads_total", "",
+                                     "Heads handed to subscribers");
+    numbers->reads = metrics_counter(metrics, "digitalcard_relay_reads_total", "",
+                                     "Lists, histories and replays asked for");
+    numbers->reads_failed = metrics_counter(metrics, "digitalcard_relay_reads_failed_total", "",
+                                            "Reads that ended with an error");
+    numbers->undecodable = metrics_counter(metrics, "digitalcard_relay_undecodable_total", "",
+                                           "Envelopes from other roles that make no sense");
+    numbers->subscriptions = metrics_gauge(metrics, "digitalcard_relay_subscriptions", "",
+                                           "Different prefixes that are subscribed to");
+    numbers->journals_open =
+        metrics_gauge(metrics, "digitalcard_relay_journals_open", "", "Journals open for reading");
+}
+
+void relay_drain_check(relay_t *relay)
+{
+    if (relay->is_draining && relay->drained != NULL && relay->operations == 0 &&
+        relay->read_count == 0) {
+        loop_timer_start(relay->head_timer, 0, 0); /* says `drained` from a clean stack */
+    }
+}
+
+static void head_tick(void *context)
+{
+    relay_t *relay = context;
+    if (!relay->is_draining) {
+        relay_round_tick(relay);
+        return;
+    }
+    if (relay->drained != NULL && relay->operations == 0 && relay->read_count == 0) {
+        loop_callback_t *drained = relay->drained;
+        relay->drained = NULL;
+        relay_tenants_close(relay);
+        drained(relay->drained_context);
+    }
+}
+
+static void control_tick(void *context)
+{
+    relay_control_poll(context);
+}
+
+result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *ports, relay_t **relay)
+{
+    relay_t *made = calloc(1, sizeof(*made));
+    if (made == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    made->loop = loop;
+    made->ports = *ports;
+    init_numbers(&made->numbers, metrics);
+    made->subscriptions = calloc(LIMIT_EVENT_SUBSCRIPTIONS, sizeof(*made->subscriptions));
+    made->head_timer = loop_timer_create(loop, head_tick, made);
+    made->control_timer = loop_timer_create(loop, control_tick, made);
+    if (made->subscriptions == NULL || made->head_timer == NULL || made->control_timer == NULL) {
+        relay_destroy(&made);
+        return RESULT_NO_MEMORY;
+    }
+    relay_control_poll(made);
+    loop_timer_start(made->head_timer, LIMIT_RELAY_HEAD_TICK_MS, LIMIT_RELAY_HEAD_TICK_MS);
+    loop_timer_start(made->control_timer, LIMIT_DIRECTORY_POLL_MS, LIMIT_DIRECTORY_POLL_MS);
+    *relay = made;
+    return RESULT_OK;
+}
+
+void relay_destroy(relay_t **relay)
+{
+    relay_t *old = *relay;
+    *relay = NULL;
+    if (old == NULL) {
+        return;
+    }
+    assert(old->operations == 0); /* drained, or nothing was asked of a journal */
+    relay_tenants_close(old);
+    if (old->head_timer != NULL) {
+        loop_timer_destroy(&old->head_timer);
+    }
+    if (old->control_timer != NULL) {
+        loop_timer_destroy(&old->control_timer);
+    }
+    free(old->subscriptions);
+    free(old->document_buffer.bytes);
+    free(old->envelope_buffer.bytes);
+    old->ports.crypto->wipe(&old->ports.master_key, sizeof(old->ports.master_key));
+    free(old);
+}
+
+void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_t size)
+{
+    envelope_t decoded;
+    arena_t arena = {.base = NULL, .size = 0}; /* neither requests nor events have lists */
+    message_fault_t fault = {0};
+    if (!message_unpack(&envelope_message, MESSAGE_KEYS_IDS, envelope, size, &arena, &decoded,
+                        &fault)) {
+        metric_add(relay->numbers.undecodable, 1);
+        log_warn("an envelope cannot be read: do all roles have the same version?",
+                 LOG_STRING("field", fault.field), LOG_STRING("detail", fault.detail));
+        return;
+    }
+    if (MESSAGE_HAS(envelope, &decoded, event)) {
+        relay_publish_receive(relay, &decoded.event);
+    } else if (MESSAGE_HAS(envelope, &decoded, request)) {
+        relay_read_receive(relay, peer, &decoded.request);
+    } else {
+        metric_add(relay->numbers.undecodable, 1);
+    }
+}
+
+void relay_drain(relay_t *relay, loop_callback_t *drained, void *context)
+{
+    relay->is_draining = true;
+    relay->drained = drained;
+    relay->drained_context = context;
+    loop_timer_stop(relay->head_timer);
+    loop_timer_stop(relay->control_timer);
+    relay_drain_check(relay);
+}
+
+size_t relay_status(const relay_t *relay, char *out, size_t capacity)
+{
+    const relay_numbers_t *numbers = &relay->numbers;
+    char text[512];
+    const int size =
+        snprintf(text, sizeof(text),
+                 "{\"tenants\":%u,\"journals_open\":%u,\"subscriptions\":%u,\"reads_waiting\":%u,"
+                 "\"published\":%llu,\"refilled\":%llu,\"not_published\":%llu}",
+                 relay->tenant_count, relay->open_count, relay->subscription_count,
+                 relay->read_count, (unsigned long long)metric_value(numbers->published),
+                 (unsigned long long)metric_value(numbers->refilled),
+                 (unsigned long long)metric_value(numbers->not_published));
+    assert(size > 0 && (size_t)size < sizeof(text));
+    if ((size_t)size <= capacity) {
+        memcpy(out, text, (size_t)size);
+    }
+    return (size_t)size;
+}

@@ -1,0 +1,199 @@
+/* Inside of the relay, for actors/relay*.c and its tests. */
+#ifndef ACTORS_RELAY_INTERNAL_H
+#define ACTORS_RELAY_INTERNAL_H
+
+#include "actors/card_view.h"
+#include "actors/relay.h"
+#include "runtime/limits.h"
+
+enum {
+    RELAY_TENANT_BUCKETS = 8192, /* a power of two, twice LIMIT_RELAY_TENANTS */
+    RELAY_TRACE_ID_SIZE = 32,
+};
+
+typedef struct relay_tenant relay_tenant_t;
+
+/* Positions in one sequence space. While somebody subscribes, events leave in order of sequence,
+ * without a gap and without a repeat. */
+typedef struct relay_partition {
+    relay_tenant_t *tenant;
+    bool is_known;      /* `published` means something */
+    bool is_reading;    /* the journal is asked for what comes after `published` */
+    bool has_gap;       /* events up to `wanted` come from the journal, not from the shard */
+    bool announces;     /* a head is due when the reading is done */
+    uint64_t published; /* highest sequence that left */
+    uint64_t wanted;    /* highest sequence that a shard told of */
+    uint64_t head;      /* highest committed sequence heard of */
+} relay_partition_t;
+
+typedef enum relay_journal_state {
+    RELAY_JOURNAL_CLOSED,
+    RELAY_JOURNAL_OPENING,
+    RELAY_JOURNAL_OPEN
+} relay_journal_state_t;
+
+typedef struct relay_secrets {
+    bool is_loaded;
+    uint64_t control_version; /* of the control store when they were read */
+    crypto_key_t tenant_secret;
+    card_signing_key_t active_key;
+} relay_secrets_t;
+
+typedef struct relay_read relay_read_t;
+
+struct relay_tenant {
+    relay_t *relay;
+    relay_tenant_t *bucket_next;
+    relay_tenant_t *newer; /* by last use */
+    relay_tenant_t *older;
+    char name[LIMIT_TENANT_NAME_SIZE];
+    uint8_t name_size;
+    relay_journal_state_t journal_state;
+    journal_tenant_t *journal;
+    uint32_t operations;         /* calls of the journal that have not answered: keeps it open */
+    uint32_t partition_count;    /* 0: not known yet */
+    int64_t created_at;          /* 0: not known yet; tells a tenant from a later namesake */
+    relay_read_t *waiting_first; /* for the journal to open */
+    relay_read_t *waiting_last;
+    relay_secrets_t secrets;
+    relay_partition_t partitions[LIMIT_PARTITIONS];
+};
+
+/* One list, history or events read. `body` follows the struct; the texts of `command` point into
+ * it. */
+struct relay_read {
+    relay_t *relay;
+    relay_tenant_t *tenant;
+    relay_read_t *next;
+    uint32_t peer;
+    uint32_t limit;
+    uint64_t correlation;
+    uint64_t deadline_ms; /* loop time */
+    uint8_t type;
+    uint8_t role;
+    bool has_card;
+    uuid_t card;
+    char trace_id[RELAY_TRACE_ID_SIZE];
+    union {
+        card_list_t list;
+        card_history_t history;
+        events_read_t events;
+    } command;
+    size_t body_size;
+    uint8_t body[];
+};
+
+typedef struct relay_subscription {
+    char prefix[LIMIT_EVENT_TOPIC_SIZE];
+    uint32_t prefix_size;
+    uint32_t count;
+} relay_subscription_t;
+
+typedef struct relay_round {
+    bool is_running;
+    uint32_t next_subscription;
+    bool scans_tenants; /* the second part: prefixes that may name many tenants */
+    char after[LIMIT_TENANT_NAME_SIZE];
+    uint32_t after_size;
+    uint64_t started_ms;
+} relay_round_t;
+
+typedef struct relay_numbers {
+    metric_t *received;
+    metric_t *published;
+    metric_t *duplicates;
+    metric_t *refilled;
+    metric_t *not_published;
+    metric_t *heads;
+    metric_t *reads;
+    metric_t *reads_failed;
+    metric_t *undecodable;
+    metric_t *subscriptions;
+    metric_t *journals_open;
+} relay_numbers_t;
+
+typedef struct relay_buffer {
+    uint8_t *bytes;
+    size_t capacity;
+} relay_buffer_t;
+
+struct relay {
+    loop_t *loop;
+    relay_ports_t ports;
+    relay_numbers_t numbers;
+    loop_timer_t *head_timer;
+    loop_timer_t *control_timer;
+    uint64_t control_version;
+    bool has_unchecked; /* tenants that were busy when the control store changed */
+
+    relay_tenant_t *buckets[RELAY_TENANT_BUCKETS];
+    relay_tenant_t *newest;
+    relay_tenant_t *oldest;
+    uint32_t tenant_count;
+    uint32_t open_count; /* journals open or being opened */
+    uint32_t operations; /* of all tenants */
+    uint32_t read_count;
+
+    relay_subscription_t *subscriptions; /* LIMIT_EVENT_SUBSCRIPTIONS */
+    uint32_t subscription_count;
+    bool has_overflowed; /* more were asked for than are counted: publish everything */
+    relay_round_t round;
+
+    bool is_draining;
+    loop_callback_t *drained;
+    void *drained_context;
+
+    uint8_t header_scratch[LIMIT_EVENT_PACKED_SIZE];
+    uint8_t body_scratch[LIMIT_EVENT_PACKED_SIZE];
+    relay_buffer_t document_buffer;
+    relay_buffer_t envelope_buffer;
+};
+
+/* --- relay_tenants.c: positions, journals and secrets of tenants --- */
+/* Finds or makes; NULL when the table is full of busy ones or memory is out. */
+relay_tenant_t *relay_tenant_obtain(relay_t *relay, text_t name);
+relay_tenant_t *relay_tenant_find(relay_t *relay, text_t name);
+text_t relay_tenant_name(const relay_tenant_t *tenant);
+/* OK: open, or will be; then relay_publish_opened and relay_reads_opened are called.
+ * TENANT_NOT_FOUND; BUSY when too many journals are in use. */
+MUST_USE result_t relay_tenant_open(relay_tenant_t *tenant);
+/* Brackets of each call of the journal. */
+void relay_operation_begin(relay_tenant_t *tenant);
+void relay_operation_end(relay_tenant_t *tenant);
+/* Keys for views, as of the control store's current version. TENANT_NOT_FOUND, or why not. */
+MUST_USE result_t relay_tenant_load_secrets(relay_tenant_t *tenant);
+/* Tenants that are gone are forgotten; secrets are read anew when next needed. */
+void relay_control_poll(relay_t *relay);
+void relay_tenants_close(relay_t *relay);
+
+/* --- relay_publish.c --- */
+void relay_publish_receive(relay_t *relay, const event_t *event);
+/* The journal is open: `partitions` carry the heads. */
+void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened);
+/* Sends the head of each partition, after looking into the journal for what a shard that died did
+ * not tell. */
+void relay_publish_heads(relay_tenant_t *tenant);
+
+/* --- relay_subscriptions.c --- */
+bool relay_has_subscribers(const relay_t *relay);
+void relay_round_tick(relay_t *relay);
+
+/* --- relay_reads.c --- */
+void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request);
+void relay_reads_opened(relay_tenant_t *tenant, result_t result);
+
+/* --- relay_pages.c: results of the journal as documents --- */
+void relay_page_cards(relay_read_t *read, const journal_cards_t *cards);
+void relay_page_history(relay_read_t *read, const journal_events_t *events);
+void relay_page_events(relay_read_t *read, const journal_events_t *events);
+
+/* --- relay_reply.c: answers; each ends and frees the read --- */
+void relay_reply_document(relay_read_t *read, const message_type_t *type, const void *document);
+void relay_reply_error(relay_read_t *read, result_t error, const char *detail, const char *field);
+/* For a request that never became a read. */
+void relay_reply_refuse(relay_t *relay, uint32_t peer, const request_t *request, result_t error,
+                        const char *detail, const char *field);
+
+void relay_drain_check(relay_t *relay);
+
+#endif
