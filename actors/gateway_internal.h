@@ -81,6 +81,7 @@ typedef struct gateway_peer {
     gateway_peer_state_t state;
     gateway_list_t requests; /* in order of submission, sent or not */
     uint32_t unsent_count;
+    uint64_t held_until_ms; /* it said that it is draining, and the supervisor did not yet */
 } gateway_peer_t;
 
 typedef struct gateway_tenant {
