@@ -271,3 +271,35 @@ result_t gateway_admit(gateway_t *gateway, const gateway_request_t *request,
     place(gateway, request, admission);
     return hash_key(gateway, request, admission);
 }
+
+bool gateway_authorise(gateway_t *gateway, const gateway_request_t *request,
+                       gateway_reply_t *why_not)
+{
+    gateway_admission_t admission;
+    admission.detail[0] = '\0';
+    admission.field = NULL;
+    result_t result = RESULT_OK;
+    if (gateway->is_draining) {
+        result = refuse(&admission, RESULT_DRAINING,
+                        "The service is stopping: try again, another process will answer.");
+    } else if (gateway_shape(request->type) == NULL) {
+        result = refuse(&admission, RESULT_UNKNOWN_TYPE, "There is no such request type.");
+    } else {
+        result = check_access(gateway, request, &admission);
+    }
+    if (result == RESULT_OK) {
+        return true;
+    }
+    const uint16_t status = result_http_status(result);
+    gateway_traceparent(gateway, request->traceparent, gateway->authorise_traceparent);
+    memcpy(gateway->authorise_detail, admission.detail, sizeof(gateway->authorise_detail));
+    *why_not = (gateway_reply_t){
+        .result = result,
+        .detail = text_from_c(gateway->authorise_detail),
+        .field = text_from_c(admission.field),
+        .trace_id = {.data = gateway->authorise_traceparent + GATEWAY_TRACE_ID_OFFSET,
+                     .size = GATEWAY_TRACE_ID_SIZE},
+        .retry_after_s = status == 503 || status == 429 ? 1 : 0,
+    };
+    return false;
+}

@@ -237,10 +237,9 @@ static void give_back(actor_t *actor, actor_message_t *message, result_t why)
  */
 static void give_back_all(actor_t *actor, result_t why)
 {
-    for (actor_message_t *message = mailbox_take(&actor->mailbox); message != NULL;
-         message = mailbox_take(&actor->mailbox)) {
+    while (actor->mailbox.count > 0) {
         actor->slot->numbers.messages_waiting--;
-        give_back(actor, message, why);
+        give_back(actor, mailbox_take(&actor->mailbox), why);
     }
 }
 
@@ -421,8 +420,8 @@ void actor_system_destroy(actor_system_t **system)
     assert(destroyed->current_actor == NULL);
     destroyed->is_stopping = true;
     uint64_t bucket = 0;
-    for (actor_t *actor = actor_table_any(&destroyed->table, &bucket); actor != NULL;
-         actor = actor_table_any(&destroyed->table, &bucket)) {
+    while (destroyed->table.actor_count > 0) {
+        actor_t *const actor = actor_table_any(&destroyed->table, &bucket);
         const bool has_state = actor->phase != ACTOR_NEW;
         actor->phase = ACTOR_GONE;
         actor_table_remove(&destroyed->table, actor);
@@ -497,6 +496,11 @@ void *actor_state(actor_t *actor)
 const actor_identity_t *actor_identity(const actor_t *actor)
 {
     return &actor->identity;
+}
+
+const actor_message_t *actor_first_message(const actor_t *actor)
+{
+    return actor->mailbox.first;
 }
 
 actor_message_t *actor_take_message(actor_t *actor)

@@ -73,6 +73,9 @@ void actor_failed(actor_t *actor, result_t why);
 /* Within a handler of that actor: takes effect when the handler returns. While it is activating:
  * when its activation ends. Else at once, and `actor` is gone when no message waits for it. */
 void actor_drop(actor_t *actor);
+/* The oldest message that waits, NULL when there is none. Borrowed: an activation may look at it to
+ * load in one go what that message will need. */
+const actor_message_t *actor_first_message(const actor_t *actor);
 /* Within receive and undeliverable: the handler keeps the message and destroys it itself. */
 actor_message_t *actor_take_message(actor_t *actor);
 

@@ -30,6 +30,23 @@ enum {
     LIMIT_HTTP_BODY_TIMEOUT_MS = 30000,    /* end of the head to end of the body */
     LIMIT_HTTP_IDLE_TIMEOUT_MS = 60000,    /* between requests */
     LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000,   /* a client that does not read its answers is closed */
+    LIMIT_HTTP_LINGER_MS = 2000,      /* after the last answer, so that it is read before a reset */
+    LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
+    LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
+    LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
+    LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
+    LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
+    LIMIT_HTTP_READ_SIZE = 65536,            /* the one buffer that idle connections share */
+    LIMIT_HTTP_PATH_SEGMENTS = 8,            /* our longest path has seven */
+    LIMIT_HTTP_QUERY_PARAMETERS = 16,        /* our longest list has five */
+    LIMIT_HTTP_TURN_ROUNDS = 8,     /* batches of pipelined requests per connection and turn */
+    LIMIT_HTTP_ARENA_SIZE = 65536,  /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_HTTP_SPARE_BUFFERS = 256, /* output buffers kept for reuse */
+    LIMIT_HTTP_SPARE_BUFFER_SIZE = 16384, /* larger ones are freed */
+    LIMIT_HTTP_SPARE_SLOTS = 1024,        /* request slots kept for reuse */
+    LIMIT_HTTP_ANSWER_SIZE = 16777216,    /* a page of 1,000 events as JSON and room */
+    LIMIT_HTTP_SCRATCH_SIZE = 65536, /* JSON of one answer; grows for pages and shrinks again */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -95,6 +112,13 @@ enum {
     LIMIT_PAGE_ITEMS_MAX = 500,   /* of lists and histories: card_page.items, history_page.items */
     LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
+    LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
+    LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
+    LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_API_SCRATCH_SIZE = 65536,       /* one packed reply; what a page took beyond is freed */
+    LIMIT_EVENT_PREFIX_SIZE = 128,        /* prefix of a subscription; ours have 80 bytes at most */
+    LIMIT_EVENT_SUBSCRIPTION_SIZE = 1024, /* frame of a subscriber, ZeroMQ's handshake included */
+    LIMIT_EVENT_SUBSCRIPTIONS_WAITING = 10000, /* not yet looked at; one turn reads them all */
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
@@ -110,10 +134,17 @@ enum {
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
     LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
+    LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
+    LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
     LIMIT_BATCH_EVENTS = 256, /* of one commit (DESIGN, issue "The journal") */
     LIMIT_BATCH_SIZE = 1048576,
+    LIMIT_BATCH_REQUESTS = 512,     /* answered by one commit; reads join the batches of writes */
+    LIMIT_BATCH_CHUNK_SIZE = 65536, /* memory of a batch grows by this much */
+    LIMIT_BATCHES_KEPT = 16,        /* empty batches a shard keeps for reuse, 200 KiB each */
+    LIMIT_BATCH_RETRY_MS = 5,       /* the store's queue was full */
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 2, /* per shard: SQLite commits block a thread for an fsync */
@@ -125,6 +156,23 @@ enum {
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
     LIMIT_REFUSAL_LOG_PER_SECOND = 50, /* per tenant; more are counted only */
+    LIMIT_STORE_BATCHES_WAITING = 256, /* per tenant: its 64 partitions, and room for pipelining */
+    LIMIT_STORE_BUSY_MS = 250,         /* SQLite waits this long for a lock that a reader holds */
+    LIMIT_STORE_BUSY_TRIES = 4,        /* then asks again this often: a second in all */
+    LIMIT_STORE_WAL_PAGES = 4000,      /* 16 MiB; then a checkpoint (README of journal_sqlite) */
+    LIMIT_STORE_WAL_SIZE = 67108864,   /* a longer file is cut when the log starts over */
+    LIMIT_STORE_WRITER_CACHE_KIB = 4096, /* per open tenant: the hot right edges of the tables */
+    LIMIT_STORE_READER_CACHE_KIB = 2048, /* per open tenant: inner pages; leaves the kernel keeps */
+    LIMIT_STORE_PAGE_ROWS = 10000,       /* rows that one read returns at most */
+    LIMIT_STORE_PATH_SIZE = 4096,        /* PATH_MAX */
+    LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */
+    LIMIT_LOAD_TAIL_EVENTS = 16384,      /* after a snapshot: 256 times the interval of snapshots */
+    LIMIT_LIST_SCAN_ROWS = 4096,         /* looked at for one page: about 5 ms of the read lane */
+    LIMIT_LIST_MATCHES = 2048, /* of a prefix that are sorted; more are found by scanning */
+
+    /* --- Control store --- */
+    LIMIT_CONTROL_INCARNATIONS = 1000, /* role starts remembered, for looking back */
+    LIMIT_CONTROL_BUSY_MS = 2000,      /* the writer holds its lock for milliseconds */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
@@ -133,11 +181,22 @@ enum {
     LIMIT_BACKOFF_MS_MAX = 5000,
     LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
     LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
-    LIMIT_LINK_FRAME_SIZE = 8388608, /* one metrics page of a role is far below */
-    LIMIT_LINK_REQUESTS = 256,       /* waiting for an answer on one link */
-    LIMIT_LINK_TIMEOUT_MS = 2000,
-    LIMIT_CONTROL_CLIENTS = 32,
-    LIMIT_CONTROL_LINE_SIZE = 65536,
+    LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
+    LIMIT_LINK_QUEUE_SIZE = 33554432, /* unsent bytes of one link: four largest frames; then its
+                                         reader hangs and the link counts as broken */
+    LIMIT_LINK_REQUESTS = 256,        /* waiting for an answer on one link */
+    LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
+    LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
+                                  control command, takes milliseconds */
+    LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
+                                        loops of longer runs are what the intensity is for */
+    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
+    LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
+    LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
+    LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */
+    LIMIT_CONTROL_IDLE_MS = 10000,   /* a client that neither asks nor reads its answer is closed */
+    LIMIT_CONTROL_TIMEOUT_MS = 10000,     /* a command forwarded to the control role */
+    LIMIT_CONTROL_ANSWER_SIZE = 67108864, /* metrics of LIMIT_ROLES roles at 1 MiB each */
 
     /* --- Metrics and log --- */
     LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */

@@ -1,7 +1,12 @@
-/* The process supervisor: one thread, no ZeroMQ, no database. Binds the listening sockets, starts
- * every role by fork + exec of this binary, restarts what dies (one-for-one, intensity, jittered
- * backoff), tells the roles about each other, answers `tree`, `top` and `metrics` on the control
- * socket, drains on SIGTERM and SIGINT, restarts the roles one by one on SIGHUP. */
+/* The process supervisor: one thread, no ZeroMQ, no database. Starts every role by fork + exec of
+ * this binary, restarts what dies (one-for-one, intensity, jittered backoff), tells the roles about
+ * each other, answers `tree`, `top` and `metrics` on the control socket, drains on SIGTERM and
+ * SIGINT (a second one kills at once), restarts the roles one by one on SIGHUP.
+ *
+ * A role ends and is started anew when it dies, is not ready within LIMIT_START_MS, closes its link
+ * or does not answer the watchdog for LIMIT_WATCHDOG_MS. More than LIMIT_RESTARTS of one role
+ * within LIMIT_RESTARTS_WINDOW_MS escalate: everything drains and supervisor_run returns
+ * UNAVAILABLE. Restarts by SIGHUP and of a role that was sent SIGTERM do not count. */
 #ifndef RUNTIME_SUPERVISOR_H
 #define RUNTIME_SUPERVISOR_H
 
@@ -10,13 +15,28 @@
 #include <stddef.h>
 
 typedef struct supervisor_role {
-    const char *name;             /* "front-0", "shard-0", "relay" */
-    const char *const *arguments; /* argv after the program's path, NULL at the end */
+    const char *name; /* "front-0", "shard-0", "relay" */
+    /* argv after the program's path, NULL at the end. The role finds "--incarnation" and its number
+     * behind them. The number rises with every start of the role and, as it begins with the time of
+     * day of the service's start, over starts of the service too while the clock does not go back;
+     * it names things, correctness never rests on it. */
+    const char *const *arguments;
     /* Listening descriptors handed to the role as 4, 5, …; at most 4, -1 ends. The supervisor keeps
      * them open, so that connections wait in the kernel while the role restarts. */
     int descriptors[4];
     uint32_t drain_order; /* on SIGTERM roles drain in rising order: fronts 0, shards 1, relay 2 */
 } supervisor_role_t;
+
+/* 0: the bound of the same name in runtime/limits.h. Tests use shorter ones. */
+typedef struct supervisor_bounds {
+    uint32_t restarts;
+    uint32_t restarts_window_ms;
+    uint32_t backoff_ms_min;
+    uint32_t backoff_ms_max;
+    uint32_t start_ms;
+    uint32_t drain_ms;
+    uint32_t watchdog_ms;
+} supervisor_bounds_t;
 
 typedef struct supervisor_options {
     const char *data_directory; /* control socket: DIR/control.sock, mode 0600 */
@@ -27,15 +47,22 @@ typedef struct supervisor_options {
     const char *control_role;
     /* Called once when all roles are ready for the first time. May be NULL. */
     void (*started)(void *context);
+    /* That incarnation is dead for certain: what it left behind may be removed. May be NULL. */
+    void (*role_ended)(void *context, const char *name, uint64_t incarnation);
     void *context;
+    const char *version; /* for `tree` */
+    supervisor_bounds_t bounds;
 } supervisor_options_t;
 
 /* Runs until stopped. RESULT_OK after a clean drain; else why (escalation: UNAVAILABLE). */
 MUST_USE result_t supervisor_run(const supervisor_options_t *options);
 
-/* Asks a running service: connects to DIR/control.sock, sends one JSON line, returns the answer
+/* Commands on the control socket: {"command":"tree"} and {"command":"metrics"} are answered here,
+ * anything else by the control role. An answer with a member `error` {code, detail} is a failure.
+ *
+ * Asks a running service: connects to DIR/control.sock, sends one JSON line, returns the answer
  * (malloc, caller frees). MISSING: no service runs on that directory. DEADLINE_EXCEEDED after
- * `timeout_ms`. */
+ * `timeout_ms`, UNAVAILABLE when it ended meanwhile, PERMISSION_DENIED. */
 MUST_USE result_t control_ask(const char *data_directory, const char *json, uint32_t timeout_ms,
                               char **answer);
 

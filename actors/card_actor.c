@@ -1,0 +1,525 @@
+/* Life of a card actor: activation, messages in order, reads from the journal, passivation. Must not
+ * know what a command means (card_handle.c, actors/domain). */
+#include "actors/card_actor_internal.h"
+#include "actors/domain/card_id.h"
+#include "actors/partition.h"
+#include "actors/secrets.h"
+#include "runtime/log.h"
+#include <assert.h>
+#include <stdlib.h>
+
+static card_actor_t *card_of(actor_t *actor)
+{
+    return actor_state(actor);
+}
+
+card_actor_t *card_actor_next(const card_actor_t *card)
+{
+    return card->older;
+}
+
+void card_actor_drop(card_actor_t *card)
+{
+    actor_drop(card->actor);
+}
+
+/* --- The tenant's list of cards, and the shard's of unknown ones --- */
+
+static void list_with_tenant(card_actor_t *card, tenant_t *tenant)
+{
+    card->tenant = tenant;
+    card->newer = NULL;
+    card->older = tenant->cards;
+    if (tenant->cards != NULL) {
+        tenant->cards->newer = card;
+    }
+    tenant->cards = card;
+    tenant->card_count++;
+}
+
+static void unlist_from_tenant(card_actor_t *card)
+{
+    tenant_t *const tenant = card->tenant;
+    if (card->newer != NULL) {
+        card->newer->older = card->older;
+    } else {
+        tenant->cards = card->older;
+    }
+    if (card->older != NULL) {
+        card->older->newer = card->newer;
+    }
+    tenant->card_count--;
+}
+
+static void list_as_unknown(card_actor_t *card)
+{
+    shard_t *const shard = card->tenant->shard;
+    if (!card->is_listed_unknown) {
+        card->is_listed_unknown = true;
+        card->unknown_next = shard->unknown_first;
+        shard->unknown_first = card;
+    }
+}
+
+static void unlist_unknown(card_actor_t *card)
+{
+    card_actor_t **place = &card->tenant->shard->unknown_first;
+    while (*place != NULL && *place != card) { /* cards of one turn: LIMIT_LOADS_IN_FLIGHT */
+        place = &(*place)->unknown_next;
+    }
+    if (*place == card) {
+        *place = card->unknown_next;
+    }
+    card->is_listed_unknown = false;
+}
+
+void card_actor_drop_unknown(shard_t *shard)
+{
+    while (shard->unknown_first != NULL) { /* bounded as above */
+        card_actor_t *const card = shard->unknown_first;
+        shard->unknown_first = card->unknown_next;
+        card->is_listed_unknown = false;
+        if (card->state.status == card_status_none && card->loading == NULL) {
+            card_actor_drop(card);
+        }
+    }
+}
+
+/* --- Held messages --- */
+
+static void hold_last(card_actor_t *card, shard_message_t *message)
+{
+    message->base.next = NULL;
+    if (card->held_last != NULL) {
+        card->held_last->base.next = &message->base;
+    } else {
+        card->held_first = message;
+    }
+    card->held_last = message;
+    card->held_count++;
+}
+
+static shard_message_t *unhold_first(card_actor_t *card)
+{
+    shard_message_t *const message = card->held_first;
+    card->held_first =
+        message->base.next == NULL ? NULL : shard_message_of(message->base.next);
+    if (card->held_first == NULL) {
+        card->held_last = NULL;
+    }
+    message->base.next = NULL;
+    card->held_count--;
+    return message;
+}
+
+/* --- Reads from the journal --- */
+
+static void free_repeat(card_actor_t *card)
+{
+    if (card->repeat != NULL) {
+        free(card->repeat->reply);
+        free(card->repeat);
+        card->repeat = NULL;
+    }
+}
+
+static void copy_text(char *place, size_t size_max, text_t text, text_t *copy)
+{
+    assert(text.size <= size_max);
+    if (text.size > 0) {
+        memcpy(place, text.data, text.size);
+    }
+    *copy = (text_t){.data = place, .size = text.size};
+}
+
+static card_load_t *load_create(card_actor_t *card, tenant_t *tenant)
+{
+    card_load_t *load = calloc(1, sizeof(*load));
+    assert(load != NULL);
+    load->shard = tenant->shard;
+    load->tenant = tenant;
+    load->card = card;
+    load->load.member_id = TEXT_NONE;
+    return load;
+}
+
+/* Adds what a message needs besides the state of the card. */
+static void load_for(card_load_t *load, const shard_message_t *message)
+{
+    load->serial = message->serial;
+    if (shard_message_has_key(message) && !message->key_checked) {
+        copy_text(load->key, sizeof(load->key), message->request.key, &load->load.idempotency_key);
+    }
+    copy_text(load->member_id, sizeof(load->member_id),
+              card_handle_missing_member(load->card, message), &load->load.member_id);
+}
+
+static bool load_is_empty(const card_load_t *load)
+{
+    return load->load.card == NULL && text_is_empty(load->load.idempotency_key) &&
+           text_is_empty(load->load.member_id);
+}
+
+static void load_done(void *context, const journal_loaded_t *loaded);
+
+/* Starts it, or frees it. */
+static result_t load_begin(card_load_t *load)
+{
+    tenant_t *const tenant = load->tenant;
+    const result_t result = load->shard->ports.journal->functions->load(
+        tenant->journal, &load->load, load_done, load);
+    if (result != RESULT_OK) {
+        free(load);
+        return result;
+    }
+    load->shard->loads_in_flight++;
+    metric_add(load->shard->metrics.loads, 1);
+    tenant_operation_begin(tenant);
+    return RESULT_OK;
+}
+
+static bool member_is_new(const card_load_t *load, const journal_loaded_t *loaded)
+{
+    return !text_is_empty(load->load.member_id) && text_is_empty(loaded->sealed_member_key);
+}
+
+/* False: there is one that does not open. */
+static bool put_member_key(const card_load_t *load, text_t sealed_key)
+{
+    if (text_is_empty(load->load.member_id) || text_is_empty(sealed_key)) {
+        return true;
+    }
+    shard_t *const shard = load->shard;
+    const text_t name = tenant_name(load->tenant);
+    crypto_key_t key;
+    if (!secret_member_key_open(shard->ports.crypto, &load->tenant->secret, name,
+                                load->load.member_id, sealed_key, &key)) {
+        log_error("the key of a member cannot be opened; run `digitalcard store verify`",
+                  LOG_TEXT("tenant", name.data, name.size));
+        return false;
+    }
+    if (member_keys_find(shard->member_keys, name, load->load.member_id) == NULL) {
+        member_keys_put(shard->member_keys, name, load->load.member_id, &key);
+    }
+    shard->ports.crypto->wipe(&key, sizeof(key));
+    return true;
+}
+
+/* What was read for a message, until that message is received. */
+static void keep_repeat(card_actor_t *card, const card_load_t *load,
+                        const journal_loaded_t *loaded)
+{
+    card_repeat_t *repeat = calloc(1, sizeof(*repeat));
+    assert(repeat != NULL);
+    repeat->serial = load->serial;
+    repeat->key_checked = !text_is_empty(load->load.idempotency_key);
+    repeat->member_is_new = member_is_new(load, loaded);
+    repeat->found = repeat->key_checked && loaded->idempotency_found;
+    if (repeat->found) {
+        memcpy(repeat->request_hash, loaded->request_hash, sizeof(repeat->request_hash));
+        repeat->reply = malloc(loaded->reply.size + 1);
+        assert(repeat->reply != NULL);
+        memcpy(repeat->reply, loaded->reply.data, loaded->reply.size);
+        repeat->reply_size = loaded->reply.size;
+    }
+    free_repeat(card);
+    card->repeat = repeat;
+}
+
+/* --- Activation --- */
+
+/* The fold of snapshot and tail. False: the store is damaged. */
+static bool fold(card_state_t *state, const uuid_t *id, const journal_loaded_t *loaded,
+                 arena_t *arena, uint64_t *snapshot_sequence)
+{
+    *snapshot_sequence = 0;
+    if (!text_is_empty(loaded->snapshot)) {
+        message_fault_t fault;
+        if (!message_unpack(&card_snapshot_message, MESSAGE_KEYS_IDS,
+                            (const uint8_t *)loaded->snapshot.data, loaded->snapshot.size, arena,
+                            state, &fault)) {
+            return false;
+        }
+        *snapshot_sequence = state->card_sequence;
+    }
+    for (size_t i = 0; i < loaded->tail_count; i++) {
+        const event_t *const event = &loaded->tail[i];
+        if (event->card_sequence != state->card_sequence + 1 ||
+            !card_event_fits(state, event->name, &event->data)) {
+            return false;
+        }
+        card_evolve(state, event->name, id, event->occurred_at, &event->data);
+    }
+    return state->status != card_status_none;
+}
+
+/* Leaves nothing behind, whether or not the actor system calls `deactivate` as well. */
+static void release(card_actor_t *card)
+{
+    if (card->tenant == NULL) {
+        return;
+    }
+    if (card->is_listed_unknown) {
+        unlist_unknown(card);
+    }
+    if (card->loading != NULL) {
+        card->loading->card = NULL;
+        card->loading = NULL;
+    }
+    unlist_from_tenant(card);
+    card_texts_free(card);
+    free_repeat(card);
+    card->tenant = NULL;
+}
+
+static void fail_activation(card_actor_t *card, result_t why)
+{
+    release(card);
+    actor_failed(card->actor, why);
+}
+
+static bool take_state(card_actor_t *card, const card_load_t *load, const journal_loaded_t *loaded)
+{
+    shard_t *const shard = load->shard;
+    card_state_t state = {0};
+    arena_t arena = {.base = shard->arena, .size = sizeof(shard->arena)};
+    if (!fold(&state, &load->id, loaded, &arena, &card->snapshot_sequence)) {
+        char id[UUID_TEXT_SIZE];
+        uuid_format(&load->id, id);
+        log_error("the stored events of a card do not follow from each other; run "
+                  "`digitalcard store verify`",
+                  LOG_TEXT("tenant", load->tenant->name, load->tenant->name_size),
+                  LOG_TEXT("card", id, sizeof(id)));
+        return false;
+    }
+    char plain[256];
+    const text_t holder_name =
+        card_texts_open_name(load->tenant, &state, loaded->sealed_member_key, plain);
+    card_texts_own(card, &state, holder_name);
+    shard->ports.crypto->wipe(plain, sizeof(plain));
+    card->state = state;
+    return true;
+}
+
+static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
+{
+    card_actor_t *const card = load->card;
+    tenant_t *const tenant = load->tenant;
+    if (tenant->status != TENANT_OPEN || tenant->generation != card->generation) {
+        fail_activation(card, RESULT_STORE_UNAVAILABLE);
+        return;
+    }
+    if (loaded->result != RESULT_OK) {
+        fail_activation(card, loaded->result);
+        return;
+    }
+    if (!put_member_key(load, loaded->sealed_member_key)) {
+        fail_activation(card, RESULT_STORE_CORRUPT);
+        return;
+    }
+    list_with_tenant(card, tenant);
+    if (load->load.card != NULL && loaded->card_found && !take_state(card, load, loaded)) {
+        fail_activation(card, RESULT_STORE_CORRUPT);
+        return;
+    }
+    if (load->serial != 0) {
+        keep_repeat(card, load, loaded);
+    }
+    actor_activated(card->actor);
+}
+
+static void activate(actor_t *actor, void *context)
+{
+    shard_t *const shard = context;
+    card_actor_t *const card = card_of(actor);
+    const actor_identity_t *const identity = actor_identity(actor);
+    tenant_t *const tenant =
+        tenant_find(shard, (text_t){.data = identity->tenant, .size = identity->tenant_size});
+    assert(tenant != NULL); /* its waiting messages keep the record */
+    card->actor = actor;
+    if (tenant->status != TENANT_OPEN) {
+        fail_activation(card, tenant->failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE
+                                                           : tenant->failure);
+        return;
+    }
+    card_load_t *load = load_create(card, tenant);
+    load->is_activation = true;
+    memcpy(load->id.bytes, identity->id, sizeof(load->id.bytes));
+    card->generation = tenant->generation;
+    card->partition = &tenant->partitions[card_id_partition(&load->id)];
+    const shard_message_t *const first =
+        shard_message_of((actor_message_t *)(uintptr_t)actor_first_message(actor));
+    const bool is_new = first != NULL && first->request.type == request_type_card_issue;
+    load->load.card = is_new ? NULL : &load->id; /* an id made a moment ago is in no store */
+    if (first != NULL) {
+        load_for(load, first);
+    }
+    if (load_is_empty(load)) {
+        free(load);
+        list_with_tenant(card, tenant);
+        actor_activated(actor);
+        return;
+    }
+    const result_t result = load_begin(load);
+    if (result != RESULT_OK) {
+        fail_activation(card, result);
+    }
+}
+
+/* --- Messages --- */
+
+/* True when the message was answered with the reply of its first attempt. */
+static bool answer_repeat(card_actor_t *card, shard_message_t **message)
+{
+    const card_repeat_t *const repeat = card->repeat;
+    if (repeat == NULL || repeat->serial != (*message)->serial) {
+        return false;
+    }
+    (*message)->key_checked = repeat->key_checked;
+    (*message)->member_is_new = repeat->member_is_new;
+    if (repeat->found) {
+        shard_message_repeat(message, repeat->request_hash,
+                             (text_t){.data = repeat->reply, .size = repeat->reply_size});
+    }
+    free_repeat(card);
+    return *message == NULL;
+}
+
+static bool needs_load(const card_actor_t *card, const shard_message_t *message)
+{
+    return (shard_message_has_key(message) && !message->key_checked) ||
+           !text_is_empty(card_handle_missing_member(card, message));
+}
+
+/* Handles what is held, in order, until one has to wait for the journal. */
+static void run_held(card_actor_t *card)
+{
+    while (card->held_first != NULL && card->loading == NULL) { /* LIMIT_MAILBOX_MESSAGES */
+        shard_message_t *message = card->held_first;
+        if (needs_load(card, message)) {
+            card_load_t *load = load_create(card, card->tenant);
+            load_for(load, message);
+            const result_t result = load_begin(load);
+            if (result == RESULT_OK) {
+                card->loading = load;
+                return;
+            }
+            message = unhold_first(card);
+            shard_message_fail(&message, result, NULL, NULL);
+            continue;
+        }
+        message = unhold_first(card);
+        card_handle(card, &message);
+    }
+    if (card->state.status == card_status_none && card->loading == NULL) {
+        list_as_unknown(card);
+    }
+}
+
+static result_t receive(actor_t *actor, actor_message_t *base, void *context)
+{
+    (void)base;
+    (void)context;
+    card_actor_t *const card = card_of(actor);
+    shard_message_t *message = shard_message_of(actor_take_message(actor));
+    if (answer_repeat(card, &message)) {
+        if (card->state.status == card_status_none && card->loading == NULL) {
+            list_as_unknown(card);
+        }
+        return RESULT_OK;
+    }
+    if (card->held_count >= LIMIT_MAILBOX_MESSAGES) {
+        shard_message_fail(&message, RESULT_BUSY, NULL, NULL);
+        return RESULT_OK;
+    }
+    if (card->held_first == NULL && !needs_load(card, message)) {
+        card_handle(card, &message);
+        if (card->state.status == card_status_none) {
+            list_as_unknown(card);
+        }
+        return RESULT_OK;
+    }
+    hold_last(card, message);
+    run_held(card);
+    return RESULT_OK;
+}
+
+/* A read for a held message: it is the first of the held ones. */
+static void continue_held(card_load_t *load, const journal_loaded_t *loaded)
+{
+    card_actor_t *const card = load->card;
+    card->loading = NULL;
+    shard_message_t *message = card->held_first;
+    if (loaded->result != RESULT_OK) {
+        message = unhold_first(card);
+        shard_message_fail(&message, loaded->result, NULL, NULL);
+    } else if (!text_is_empty(load->load.idempotency_key) && loaded->idempotency_found) {
+        message = unhold_first(card);
+        shard_message_repeat(&message, loaded->request_hash, loaded->reply);
+    } else if (!put_member_key(load, loaded->sealed_member_key)) {
+        message = unhold_first(card);
+        shard_message_fail(&message, RESULT_STORE_CORRUPT, NULL, NULL);
+    } else {
+        message->key_checked = true;
+        message->member_is_new = member_is_new(load, loaded);
+    }
+    run_held(card);
+}
+
+static void load_done(void *context, const journal_loaded_t *loaded)
+{
+    card_load_t *const load = context;
+    tenant_t *const tenant = load->tenant;
+    load->shard->loads_in_flight--;
+    if (load->is_activation) {
+        activate_loaded(load, loaded);
+    } else if (load->card != NULL) {
+        continue_held(load, loaded);
+    }
+    free(load);
+    tenant_operation_end(tenant);
+}
+
+/* --- What the actor system asks --- */
+
+static void undeliverable(actor_t *actor, actor_message_t *base, result_t why, void *context)
+{
+    (void)actor;
+    (void)context;
+    shard_message_fail_undelivered(shard_message_of(base), why);
+}
+
+/* Not while its state runs ahead of what is committed: read again it would be older. */
+static bool may_passivate(const actor_t *actor, void *context)
+{
+    (void)context;
+    const card_actor_t *const card = actor_state((actor_t *)(uintptr_t)actor);
+    return card->held_first == NULL && card->loading == NULL && card->repeat == NULL &&
+           (card->tenant == NULL || partition_is_durable(card->partition, card->batch_number));
+}
+
+static void deactivate(actor_t *actor, void *context)
+{
+    (void)context;
+    card_actor_t *const card = card_of(actor);
+    if (card->tenant == NULL) {
+        return;
+    }
+    const result_t failure = card->tenant->failure;
+    while (card->held_first != NULL) { /* at most LIMIT_MAILBOX_MESSAGES */
+        shard_message_t *message = unhold_first(card);
+        shard_message_fail(&message, failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE : failure,
+                           NULL, NULL);
+    }
+    release(card);
+}
+
+const actor_kind_t card_actor_kind = {
+    .name = "card",
+    .state_size = sizeof(card_actor_t),
+    .activate = activate,
+    .receive = receive,
+    .undeliverable = undeliverable,
+    .may_passivate = may_passivate,
+    .deactivate = deactivate,
+};

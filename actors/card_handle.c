@@ -1,0 +1,414 @@
+/* What a message does to a card: decide, evolve at once, append to the batch, prepare the reply,
+ * which leaves when the batch is durable. Must not read from the journal. */
+#include "actors/card_actor_internal.h"
+#include "actors/card_reply.h"
+#include "actors/secrets.h"
+#include <assert.h>
+
+/* One message while it is handled. */
+typedef struct handling {
+    card_actor_t *card;
+    tenant_t *tenant;
+    shard_t *shard;
+    const shard_message_t *message;
+    batch_t *batch;
+    int64_t now_ms;
+    uuid_t new_card;       /* of a replacement */
+    card_state_t new_state;
+    uuid_t validation_id;
+    uint64_t validation_sequence;
+    uint8_t sealed_name[SECRET_SEALED_NAME_SIZE_MAX];
+} handling_t;
+
+static bool is_validation(const shard_message_t *message)
+{
+    return message->request.type == request_type_card_validate ||
+           message->request.type == request_type_card_scan;
+}
+
+static card_command_kind_t command_kind(const shard_message_t *message)
+{
+    if (message->kind == SHARD_EXPIRE) {
+        return CARD_EXPIRE;
+    }
+    switch (message->request.type) {
+    case request_type_card_issue:
+        return CARD_ISSUE;
+    case request_type_card_activate:
+        return CARD_ACTIVATE;
+    case request_type_card_suspend:
+        return CARD_SUSPEND;
+    case request_type_card_reinstate:
+        return CARD_REINSTATE;
+    case request_type_card_renew:
+        return CARD_RENEW;
+    case request_type_card_replace:
+        return CARD_REPLACE;
+    case request_type_card_revoke:
+        return CARD_REVOKE;
+    default:
+        assert(is_validation(message)); /* reads are no commands */
+        return CARD_VALIDATE;
+    }
+}
+
+/* --- Names and keys of members --- */
+
+static text_t issued_name(const shard_message_t *message)
+{
+    if (message->kind != SHARD_REQUEST || message->request.type != request_type_card_issue ||
+        !MESSAGE_HAS(card_issue, &message->command.issue, holder_name)) {
+        return TEXT_NONE;
+    }
+    return message->command.issue.holder_name;
+}
+
+text_t card_handle_missing_member(const card_actor_t *card, const shard_message_t *message)
+{
+    (void)card;
+    if (text_is_empty(issued_name(message)) || message->member_is_new) {
+        return TEXT_NONE;
+    }
+    const text_t member_id = message->command.issue.member_id;
+    const crypto_key_t *const key =
+        member_keys_find(message->shard->member_keys, tenant_name(message->tenant), member_id);
+    return key == NULL ? member_id : TEXT_NONE;
+}
+
+/* A member's first key goes into the batch of the first card, and into the cache at once, so that a
+ * second card uses the same. */
+static const crypto_key_t *make_member_key(handling_t *handling, text_t member_id)
+{
+    shard_t *const shard = handling->shard;
+    batch_t *const batch = handling->batch;
+    const text_t name = tenant_name(handling->tenant);
+    crypto_key_t key;
+    shard->ports.random_fill(key.bytes, sizeof(key.bytes));
+    uint8_t *const sealed = batch_allocate(batch, SECRET_SEALED_KEY_SIZE);
+    secret_member_key_seal(shard->ports.crypto, &handling->tenant->secret, name, member_id, &key,
+                           sealed);
+    batch->member_keys[batch->member_key_count] = (journal_member_key_t){
+        .member_id = batch_copy(batch, member_id),
+        .sealed_key = {.data = (const char *)sealed, .size = SECRET_SEALED_KEY_SIZE},
+    };
+    batch->pinned[batch->member_key_count] =
+        member_keys_put_pinned(shard->member_keys, name, member_id, &key);
+    batch->member_key_count++;
+    shard->ports.crypto->wipe(&key, sizeof(key));
+    return member_keys_find(shard->member_keys, name, member_id);
+}
+
+/* Where the sealed name will be: the decision only needs to know that there is one. */
+static text_t sealed_name_place(const handling_t *handling)
+{
+    const text_t holder_name = issued_name(handling->message);
+    if (text_is_empty(holder_name)) {
+        return TEXT_NONE;
+    }
+    return (text_t){.data = (const char *)handling->sealed_name,
+                    .size = holder_name.size + CRYPTO_SEAL_OVERHEAD};
+}
+
+/* Only for a card that is issued: a refused one leaves no key behind. */
+static void seal_name(handling_t *handling)
+{
+    const text_t holder_name = issued_name(handling->message);
+    if (text_is_empty(holder_name)) {
+        return;
+    }
+    shard_t *const shard = handling->shard;
+    const text_t member_id = handling->message->command.issue.member_id;
+    const crypto_key_t *key =
+        member_keys_find(shard->member_keys, tenant_name(handling->tenant), member_id);
+    if (key == NULL) {
+        key = make_member_key(handling, member_id);
+    }
+    secret_holder_name_seal(shard->ports.crypto, key, member_id, holder_name,
+                            handling->sealed_name);
+}
+
+/* --- Events and snapshots --- */
+
+static bool changes_card(uint8_t event_name)
+{
+    return event_name != event_name_card_validated &&
+           event_name != event_name_card_validation_refused;
+}
+
+static void append_event(handling_t *handling, const card_decided_event_t *decided)
+{
+    const shard_message_t *const message = handling->message;
+    batch_t *const batch = handling->batch;
+    card_actor_t *const card = handling->card;
+    card_state_t *const state = decided->of_new_card ? &handling->new_state : &card->state;
+    const uuid_t id = decided->of_new_card ? handling->new_card : message->card;
+    const uint64_t sequence_before = state->card_sequence;
+    card_evolve(state, decided->name, &id, handling->now_ms, &decided->data);
+    assert(state->card_sequence == sequence_before + 1); /* DESIGN invariant 4 */
+    const journal_event_t event = {
+        .event_id = shard_uuid(handling->shard, handling->now_ms, 0),
+        .card = id,
+        .card_sequence = state->card_sequence,
+        .version = state->version,
+        .occurred_at = handling->now_ms,
+        .name = decided->name,
+        .traceparent = message->request.traceparent, /* the batch owns the message */
+        .body = batch_pack(batch, &event_data_message, &decided->data),
+    };
+    const uint64_t sequence = partition_append(card->partition, batch, &event, &decided->data);
+    if (!changes_card(decided->name) && handling->validation_sequence == 0) {
+        handling->validation_id = event.event_id;
+        handling->validation_sequence = sequence;
+    }
+}
+
+static journal_snapshot_t *snapshot_place(const card_actor_t *card, batch_t *batch)
+{
+    if (card != NULL && card->snapshot_batch == batch->number) {
+        return &batch->snapshots[card->snapshot_index];
+    }
+    assert(batch->snapshot_count < LIMIT_BATCH_EVENTS);
+    batch->snapshot_count++;
+    return &batch->snapshots[batch->snapshot_count - 1];
+}
+
+static void put_snapshot(batch_t *batch, const card_state_t *state, journal_snapshot_t *snapshot)
+{
+    *snapshot = (journal_snapshot_t){
+        .card = state->id,
+        .member_id = batch_copy(batch, state->member_id),
+        .tier = batch_copy(batch, state->tier),
+        .status = state->status,
+        .expires_at = state->expires_at,
+        .card_sequence = state->card_sequence,
+        .body = batch_pack(batch, &card_snapshot_message, state),
+    };
+    batch->stored_size += snapshot->body.size;
+}
+
+/* With every change, because lists and the sweep read snapshots, and often enough that a tail stays
+ * short. Of one batch only the newest counts. */
+static void snapshot_card(handling_t *handling, bool changed)
+{
+    card_actor_t *const card = handling->card;
+    batch_t *const batch = handling->batch;
+    if (!changed &&
+        card->state.card_sequence - card->snapshot_sequence < LIMIT_SNAPSHOT_INTERVAL_EVENTS) {
+        return;
+    }
+    journal_snapshot_t *const snapshot = snapshot_place(card, batch);
+    put_snapshot(batch, &card->state, snapshot);
+    card->snapshot_batch = batch->number;
+    card->snapshot_index = (size_t)(snapshot - batch->snapshots);
+    card->snapshot_sequence = card->state.card_sequence;
+}
+
+static bool owns_texts(const card_actor_t *card, const char *member_id_before)
+{
+    return card->texts != NULL && card->state.member_id.data == member_id_before;
+}
+
+static void apply(handling_t *handling, const card_decision_t *decision)
+{
+    card_actor_t *const card = handling->card;
+    const char *const member_id_before = card->state.member_id.data;
+    bool changed = false;
+    for (uint32_t i = 0; i < decision->event_count; i++) {
+        append_event(handling, &decision->events[i]);
+        changed = changed || (changes_card(decision->events[i].name) &&
+                              !decision->events[i].of_new_card);
+    }
+    if (decision->event_count == 0) {
+        return;
+    }
+    if (!owns_texts(card, member_id_before)) { /* issued: its texts are the command's */
+        card_texts_own(card, &card->state, issued_name(handling->message));
+    }
+    card->batch_number = handling->batch->number;
+    snapshot_card(handling, changed);
+    if (handling->new_state.status != card_status_none) {
+        put_snapshot(handling->batch, &handling->new_state,
+                     snapshot_place(NULL, handling->batch));
+    }
+}
+
+/* --- Replies --- */
+
+static void view(const handling_t *handling, const card_state_t *state, bool with_code,
+                 card_view_code_t *code, card_t *document)
+{
+    const card_actor_t *const card = handling->card;
+    card_view(state, handling->now_ms, tenant_name(handling->tenant), card->holder_name,
+              with_code ? handling->tenant->active_key : NULL, handling->shard->ports.crypto, code,
+              document);
+}
+
+static void reply_card(const handling_t *handling, const card_state_t *state, bool created,
+                       reply_t *reply)
+{
+    card_view_code_t code;
+    card_t document;
+    /* The code is a credential: auditors see the card without it. */
+    const bool with_code = handling->message->request.role != role_auditor;
+    view(handling, state, with_code, &code, &document);
+    reply_succeed(reply, card_reply_pack_card(handling->shard, &document));
+    reply_name_card(reply, &document.id, document.version, created);
+}
+
+static void reply_verdict(const handling_t *handling, uint8_t reason, reply_t *reply)
+{
+    card_t document;
+    view(handling, &handling->card->state, false, NULL, &document);
+    const verdict_facts_t facts = {
+        .reason = reason,
+        .card = &document,
+        .validation_id = handling->validation_id,
+        .sequence = handling->validation_sequence,
+        .now_ms = handling->now_ms,
+        .validate = &handling->message->command.validate,
+    };
+    reply_succeed(reply, card_reply_pack_verdict(handling->shard, &facts));
+    shard_metrics_verdict(&handling->shard->metrics, reason);
+}
+
+static text_t dates_detail(const handling_t *handling)
+{
+    if (handling->message->request.type == request_type_card_issue) {
+        return TEXT_LITERAL("expires_at must lie in the future and after valid_from.");
+    }
+    return TEXT_LITERAL("The new expires_at must lie in the future and after the card's "
+                        "valid_from.");
+}
+
+static void reply_decided(const handling_t *handling, const card_decision_t *decision,
+                          reply_t *reply)
+{
+    const uint8_t type = handling->message->request.type;
+    switch (decision->outcome) {
+    case CARD_REFUSED:
+        reply_refuse(reply, decision->reason, card_reason_message(decision->reason));
+        break;
+    case CARD_UNKNOWN:
+        card_reply_without_card(handling->tenant, handling->message, reason_unknown_card, reply);
+        break;
+    case CARD_INVALID_DATES:
+        reply_fail(reply, RESULT_INVALID_DATES, dates_detail(handling),
+                   TEXT_LITERAL("expires_at"));
+        break;
+    case CARD_ACCEPTED:
+        if (is_validation(handling->message)) {
+            reply_verdict(handling, decision->reason, reply);
+        } else if (type == request_type_card_replace) {
+            reply_card(handling, &handling->new_state, false, reply);
+        } else {
+            reply_card(handling, &handling->card->state, type == request_type_card_issue, reply);
+        }
+        break;
+    }
+}
+
+/* --- Handling --- */
+
+static void decide(handling_t *handling, card_decision_t *decision)
+{
+    const shard_message_t *const message = handling->message;
+    card_command_t command = {
+        .kind = command_kind(message),
+        .subject = message->request.subject,
+        .now_ms = handling->now_ms,
+    };
+    switch (command.kind) {
+    case CARD_ISSUE:
+        command.issue = &message->command.issue;
+        command.sealed_name = sealed_name_place(handling);
+        command.new_card = message->card;
+        break;
+    case CARD_VALIDATE:
+        command.validate = &message->command.validate;
+        break;
+    case CARD_EXPIRE:
+        break;
+    case CARD_REPLACE:
+        handling->new_card =
+            shard_uuid(handling->shard, handling->now_ms, handling->card->partition->number);
+        command.new_card = handling->new_card;
+        command.change = &message->command.change;
+        break;
+    default:
+        command.change = &message->command.change;
+        break;
+    }
+    card_decide(&handling->card->state, &command, decision);
+    if (command.kind == CARD_ISSUE && decision->outcome == CARD_ACCEPTED) {
+        seal_name(handling);
+    }
+}
+
+/* A holder sees only the own card; to others it does not exist. */
+static bool is_hidden(const handling_t *handling)
+{
+    const request_t *const request = &handling->message->request;
+    return request->role == role_member &&
+           !text_equal(request->subject, handling->card->state.member_id);
+}
+
+static void read_card(handling_t *handling, shard_message_t **message)
+{
+    reply_t reply;
+    reply_begin(&(*message)->request, &reply);
+    if (handling->card->state.status == card_status_none || is_hidden(handling)) {
+        reply_fail(&reply, RESULT_CARD_NOT_FOUND, TEXT_NONE, TEXT_NONE);
+    } else {
+        reply_card(handling, &handling->card->state, false, &reply);
+    }
+    card_reply_wait(handling->card->partition, handling->batch, message, &reply);
+}
+
+static void run_command(handling_t *handling, shard_message_t **message)
+{
+    card_decision_t decision;
+    decide(handling, &decision);
+    apply(handling, &decision);
+    if ((*message)->kind == SHARD_EXPIRE) {
+        if (decision.event_count == 0) {
+            shard_message_destroy(message);
+        } else {
+            partition_wait(handling->card->partition, handling->batch, message, TEXT_NONE,
+                           outcome_ok);
+        }
+        return;
+    }
+    reply_t reply;
+    reply_begin(&(*message)->request, &reply);
+    reply_decided(handling, &decision, &reply);
+    card_reply_wait(handling->card->partition, handling->batch, message, &reply);
+}
+
+void card_handle(card_actor_t *card, shard_message_t **message)
+{
+    tenant_t *const tenant = card->tenant;
+    shard_t *const shard = tenant->shard;
+    if (loop_now_ms(shard->loop) >= (*message)->deadline_ms) {
+        shard_message_fail(message, RESULT_DEADLINE_EXCEEDED, NULL, NULL);
+        return;
+    }
+    handling_t handling;
+    handling.card = card;
+    handling.tenant = tenant;
+    handling.shard = shard;
+    handling.message = *message;
+    handling.now_ms = shard->ports.wall_ms();
+    handling.validation_sequence = 0;
+    handling.new_state = (card_state_t){0};
+    const result_t result = partition_gather(card->partition, &handling.batch);
+    if (result != RESULT_OK) {
+        shard_message_fail(message, result, NULL, NULL);
+        return;
+    }
+    if ((*message)->kind == SHARD_REQUEST &&
+        (*message)->request.type == request_type_card_get) {
+        read_card(&handling, message);
+    } else {
+        run_command(&handling, message);
+    }
+}

@@ -1,0 +1,32 @@
+/* Opened member keys of one shard, so that a name is sealed or opened without asking the store.
+ * Bounded by LIMIT_MEMBER_KEYS_CACHED, least recently used first; an entry whose key is not yet
+ * committed is pinned: a second card for the same member must use the same key, and when the commit
+ * fails the entry must go, because nothing sealed under it could ever be opened again.
+ * Keys are wiped when they leave. Seals and opens nothing itself. */
+#ifndef ACTORS_MEMBER_KEYS_H
+#define ACTORS_MEMBER_KEYS_H
+
+#include "actors/ports/crypto.h"
+
+typedef struct member_keys member_keys_t;
+typedef struct member_key member_key_t;
+
+member_keys_t *member_keys_create(const crypto_functions_t *crypto,
+                                  const uint8_t hash_key[16], uint32_t entries_max);
+void member_keys_destroy(member_keys_t **keys);
+
+/* NULL when it is not there. The key stays valid until the next call of another function. */
+const crypto_key_t *member_keys_find(member_keys_t *keys, text_t tenant, text_t member_id);
+/* Replaces an entry of the same member. */
+void member_keys_put(member_keys_t *keys, text_t tenant, text_t member_id,
+                     const crypto_key_t *key);
+/* The same for a key that waits for its commit, which ends with exactly one of the next two. */
+member_key_t *member_keys_put_pinned(member_keys_t *keys, text_t tenant, text_t member_id,
+                                     const crypto_key_t *key);
+void member_keys_committed(member_keys_t *keys, member_key_t *pinned);
+void member_keys_failed(member_keys_t *keys, member_key_t *pinned);
+/* A tenant of the same name may come back with other keys. None of its entries may be pinned. */
+void member_keys_forget_tenant(member_keys_t *keys, text_t tenant);
+uint32_t member_keys_count(const member_keys_t *keys);
+
+#endif

@@ -1,0 +1,146 @@
+/* Insides of the shard, for the files of this folder that make it up (README.md, "The shard") and
+ * their tests: the shard itself, the message that carries one request through it, and how a request
+ * ends. Everything here runs on the loop's thread. */
+#ifndef ACTORS_SHARD_INTERNAL_H
+#define ACTORS_SHARD_INTERNAL_H
+
+#include "actors/batch.h"
+#include "actors/directory.h"
+#include "actors/key_table.h"
+#include "actors/member_keys.h"
+#include "actors/reply.h"
+#include "actors/shard.h"
+#include "actors/shard_metrics.h"
+
+typedef struct tenant tenant_t;
+typedef struct partition partition_t;
+typedef struct card_actor card_actor_t;
+
+enum { SHARD_TENANT_BUCKETS = 1024, SHARD_RANDOM_SIZE = 2048 };
+
+typedef enum shard_message_kind {
+    SHARD_REQUEST, /* from a front: gets exactly one reply */
+    SHARD_EXPIRE,  /* from the sweep to a card */
+    SHARD_SWEEP,   /* from the rotation to a tenant */
+} shard_message_kind_t;
+
+typedef union shard_command {
+    card_issue_t issue;
+    card_change_t change;
+    card_validate_t validate; /* also of card.scan, whose fields are the same but for the id */
+    card_get_t get;
+} shard_command_t;
+
+/* One request on its way. It owns a copy of the envelope's bytes, which every text in it borrows
+ * from. Whoever holds it ends it with one of the functions below. */
+struct shard_message {
+    actor_message_t base; /* first: the mailboxes see only this */
+    shard_t *shard;
+    tenant_t *tenant; /* referenced; NULL until it is known */
+    shard_message_kind_t kind;
+    bool key_checked;    /* the store has no reply for its key */
+    bool member_is_new;  /* the store has no key of its member */
+    bool in_key_table;   /* its key is marked as in flight */
+    uint32_t peer;
+    uint32_t partition;  /* of the card */
+    uuid_t card;         /* where it goes */
+    uint64_t serial;     /* of the shard, never twice */
+    uint64_t deadline_ms; /* of loop_now_ms */
+    uint64_t started_us;
+    shard_message_t *key_chain; /* of the key table */
+    uint64_t key_hash;
+    request_t request;
+    shard_command_t command;
+    size_t size;
+    uint8_t bytes[];
+};
+
+struct shard {
+    loop_t *loop;
+    shard_ports_t ports;
+    shard_options_t options;
+    shard_metrics_t metrics;
+    actor_system_t *system;
+    uint32_t tenant_kind;
+    uint32_t card_kind;
+    loop_hook_t *turn_end;
+    loop_timer_t *poll_timer;  /* control store, sweeps, refusal logs */
+    loop_timer_t *retry_timer; /* a batch that the store had no room for */
+
+    directory_cache_t *directory;
+    member_keys_t *member_keys;
+    key_table_t *key_table;
+    batch_pool_t batches;
+    uint8_t hash_key[16];
+
+    tenant_t *tenants[SHARD_TENANT_BUCKETS];
+    uint32_t tenants_open; /* or opening, or closing: files of the store */
+    partition_t *wanted_first; /* partitions with a batch to submit at the end of the turn */
+    card_actor_t *unknown_first; /* actors of cards that do not exist, dropped at its end */
+
+    uint64_t next_serial;
+    uint64_t messages_alive;
+    uint64_t operations; /* calls of the journal that have not ended */
+    uint32_t loads_in_flight;
+    uint32_t batches_in_flight;
+    uint64_t flush_at_ms; /* refusal logs */
+    uint64_t rotation_next_ms;
+    char rotation_after[LIMIT_TENANT_NAME_SIZE]; /* the tenant swept last */
+    size_t rotation_after_size;
+
+    bool is_draining;
+    bool is_drained;
+    loop_callback_t *drained;
+    void *drained_context;
+
+    uint32_t random_used;
+    uint8_t random[SHARD_RANDOM_SIZE]; /* for ids only, never for keys */
+    uint8_t scratch[LIMIT_SHARD_SCRATCH_SIZE];
+    uint8_t envelope[LIMIT_SHARD_SCRATCH_SIZE];
+    uint8_t arena[LIMIT_SHARD_SCRATCH_SIZE]; /* of decoders */
+};
+
+/* --- shard_message.c: messages and how they end --- */
+
+/* Decodes an envelope from a front into a message of its own. NULL when it is no request; counted
+ * and logged. */
+shard_message_t *shard_message_decode(shard_t *shard, uint32_t peer, const uint8_t *envelope,
+                                      size_t size);
+/* An internal one. */
+shard_message_t *shard_message_create(shard_t *shard, shard_message_kind_t kind);
+void shard_message_set_tenant(shard_message_t *message, tenant_t *tenant);
+static inline shard_message_t *shard_message_of(actor_message_t *message)
+{
+    return (shard_message_t *)message; /* base is its first member */
+}
+/* Forgets a message without a reply: it never was one, or the reply was sent. Nulls the pointer. */
+void shard_message_destroy(shard_message_t **message);
+
+static inline bool shard_message_has_key(const shard_message_t *message)
+{
+    return MESSAGE_HAS(request, &message->request, key) &&
+           message->request.type != request_type_card_get;
+}
+
+/* Each of these ends the message with its one reply (none for internal ones), at once. */
+void shard_message_fail(shard_message_t **message, result_t result, const char *detail,
+                        const char *field);
+/* For undeliverable messages, which the actor system destroys afterwards: only sends the reply. */
+void shard_message_fail_undelivered(shard_message_t *message, result_t result);
+/* `envelope` is the packed reply. */
+void shard_message_answer(shard_message_t **message, text_t envelope, uint8_t outcome);
+/* Packs the reply itself. */
+void shard_message_reply(shard_message_t **message, const reply_t *reply);
+/* With the reply that the store has kept for its key, or with KEY_REUSED. */
+void shard_message_repeat(shard_message_t **message, const uint8_t request_hash[32],
+                          text_t stored);
+
+/* --- shard.c --- */
+
+/* Sends a message to an actor and nulls the pointer; false when there is no room for it. */
+MUST_USE bool shard_send(shard_t *shard, uint32_t kind, const actor_identity_t *identity,
+                         shard_message_t **message);
+/* A fresh UUIDv7, of a card when `partition` says something, else of an event. */
+uuid_t shard_uuid(shard_t *shard, int64_t now_ms, uint32_t partition);
+
+#endif

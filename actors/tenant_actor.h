@@ -1,0 +1,131 @@
+/* The tenant actor: what a shard knows of one tenant while its journal is open.
+ *
+ * Takes   requests that come while it is not open, in order; SHARD_SWEEP from the rotation
+ * Sends   each request on to the card it is for (tenant_route.c), SHARD_EXPIRE to cards that are due
+ * Begins  with the first message: reads keys from the control store, opens the journal
+ * Ends    when idle and another tenant needs its place, when a commit fails (it is opened anew, with
+ *         a higher epoch, after a pause), when the tenant is deleted, and when the shard drains
+ *
+ * The record outlives the actor: it counts who still refers to it and remembers the last failure. */
+#ifndef ACTORS_TENANT_ACTOR_H
+#define ACTORS_TENANT_ACTOR_H
+
+#include "actors/card_view.h"
+#include "actors/shard_internal.h"
+
+typedef enum tenant_status {
+    TENANT_CLOSED,
+    TENANT_OPENING,
+    TENANT_OPEN,
+    TENANT_CLOSING, /* waits for what is with the store; every request is refused */
+} tenant_status_t;
+
+typedef struct tenant_key {
+    card_signing_key_t signing;
+    uint8_t state; /* enum key_state */
+} tenant_key_t;
+
+struct tenant {
+    tenant_t *chain; /* of the shard's table */
+    shard_t *shard;
+    uint32_t name_size;
+    char name[LIMIT_TENANT_NAME_SIZE + 1];
+    uint32_t messages;   /* alive and referring to it */
+    uint32_t mailbox;    /* of these, in the mailbox of its actor */
+    uint32_t operations; /* with the journal */
+    uint32_t card_count;
+    card_actor_t *cards; /* active ones */
+    actor_t *actor;
+    tenant_status_t status;
+    uint64_t generation; /* rises with every opening and closing */
+    uint64_t used_at_ms;
+
+    result_t failure; /* why it is closed; RESULT_OK: only idle */
+    uint64_t retry_at_ms;
+    uint32_t backoff_ms;
+    bool is_deleted;
+
+    journal_tenant_t *journal; /* from here on: while it is open */
+    int64_t created_at;
+    partition_t *partitions;
+    uint32_t partition_count;
+    uint32_t tag; /* of its card codes */
+    crypto_key_t secret;
+    tenant_key_t *keys;
+    uint32_t key_count;
+    const card_signing_key_t *active_key;
+
+    uint64_t sweep_at_ms;
+    bool is_sweeping;
+    bool sweep_has_more;
+    uint32_t sweep_pending; /* cards told to expire */
+    uint32_t sweep_expired; /* of this slice */
+    uint64_t idempotency_rows; /* written since the last cleaning */
+    uint32_t clean_slices;
+
+    uint64_t refusal_second; /* of loop_now_ms */
+    uint32_t refusals_in_second;
+};
+
+static inline text_t tenant_name(const tenant_t *tenant)
+{
+    return (text_t){.data = tenant->name, .size = tenant->name_size};
+}
+static inline shard_t *tenant_shard(const tenant_t *tenant)
+{
+    return tenant->shard;
+}
+static inline journal_tenant_t *tenant_journal(const tenant_t *tenant)
+{
+    return tenant->journal;
+}
+
+/* --- tenant_actor.c --- */
+
+extern const actor_kind_t tenant_actor_kind; /* context: the shard */
+
+/* The record of a tenant, made when there is none. `name` is a valid tenant name. */
+tenant_t *tenant_acquire(shard_t *shard, text_t name);
+tenant_t *tenant_find(const shard_t *shard, text_t name);
+void tenant_reference(tenant_t *tenant); /* by a message */
+void tenant_release(tenant_t **tenant);
+void tenant_operation_begin(tenant_t *tenant);
+void tenant_operation_end(tenant_t *tenant);
+
+/* Takes the message to the tenant: to its card at once when it is open, into its mailbox otherwise.
+ */
+void tenant_deliver(tenant_t *tenant, shard_message_t **message);
+/* Something it rests on failed: ends what waits, forgets its cards, closes, opens anew on the next
+ * message after a pause. */
+void tenant_fail(tenant_t *tenant, result_t why);
+/* A batch became durable: the pause after the next failure is short again. */
+void tenant_committed(tenant_t *tenant);
+/* Nothing is under way? */
+bool tenant_is_idle(const tenant_t *tenant);
+/* Closes an idle tenant. */
+void tenant_close(tenant_t *tenant);
+/* Reads its keys again; a deleted tenant is closed. */
+void tenant_refresh(tenant_t *tenant);
+/* For shard_destroy: forgets the record whatever refers to it. */
+void tenant_destroy(tenant_t *tenant);
+
+/* --- tenant_route.c --- */
+
+/* Checks what can be checked without the card, its signed code included, and sends the message to
+ * the card; or answers it. The tenant is open. */
+void tenant_route(tenant_t *tenant, shard_message_t **message);
+/* Tells a card that its end has come. */
+void tenant_expire_card(tenant_t *tenant, const uuid_t *card);
+/* Keeps a scan that identified no card, as far as the rate allows. */
+void tenant_log_refusal(tenant_t *tenant, const shard_message_t *message, uint8_t reason);
+
+/* --- tenant_sweep.c --- */
+
+void tenant_sweep(tenant_t *tenant);
+void tenant_sweep_card_expired(tenant_t *tenant);
+void tenant_sweep_card_done(tenant_t *tenant); /* expired or not */
+void tenant_note_idempotency(tenant_t *tenant, size_t rows);
+/* By the shard's timer: sweeps that are due, tenants nobody touches, refusals that wait. */
+void shard_sweep_tick(shard_t *shard);
+
+#endif

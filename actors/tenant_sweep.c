@@ -1,0 +1,193 @@
+/* What happens to a tenant without a request: cards that are due expire, old replies go, refused
+ * scans that wait are stored, and tenants nobody touches get their turn. Everything in bounded
+ * slices. Must not decide whether a card expires: the card does. */
+#include "actors/card_actor.h"
+#include "actors/partition.h"
+#include "actors/domain/card_id.h"
+#include "actors/tenant_actor.h"
+#include "runtime/log.h"
+#include <assert.h>
+
+static void next_slice(tenant_t *tenant);
+
+/* --- Old replies --- */
+
+static void clean_next(tenant_t *tenant);
+
+static void clean_done(void *context, result_t result)
+{
+    tenant_t *const tenant = context;
+    if (result != RESULT_OK) {
+        log_warn("old replies could not be deleted; the next sweep tries again",
+                 LOG_TEXT("tenant", tenant->name, tenant->name_size),
+                 LOG_STRING("code", result_code(result)));
+        tenant->clean_slices = 0;
+    }
+    clean_next(tenant);
+    tenant_operation_end(tenant);
+}
+
+static void clean_next(tenant_t *tenant)
+{
+    if (tenant->status != TENANT_OPEN || tenant->clean_slices == 0) {
+        tenant->is_sweeping = false;
+        return;
+    }
+    tenant->clean_slices--;
+    shard_t *const shard = tenant->shard;
+    const int64_t before_ms = shard->ports.wall_ms() - (int64_t)LIMIT_IDEMPOTENCY_AGE_S * 1000;
+    const result_t result = shard->ports.journal->functions->clean(tenant->journal, before_ms,
+                                                                   clean_done, tenant);
+    if (result == RESULT_OK) {
+        tenant_operation_begin(tenant);
+    } else {
+        tenant->is_sweeping = false;
+    }
+}
+
+/* As many go as have come: each sweep deletes what the time since the last one added, and more. */
+static void clean_begin(tenant_t *tenant)
+{
+    tenant->clean_slices =
+        1 + (uint32_t)(tenant->idempotency_rows / LIMIT_IDEMPOTENCY_CLEAN_SLICE);
+    tenant->idempotency_rows = 0;
+    clean_next(tenant);
+}
+
+void tenant_note_idempotency(tenant_t *tenant, size_t rows)
+{
+    tenant->idempotency_rows += rows;
+}
+
+/* --- Cards that are due --- */
+
+/* A slice that expired nothing would be found again at once: then the next sweep looks. */
+static void slice_done(tenant_t *tenant)
+{
+    if (tenant->sweep_has_more && tenant->sweep_expired > 0 && tenant->status == TENANT_OPEN) {
+        next_slice(tenant);
+    } else {
+        clean_begin(tenant);
+    }
+}
+
+void tenant_sweep_card_expired(tenant_t *tenant)
+{
+    tenant->sweep_expired++;
+    metric_add(tenant->shard->metrics.expired, 1);
+}
+
+void tenant_sweep_card_done(tenant_t *tenant)
+{
+    if (tenant->sweep_pending == 0) {
+        return; /* of a sweep that a closing has ended */
+    }
+    tenant->sweep_pending--;
+    if (tenant->sweep_pending == 0) {
+        slice_done(tenant);
+    }
+}
+
+static void due_done(void *context, const journal_due_t *due)
+{
+    tenant_t *const tenant = context;
+    if (tenant->status != TENANT_OPEN || due->result != RESULT_OK) {
+        tenant->is_sweeping = false;
+    } else {
+        tenant->sweep_has_more = due->card_count >= LIMIT_SWEEP_SLICE;
+        tenant->sweep_expired = 0;
+        tenant->sweep_pending = 1; /* this loop itself, so that the slice ends after it */
+        for (size_t i = 0; i < due->card_count; i++) {
+            tenant->sweep_pending++;
+            tenant_expire_card(tenant, &due->cards[i]);
+        }
+        tenant_sweep_card_done(tenant);
+    }
+    tenant_operation_end(tenant);
+}
+
+static void next_slice(tenant_t *tenant)
+{
+    shard_t *const shard = tenant->shard;
+    const result_t result = shard->ports.journal->functions->due(
+        tenant->journal, shard->ports.wall_ms(), LIMIT_SWEEP_SLICE, due_done, tenant);
+    if (result == RESULT_OK) {
+        tenant_operation_begin(tenant);
+    } else {
+        tenant->is_sweeping = false;
+    }
+}
+
+void tenant_sweep(tenant_t *tenant)
+{
+    if (tenant->status != TENANT_OPEN || tenant->is_sweeping) {
+        return;
+    }
+    tenant->is_sweeping = true;
+    tenant->sweep_at_ms = loop_now_ms(tenant->shard->loop) + LIMIT_SWEEP_INTERVAL_MS;
+    next_slice(tenant);
+}
+
+/* --- By the timer --- */
+
+static void tick_tenant(tenant_t *tenant, uint64_t now_ms, bool flush)
+{
+    if (tenant->status != TENANT_OPEN) {
+        return;
+    }
+    if (flush && tenant->partitions[0].gathering != NULL) {
+        partition_want(&tenant->partitions[0]);
+    }
+    if (now_ms >= tenant->sweep_at_ms) {
+        tenant_sweep(tenant);
+    }
+}
+
+/* Opens, one after the other, the tenants of this shard that are closed; opening one sweeps it. */
+static void rotate(shard_t *shard, uint64_t now_ms)
+{
+    text_t after = {.data = shard->rotation_after, .size = shard->rotation_after_size};
+    if (after.size == 0) {
+        if (now_ms < shard->rotation_next_ms) {
+            return;
+        }
+        shard->rotation_next_ms = now_ms + LIMIT_SWEEP_ROTATION_MS;
+    }
+    uint32_t opened = 0;
+    for (uint32_t seen = 0; seen < LIMIT_DIRECTORY_TENANTS; seen++) {
+        const text_t name = directory_tenant_after(shard->directory, after);
+        if (text_is_empty(name) || opened >= LIMIT_SWEEP_OPENS_PER_TICK) {
+            shard->rotation_after_size = text_is_empty(name) ? 0 : after.size;
+            return;
+        }
+        memcpy(shard->rotation_after, name.data, name.size);
+        after = (text_t){.data = shard->rotation_after, .size = name.size};
+        if (placement_shard(name, shard->options.shards) != shard->options.index) {
+            continue;
+        }
+        const tenant_t *const known = tenant_find(shard, name);
+        if (known != NULL && known->status != TENANT_CLOSED) {
+            continue; /* sweeps itself */
+        }
+        shard_message_t *message = shard_message_create(shard, SHARD_SWEEP);
+        tenant_t *const tenant = tenant_acquire(shard, name);
+        shard_message_set_tenant(message, tenant);
+        tenant_deliver(tenant, &message);
+        opened++;
+    }
+}
+
+void shard_sweep_tick(shard_t *shard)
+{
+    const uint64_t now_ms = loop_now_ms(shard->loop);
+    const bool flush = now_ms >= shard->flush_at_ms;
+    if (flush) {
+        shard->flush_at_ms = now_ms + 1000;
+    }
+    for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
+        for (tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
+            tick_tenant(tenant, now_ms, flush);
+        }
+    }
+    rotate(shard, now_ms);
+}

@@ -1,0 +1,352 @@
+/* events tail and replay: a subscriber and a ROUTER client of the running service, as any other
+ * program would be one. */
+#include "adapters/cli/control_client.h"
+
+#include "adapters/cli/service_file.h"
+#include "messages/messages.h"
+#include "runtime/limits.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+enum {
+    OPTIONS_MAX = CONFIGURATION_SETTINGS + 8,
+    FRAMES_MAX = 4,
+    ARENA_SIZE = 8388608, /* a page of 1,000 events, decoded */
+    JSON_SIZE = 16384,    /* one event */
+    HEADER_SIZE = 8192,
+    PAGE_EVENTS = 1000,
+    REPLY_TIMEOUT_MS = 10000,
+    TOKEN_TTL_S = 60,
+    SUBSCRIBER_MESSAGES = 100000,
+};
+
+typedef struct events_arguments {
+    configuration_t configuration;
+    const char *tenant;
+    const char *endpoint;
+    uint64_t partition;
+    bool all_partitions;
+    uint64_t after;
+    uint64_t count; /* 0: no end */
+} events_arguments_t;
+
+typedef struct frames {
+    zmq_msg_t parts[FRAMES_MAX];
+    size_t count;
+} frames_t;
+
+/* --- ZeroMQ --- */
+
+/* Receives one whole message; false on timeout or signal. Frames beyond FRAMES_MAX are dropped. */
+static bool frames_receive(void *socket, frames_t *frames)
+{
+    int more = 1;
+    frames->count = 0;
+    while (more != 0) { /* bounded by the message, which ZeroMQ has whole */
+        zmq_msg_t part;
+        (void)zmq_msg_init(&part);
+        if (zmq_msg_recv(&part, socket, 0) < 0) {
+            (void)zmq_msg_close(&part);
+            return false;
+        }
+        more = zmq_msg_more(&part);
+        if (frames->count < FRAMES_MAX) {
+            frames->parts[frames->count] = part;
+            frames->count++;
+        } else {
+            (void)zmq_msg_close(&part);
+        }
+    }
+    return true;
+}
+
+static void frames_release(frames_t *frames)
+{
+    for (size_t i = 0; i < frames->count; i++) {
+        (void)zmq_msg_close(&frames->parts[i]);
+    }
+    frames->count = 0;
+}
+
+static bool frame_decode(frames_t *frames, size_t index, const message_type_t *type, arena_t *arena,
+                         void *message)
+{
+    message_fault_t fault;
+    return index < frames->count &&
+           message_unpack(type, MESSAGE_KEYS_NAMES, zmq_msg_data(&frames->parts[index]),
+                          zmq_msg_size(&frames->parts[index]), arena, message, &fault);
+}
+
+static void *connect_socket(void *context, int type, const char *endpoint, int timeout_ms)
+{
+    const int linger = 0;
+    const int messages = SUBSCRIBER_MESSAGES;
+    void *socket = zmq_socket(context, type);
+    if (socket == NULL) {
+        return NULL;
+    }
+    (void)zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    (void)zmq_setsockopt(socket, ZMQ_RCVHWM, &messages, sizeof messages);
+    (void)zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
+    if (zmq_connect(socket, endpoint) != 0) {
+        (void)zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+/* --- Printing --- */
+
+static void print_message(const message_type_t *type, const void *message)
+{
+    static const size_t size = JSON_SIZE;
+    char *text = malloc(size);
+    const size_t needed = text == NULL ? 0 : message_to_json(type, message, text, size);
+    if (needed > 0 && needed <= size) {
+        (void)fwrite(text, 1, needed, stdout);
+    } else {
+        (void)fputs("null", stdout);
+    }
+    free(text);
+}
+
+/* {"header":{…},"body":{…}}: the frames of the event. */
+static bool print_published(const events_arguments_t *arguments, frames_t *frames, arena_t *arena)
+{
+    event_header_t header;
+    event_data_t data;
+    arena->used = 0;
+    if (!frame_decode(frames, 1, &event_header_message, arena, &header) ||
+        !frame_decode(frames, 2, &event_data_message, arena, &data)) {
+        return false; /* a Head, which is no event */
+    }
+    if (!arguments->all_partitions && header.partition != arguments->partition) {
+        return false;
+    }
+    (void)fputs("{\"header\":", stdout);
+    print_message(&event_header_message, &header);
+    (void)fputs(",\"body\":", stdout);
+    print_message(&event_data_message, &data);
+    (void)fputs("}\n", stdout);
+    (void)fflush(stdout);
+    return true;
+}
+
+/* --- Arguments --- */
+
+static bool begin(const command_t *command, int argc, char **argv, bool replay,
+                  events_arguments_t *arguments, int *status)
+{
+    option_t options[OPTIONS_MAX];
+    uint64_t partition = UINT64_MAX;
+    size_t count = 0;
+    options[count++] = OPTION_TEXT("tenant", "T", &arguments->tenant, "Organisation; needed");
+    options[count++] = OPTION_NUMBER("partition", "N", &partition,
+                                     replay ? "Sequence space (0)" : "Only this one (all)");
+    options[count++] = OPTION_NUMBER("count", "N", &arguments->count, "End after N events");
+    options[count++] = OPTION_TEXT("endpoint", "ENDPOINT", &arguments->endpoint,
+                                   "Where the service listens (as it wrote down in --data)");
+    if (replay) {
+        options[count++] =
+            OPTION_NUMBER("after", "N", &arguments->after, "Only events behind this one (0)");
+    }
+    count += configuration_options(&arguments->configuration, false, options + count);
+    if (!arguments_parse(command, argc, argv, options, count, NULL, 0, status)) {
+        return false;
+    }
+    if (arguments->tenant == NULL) {
+        (void)command_fail("%s: --tenant T is missing", command->words);
+        *status = EXIT_USAGE;
+        return false;
+    }
+    arguments->all_partitions = partition == UINT64_MAX && !replay;
+    arguments->partition = partition == UINT64_MAX ? 0 : partition;
+    *status = EXIT_FAILED;
+    return configuration_load(&arguments->configuration);
+}
+
+/* What --endpoint says, else what the service wrote down; false after saying what is missing. */
+static bool find_endpoint(const events_arguments_t *arguments, bool events, service_file_t *service,
+                          const char **endpoint)
+{
+    *endpoint = arguments->endpoint;
+    if (*endpoint == NULL) {
+        if (!service_file_read(arguments->configuration.texts.data, service)) {
+            (void)command_fail("no service runs on data directory %s; or say --endpoint",
+                               arguments->configuration.texts.data);
+            return false;
+        }
+        *endpoint = events ? service->events : service->api;
+    }
+    return true;
+}
+
+/* --- tail --- */
+
+static int tail(const events_arguments_t *arguments, const char *endpoint, arena_t *arena)
+{
+    char topic[LIMIT_TENANT_NAME_SIZE + 16];
+    int status = EXIT_OK;
+    uint64_t printed = 0;
+    void *context = zmq_ctx_new();
+    void *socket = context == NULL ? NULL : connect_socket(context, ZMQ_SUB, endpoint, -1);
+    if (socket == NULL) {
+        status = command_fail("%s cannot be connected to", endpoint);
+    } else {
+        const int size = snprintf(topic, sizeof topic, "digitalcard.%.39s.", arguments->tenant);
+        (void)zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic, (size_t)size);
+        frames_t frames = {.count = 0};
+        while ((arguments->count == 0 || printed < arguments->count) &&
+               frames_receive(socket, &frames)) {
+            printed += print_published(arguments, &frames, arena) ? 1 : 0;
+            frames_release(&frames);
+        }
+        (void)zmq_close(socket);
+    }
+    if (context != NULL) {
+        (void)zmq_ctx_term(context);
+    }
+    return status;
+}
+
+int command_events_tail(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    events_arguments_t arguments = {0};
+    service_file_t service = {0};
+    const char *endpoint = NULL;
+    arena_t arena = {.base = malloc(ARENA_SIZE), .size = ARENA_SIZE};
+    if (begin(command, argc, argv, false, &arguments, &status) &&
+        find_endpoint(&arguments, true, &service, &endpoint)) {
+        status =
+            arena.base == NULL ? command_fail("no memory") : tail(&arguments, endpoint, &arena);
+    }
+    configuration_release(&arguments.configuration);
+    free(arena.base);
+    return status;
+}
+
+/* --- replay --- */
+
+static char *mint(const events_arguments_t *arguments)
+{
+    json_t *answer = control_client_execute(
+        &arguments->configuration,
+        json_pack("{s:s,s:s,s:s,s:s,s:i}", "command", "token.mint", "tenant", arguments->tenant,
+                  "role", "auditor", "subject", "digitalcard events replay", "ttl_s", TOKEN_TTL_S),
+        false);
+    const char *text = json_string_value(json_object_get(answer, "token"));
+    char *token = text == NULL ? NULL : strdup(text);
+    json_decref(answer);
+    return token;
+}
+
+static bool send_request(void *socket, const events_arguments_t *arguments, const char *token,
+                         uint64_t after)
+{
+    uint8_t bytes[HEADER_SIZE];
+    api_header_t header = {0};
+    events_read_t body = {0};
+    MESSAGE_SET(api_header, &header, v, 1);
+    MESSAGE_SET(api_header, &header, id, TEXT_LITERAL("replay"));
+    MESSAGE_SET(api_header, &header, type, TEXT_LITERAL("events.read"));
+    MESSAGE_SET(api_header, &header, tenant, text_from_c(arguments->tenant));
+    MESSAGE_SET(api_header, &header, token, text_from_c(token));
+    MESSAGE_SET(events_read, &body, partition, arguments->partition);
+    MESSAGE_SET(events_read, &body, after, after);
+    MESSAGE_SET(events_read, &body, limit, PAGE_EVENTS);
+    size_t size =
+        message_pack(&api_header_message, &header, MESSAGE_KEYS_NAMES, bytes, sizeof bytes);
+    if (size > sizeof bytes || zmq_send(socket, bytes, size, ZMQ_SNDMORE) < 0) {
+        return false;
+    }
+    size = message_pack(&events_read_message, &body, MESSAGE_KEYS_NAMES, bytes, sizeof bytes);
+    return size <= sizeof bytes && zmq_send(socket, bytes, size, 0) >= 0;
+}
+
+/* Prints one page. False at the end of the replay; `status` says why. */
+static bool print_page(const events_arguments_t *arguments, frames_t *frames, arena_t *arena,
+                       uint64_t *after, uint64_t *printed, int *status)
+{
+    api_reply_header_t header;
+    event_page_t page;
+    problem_t problem;
+    arena->used = 0;
+    *status = EXIT_FAILED;
+    if (!frame_decode(frames, 0, &api_reply_header_message, arena, &header)) {
+        (void)command_fail("the answer cannot be read");
+        return false;
+    }
+    if (!text_equal(header.type, TEXT_LITERAL("events.read.ok"))) {
+        const bool decoded = frame_decode(frames, 1, &problem_message, arena, &problem);
+        const text_t detail = decoded ? problem.detail : TEXT_LITERAL("the service refused");
+        (void)command_fail("%.*s", TEXT_PRINT(detail));
+        return false;
+    }
+    if (!frame_decode(frames, 1, &event_page_message, arena, &page)) {
+        (void)command_fail("the page cannot be read");
+        return false;
+    }
+    *status = EXIT_OK;
+    for (uint32_t i = 0; i < page.items_count; i++) {
+        if (arguments->count != 0 && *printed == arguments->count) {
+            return false;
+        }
+        print_message(&event_message, &page.items[i]);
+        (void)fputc('\n', stdout);
+        (*printed)++;
+        *after = page.items[i].sequence;
+    }
+    return page.items_count > 0 && *after < page.head;
+}
+
+static int replay(const events_arguments_t *arguments, const char *endpoint, const char *token,
+                  arena_t *arena)
+{
+    int status = EXIT_FAILED;
+    uint64_t after = arguments->after;
+    uint64_t printed = 0;
+    void *context = zmq_ctx_new();
+    void *socket =
+        context == NULL ? NULL : connect_socket(context, ZMQ_DEALER, endpoint, REPLY_TIMEOUT_MS);
+    bool more = socket != NULL;
+    while (more) { /* bounded by the head of the partition */
+        frames_t frames = {.count = 0};
+        more = send_request(socket, arguments, token, after) && frames_receive(socket, &frames);
+        if (!more) {
+            status = command_fail("%s does not answer", endpoint);
+        } else {
+            more = print_page(arguments, &frames, arena, &after, &printed, &status);
+        }
+        frames_release(&frames);
+    }
+    if (socket != NULL) {
+        (void)zmq_close(socket);
+    }
+    if (context != NULL) {
+        (void)zmq_ctx_term(context);
+    }
+    return status;
+}
+
+int command_events_replay(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    events_arguments_t arguments = {0};
+    service_file_t service = {0};
+    const char *endpoint = NULL;
+    char *token = NULL;
+    arena_t arena = {.base = malloc(ARENA_SIZE), .size = ARENA_SIZE};
+    if (begin(command, argc, argv, true, &arguments, &status) &&
+        find_endpoint(&arguments, false, &service, &endpoint)) {
+        token = mint(&arguments);
+        status = token == NULL || arena.base == NULL ? EXIT_FAILED
+                                                     : replay(&arguments, endpoint, token, &arena);
+    }
+    configuration_release(&arguments.configuration);
+    free(token);
+    free(arena.base);
+    return status;
+}

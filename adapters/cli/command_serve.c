@@ -1,0 +1,252 @@
+/* `digitalcard serve`: everything that can be wrong is found here, in the order in which a person
+ * can mend it, each with one line and exit status 1; then the supervisor takes over. */
+#include "adapters/cli/configuration.h"
+#include "adapters/cli/control_commands.h"
+#include "adapters/cli/endpoint.h"
+#include "adapters/cli/installation.h"
+#include "adapters/cli/service_file.h"
+#include "adapters/signer/signer.h"
+#include "runtime/limits.h"
+#include "runtime/platform_process.h"
+#include "runtime/supervisor.h"
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    ARGUMENTS_MAX = 24,
+    NUMBER_SIZE = 16,
+    DRAIN_FRONTS = 0,
+    DRAIN_SHARDS = 1,
+    DRAIN_RELAY = 2,
+    DESCRIPTOR_FIRST = PROCESS_DESCRIPTOR_FIRST + 1, /* 3 is the link */
+};
+
+typedef struct role_text {
+    char name[LIMIT_ROLE_NAME_SIZE];
+    const char *arguments[ARGUMENTS_MAX];
+    size_t count;
+} role_text_t;
+
+typedef struct service {
+    configuration_t configuration;
+    installation_t installation;
+    endpoint_t http;
+    endpoint_t api;
+    endpoint_t events;
+    char shards[NUMBER_SIZE];
+    role_text_t texts[LIMIT_SHARDS + 2];
+    supervisor_role_t roles[LIMIT_SHARDS + 2];
+    size_t role_count;
+} service_t;
+
+/* --- Addresses --- */
+
+static const char *address_advice(result_t result)
+{
+    switch (result) {
+    case RESULT_ADDRESS_IN_USE:
+        return "the address is in use: stop the other program or choose another port";
+    case RESULT_PERMISSION_DENIED:
+        return "this user may not listen there: choose a port above 1023";
+    case RESULT_INVALID_ARGUMENT:
+        return "this machine has no such address";
+    default:
+        return "the address cannot be listened on";
+    }
+}
+
+static bool parse_addresses(service_t *service)
+{
+    const configuration_texts_t *texts = &service->configuration.texts;
+    if (endpoint_parse_http(texts->http, &service->http) != RESULT_OK) {
+        (void)command_fail("--http %s: must be ADDR:PORT with a numeric address, like "
+                           "127.0.0.1:8080 or [::1]:8080",
+                           texts->http);
+        return false;
+    }
+    const struct {
+        const char *flag;
+        const char *text;
+        endpoint_t *endpoint;
+    } zmq[] = {{"--api", texts->api, &service->api}, {"--events", texts->events, &service->events}};
+    for (size_t i = 0; i < sizeof zmq / sizeof zmq[0]; i++) {
+        const result_t result = endpoint_parse_zmq(zmq[i].text, zmq[i].endpoint);
+        if (result == RESULT_PERMISSION_DENIED) {
+            (void)command_fail("%s %s: only loopback addresses and ipc:// are served until CURVE "
+                               "exists",
+                               zmq[i].flag, zmq[i].text);
+            return false;
+        }
+        if (result != RESULT_OK) {
+            (void)command_fail("%s %s: must be tcp://ADDR:PORT with a numeric address or "
+                               "ipc://PATH of at most %d bytes",
+                               zmq[i].flag, zmq[i].text, LIMIT_IPC_PATH_SIZE);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool bind_addresses(service_t *service)
+{
+    const configuration_texts_t *texts = &service->configuration.texts;
+    const struct {
+        const char *flag;
+        const char *text;
+        endpoint_t *endpoint;
+    } all[] = {{"--http", texts->http, &service->http},
+               {"--api", texts->api, &service->api},
+               {"--events", texts->events, &service->events}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const result_t result = endpoint_bind(all[i].endpoint);
+        if (result != RESULT_OK) {
+            (void)command_fail("%s %s: %s", all[i].flag, all[i].text, address_advice(result));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- Data --- */
+
+static bool open_data(service_t *service)
+{
+    char error[1024];
+    result_t result = installation_open(service->configuration.texts.data, true,
+                                        &service->installation, error, sizeof error);
+    if (result == RESULT_OK) {
+        result = data_directory_clear_run(&service->installation.directory, error, sizeof error);
+    }
+    if (result != RESULT_OK) {
+        (void)command_fail("%s", error);
+        return false;
+    }
+    const control_commands_t commands = {.control = service->installation.control,
+                                         .crypto = &signer_functions,
+                                         .master_key = &service->installation.master_key};
+    result = control_token_key_ensure(&commands);
+    installation_close_stores(&service->installation); /* the supervisor has no database */
+    if (result != RESULT_OK) {
+        (void)command_fail("the first token key cannot be stored: %s", result_title(result));
+        return false;
+    }
+    return true;
+}
+
+/* --- Roles --- */
+
+static void add_argument(role_text_t *text, const char *name, const char *value)
+{
+    text->arguments[text->count] = name;
+    text->arguments[text->count + 1] = value;
+    text->count += 2;
+}
+
+static supervisor_role_t *add_role(service_t *service, const char *kind, int index,
+                                   uint32_t drain_order)
+{
+    role_text_t *text = &service->texts[service->role_count];
+    supervisor_role_t *role = &service->roles[service->role_count];
+    service->role_count++;
+    if (index < 0) {
+        (void)snprintf(text->name, sizeof text->name, "%s", kind);
+    } else {
+        (void)snprintf(text->name, sizeof text->name, "%s-%d", kind, index);
+    }
+    text->count = 0;
+    add_argument(text, "role", kind);
+    add_argument(text, "--name", text->name);
+    add_argument(text, "--data", service->installation.directory.path);
+    add_argument(text, "--shards", service->shards);
+    add_argument(text, "--log-level", service->configuration.texts.log_level);
+    *role = (supervisor_role_t){.name = text->name,
+                                .arguments = text->arguments,
+                                .descriptors = {-1, -1, -1, -1},
+                                .drain_order = drain_order};
+    return role;
+}
+
+_Static_assert(DESCRIPTOR_FIRST == 4, "the arguments below say 4 and 5");
+
+static void declare_roles(service_t *service)
+{
+    (void)snprintf(service->shards, sizeof service->shards, "%u", service->configuration.shards);
+    supervisor_role_t *front = add_role(service, "front", 0, DRAIN_FRONTS);
+    role_text_t *front_text = &service->texts[0];
+    front->descriptors[0] = service->http.descriptor;
+    front->descriptors[1] = service->api.descriptor;
+    add_argument(front_text, "--http-descriptor", "4");
+    add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
+    add_argument(front_text, "--api", service->api.text);
+    for (uint32_t i = 0; i < service->configuration.shards; i++) {
+        (void)add_role(service, "shard", (int)i, DRAIN_SHARDS);
+    }
+    role_text_t *relay_text = &service->texts[service->role_count];
+    supervisor_role_t *relay = add_role(service, "relay", -1, DRAIN_RELAY);
+    relay->descriptors[0] = service->events.descriptor;
+    add_argument(relay_text, "--zmq-descriptor", service->events.is_ipc ? "0" : "4");
+    add_argument(relay_text, "--events", service->events.text);
+}
+
+static void started(void *context)
+{
+    service_t *service = context;
+    const char *http = service->http.text + strlen("tcp://");
+    service_file_t file = {0};
+    (void)snprintf(file.http, sizeof file.http, "http://%s", http);
+    (void)snprintf(file.api, sizeof file.api, "%s", service->api.text);
+    (void)snprintf(file.events, sizeof file.events, "%s", service->events.text);
+    service_file_write(&service->installation.directory, &file);
+    (void)printf("digitalcard is ready: %s api %s events %s\n", file.http, file.api, file.events);
+    (void)fflush(stdout);
+}
+
+static void role_ended(void *context, const char *name, uint64_t incarnation)
+{
+    const service_t *service = context;
+    data_directory_remove_socket(&service->installation.directory, name, incarnation);
+}
+
+static int run(service_t *service)
+{
+    declare_roles(service);
+    log_start("supervisor", service->configuration.log_level);
+    const supervisor_options_t options = {.data_directory = service->installation.directory.path,
+                                          .roles = service->roles,
+                                          .role_count = service->role_count,
+                                          .control_role = "shard-0",
+                                          .started = started,
+                                          .role_ended = role_ended,
+                                          .context = service,
+                                          .version = DIGITALCARD_VERSION};
+    const result_t result = supervisor_run(&options);
+    if (result != RESULT_OK) {
+        return command_fail("the service ended: %s", result_title(result));
+    }
+    return EXIT_OK;
+}
+
+int command_serve(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    service_t service = {.installation.directory.lock = -1,
+                         .http.descriptor = -1,
+                         .api.descriptor = -1,
+                         .events.descriptor = -1};
+    option_t options[CONFIGURATION_SETTINGS + 1];
+    const size_t count = configuration_options(&service.configuration, true, options);
+    if (!arguments_parse(command, argc, argv, options, count, NULL, 0, &status)) {
+        return status;
+    }
+    status = EXIT_FAILED;
+    if (configuration_load(&service.configuration) && parse_addresses(&service) &&
+        open_data(&service) && bind_addresses(&service)) {
+        status = run(&service);
+    }
+    endpoint_close(&service.http);
+    endpoint_close(&service.api);
+    endpoint_close(&service.events);
+    installation_close(&service.installation);
+    configuration_release(&service.configuration);
+    return status;
+}

@@ -1,0 +1,152 @@
+/* tenant create|list|show|delete: arguments in, one control command, its answer out. */
+#include "adapters/cli/control_client.h"
+
+#include <stdio.h>
+
+typedef struct tenant_arguments {
+    configuration_t configuration;
+    uint64_t partitions;
+    bool json;
+    bool yes;
+    const char *name;
+} tenant_arguments_t;
+
+enum { OPTIONS_MAX = CONFIGURATION_SETTINGS + 4 };
+
+/* Parses, and loads the configuration. False: end with `status`. */
+static bool begin(const command_t *command, int argc, char **argv, tenant_arguments_t *arguments,
+                  const option_t *own, size_t own_count, int *status)
+{
+    option_t options[OPTIONS_MAX];
+    size_t count = 0;
+    for (; count < own_count; count++) {
+        options[count] = own[count];
+    }
+    count += configuration_options(&arguments->configuration, false, options + count);
+    options[count++] = OPTION_FLAG("json", &arguments->json, "Print JSON");
+    const size_t plain = *command->arguments == '\0' ? 0 : 1;
+    if (!arguments_parse(command, argc, argv, options, count, &arguments->name, plain, status)) {
+        return false;
+    }
+    *status = EXIT_FAILED;
+    return configuration_load(&arguments->configuration);
+}
+
+static int finish(tenant_arguments_t *arguments, json_t *answer,
+                  void (*print)(const json_t *answer))
+{
+    configuration_release(&arguments->configuration);
+    if (answer == NULL) {
+        return EXIT_FAILED;
+    }
+    if (arguments->json) {
+        return command_print_json(answer);
+    }
+    print(answer);
+    json_decref(answer);
+    return EXIT_OK;
+}
+
+static const char *member(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text == NULL ? "" : text;
+}
+
+static long long number(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static void print_tenant(const json_t *answer)
+{
+    const json_t *tenant = json_object_get(answer, "tenant");
+    const json_t *key = NULL;
+    size_t i = 0;
+    (void)printf("tenant      %s\npartitions  %lld\ncreated     %s\n", member(tenant, "name"),
+                 number(tenant, "partitions"), member(tenant, "created_at"));
+    json_array_foreach(json_object_get(tenant, "keys"), i, key)
+    {
+        (void)printf("key %-7lld %s since %s\n", number(key, "kid"), member(key, "state"),
+                     member(key, "created_at"));
+    }
+}
+
+static void print_tenants(const json_t *answer)
+{
+    const json_t *tenant = NULL;
+    size_t i = 0;
+    (void)printf("%-39s  %10s  %s\n", "TENANT", "PARTITIONS", "CREATED");
+    json_array_foreach(json_object_get(answer, "tenants"), i, tenant)
+    {
+        (void)printf("%-39s  %10lld  %s\n", member(tenant, "name"), number(tenant, "partitions"),
+                     member(tenant, "created_at"));
+    }
+}
+
+static void print_deleted(const json_t *answer)
+{
+    (void)printf("deleted %s; its journal is kept as %s\n", member(answer, "deleted"),
+                 member(answer, "kept_as"));
+}
+
+int command_tenant_create(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    tenant_arguments_t arguments = {.partitions = 1};
+    const option_t own[] = {
+        OPTION_NUMBER("partitions", "N", &arguments.partitions, "1 to 64, fixed for ever (1)")};
+    if (!begin(command, argc, argv, &arguments, own, 1, &status)) {
+        return status;
+    }
+    json_t *answer = control_client_execute(&arguments.configuration,
+                                            json_pack("{s:s,s:s,s:I}", "command", "tenant.create",
+                                                      "name", arguments.name, "partitions",
+                                                      (json_int_t)arguments.partitions),
+                                            true);
+    return finish(&arguments, answer, print_tenant);
+}
+
+int command_tenant_list(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    tenant_arguments_t arguments = {0};
+    if (!begin(command, argc, argv, &arguments, NULL, 0, &status)) {
+        return status;
+    }
+    json_t *answer = control_client_execute(&arguments.configuration,
+                                            json_pack("{s:s}", "command", "tenant.list"), false);
+    return finish(&arguments, answer, print_tenants);
+}
+
+int command_tenant_show(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    tenant_arguments_t arguments = {0};
+    if (!begin(command, argc, argv, &arguments, NULL, 0, &status)) {
+        return status;
+    }
+    json_t *answer = control_client_execute(
+        &arguments.configuration,
+        json_pack("{s:s,s:s}", "command", "tenant.show", "name", arguments.name), false);
+    return finish(&arguments, answer, print_tenant);
+}
+
+int command_tenant_delete(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    tenant_arguments_t arguments = {0};
+    const option_t own[] = {OPTION_FLAG("yes", &arguments.yes, "Really; needed")};
+    if (!begin(command, argc, argv, &arguments, own, 1, &status)) {
+        return status;
+    }
+    if (!arguments.yes) {
+        configuration_release(&arguments.configuration);
+        (void)command_fail("this deletes every card of %s; say --yes to do it", arguments.name);
+        return EXIT_USAGE;
+    }
+    json_t *answer = control_client_execute(
+        &arguments.configuration,
+        json_pack("{s:s,s:s}", "command", "tenant.delete", "name", arguments.name), false);
+    return finish(&arguments, answer, print_deleted);
+}

@@ -1,0 +1,107 @@
+/* Where each setting comes from, and whether it can be used. The file's format is
+ * configuration_file.c's. */
+#include "adapters/cli/configuration.h"
+
+#include "runtime/limits.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SETTINGS_OF_DATA = 2 };
+
+size_t configuration_options(configuration_t *configuration, bool all, option_t *options)
+{
+    size_t count = 0;
+#define SETTING(name, flag, variable, otherwise, value_name, help)                                 \
+    options[count++] = OPTION_TEXT(flag, value_name, &configuration->given.name,                   \
+                                   help " (" otherwise "); also " variable);
+#include "adapters/cli/configuration.def"
+#undef SETTING
+    count = all ? count : SETTINGS_OF_DATA;
+    options[count++] = OPTION_TEXT("config", "FILE", &configuration->file,
+                                   "YAML file with these settings; also DIGITALCARD_CONFIG");
+    return count;
+}
+
+static const char *first_given(const char *flag, const char *variable, const char *file,
+                               const char *otherwise)
+{
+    const char *environment = getenv(variable);
+    if (flag != NULL) {
+        return flag;
+    }
+    if (environment != NULL && *environment != '\0') {
+        return environment;
+    }
+    return file != NULL ? file : otherwise;
+}
+
+static uint32_t online_cores(void)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores < 1) {
+        return 1;
+    }
+    return cores > LIMIT_SHARDS ? (uint32_t)LIMIT_SHARDS : (uint32_t)cores;
+}
+
+static bool check(configuration_t *configuration)
+{
+    const configuration_texts_t *texts = &configuration->texts;
+    uint64_t shards = online_cores();
+    if (strcmp(texts->store, "sqlite") != 0) {
+        const bool postgresql = strncmp(texts->store, "postgresql://", 13) == 0 ||
+                                strncmp(texts->store, "postgres://", 11) == 0;
+        (void)command_fail(postgresql ? "--store %.12s…: not built yet: PostgreSQL comes with the "
+                                        "journal issue; use --store sqlite"
+                                      : "--store %s: there is no such store; use sqlite",
+                           texts->store);
+        return false;
+    }
+    if (*texts->redis != '\0') {
+        (void)command_fail("--redis: not built yet: Redis comes with the cache issue; leave it "
+                           "out, nothing durable needs it");
+        return false;
+    }
+    if (*texts->data == '\0') {
+        (void)command_fail("--data: the data directory must have a name");
+        return false;
+    }
+    if (*texts->shards != '\0' &&
+        (!arguments_number(texts->shards, &shards) || shards < 1 || shards > LIMIT_SHARDS)) {
+        (void)command_fail("--shards %s: must be a whole number from 1 to %d", texts->shards,
+                           LIMIT_SHARDS);
+        return false;
+    }
+    if (!log_level_parse(texts->log_level, &configuration->log_level)) {
+        (void)command_fail("--log-level %s: must be debug, info, warn or error", texts->log_level);
+        return false;
+    }
+    configuration->shards = (uint32_t)shards;
+    return true;
+}
+
+bool configuration_load(configuration_t *configuration)
+{
+    char error[512];
+    const configuration_texts_t none = {0};
+    const char *file = first_given(configuration->file, "DIGITALCARD_CONFIG", NULL, "");
+    if (*file != '\0' &&
+        !configuration_file_read(file, &configuration->from_file, error, sizeof error)) {
+        (void)command_fail("%s", error);
+        return false;
+    }
+    const configuration_texts_t *from_file =
+        configuration->from_file == NULL ? &none : configuration->from_file;
+#define SETTING(name, flag, variable, otherwise, value_name, help)                                 \
+    configuration->texts.name =                                                                    \
+        first_given(configuration->given.name, variable, from_file->name, otherwise);
+#include "adapters/cli/configuration.def"
+#undef SETTING
+    return check(configuration);
+}
+
+void configuration_release(configuration_t *configuration)
+{
+    configuration_file_release(&configuration->from_file);
+}

@@ -1,0 +1,40 @@
+/* Commands that change or read control data: one function, run by the control role of a running
+ * service or, while none runs, by the command line itself under DIR/lock.
+ *
+ *   {"command":"tenant.create","name":…,"partitions":1…64}   →
+ * {"tenant":{name,partitions,created_at,keys}}
+ *   {"command":"tenant.list"}                                →
+ * {"tenants":[{name,partitions,created_at}]}
+ *   {"command":"tenant.show","name":…}                       → {"tenant":{…}}
+ *   {"command":"tenant.delete","name":…}                     → {"deleted":name,"kept_as":path}
+ *   {"command":"token.mint","tenant"?:…,"role":…,"subject":…,"ttl_s":…} → {"token":…}
+ *   {"command":"key.list","tenant":…}                        →
+ * {"tenant":…,"keys":[{kid,state,created_at}]}
+ *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
+ *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
+ * A failure is {"error":{code,detail}}. */
+#ifndef ADAPTERS_CLI_CONTROL_COMMANDS_H
+#define ADAPTERS_CLI_CONTROL_COMMANDS_H
+
+#include "actors/ports/control_store.h"
+#include "actors/ports/crypto.h"
+#include <jansson.h>
+
+typedef struct control_commands {
+    control_store_t *control;
+    const crypto_functions_t *crypto;
+    const crypto_key_t *master_key;
+} control_commands_t;
+
+/* Never NULL; the caller releases it. `changed` is set when the store was written. Blocks for some
+ * milliseconds. */
+json_t *control_command_execute(const control_commands_t *commands, const json_t *command,
+                                bool *changed);
+
+/* Makes the first token key when there is none. */
+MUST_USE result_t control_token_key_ensure(const control_commands_t *commands);
+
+/* {"error":{code,detail}} */
+json_t *control_error(result_t why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,58 @@
+/* What all roles have in common: their arguments, their loop, their link to the supervisor, the
+ * answers to `metrics` and `status`. Each role's file composes the rest. */
+#ifndef ADAPTERS_CLI_ROLE_H
+#define ADAPTERS_CLI_ROLE_H
+
+#include "actors/ports/control_store.h"
+#include "actors/ports/crypto.h"
+#include "runtime/link.h"
+#include "runtime/log.h"
+#include "runtime/metrics.h"
+
+typedef struct role_options {
+    const char *kind; /* front, shard, relay */
+    const char *name;
+    const char *data; /* absolute */
+    const char *log_level;
+    const char *api;    /* endpoints as the user gave them, ports filled in */
+    const char *events; /* relay */
+    uint64_t incarnation;
+    uint64_t shards;
+    uint64_t http_descriptor; /* 0: none */
+    uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
+} role_options_t;
+
+typedef struct role_base {
+    const role_options_t *options;
+    loop_t *loop;
+    metrics_t *metrics;
+    link_t *link;
+    char endpoint[64]; /* "ipc://shard-0.17", relative to DIR/run */
+} role_base_t;
+
+/* Prepares the process (DIR/run as its directory, limits, log) and makes loop, metrics and link. */
+MUST_USE result_t role_begin(role_base_t *base, const role_options_t *options,
+                             const link_handler_t *handler, void *context);
+void role_end(role_base_t *base);
+
+/* Writes a JSON object as message_to_json does. */
+typedef size_t role_status_t(const void *context, char *out, size_t capacity);
+/* Answers `metrics` and `status`. False: another command, the request is untouched. */
+bool role_answer(role_base_t *base, link_request_t **request, const char *json, size_t size,
+                 role_status_t *status, const void *context);
+void role_answer_unknown(link_request_t **request);
+
+/* Logs why a role could not be composed. Returns the exit status. */
+int role_failed(const char *what, result_t result);
+/* "shard-7" → 7; false for other names. */
+bool role_name_is_shard(const char *name, uint32_t *index);
+
+/* Opens what shards and the relay read: the master key and the control store. */
+MUST_USE result_t role_open_control(const role_options_t *options, crypto_key_t *master_key,
+                                    control_store_t **control);
+
+int role_front_run(const role_options_t *options);
+int role_shard_run(const role_options_t *options);
+int role_relay_run(const role_options_t *options);
+
+#endif

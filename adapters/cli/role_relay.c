@@ -1,0 +1,175 @@
+/* The relay: fronts and shards connect to it; it publishes events and answers the reads that need
+ * no actor. It opens journals read-only. */
+#include "adapters/cli/role.h"
+
+#include "actors/relay.h"
+#include "adapters/cli/command.h"
+#include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/events/events_publisher.h"
+#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/signer/signer.h"
+#include "runtime/channel.h"
+#include "runtime/clock.h"
+
+typedef struct relay_role {
+    role_base_t base;
+    crypto_key_t master_key;
+    control_store_t *control;
+    journal_t *journal;
+    events_publisher_t *publisher;
+    channel_server_t *server;
+    relay_t *relay;
+} relay_role_t;
+
+static void relay_role_reply(void *context, uint32_t peer, const uint8_t *envelope, size_t size)
+{
+    const relay_role_t *role = context;
+    const result_t result = channel_server_send(role->server, peer, envelope, size);
+    (void)result; /* counted by the channel; the front's deadline answers the client */
+}
+
+static result_t relay_role_publish(void *context, text_t topic, const uint8_t *header,
+                                   size_t header_size, const uint8_t *body, size_t body_size)
+{
+    const relay_role_t *role = context;
+    return events_publisher_send(role->publisher, topic, header, header_size, body, body_size);
+}
+
+static void relay_role_receive(void *context, uint32_t peer, const uint8_t *envelope, size_t size)
+{
+    const relay_role_t *role = context;
+    relay_receive(role->relay, peer, envelope, size);
+}
+
+static void relay_role_subscribed(void *context, text_t topic)
+{
+    const relay_role_t *role = context;
+    relay_subscribed(role->relay, topic);
+}
+
+static void relay_role_unsubscribed(void *context, text_t topic)
+{
+    const relay_role_t *role = context;
+    relay_unsubscribed(role->relay, topic);
+}
+
+/* Fronts and shards connect to the relay; it needs to know nothing of them. */
+static void ignore_peer_up(void *context, const char *name, const char *endpoint,
+                           uint64_t incarnation)
+{
+    (void)context;
+    (void)name;
+    (void)endpoint;
+    (void)incarnation;
+}
+
+static void ignore_peer(void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+}
+
+static void relay_role_drained(void *context)
+{
+    relay_role_t *role = context;
+    loop_stop(role->base.loop);
+}
+
+static void relay_role_drain(void *context)
+{
+    relay_role_t *role = context;
+    relay_drain(role->relay, relay_role_drained, role);
+}
+
+static size_t relay_role_status(const void *context, char *out, size_t capacity)
+{
+    const relay_role_t *role = context;
+    return relay_status(role->relay, out, capacity);
+}
+
+static void relay_role_request(void *context, link_request_t *request, const char *json,
+                               size_t size)
+{
+    relay_role_t *role = context;
+    if (!role_answer(&role->base, &request, json, size, relay_role_status, role)) {
+        role_answer_unknown(&request);
+    }
+}
+
+/* The relay exists before anything can reach it: nothing is received before the loop runs. */
+static result_t relay_role_compose(relay_role_t *role)
+{
+    const role_options_t *options = role->base.options;
+    loop_t *loop = role->base.loop;
+    result_t result = role_open_control(options, &role->master_key, &role->control);
+    if (result == RESULT_OK) {
+        result = journal_sqlite_create(loop, role->base.metrics, options->data, &role->journal);
+    }
+    if (result == RESULT_OK) {
+        const int descriptor = options->zmq_descriptor == 0 ? -1 : (int)options->zmq_descriptor;
+        result = events_publisher_create(loop, role->base.metrics, options->events, descriptor,
+                                         relay_role_subscribed, relay_role_unsubscribed, role,
+                                         &role->publisher);
+    }
+    if (result == RESULT_OK) {
+        const relay_ports_t ports = {.journal = role->journal,
+                                     .control = role->control,
+                                     .crypto = &signer_functions,
+                                     .master_key = role->master_key,
+                                     .reply = relay_role_reply,
+                                     .publish = relay_role_publish,
+                                     .context = role,
+                                     .wall_ms = clock_wall_ms};
+        result = relay_create(loop, role->base.metrics, &ports, &role->relay);
+    }
+    if (result == RESULT_OK) {
+        result = channel_server_create(loop, role->base.endpoint, relay_role_receive, role,
+                                       &role->server);
+    }
+    return result;
+}
+
+static void relay_role_destroy(relay_role_t *role)
+{
+    link_destroy(&role->base.link);
+    if (role->relay != NULL) {
+        relay_destroy(&role->relay);
+    }
+    if (role->server != NULL) {
+        channel_server_destroy(&role->server);
+    }
+    if (role->publisher != NULL) {
+        events_publisher_destroy(&role->publisher);
+    }
+    if (role->journal != NULL) {
+        journal_sqlite_destroy(&role->journal);
+    }
+    if (role->control != NULL) {
+        control_sqlite_close(&role->control);
+    }
+    signer_functions.wipe(&role->master_key, sizeof role->master_key);
+    role_end(&role->base);
+}
+
+int role_relay_run(const role_options_t *options)
+{
+    static const link_handler_t handler = {.peer_up = ignore_peer_up,
+                                           .peer_draining = ignore_peer,
+                                           .peer_down = ignore_peer,
+                                           .drain = relay_role_drain,
+                                           .request = relay_role_request};
+    relay_role_t role = {0};
+    int status = EXIT_OK;
+    result_t result = role_begin(&role.base, options, &handler, &role);
+    if (result == RESULT_OK) {
+        result = relay_role_compose(&role);
+    }
+    if (result == RESULT_OK) {
+        link_ready(role.base.link, role.base.endpoint);
+        loop_run(role.base.loop);
+    } else {
+        status = role_failed("relay", result);
+    }
+    relay_role_destroy(&role);
+    return status;
+}

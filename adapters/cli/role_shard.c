@@ -1,0 +1,216 @@
+/* A shard: card and tenant actors over their journal, a channel server for fronts, a channel to the
+ * relay. Shard 0 is the control role besides: it alone writes the control store while a service
+ * runs. */
+#include "adapters/cli/role.h"
+
+#include "actors/shard.h"
+#include "adapters/cli/command.h"
+#include "adapters/cli/control_commands.h"
+#include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/signer/signer.h"
+#include "runtime/channel.h"
+#include "runtime/clock.h"
+#include "runtime/random.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct shard_role {
+    role_base_t base;
+    uint32_t index;
+    crypto_key_t master_key;
+    control_store_t *control;
+    journal_t *journal;
+    shard_t *shard;
+    channel_server_t *server;
+    channel_client_t *relay;
+} shard_role_t;
+
+/* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
+ * the journal deal with it. */
+static void shard_role_reply(void *context, uint32_t peer, const uint8_t *envelope, size_t size)
+{
+    const shard_role_t *role = context;
+    const result_t result = channel_server_send(role->server, peer, envelope, size);
+    (void)result;
+}
+
+static void shard_role_publish(void *context, const uint8_t *envelope, size_t size)
+{
+    const shard_role_t *role = context;
+    const result_t result = channel_client_send(role->relay, envelope, size);
+    (void)result;
+}
+
+static void shard_role_receive(void *context, uint32_t peer, const uint8_t *envelope, size_t size)
+{
+    const shard_role_t *role = context;
+    shard_receive(role->shard, peer, envelope, size);
+}
+
+static void relay_receives_only(void *context, const uint8_t *envelope, size_t size)
+{
+    (void)context;
+    (void)envelope;
+    (void)size; /* the relay answers nothing to shards */
+}
+
+static void shard_role_peer_up(void *context, const char *name, const char *endpoint,
+                               uint64_t incarnation)
+{
+    shard_role_t *role = context;
+    (void)incarnation;
+    if (strcmp(name, "relay") == 0) {
+        const result_t result = channel_client_connect(role->relay, endpoint);
+        if (result != RESULT_OK) {
+            log_error("no channel to the relay", LOG_STRING("why", result_title(result)));
+        }
+    }
+}
+
+static void shard_role_peer_draining(void *context, const char *name)
+{
+    (void)context;
+    (void)name; /* events go on to a relay that drains: it publishes what it gets */
+}
+
+static void shard_role_peer_down(void *context, const char *name)
+{
+    shard_role_t *role = context;
+    if (strcmp(name, "relay") == 0) {
+        channel_client_disconnect(role->relay);
+    }
+}
+
+static void shard_role_drained(void *context)
+{
+    shard_role_t *role = context;
+    loop_stop(role->base.loop);
+}
+
+static void shard_role_drain(void *context)
+{
+    shard_role_t *role = context;
+    shard_drain(role->shard, shard_role_drained, role);
+}
+
+static size_t shard_role_status(const void *context, char *out, size_t capacity)
+{
+    const shard_role_t *role = context;
+    return shard_status(role->shard, out, capacity);
+}
+
+static void execute_control(shard_role_t *role, link_request_t **request, const char *json,
+                            size_t size)
+{
+    bool changed = false;
+    const control_commands_t commands = {
+        .control = role->control, .crypto = &signer_functions, .master_key = &role->master_key};
+    json_t *command = json_loadb(json, size, 0, NULL);
+    json_t *answer = control_command_execute(&commands, command, &changed);
+    json_decref(command);
+    char *text = json_dumps(answer, JSON_COMPACT);
+    json_decref(answer);
+    if (changed) {
+        shard_control_changed(role->shard);
+    }
+    link_reply(request, text == NULL ? "{}" : text, text == NULL ? 2 : strlen(text));
+    free(text);
+}
+
+static void shard_role_request(void *context, link_request_t *request, const char *json,
+                               size_t size)
+{
+    shard_role_t *role = context;
+    if (role_answer(&role->base, &request, json, size, shard_role_status, role)) {
+        return;
+    }
+    if (role->index == 0) {
+        execute_control(role, &request, json, size);
+    } else {
+        role_answer_unknown(&request);
+    }
+}
+
+static result_t shard_role_compose(shard_role_t *role)
+{
+    const role_options_t *options = role->base.options;
+    loop_t *loop = role->base.loop;
+    result_t result = role_open_control(options, &role->master_key, &role->control);
+    if (result == RESULT_OK) {
+        result = journal_sqlite_create(loop, role->base.metrics, options->data, &role->journal);
+    }
+    if (result == RESULT_OK) {
+        result = channel_client_create(loop, relay_receives_only, role, &role->relay);
+    }
+    if (result == RESULT_OK) {
+        const shard_ports_t ports = {.journal = role->journal,
+                                     .control = role->control,
+                                     .crypto = &signer_functions,
+                                     .master_key = role->master_key,
+                                     .reply = shard_role_reply,
+                                     .publish = shard_role_publish,
+                                     .context = role,
+                                     .wall_ms = clock_wall_ms,
+                                     .random_fill = random_fill};
+        shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};
+        (void)snprintf(shard_options.incarnation, sizeof shard_options.incarnation,
+                       "%.31s.%" PRIu64, options->name, options->incarnation);
+        result = shard_create(loop, role->base.metrics, &ports, &shard_options, &role->shard);
+    }
+    if (result == RESULT_OK) {
+        result = channel_server_create(loop, role->base.endpoint, shard_role_receive, role,
+                                       &role->server);
+    }
+    return result;
+}
+
+static void shard_role_destroy(shard_role_t *role)
+{
+    link_destroy(&role->base.link);
+    if (role->shard != NULL) {
+        shard_destroy(&role->shard);
+    }
+    if (role->server != NULL) {
+        channel_server_destroy(&role->server);
+    }
+    if (role->relay != NULL) {
+        channel_client_destroy(&role->relay);
+    }
+    if (role->journal != NULL) {
+        journal_sqlite_destroy(&role->journal);
+    }
+    if (role->control != NULL) {
+        control_sqlite_close(&role->control);
+    }
+    signer_functions.wipe(&role->master_key, sizeof role->master_key);
+    role_end(&role->base);
+}
+
+int role_shard_run(const role_options_t *options)
+{
+    static const link_handler_t handler = {.peer_up = shard_role_peer_up,
+                                           .peer_draining = shard_role_peer_draining,
+                                           .peer_down = shard_role_peer_down,
+                                           .drain = shard_role_drain,
+                                           .request = shard_role_request};
+    shard_role_t role = {0};
+    int status = EXIT_OK;
+    if (!role_name_is_shard(options->name, &role.index)) {
+        return EXIT_USAGE;
+    }
+    result_t result = role_begin(&role.base, options, &handler, &role);
+    if (result == RESULT_OK) {
+        result = shard_role_compose(&role);
+    }
+    if (result == RESULT_OK) {
+        link_ready(role.base.link, role.base.endpoint);
+        loop_run(role.base.loop);
+    } else {
+        status = role_failed("shard", result);
+    }
+    shard_role_destroy(&role);
+    return status;
+}

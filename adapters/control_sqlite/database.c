@@ -1,0 +1,258 @@
+/* The SQLite connection of the control store: opening, schema, statements, transactions, errors.
+ * Knows nothing of tenants and keys. */
+#include "adapters/control_sqlite/control_sqlite_internal.h"
+#include "runtime/log.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const statement_texts[STATEMENT_COUNT] = {
+#define STATEMENT(name, sql) [STATEMENT_##name] = sql,
+#include "adapters/control_sqlite/statements.def"
+#undef STATEMENT
+};
+
+result_t database_error(control_sqlite_t *control, int code, const char *action)
+{
+    const int system = control->database == NULL ? 0 : sqlite3_system_errno(control->database);
+    log_error("the control store cannot be used", LOG_STRING("file", control->path),
+              LOG_STRING("action", action), LOG_NUMBER("sqlite_code", code),
+              LOG_STRING("sqlite_error", sqlite3_errstr(code)),
+              LOG_STRING("error", system == 0 ? "" : strerror(system)));
+    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+        abort(); /* what the disk holds is unknown: the next start recovers */
+    }
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return RESULT_STORE_FULL;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return RESULT_STORE_CORRUPT;
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_AUTH:
+        return RESULT_PERMISSION_DENIED;
+    default:
+        break;
+    }
+    if (system == EACCES || system == EPERM || system == EROFS) {
+        return RESULT_PERMISSION_DENIED;
+    }
+    return system == ENOSPC || system == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+}
+
+/* --- Opening --- */
+
+static result_t execute(control_sqlite_t *control, const char *sql)
+{
+    const int code = sqlite3_exec(control->database, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? RESULT_OK : database_error(control, code, sql);
+}
+
+static result_t pragma_read(control_sqlite_t *control, const char *sql, int64_t *value)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(control->database, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    if (code == SQLITE_ROW) {
+        *value = sqlite3_column_int64(statement, 0);
+        code = SQLITE_OK;
+    }
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_OK ? RESULT_OK : database_error(control, code, sql);
+}
+
+static result_t migrate(control_sqlite_t *control, size_t from)
+{
+    for (size_t i = from; i < control_sqlite_migrations_count; i++) {
+        char number[96];
+        (void)snprintf(number, sizeof number,
+                       "PRAGMA application_id = %d; PRAGMA user_version = %zu; COMMIT",
+                       CONTROL_APPLICATION_ID, i + 1);
+        result_t result = execute(control, "BEGIN IMMEDIATE");
+        if (result == RESULT_OK) {
+            result = execute(control, control_sqlite_migrations[i]);
+        }
+        if (result == RESULT_OK) {
+            result = execute(control, number);
+        }
+        if (result != RESULT_OK) {
+            return result; /* closing undoes it */
+        }
+    }
+    return RESULT_OK;
+}
+
+static result_t schema_prepare(control_sqlite_t *control, bool create)
+{
+    const int64_t known = (int64_t)control_sqlite_migrations_count;
+    int64_t application = 0;
+    int64_t version = 0;
+    result_t result = pragma_read(control, "PRAGMA application_id", &application);
+    if (result == RESULT_OK) {
+        result = pragma_read(control, "PRAGMA user_version", &version);
+    }
+    if (result != RESULT_OK) {
+        return result;
+    }
+    if (create) {
+        return migrate(control, 0);
+    }
+    if (application != CONTROL_APPLICATION_ID || version < 1) {
+        log_error("the file is not a control store of this service, or its first page is damaged: "
+                  "restore it from a backup",
+                  LOG_STRING("file", control->path));
+        return RESULT_STORE_CORRUPT;
+    }
+    if (version > known) {
+        log_error("the control store was written by a newer version of this program: run that one",
+                  LOG_STRING("file", control->path), LOG_NUMBER("schema", version),
+                  LOG_NUMBER("schema_known", known));
+        return RESULT_SCHEMA_TOO_NEW;
+    }
+    return version < known ? migrate(control, (size_t)version) : RESULT_OK;
+}
+
+static result_t configure(control_sqlite_t *control)
+{
+    sqlite3 *const database = control->database;
+    (void)sqlite3_busy_timeout(database, LIMIT_CONTROL_BUSY_MS);
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    return execute(control, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; "
+                            "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; "
+                            "PRAGMA cache_size = -1024;");
+}
+
+result_t database_open(control_sqlite_t *control, const char *path, bool create)
+{
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    const int code = sqlite3_open_v2(path, &control->database, flags, NULL);
+    result_t result = code == SQLITE_OK ? RESULT_OK : database_error(control, code, "open");
+    if (result == RESULT_OK) {
+        result = configure(control);
+    }
+    if (result == RESULT_OK) {
+        result = schema_prepare(control, create);
+    }
+    if (result == RESULT_OK) {
+        result = execute(control, "PRAGMA journal_mode = WAL"); /* last: a new file has no log */
+    }
+    if (result != RESULT_OK) {
+        database_close(control);
+    }
+    return result;
+}
+
+void database_close(control_sqlite_t *control)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        (void)sqlite3_finalize(control->statements[i]);
+        control->statements[i] = NULL;
+    }
+    const int code = sqlite3_close(control->database);
+    assert(code == SQLITE_OK); /* else a statement leaked */
+    control->database = NULL;
+}
+
+/* --- Statements --- */
+
+sqlite3_stmt *statement_take(control_sqlite_t *control, statement_t which)
+{
+    if (control->statements[which] == NULL) {
+        (void)sqlite3_prepare_v3(control->database, statement_texts[which], -1,
+                                 SQLITE_PREPARE_PERSISTENT, &control->statements[which], NULL);
+    }
+    return control->statements[which];
+}
+
+void control_statement_done(sqlite3_stmt *statement)
+{
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+}
+
+result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt *statement, bool *row)
+{
+    *row = false;
+    const int code =
+        statement == NULL ? sqlite3_extended_errcode(control->database) : sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        *row = true;
+        return RESULT_OK;
+    }
+    const result_t result =
+        code == SQLITE_DONE
+            ? RESULT_OK
+            : database_error(control, code, statement == NULL ? "" : sqlite3_sql(statement));
+    if (statement != NULL) {
+        control_statement_done(statement);
+    }
+    return result;
+}
+
+result_t control_statement_finish(control_sqlite_t *control, sqlite3_stmt *statement, int *changes)
+{
+    bool row = false;
+    const result_t result = control_statement_next(control, statement, &row);
+    assert(!row);
+    if (changes != NULL) {
+        *changes = result == RESULT_OK ? sqlite3_changes(control->database) : 0;
+    }
+    return result;
+}
+
+void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value)
+{
+    (void)sqlite3_bind_int64(statement, index, value);
+}
+
+void control_bind_text(sqlite3_stmt *statement, int index, text_t value)
+{
+    (void)sqlite3_bind_text64(statement, index, value.data == NULL ? "" : value.data, value.size,
+                              SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void control_bind_blob(sqlite3_stmt *statement, int index, text_t value)
+{
+    (void)sqlite3_bind_blob64(statement, index, value.data == NULL ? "" : value.data, value.size,
+                              SQLITE_STATIC);
+}
+
+text_t control_column_bytes(sqlite3_stmt *statement, int column)
+{
+    const void *data = sqlite3_column_blob(statement, column);
+    return (text_t){.data = data, .size = (size_t)sqlite3_column_bytes(statement, column)};
+}
+
+/* --- Transactions --- */
+
+result_t change_begin(control_sqlite_t *control)
+{
+    return control_statement_finish(control, statement_take(control, STATEMENT_begin_immediate),
+                                    NULL);
+}
+
+result_t change_end(control_sqlite_t *control, result_t result)
+{
+    if (result == RESULT_OK) {
+        result = control_statement_finish(control, statement_take(control, STATEMENT_version_raise),
+                                          NULL);
+    }
+    if (result == RESULT_OK) {
+        result = control_statement_finish(control, statement_take(control, STATEMENT_commit), NULL);
+    }
+    if (sqlite3_get_autocommit(control->database) == 0) {
+        const result_t undone =
+            control_statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
+        assert(undone == RESULT_OK);
+    }
+    return result;
+}

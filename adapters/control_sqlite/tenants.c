@@ -1,0 +1,215 @@
+/* Tenants: rows with their keys, and the order in which row and journal file come and go. A crash
+ * in between leaves a file without a row, never a row without its file. */
+#include "adapters/control_sqlite/control_sqlite_internal.h"
+#include "runtime/log.h"
+#include <assert.h>
+
+/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes a path. */
+static bool name_is_valid(text_t name)
+{
+    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
+        return false;
+    }
+    for (size_t i = 0; i < name.size; i++) {
+        const char c = name.data[i];
+        const bool letter = c >= 'a' && c <= 'z';
+        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- Reading --- */
+
+static result_t keys_read(control_sqlite_t *control, text_t tenant, uint32_t *count)
+{
+    sqlite3_stmt *const statement = statement_take(control, STATEMENT_key_list);
+    control_bind_text(statement, 1, tenant);
+    *count = 0;
+    for (;;) { /* bounded by the check below */
+        bool row = false;
+        const result_t result = control_statement_next(control, statement, &row);
+        if (result != RESULT_OK || !row) {
+            return result;
+        }
+        const text_t secret = control_column_bytes(statement, 3);
+        if (*count == CONTROL_KEYS_PER_TENANT_MAX || secret.size > CONTROL_SECRET_SIZE_MAX) {
+            control_statement_done(statement);
+            return database_error(control, SQLITE_CORRUPT, "reading the keys of a tenant");
+        }
+        uint8_t *const bytes = control->key_bytes[*count];
+        if (secret.size > 0) {
+            memcpy(bytes, secret.data, secret.size);
+        }
+        control->keys[*count] = (control_card_key_t){
+            .kid = (uint32_t)sqlite3_column_int64(statement, 0),
+            .state = (uint8_t)sqlite3_column_int64(statement, 1),
+            .created_at = sqlite3_column_int64(statement, 2),
+            .sealed_secret = {.data = (const char *)bytes, .size = secret.size},
+        };
+        (*count)++;
+    }
+}
+
+/* Hands the rows of `statement` to the visitor. `visited` tells whether there was one. */
+static result_t rows_visit(control_sqlite_t *control, sqlite3_stmt *statement,
+                           control_tenant_visit_t *visit, void *context, bool *visited)
+{
+    for (;;) { /* bounded by the tenants of the installation */
+        bool row = false;
+        result_t result = control_statement_next(control, statement, &row);
+        if (result != RESULT_OK || !row) {
+            return result;
+        }
+        control_tenant_t tenant = {
+            .name = control_column_bytes(statement, 0),
+            .partitions = (uint32_t)sqlite3_column_int64(statement, 1),
+            .created_at = sqlite3_column_int64(statement, 2),
+            .sealed_secret = control_column_bytes(statement, 3),
+            .keys = control->keys,
+        };
+        *visited = true;
+        result = keys_read(control, tenant.name, &tenant.key_count);
+        if (result != RESULT_OK || !visit(context, &tenant)) {
+            control_statement_done(statement);
+            return result;
+        }
+    }
+}
+
+/* One transaction, so that a tenant and its keys are of the same moment. */
+static result_t tenants_visit(control_sqlite_t *control, statement_t which, text_t name,
+                              control_tenant_visit_t *visit, void *context, bool *visited)
+{
+    result_t result =
+        control_statement_finish(control, statement_take(control, STATEMENT_begin), NULL);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    sqlite3_stmt *const statement = statement_take(control, which);
+    control_bind_text(statement, 1, name);
+    result = rows_visit(control, statement, visit, context, visited);
+    if (sqlite3_get_autocommit(control->database) == 0) {
+        const result_t ended =
+            control_statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
+        result = result == RESULT_OK ? ended : result;
+    }
+    return result;
+}
+
+result_t control_tenants(control_store_t *store, text_t after, control_tenant_visit_t *visit,
+                         void *context)
+{
+    bool visited = false;
+    return tenants_visit(control_of(store), STATEMENT_tenant_list, after, visit, context, &visited);
+}
+
+result_t control_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
+                        void *context)
+{
+    bool visited = false;
+    const result_t result =
+        tenants_visit(control_of(store), STATEMENT_tenant_get, name, visit, context, &visited);
+    return result == RESULT_OK && !visited ? RESULT_MISSING : result;
+}
+
+result_t tenant_exists(control_sqlite_t *control, text_t name, bool *exists)
+{
+    sqlite3_stmt *const statement = statement_take(control, STATEMENT_tenant_get);
+    control_bind_text(statement, 1, name);
+    const result_t result = control_statement_next(control, statement, exists);
+    if (result == RESULT_OK && *exists) {
+        control_statement_done(statement);
+    }
+    return result;
+}
+
+/* --- Changing --- */
+
+static result_t tenant_write(control_sqlite_t *control, const control_tenant_t *tenant)
+{
+    sqlite3_stmt *const put = statement_take(control, STATEMENT_tenant_put);
+    control_bind_text(put, 1, tenant->name);
+    control_bind_integer(put, 2, tenant->partitions);
+    control_bind_integer(put, 3, tenant->created_at);
+    control_bind_blob(put, 4, tenant->sealed_secret);
+    const result_t result = control_statement_finish(control, put, NULL);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    sqlite3_stmt *const key = statement_take(control, STATEMENT_key_put);
+    control_bind_text(key, 1, tenant->name);
+    control_bind_integer(key, 2, 1);
+    control_bind_integer(key, 3, key_state_active);
+    control_bind_integer(key, 4, tenant->created_at);
+    control_bind_blob(key, 5, tenant->keys[0].sealed_secret);
+    return control_statement_finish(control, key, NULL);
+}
+
+result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant)
+{
+    control_sqlite_t *const control = control_of(store);
+    if (!name_is_valid(tenant->name) || tenant->partitions < 1 ||
+        tenant->partitions > LIMIT_PARTITIONS || tenant->key_count != 1 ||
+        tenant->sealed_secret.size > CONTROL_SECRET_SIZE_MAX ||
+        tenant->keys[0].sealed_secret.size > CONTROL_SECRET_SIZE_MAX) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    assert(control->make_journal != NULL);
+    bool exists = false;
+    result_t result = change_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    bool is_made = false;
+    result = tenant_exists(control, tenant->name, &exists);
+    if (result == RESULT_OK && exists) {
+        result = RESULT_ALREADY_EXISTS;
+    }
+    if (result == RESULT_OK) {
+        result = journal_file_make(control, tenant->name, tenant->partitions);
+        is_made = result == RESULT_OK;
+    }
+    if (result == RESULT_OK) {
+        result = tenant_write(control, tenant);
+    }
+    result = change_end(control, result);
+    if (result != RESULT_OK && is_made) {
+        journal_file_unmake(control, tenant->name);
+    }
+    return result;
+}
+
+result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,
+                               size_t kept_as_size)
+{
+    control_sqlite_t *const control = control_of(store);
+    int changes = 0;
+    result_t result = change_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    sqlite3_stmt *const remove = statement_take(control, STATEMENT_tenant_remove);
+    control_bind_text(remove, 1, name);
+    result = control_statement_finish(control, remove, &changes);
+    if (result == RESULT_OK && changes == 0) {
+        result = RESULT_MISSING;
+    }
+    if (result == RESULT_OK) {
+        sqlite3_stmt *const keys = statement_take(control, STATEMENT_key_remove_all);
+        control_bind_text(keys, 1, name);
+        result = control_statement_finish(control, keys, NULL);
+    }
+    result = change_end(control, result);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = journal_file_keep(control, name, now_ms, kept_as, kept_as_size);
+    if (result == RESULT_MISSING) {
+        log_warn("the deleted tenant had no journal file",
+                 LOG_TEXT("tenant", name.data, name.size));
+        return RESULT_OK;
+    }
+    return result;
+}

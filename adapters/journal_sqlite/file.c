@@ -1,0 +1,150 @@
+/* Names of journal files, and how an empty one comes into being: under a temporary name, complete
+ * and synced, then renamed, so that a crash never leaves half a journal under a tenant's name. */
+#include "adapters/journal_sqlite/journal_sqlite_internal.h"
+#include "runtime/log.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes a path. */
+bool tenant_file_name_is_valid(text_t name)
+{
+    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
+        return false;
+    }
+    for (size_t i = 0; i < name.size; i++) {
+        const char c = name.data[i];
+        const bool letter = c >= 'a' && c <= 'z';
+        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *tenant_path(const char *data_directory, text_t tenant)
+{
+    char *path = NULL;
+    const int size = asprintf(&path, "%s/tenants/%.*s.db", data_directory, TEXT_PRINT(tenant));
+    assert(size > 0 && path != NULL);
+    return path;
+}
+
+static result_t file_error(const char *path, const char *action)
+{
+    const int error = errno;
+    log_error("a journal file cannot be made", LOG_STRING("file", path),
+              LOG_STRING("action", action), LOG_STRING("error", strerror(error)));
+    if (error == EEXIST) {
+        return RESULT_ALREADY_EXISTS;
+    }
+    if (error == EACCES || error == EPERM || error == EROFS) {
+        return RESULT_PERMISSION_DENIED;
+    }
+    return error == ENOSPC || error == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+}
+
+static result_t path_sync(const char *path, int flags)
+{
+    const int descriptor = open(path, flags | O_CLOEXEC);
+    if (descriptor < 0) {
+        return file_error(path, "open");
+    }
+    const int failed = fsync(descriptor);
+    const result_t result = failed == 0 ? RESULT_OK : file_error(path, "fsync");
+    (void)close(descriptor);
+    return result;
+}
+
+/* What may stand beside a database file. SQLite would take the log of one that is gone for the log
+ * of the new one. */
+static void companions_remove(const char *path)
+{
+    static const char *const endings[] = {"-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        char *name = NULL;
+        const int size = asprintf(&name, "%s%s", path, endings[i]);
+        assert(size > 0);
+        (void)unlink(name);
+        free(name);
+    }
+}
+
+static void temporary_remove(const char *path)
+{
+    companions_remove(path);
+    (void)unlink(path);
+}
+
+static result_t partitions_fill(connection_t *connection, uint32_t partitions)
+{
+    char sql[256];
+    (void)snprintf(sql, sizeof sql,
+                   "WITH RECURSIVE number (id) AS (VALUES (0) UNION ALL SELECT id + 1 FROM number "
+                   "WHERE id + 1 < %u) INSERT INTO partition (id) SELECT id FROM number",
+                   partitions);
+    return connection_execute(connection, sql);
+}
+
+static result_t journal_fill(const char *path, uint32_t partitions)
+{
+    const int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor < 0) {
+        return file_error(path, "create");
+    }
+    (void)close(descriptor);
+    connection_t connection;
+    result_t result = connection_open(&connection, path, CONNECTION_CREATE);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = partitions_fill(&connection, partitions);
+    if (result == RESULT_OK) {
+        result = schema_log_mode_set(&connection); /* last: so far nothing can stand in a log */
+    }
+    connection_close(&connection, result == RESULT_OK);
+    return result == RESULT_OK ? path_sync(path, O_RDWR) : result;
+}
+
+result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
+                                      uint32_t partitions)
+{
+    if (!tenant_file_name_is_valid(tenant) || partitions < 1 || partitions > LIMIT_PARTITIONS) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    char *path = tenant_path(data_directory, tenant);
+    char *temporary = NULL;
+    char *directory = NULL;
+    int size = asprintf(&temporary, "%s.new", path);
+    assert(size > 0);
+    size = asprintf(&directory, "%s/tenants", data_directory);
+    assert(size > 0);
+
+    result_t result = RESULT_OK;
+    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
+        result = file_error(directory, "mkdir");
+    } else if (access(path, F_OK) == 0) {
+        result = RESULT_ALREADY_EXISTS;
+    }
+    if (result == RESULT_OK) {
+        temporary_remove(temporary);
+        companions_remove(path);
+        result = journal_fill(temporary, partitions);
+        if (result == RESULT_OK &&
+            renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
+            result = file_error(path, "rename");
+        }
+        if (result == RESULT_OK) {
+            result = path_sync(directory, O_RDONLY | O_DIRECTORY);
+        }
+        temporary_remove(temporary);
+    }
+    free(directory);
+    free(temporary);
+    free(path);
+    return result;
+}

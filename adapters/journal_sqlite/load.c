@@ -1,0 +1,216 @@
+/* What an actor reads before it decides: its card, the key of its member, an earlier reply; and the
+ * cards that are due for the sweep. */
+#include "adapters/journal_sqlite/journal_sqlite_internal.h"
+#include "runtime/clock.h"
+#include <assert.h>
+
+typedef struct load_job {
+    store_job_t base;
+    journal_load_t load; /* what it points to is the caller's until `done` */
+    journal_loaded_done_t *done;
+    void *context;
+    journal_loaded_t loaded;
+} load_job_t;
+
+result_t member_key_read(connection_t *connection, text_t member_id, store_memory_t *memory,
+                         text_t *sealed_key)
+{
+    sqlite3_stmt *statement = NULL;
+    result_t result = connection_statement(connection, STATEMENT_member_key_get, &statement);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    bool row = false;
+    bind_text(statement, 1, member_id);
+    result = statement_next(connection, statement, &row);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    *sealed_key = row ? store_memory_copy(memory, column_bytes(statement, 0)) : TEXT_NONE;
+    statement_done(statement);
+    return RESULT_OK;
+}
+
+/* `member_id` gets the member of the card: the snapshot knows it, before there is one the first
+ * event. */
+static result_t card_load(load_job_t *job, text_t *member_id)
+{
+    connection_t *const reader = &job->base.tenant->reader;
+    store_memory_t *const memory = &job->base.memory;
+    journal_loaded_t *const loaded = &job->loaded;
+    sqlite3_stmt *statement = NULL;
+    result_t result = connection_statement(reader, STATEMENT_snapshot_get, &statement);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    bool row = false;
+    uint64_t after = 0;
+    bind_blob(statement, 1, job->load.card->bytes, sizeof job->load.card->bytes);
+    result = statement_next(reader, statement, &row);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    if (row) {
+        *member_id = store_memory_copy(memory, column_bytes(statement, 0));
+        after = column_unsigned(statement, 1);
+        loaded->snapshot = store_memory_copy(memory, column_bytes(statement, 2));
+    }
+    statement_done(statement);
+    event_tail_t tail;
+    result = event_tail_read(job->base.tenant, job->load.card, after, memory, &tail);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    loaded->card_found = row || tail.card_found;
+    loaded->tail = tail.events;
+    loaded->tail_count = tail.count;
+    if (!row && tail.count > 0 && MESSAGE_HAS(event_data, &tail.events[0].data, member_id)) {
+        *member_id = tail.events[0].data.member_id;
+    }
+    return RESULT_OK;
+}
+
+static result_t idempotency_load(load_job_t *job)
+{
+    connection_t *const reader = &job->base.tenant->reader;
+    sqlite3_stmt *statement = NULL;
+    result_t result = connection_statement(reader, STATEMENT_idempotency_get, &statement);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    bool row = false;
+    bind_text(statement, 1, job->load.idempotency_key);
+    result = statement_next(reader, statement, &row);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    if (row) {
+        const text_t hash = column_bytes(statement, 0);
+        if (hash.size == sizeof job->loaded.request_hash) {
+            memcpy(job->loaded.request_hash, hash.data, hash.size);
+            job->loaded.reply = store_memory_copy(&job->base.memory, column_bytes(statement, 1));
+            job->loaded.idempotency_found = true;
+        } else {
+            result = connection_error(reader, SQLITE_CORRUPT, "reading a request hash");
+        }
+    }
+    statement_done(statement);
+    return result;
+}
+
+static result_t load_read(load_job_t *job)
+{
+    text_t member_id = job->load.member_id;
+    text_t card_member = TEXT_NONE;
+    result_t result = RESULT_OK;
+    if (job->load.card != NULL) {
+        result = card_load(job, &card_member);
+    }
+    if (text_is_empty(member_id)) {
+        member_id = card_member;
+    }
+    if (result == RESULT_OK && !text_is_empty(member_id)) {
+        result = member_key_read(&job->base.tenant->reader, member_id, &job->base.memory,
+                                 &job->loaded.sealed_member_key);
+    }
+    if (result == RESULT_OK && !text_is_empty(job->load.idempotency_key)) {
+        result = idempotency_load(job);
+    }
+    return result;
+}
+
+static void load_run(store_job_t *base)
+{
+    load_job_t *job = (load_job_t *)base;
+    connection_t *const reader = &base->tenant->reader;
+    result_t result = connection_run(reader, STATEMENT_begin);
+    if (result == RESULT_OK) {
+        result = load_read(job);
+    }
+    connection_rollback(reader);
+    job->loaded.result = result;
+}
+
+static void load_finish(store_job_t *base)
+{
+    load_job_t *job = (load_job_t *)base;
+    if (job->loaded.result != RESULT_OK) {
+        job->loaded = (journal_loaded_t){.result = job->loaded.result};
+    }
+    if (base->tenant->journal->load_time != NULL) {
+        metric_observe_us(base->tenant->journal->load_time,
+                          clock_monotonic_us() - base->submitted_us);
+    }
+    job->done(job->context, &job->loaded);
+}
+
+result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
+                      journal_loaded_done_t *done, void *context)
+{
+    assert(!tenant->closing);
+    load_job_t *job = store_job_create(tenant, sizeof *job, load_run, load_finish);
+    job->load = *load;
+    job->done = done;
+    job->context = context;
+    return store_job_submit(&job->base, STORE_LANE_READ);
+}
+
+/* --- Due --- */
+
+typedef struct due_job {
+    store_job_t base;
+    int64_t now_ms;
+    uint32_t limit;
+    journal_due_done_t *done;
+    void *context;
+    journal_due_t due;
+} due_job_t;
+
+static void due_run(store_job_t *base)
+{
+    due_job_t *job = (due_job_t *)base;
+    connection_t *const reader = &base->tenant->reader;
+    sqlite3_stmt *statement = NULL;
+    job->due.result = connection_statement(reader, STATEMENT_due, &statement);
+    if (job->due.result != RESULT_OK) {
+        return;
+    }
+    uuid_t *const cards = store_memory_take(&base->memory, job->limit * sizeof *cards);
+    bind_integer(statement, 1, job->now_ms);
+    bind_integer(statement, 2, job->limit);
+    bool row = true;
+    while (job->due.card_count < job->limit) {
+        job->due.result = statement_next(reader, statement, &row);
+        if (job->due.result != RESULT_OK || !row) {
+            break;
+        }
+        if (!column_uuid(statement, 0, &cards[job->due.card_count])) {
+            job->due.result = connection_error(reader, SQLITE_CORRUPT, "reading a card id");
+            break;
+        }
+        job->due.card_count++;
+    }
+    statement_done(statement);
+    job->due.cards = cards;
+}
+
+static void due_finish(store_job_t *base)
+{
+    due_job_t *job = (due_job_t *)base;
+    if (job->due.result != RESULT_OK) {
+        job->due = (journal_due_t){.result = job->due.result};
+    }
+    job->done(job->context, &job->due);
+}
+
+result_t journal_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                     journal_due_done_t *done, void *context)
+{
+    assert(limit > 0 && limit <= LIMIT_STORE_PAGE_ROWS && !tenant->closing);
+    due_job_t *job = store_job_create(tenant, sizeof *job, due_run, due_finish);
+    job->now_ms = now_ms;
+    job->limit = limit;
+    job->done = done;
+    job->context = context;
+    return store_job_submit(&job->base, STORE_LANE_READ);
+}

@@ -1,0 +1,182 @@
+/* `store verify`: is the file sound, and do its tables say the same? Read-only, in one transaction
+ * per question; a running service is not disturbed. */
+#include "adapters/journal_sqlite/journal_sqlite_internal.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct verification {
+    connection_t connection;
+    journal_tenant_t tenant; /* only its name and reader are used */
+    FILE *report;
+    uint32_t problems;
+} verification_t;
+
+static void json_text_write(FILE *out, const char *text)
+{
+    (void)fputc('"', out);
+    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
+        if (*c == '"' || *c == '\\') {
+            (void)fprintf(out, "\\%c", *c);
+        } else if (*c < 0x20 || *c > 0x7e) {
+            (void)fprintf(out, "\\u%04x", *c);
+        } else {
+            (void)fputc(*c, out);
+        }
+    }
+    (void)fputc('"', out);
+}
+
+static void problem_add(verification_t *verification, const char *question, const char *answer)
+{
+    verification->problems++;
+    if (verification->problems > LIMIT_STORE_VERIFY_PROBLEMS) {
+        return;
+    }
+    (void)fputs(verification->problems == 1 ? "" : ",", verification->report);
+    (void)fputs("{\"check\":", verification->report);
+    json_text_write(verification->report, question);
+    (void)fputs(",\"found\":", verification->report);
+    json_text_write(verification->report, answer);
+    (void)fputc('}', verification->report);
+}
+
+/* Each row of the answer is a problem, in its first column, except the text "ok". */
+static void question_ask(verification_t *verification, const char *question, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(verification->connection.database, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    for (uint32_t i = 0; code == SQLITE_ROW && i < LIMIT_STORE_VERIFY_PROBLEMS; i++) {
+        const char *answer = (const char *)sqlite3_column_text(statement, 0);
+        if (answer == NULL || strcmp(answer, "ok") != 0) {
+            problem_add(verification, question, answer == NULL ? "" : answer);
+        }
+        code = sqlite3_step(statement);
+    }
+    if (code != SQLITE_DONE && code != SQLITE_ROW) {
+        problem_add(verification, question, sqlite3_errmsg(verification->connection.database));
+    }
+    (void)sqlite3_finalize(statement);
+}
+
+static const struct {
+    const char *question;
+    const char *sql;
+} questions[] = {
+    {"the file is sound", "PRAGMA integrity_check(100)"},
+    {"the head of a partition is its highest sequence",
+     "SELECT 'partition ' || id || ': head ' || head FROM partition WHERE head <> (SELECT "
+     "coalesce(max(event.id), 0) & 0xffffffffffffff FROM event WHERE event.id BETWEEN "
+     "partition.id << 56 AND partition.id << 56 | 0xffffffffffffff)"},
+    {"the sequence of a partition has no gap",
+     "SELECT 'partition ' || id || ': head ' || head FROM partition WHERE head <> (SELECT "
+     "count(*) FROM event WHERE event.id BETWEEN partition.id << 56 AND partition.id << 56 | "
+     "0xffffffffffffff)"},
+    {"every event is of a partition",
+     "SELECT 'event ' || id FROM event WHERE id >> 56 NOT IN (SELECT id FROM partition)"},
+    {"an event follows the one before it of its card",
+     "SELECT 'partition ' || (e.id >> 56) || ', sequence ' || (e.id & 0xffffffffffffff) "
+     "FROM event e LEFT JOIN event p ON p.id = (e.id >> 56 << 56 | e.previous) AND e.previous > 0 "
+     "WHERE CASE WHEN e.previous = 0 THEN e.card_sequence <> 1 ELSE p.id IS NULL OR "
+     "p.card <> e.card OR p.card_sequence <> e.card_sequence - 1 OR p.id >= e.id END"},
+    {"the head of a card is its last event",
+     "SELECT 'card ' || hex(h.card) FROM card_head h LEFT JOIN event e ON e.id = h.last_event "
+     "WHERE e.id IS NULL OR e.card <> h.card OR e.card_sequence <> h.card_sequence"},
+    {"every event is of a card's chain",
+     "SELECT 'events ' || e || ', in chains ' || c FROM (SELECT (SELECT count(*) FROM event) AS e, "
+     "(SELECT coalesce(sum(card_sequence), 0) FROM card_head) AS c) WHERE e <> c"},
+    {"a snapshot is not ahead of its events",
+     "SELECT 'card ' || hex(s.id) FROM card s LEFT JOIN card_head h ON h.card = s.id "
+     "WHERE h.card IS NULL OR s.card_sequence > h.card_sequence"},
+};
+
+static int64_t number_ask(verification_t *verification, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t number = 0;
+    if (sqlite3_prepare_v2(verification->connection.database, sql, -1, &statement, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        number = sqlite3_column_int64(statement, 0);
+    }
+    (void)sqlite3_finalize(statement);
+    return number;
+}
+
+/* Every stored document can be read back. */
+static void events_decode(verification_t *verification)
+{
+    connection_t *const connection = &verification->connection;
+    const char *const sql = "SELECT id, previous, card, card_sequence, name, version, occurred_at, "
+                            "event_id, traceparent, body FROM event";
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(connection->database, sql, -1, &statement, NULL);
+    while (code == SQLITE_OK || code == SQLITE_ROW) { /* bounded by the events of the file */
+        code = sqlite3_step(statement);
+        if (code != SQLITE_ROW) {
+            break;
+        }
+        store_memory_t memory = {0};
+        event_t event;
+        int64_t previous = 0;
+        if (event_from_row(&verification->tenant, connection, statement, &memory, &event,
+                           &previous) != RESULT_OK) {
+            char where[64];
+            const int64_t id = sqlite3_column_int64(statement, 0);
+            (void)snprintf(where, sizeof where, "partition %d, sequence %lld",
+                           (int)(id >> JOURNAL_SEQUENCE_BITS),
+                           (long long)(id & JOURNAL_SEQUENCE_MAX));
+            problem_add(verification, "every event can be read", where);
+        }
+        store_memory_release(&memory);
+    }
+    if (code != SQLITE_DONE) {
+        problem_add(verification, "every event can be read", sqlite3_errmsg(connection->database));
+    }
+    (void)sqlite3_finalize(statement);
+}
+
+static void report_write(verification_t *verification, text_t tenant)
+{
+    (void)fputs("{\"tenant\":", verification->report);
+    (void)fprintf(verification->report, "\"%.*s\",\"problems\":[", TEXT_PRINT(tenant));
+    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+        question_ask(verification, questions[i].question, questions[i].sql);
+    }
+    events_decode(verification);
+    (void)fprintf(verification->report,
+                  "],\"problem_count\":%u,\"partitions\":%lld,\"events\":%lld,\"cards\":%lld,"
+                  "\"ok\":%s}",
+                  verification->problems,
+                  (long long)number_ask(verification, "SELECT count(*) FROM partition"),
+                  (long long)number_ask(verification, "SELECT count(*) FROM event"),
+                  (long long)number_ask(verification, "SELECT count(*) FROM card_head"),
+                  verification->problems == 0 ? "true" : "false");
+}
+
+result_t journal_sqlite_verify(const char *data_directory, text_t tenant, char **report)
+{
+    *report = NULL;
+    if (!tenant_file_name_is_valid(tenant)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    verification_t verification = {0};
+    memcpy(verification.tenant.name, tenant.data, tenant.size);
+    char *path = tenant_path(data_directory, tenant);
+    result_t result = connection_open(&verification.connection, path, CONNECTION_READONLY);
+    if (result == RESULT_OK) {
+        size_t size = 0;
+        verification.report = open_memstream(report, &size);
+        assert(verification.report != NULL);
+        report_write(&verification, tenant);
+        const int failed = fclose(verification.report);
+        assert(failed == 0);
+        connection_close(&verification.connection, false);
+        result = verification.problems == 0 ? RESULT_OK : RESULT_STORE_CORRUPT;
+    }
+    free(path);
+    return result;
+}

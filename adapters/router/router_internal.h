@@ -1,0 +1,65 @@
+/* Insides of the ROUTER front, for its own file. */
+#ifndef ADAPTERS_ROUTER_ROUTER_INTERNAL_H
+#define ADAPTERS_ROUTER_ROUTER_INTERNAL_H
+
+#include "adapters/router/router_front.h"
+#include "runtime/limits.h"
+#include "runtime/zsocket.h"
+
+#include <sys/queue.h>
+
+enum {
+    ROUTER_VERSION = 1,
+    ROUTER_STATUS_REFUSED = 409, /* what HTTP says with 409 is `….refused` here (DESIGN 3.4) */
+    ROUTER_TYPE_SIZE = 64,       /* of api_reply_header.type */
+    ROUTER_ID_SIZE = 128,        /* of api_header.id */
+};
+
+typedef struct router_request {
+    LIST_ENTRY(router_request) link; /* in flight, or spare */
+    router_front_t *front;
+    uint64_t handle; /* of the gateway, 0: none */
+    uint8_t type;    /* enum request_type; none while it is not known */
+    uint8_t envelope_count;
+    uint16_t envelope_sizes[LIMIT_API_FRAMES];
+    uint16_t id_size;
+    char id[ROUTER_ID_SIZE];
+    char envelope[LIMIT_API_ENVELOPE_SIZE];
+} router_request_t;
+
+typedef struct router_buffer {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+} router_buffer_t;
+
+typedef struct router_metrics {
+    metric_t *requests;
+    metric_t *replies;
+    metric_t *malformed;
+    metric_t *gone;
+    metric_t *unsent;
+    metric_t *in_flight;
+} router_metrics_t;
+
+struct router_front {
+    loop_t *loop;
+    gateway_t *gateway;
+    zsocket_t *socket;
+    loop_hook_t *hook;
+    router_metrics_t metrics;
+    LIST_HEAD(, router_request) in_flight;
+    uint32_t in_flight_count;
+    LIST_HEAD(, router_request) spare;
+    uint32_t spare_count;
+    bool draining;
+    loop_callback_t *drained;
+    void *drained_context;
+
+    /* Scratch of one call. */
+    router_buffer_t header;
+    router_buffer_t body;
+    _Alignas(16) uint8_t arena[LIMIT_API_ARENA_SIZE];
+};
+
+#endif

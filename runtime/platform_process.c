@@ -1,0 +1,269 @@
+/* fork, exec, waitpid, signals and /proc. It decides nothing: when to start and what an end means
+ * is the supervisor's. Between fork and exec only async-signal-safe calls are made. */
+#include "runtime/platform_process.h"
+
+#include "runtime/limits.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127, SIGNALS_WATCHED_MAX = 8 };
+
+/* libuv's handlers write into a pipe that parent and child share until exec: they must not run in
+ * the child, so they go before the mask is opened again. */
+static void child_reset_signals(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < NSIG; number++) {
+        (void)sigaction(number, &action, NULL);
+    }
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGPIPE, &action, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool child_place_descriptors(const int *descriptors, size_t count)
+{
+    int moved[PROCESS_DESCRIPTORS_MAX];
+    for (size_t i = 0; i < count; i++) { /* out of the way of each other's target first */
+        moved[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, DESCRIPTOR_SAFE_MIN);
+        if (moved[i] < 0) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (dup2(moved[i], PROCESS_DESCRIPTOR_FIRST + (int)i) < 0) {
+            return false;
+        }
+    }
+    /* Ours are all close-on-exec; this catches what a library opened without it. */
+    (void)close_range(PROCESS_DESCRIPTOR_FIRST + (unsigned)count, ~0U, CLOSE_RANGE_CLOEXEC);
+    return true;
+}
+
+static _Noreturn void child_run(const process_start_t *start, pid_t parent)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) { /* it died before the line above could say so */
+        _exit(EXIT_EXEC_FAILED);
+    }
+    child_reset_signals();
+    if (child_place_descriptors(start->descriptors, start->descriptor_count)) {
+        (void)execv("/proc/self/exe", (char *const *)start->arguments);
+    }
+    _exit(EXIT_EXEC_FAILED);
+}
+
+result_t process_start(const process_start_t *start, int64_t *pid)
+{
+    assert(start->descriptor_count <= PROCESS_DESCRIPTORS_MAX);
+    const pid_t parent = getpid();
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    const pid_t child = fork();
+    if (child == 0) {
+        child_run(start, parent);
+    }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    if (child < 0) {
+        return RESULT_UNAVAILABLE;
+    }
+    *pid = child;
+    return RESULT_OK;
+}
+
+static void describe_exit(int status, char text[PROCESS_EXIT_TEXT_SIZE])
+{
+    if (WIFEXITED(status)) {
+        (void)snprintf(text, PROCESS_EXIT_TEXT_SIZE, "exited with status %d", WEXITSTATUS(status));
+        return;
+    }
+    const int number = WTERMSIG(status);
+    const char *name = sigabbrev_np(number);
+    (void)snprintf(text, PROCESS_EXIT_TEXT_SIZE, "killed by SIG%s%s", name == NULL ? "?" : name,
+                   WCOREDUMP(status) ? " (core dumped)" : "");
+}
+
+bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
+{
+    int status = 0;
+    pid_t ended = -1;
+    do {
+        ended = waitpid((pid_t)pid, &status, WNOHANG);
+    } while (ended < 0 && errno == EINTR);
+    if (ended == 0) {
+        return false;
+    }
+    if (ended < 0) {
+        (void)snprintf(text, PROCESS_EXIT_TEXT_SIZE, "ended unseen");
+        return true;
+    }
+    describe_exit(status, text);
+    return true;
+}
+
+void process_signal(int64_t pid, int number)
+{
+    assert(pid > 1);
+    (void)kill((pid_t)pid, number);
+}
+
+result_t process_socket_pair(int descriptors[2])
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, descriptors) != 0) {
+        return RESULT_UNAVAILABLE;
+    }
+    return RESULT_OK;
+}
+
+void process_close(int descriptor)
+{
+    (void)close(descriptor);
+}
+
+int64_t process_self(void)
+{
+    return getpid();
+}
+
+static uint64_t line_kib(const char *line, const char *name)
+{
+    const size_t size = strlen(name);
+    if (strncmp(line, name, size) != 0) {
+        return 0;
+    }
+    return strtoull(line + size, NULL, 10) * 1024U;
+}
+
+static void read_memory(int64_t pid, process_numbers_t *numbers)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/smaps_rollup", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return;
+    }
+    char line[256];
+    while (fgets(line, sizeof line, file) != NULL) {
+        numbers->resident_bytes += line_kib(line, "Rss:");
+        numbers->proportional_bytes += line_kib(line, "Pss:");
+    }
+    (void)fclose(file);
+}
+
+static void read_cpu(int64_t pid, process_numbers_t *numbers)
+{
+    char path[64];
+    char line[1024];
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return;
+    }
+    const size_t size = fread(line, 1, sizeof line - 1, file);
+    (void)fclose(file);
+    line[size] = '\0';
+    const char *after_name = strrchr(line, ')'); /* a name may hold blanks and brackets */
+    uint64_t user = 0;
+    uint64_t system = 0;
+    if (after_name != NULL &&
+        sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+               &user, &system) == 2) {
+        numbers->cpu_ms = (user + system) * 1000U / (uint64_t)sysconf(_SC_CLK_TCK);
+    }
+}
+
+void process_numbers(int64_t pid, process_numbers_t *numbers)
+{
+    *numbers = (process_numbers_t){0};
+    read_memory(pid, numbers);
+    read_cpu(pid, numbers);
+}
+
+void process_prepare(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+struct process_signals {
+    process_signal_callback_t *callback;
+    void *context;
+    size_t count; /* open handles */
+    uv_signal_t handles[SIGNALS_WATCHED_MAX];
+};
+
+static void signal_seen(uv_signal_t *handle, int number)
+{
+    process_signals_t *signals = handle->data;
+    signals->callback(signals->context, number);
+}
+
+result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
+                                process_signal_callback_t *callback, void *context,
+                                process_signals_t **signals)
+{
+    assert(count <= SIGNALS_WATCHED_MAX);
+    process_signals_t *created = calloc(1, sizeof *created);
+    if (created == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    created->callback = callback;
+    created->context = context;
+    created->count = count;
+    bool watching = true;
+    for (size_t i = 0; i < count; i++) {
+        uv_signal_t *handle = &created->handles[i];
+        const int initialised = uv_signal_init(loop_uv(loop), handle);
+        assert(initialised == 0);
+        handle->data = created;
+        watching = watching && uv_signal_start(handle, signal_seen, numbers[i]) == 0;
+    }
+    if (!watching) {
+        process_signals_destroy(&created);
+        return RESULT_UNAVAILABLE;
+    }
+    *signals = created;
+    return RESULT_OK;
+}
+
+static void signal_closed(uv_handle_t *handle)
+{
+    process_signals_t *signals = handle->data;
+    signals->count--;
+    if (signals->count == 0) {
+        free(signals);
+    }
+}
+
+void process_signals_destroy(process_signals_t **signals)
+{
+    if (*signals == NULL) {
+        return;
+    }
+    const size_t count = (*signals)->count;
+    for (size_t i = 0; i < count; i++) {
+        uv_close((uv_handle_t *)&(*signals)->handles[i], signal_closed);
+    }
+    *signals = NULL;
+}

@@ -1,0 +1,54 @@
+/* Processes as the supervisor sees them: start, signal, wait, and what the kernel knows of one. The
+ * implementation is the only place that forks. */
+#ifndef RUNTIME_PLATFORM_PROCESS_H
+#define RUNTIME_PLATFORM_PROCESS_H
+
+#include "runtime/loop.h"
+#include <stddef.h>
+
+enum {
+    PROCESS_DESCRIPTOR_FIRST = 3, /* what is handed down stands at 3, 4, … in the child */
+    PROCESS_DESCRIPTORS_MAX = 5,  /* the link and up to four listening sockets */
+    PROCESS_EXIT_TEXT_SIZE = 64,
+};
+
+typedef struct process_start {
+    const char *const *arguments; /* argv, argv[0] included, NULL at the end */
+    const int *descriptors;       /* nothing else stays open but 0, 1 and 2 */
+    size_t descriptor_count;      /* up to PROCESS_DESCRIPTORS_MAX */
+} process_start_t;
+
+/* Forks and executes this same binary. The child is killed by the kernel when the calling thread
+ * ends, ignores SIGINT (a Ctrl-C reaches the whole terminal group, and only the supervisor decides
+ * what it means) and has no signal blocked. UNAVAILABLE when the system has no more processes. */
+MUST_USE result_t process_start(const process_start_t *start, int64_t *pid);
+/* True when the process has ended; then `text` says how: "exited with status 1", "killed by
+ * SIGKILL". Collects it: the pid is free afterwards. Never blocks. */
+bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE]);
+void process_signal(int64_t pid, int number);
+/* Two connected, close-on-exec stream sockets. */
+MUST_USE result_t process_socket_pair(int descriptors[2]);
+void process_close(int descriptor);
+int64_t process_self(void);
+
+/* What the kernel says of a process; members it does not tell are 0. */
+typedef struct process_numbers {
+    uint64_t resident_bytes;
+    uint64_t proportional_bytes; /* shared pages divided by those who share them */
+    uint64_t cpu_ms;             /* user and system time since its start */
+} process_numbers_t;
+void process_numbers(int64_t pid, process_numbers_t *numbers);
+
+/* Once at the start of every role and of the supervisor: a closed peer is an error of the write,
+ * not a death, and the soft limit of descriptors rises to the hard one. */
+void process_prepare(void);
+
+/* Calls back on the loop's thread for each of these signals. */
+typedef struct process_signals process_signals_t;
+typedef void process_signal_callback_t(void *context, int number);
+MUST_USE result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
+                                         process_signal_callback_t *callback, void *context,
+                                         process_signals_t **signals);
+void process_signals_destroy(process_signals_t **signals);
+
+#endif

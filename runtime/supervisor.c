@@ -1,0 +1,272 @@
+/* The process supervisor as a whole: beginning and end, signals, the order of draining, the rolling
+ * restart. It never looks into what a role does. */
+#include "runtime/supervisor.h"
+
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/supervisor_internal.h"
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_MS = 100, INCARNATION_SHIFT = 8 };
+
+static bool all_in(const supervisor_t *supervisor, role_state_t state)
+{
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        if (supervisor->roles[i].state != state) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- Draining: one group after the other --- */
+
+static uint32_t group_count(const supervisor_t *supervisor)
+{
+    uint32_t highest = 0;
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        const uint32_t order = supervisor->roles[i].declared->drain_order;
+        highest = order > highest ? order : highest;
+    }
+    return highest + 1;
+}
+
+static bool group_stopped(const supervisor_t *supervisor, uint32_t order)
+{
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        const role_t *role = &supervisor->roles[i];
+        if (role->declared->drain_order == order && role->state != ROLE_STOPPED) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Every group may use its share of the whole time and what earlier ones left over, so that a front
+ * that hangs does not take the shards' time. */
+static void group_drain(supervisor_t *supervisor)
+{
+    const uint64_t share_ms = supervisor->bounds.drain_ms / group_count(supervisor);
+    const uint64_t due_ms =
+        supervisor->drain_started_ms + share_ms * (supervisor->drain_order + 1U);
+    const uint64_t now_ms = loop_now_ms(supervisor->loop);
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        role_t *role = &supervisor->roles[i];
+        if (role->declared->drain_order == supervisor->drain_order) {
+            role_drain(role, due_ms > now_ms ? due_ms - now_ms : 1);
+        }
+    }
+}
+
+static void drain_continue(supervisor_t *supervisor)
+{
+    const uint32_t groups = group_count(supervisor);
+    while (supervisor->drain_order < groups && group_stopped(supervisor, supervisor->drain_order)) {
+        supervisor->drain_order++;
+        if (supervisor->drain_order < groups) {
+            group_drain(supervisor);
+        }
+    }
+    if (supervisor->drain_order == groups) {
+        loop_stop(supervisor->loop);
+    }
+}
+
+static void drain_begin(supervisor_t *supervisor)
+{
+    supervisor->stage = SUPERVISOR_DRAINING;
+    supervisor->rolling = false;
+    supervisor->drain_order = 0;
+    supervisor->drain_started_ms = loop_now_ms(supervisor->loop);
+    group_drain(supervisor);
+    drain_continue(supervisor);
+}
+
+static void kill_all(supervisor_t *supervisor)
+{
+    supervisor->stage = SUPERVISOR_KILLING;
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        role_t *role = &supervisor->roles[i];
+        if (role->pid != 0) {
+            role_kill(role, "the service was told to end at once");
+        } else {
+            role_drain(role, 1);
+        }
+    }
+    drain_continue(supervisor);
+}
+
+void supervisor_escalate(supervisor_t *supervisor, const role_t *role)
+{
+    log_error("a role keeps failing: the service drains and ends, see the log of that role",
+              LOG_STRING("name", role->declared->name), LOG_STRING("how", role->last_exit),
+              LOG_NUMBER("restarts_max", supervisor->bounds.restarts),
+              LOG_NUMBER("window_ms", supervisor->bounds.restarts_window_ms));
+    supervisor->result = RESULT_UNAVAILABLE;
+    drain_begin(supervisor);
+}
+
+/* --- Rolling restart: one role at a time, in order of declaration --- */
+
+static void rolling_continue(supervisor_t *supervisor)
+{
+    if (!supervisor->rolling || !all_in(supervisor, ROLE_READY)) {
+        return;
+    }
+    if (supervisor->rolling_at == supervisor->role_count) {
+        supervisor->rolling = false;
+        log_info("all roles were restarted");
+        return;
+    }
+    role_t *role = &supervisor->roles[supervisor->rolling_at];
+    supervisor->rolling_at++;
+    role->planned = true;
+    role_drain(role, supervisor->bounds.drain_ms);
+}
+
+void supervisor_role_ready(supervisor_t *supervisor)
+{
+    if (!supervisor->was_ready && all_in(supervisor, ROLE_READY)) {
+        supervisor->was_ready = true;
+        if (supervisor->options->started != NULL) {
+            supervisor->options->started(supervisor->options->context);
+        }
+    }
+    rolling_continue(supervisor);
+}
+
+void supervisor_role_ended(supervisor_t *supervisor)
+{
+    if (supervisor->stage != SUPERVISOR_RUNNING) {
+        drain_continue(supervisor);
+    }
+}
+
+/* --- Signals and time --- */
+
+static void collect_all(supervisor_t *supervisor)
+{
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        role_collect(&supervisor->roles[i]);
+    }
+}
+
+static void signal_stop(supervisor_t *supervisor, int number)
+{
+    if (supervisor->stage == SUPERVISOR_RUNNING) {
+        log_info("the service drains and ends", LOG_NUMBER("signal", number));
+        drain_begin(supervisor);
+    } else if (number == SIGINT) { /* somebody at the terminal is impatient */
+        kill_all(supervisor);
+    }
+}
+
+static void signal_seen(void *context, int number)
+{
+    supervisor_t *supervisor = context;
+    if (number == SIGCHLD) {
+        collect_all(supervisor);
+    } else if (number == SIGTERM || number == SIGINT) {
+        signal_stop(supervisor, number);
+    } else if (supervisor->stage == SUPERVISOR_RUNNING && !supervisor->rolling) {
+        log_info("the roles are restarted one by one");
+        supervisor->rolling = true;
+        supervisor->rolling_at = 0;
+        rolling_continue(supervisor);
+    }
+}
+
+static void tick(void *context)
+{
+    supervisor_t *supervisor = context;
+    const uint64_t now_ms = loop_now_ms(supervisor->loop);
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        role_requests_expire(&supervisor->roles[i], now_ms);
+        role_watch(&supervisor->roles[i], now_ms);
+    }
+}
+
+/* --- Life --- */
+
+static uint32_t bound_or(uint32_t given, uint32_t otherwise)
+{
+    return given != 0 ? given : otherwise;
+}
+
+static supervisor_bounds_t bounds_complete(const supervisor_bounds_t *given)
+{
+    return (supervisor_bounds_t){
+        .restarts = bound_or(given->restarts, LIMIT_RESTARTS),
+        .restarts_window_ms = bound_or(given->restarts_window_ms, LIMIT_RESTARTS_WINDOW_MS),
+        .backoff_ms_min = bound_or(given->backoff_ms_min, LIMIT_BACKOFF_MS_MIN),
+        .backoff_ms_max = bound_or(given->backoff_ms_max, LIMIT_BACKOFF_MS_MAX),
+        .start_ms = bound_or(given->start_ms, LIMIT_START_MS),
+        .drain_ms = bound_or(given->drain_ms, LIMIT_DRAIN_MS),
+        .watchdog_ms = bound_or(given->watchdog_ms, LIMIT_WATCHDOG_MS),
+    };
+}
+
+static result_t supervisor_init(supervisor_t *supervisor, const supervisor_options_t *options)
+{
+    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+    assert(options->role_count > 0 && options->role_count <= LIMIT_ROLES);
+    *supervisor = (supervisor_t){.options = options,
+                                 .bounds = bounds_complete(&options->bounds),
+                                 .role_count = options->role_count};
+    result_t result = loop_create(&supervisor->loop);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    supervisor->metrics = metrics_create("supervisor");
+    supervisor->roles = calloc(options->role_count, sizeof *supervisor->roles);
+    assert(supervisor->roles != NULL);
+    supervisor->started_ms = loop_now_ms(supervisor->loop);
+    supervisor->incarnation_last = (uint64_t)clock_wall_ms() << INCARNATION_SHIFT;
+    for (size_t i = 0; i < options->role_count; i++) {
+        role_init(&supervisor->roles[i], supervisor, &options->roles[i]);
+    }
+    supervisor->tick = loop_timer_create(supervisor->loop, tick, supervisor);
+    loop_timer_start(supervisor->tick, TICK_MS, TICK_MS);
+    result = process_signals_create(supervisor->loop, signals, sizeof signals / sizeof signals[0],
+                                    signal_seen, supervisor, &supervisor->signals);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return control_server_create(supervisor->loop, options->data_directory, supervisor_control,
+                                 supervisor, &supervisor->control);
+}
+
+static void supervisor_deinit(supervisor_t *supervisor)
+{
+    if (supervisor->loop == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        role_deinit(&supervisor->roles[i]);
+    }
+    control_server_destroy(&supervisor->control);
+    process_signals_destroy(&supervisor->signals);
+    loop_timer_destroy(&supervisor->tick);
+    loop_destroy(&supervisor->loop);
+    metrics_destroy(&supervisor->metrics);
+    free(supervisor->roles);
+}
+
+result_t supervisor_run(const supervisor_options_t *options)
+{
+    supervisor_t supervisor;
+    process_prepare();
+    result_t result = supervisor_init(&supervisor, options);
+    if (result == RESULT_OK) {
+        for (size_t i = 0; i < supervisor.role_count; i++) {
+            role_start(&supervisor.roles[i]);
+        }
+        loop_run(supervisor.loop);
+        result = supervisor.result;
+    }
+    supervisor_deinit(&supervisor);
+    return result;
+}

@@ -1,0 +1,129 @@
+/* Insides of the process supervisor, shared by supervisor*.c and nobody else:
+ *   supervisor.c           begins, ends, signals, order of draining, rolling restart
+ *   supervisor_role.c      one role: start, link, end, restart, watchdog
+ *   supervisor_requests.c  questions to roles with their deadlines
+ *   supervisor_control.c   commands of the control socket and of roles: tree, metrics, forwarding
+ *   supervisor_metrics.c   merges Prometheus texts by family */
+#ifndef RUNTIME_SUPERVISOR_INTERNAL_H
+#define RUNTIME_SUPERVISOR_INTERNAL_H
+
+#include "runtime/control.h"
+#include "runtime/frame_stream.h"
+#include "runtime/loop.h"
+#include "runtime/metrics.h"
+#include "runtime/platform_process.h"
+#include "runtime/supervisor.h"
+
+typedef struct supervisor supervisor_t;
+typedef struct role role_t;
+
+typedef enum role_state {
+    ROLE_STOPPED,  /* no process, and none will be started */
+    ROLE_WAITING,  /* no process; the timer starts the next one */
+    ROLE_STARTING, /* process, not ready; the timer kills it */
+    ROLE_READY,
+    ROLE_DRAINING, /* told to end; the timer kills it */
+    ROLE_KILLED,   /* sent SIGKILL, not collected yet */
+} role_state_t;
+
+/* `json` is NULL when the role did not answer in time or ended. */
+typedef void role_answer_t(void *context, role_t *role, const char *json, size_t size);
+
+typedef struct role_request {
+    role_answer_t *answer; /* NULL: free place */
+    void *context;
+    uint32_t number;
+    uint64_t deadline_ms;
+} role_request_t;
+
+struct role {
+    supervisor_t *supervisor;
+    const supervisor_role_t *declared;
+    role_state_t state;
+    bool planned; /* its coming end was asked for (SIGHUP, SIGTERM to it): does not count */
+    int64_t pid;  /* 0: no process */
+    frame_stream_t *link;
+    loop_timer_t *timer; /* of the state */
+    char endpoint[LIMIT_ROLE_ENDPOINT_SIZE + 1];
+    uint64_t incarnation;
+    uint64_t started_ms;
+    uint64_t ready_ms; /* 0: this incarnation was never ready */
+    uint64_t pinged_ms;
+    uint32_t pings_unanswered; /* watchdog */
+    uint64_t restarts;
+    uint32_t failures;       /* in a row, for the backoff */
+    uint64_t *failure_times; /* the last bounds.restarts of them, a ring */
+    uint64_t failures_ever;
+    char last_exit[PROCESS_EXIT_TEXT_SIZE];
+    role_request_t requests[LIMIT_LINK_REQUESTS];
+    uint32_t request_last;
+    char restarts_label[LIMIT_ROLE_NAME_SIZE + 16];
+    metric_t *restarts_metric;
+    metric_t *ready_metric;
+};
+
+typedef enum supervisor_stage {
+    SUPERVISOR_RUNNING,
+    SUPERVISOR_DRAINING, /* groups of roles, in rising drain_order */
+    SUPERVISOR_KILLING,  /* everything was sent SIGKILL */
+} supervisor_stage_t;
+
+struct supervisor {
+    loop_t *loop;
+    const supervisor_options_t *options;
+    supervisor_bounds_t bounds; /* no zeros */
+    supervisor_stage_t stage;
+    result_t result;
+    bool was_ready; /* options->started was called */
+    bool rolling;   /* SIGHUP: roles from rolling_at on are still to be restarted */
+    size_t rolling_at;
+    uint32_t drain_order; /* group that drains now */
+    uint64_t drain_started_ms;
+    uint64_t started_ms;
+    uint64_t incarnation_last;
+    process_signals_t *signals;
+    control_server_t *control;
+    loop_timer_t *tick; /* watchdog and deadlines of requests */
+    metrics_t *metrics;
+    role_t *roles;
+    size_t role_count;
+};
+
+/* supervisor_role.c */
+void role_init(role_t *role, supervisor_t *supervisor, const supervisor_role_t *declared);
+void role_deinit(role_t *role);
+void role_start(role_t *role);
+/* Tells the others, then the role; killed after `timeout_ms`. */
+void role_drain(role_t *role, uint64_t timeout_ms);
+void role_kill(role_t *role, const char *why);
+/* After SIGCHLD: collects it if it ended, and decides what follows. */
+void role_collect(role_t *role);
+void role_watch(role_t *role, uint64_t now_ms);
+const char *role_state_name(role_state_t state);
+
+/* supervisor.c: what a role reports upwards. */
+void supervisor_role_ready(supervisor_t *supervisor);
+void supervisor_role_ended(supervisor_t *supervisor);
+void supervisor_escalate(supervisor_t *supervisor, const role_t *role);
+
+/* supervisor_requests.c */
+/* `answer` is called exactly once, possibly within the call when nothing can be sent. */
+void role_ask(role_t *role, const char *json, size_t size, uint64_t timeout_ms,
+              role_answer_t *answer, void *context);
+void role_reply_received(role_t *role, const uint8_t *payload, size_t size);
+void role_requests_expire(role_t *role, uint64_t now_ms);
+void role_requests_end(role_t *role); /* all, without an answer */
+
+/* supervisor_control.c */
+void supervisor_control(void *context, control_request_t *request, const char *json, size_t size);
+void supervisor_role_asks(role_t *role, const uint8_t *payload, size_t size);
+
+/* supervisor_metrics.c: families in order of first appearance, each with one HELP and one TYPE. */
+typedef struct metrics_merge metrics_merge_t;
+metrics_merge_t *metrics_merge_create(void);
+void metrics_merge_destroy(metrics_merge_t **merge);
+void metrics_merge_add(metrics_merge_t *merge, const char *text, size_t size);
+/* malloc, NUL-terminated; the caller frees. */
+char *metrics_merge_text(const metrics_merge_t *merge, size_t *size);
+
+#endif

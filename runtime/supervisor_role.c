@@ -1,0 +1,406 @@
+/* One role: its process, its link, its end and what follows from it. What a role's end means for
+ * the others is told here; what it means for the service as a whole is supervisor.c's. */
+#include "runtime/supervisor_internal.h"
+
+#include "runtime/link_frames.h"
+#include "runtime/log.h"
+#include "runtime/random.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INCARNATION_SIZE = 8, LINKLESS_MS = 1000, WATCHDOG_PINGS = 4 };
+
+static void role_timer(void *context);
+
+const char *role_state_name(role_state_t state)
+{
+    switch (state) {
+    case ROLE_STOPPED:
+        return "stopped";
+    case ROLE_WAITING:
+        return "waiting";
+    case ROLE_STARTING:
+        return "starting";
+    case ROLE_READY:
+        return "ready";
+    case ROLE_DRAINING:
+        return "draining";
+    case ROLE_KILLED:
+        return "killed";
+    }
+    return "unknown";
+}
+
+void role_init(role_t *role, supervisor_t *supervisor, const supervisor_role_t *declared)
+{
+    assert(strlen(declared->name) <= LIMIT_ROLE_NAME_SIZE);
+    role->supervisor = supervisor;
+    role->declared = declared;
+    role->state = ROLE_WAITING;
+    role->timer = loop_timer_create(supervisor->loop, role_timer, role);
+    role->failure_times = calloc(supervisor->bounds.restarts, sizeof *role->failure_times);
+    assert(role->failure_times != NULL);
+    (void)snprintf(role->restarts_label, sizeof role->restarts_label, "name=\"%s\"",
+                   declared->name);
+    role->restarts_metric =
+        metrics_counter(supervisor->metrics, "digitalcard_role_restarts_total",
+                        role->restarts_label, "Starts of a role after its first one");
+    role->ready_metric = metrics_gauge(supervisor->metrics, "digitalcard_role_ready",
+                                       role->restarts_label, "1 while the role takes work");
+}
+
+void role_deinit(role_t *role)
+{
+    assert(role->pid == 0);
+    role_requests_end(role);
+    frame_stream_destroy(&role->link);
+    loop_timer_destroy(&role->timer);
+    free(role->failure_times);
+}
+
+static bool role_hears(const role_t *role)
+{
+    return role->link != NULL && role->ready_ms != 0;
+}
+
+static void tell_peer_up(role_t *to, const role_t *about)
+{
+    uint8_t head[INCARNATION_SIZE + 1 + LIMIT_ROLE_NAME_SIZE];
+    const size_t name_size = strlen(about->declared->name);
+    link_number_write(head, about->incarnation, INCARNATION_SIZE);
+    head[INCARNATION_SIZE] = (uint8_t)name_size;
+    memcpy(head + INCARNATION_SIZE + 1, about->declared->name, name_size);
+    frame_stream_send(to->link, LINK_FRAME_PEER_UP, head, INCARNATION_SIZE + 1 + name_size,
+                      about->endpoint, strlen(about->endpoint));
+}
+
+static void tell(role_t *to, link_frame_t kind, const role_t *about)
+{
+    if (kind == LINK_FRAME_PEER_UP) {
+        tell_peer_up(to, about);
+    } else {
+        frame_stream_send(to->link, kind, NULL, 0, about->declared->name,
+                          strlen(about->declared->name));
+    }
+}
+
+static void tell_others(const role_t *about, link_frame_t kind)
+{
+    supervisor_t *supervisor = about->supervisor;
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        role_t *to = &supervisor->roles[i];
+        if (to != about && role_hears(to)) {
+            tell(to, kind, about);
+        }
+    }
+}
+
+static void role_became_ready(role_t *role, const uint8_t *payload, size_t size)
+{
+    if (role->state != ROLE_STARTING || size > LIMIT_ROLE_ENDPOINT_SIZE) {
+        return; /* told to end before it was ready */
+    }
+    supervisor_t *supervisor = role->supervisor;
+    if (size > 0) {
+        memcpy(role->endpoint, payload, size);
+    }
+    role->endpoint[size] = '\0';
+    role->state = ROLE_READY;
+    role->ready_ms = loop_now_ms(supervisor->loop);
+    loop_timer_stop(role->timer);
+    metric_set(role->ready_metric, 1);
+    log_info("role is ready", LOG_STRING("name", role->declared->name),
+             LOG_NUMBER("child_pid", role->pid), LOG_NUMBER("incarnation", role->incarnation),
+             LOG_NUMBER("start_ms", role->ready_ms - role->started_ms));
+    for (size_t i = 0; i < supervisor->role_count && role->link != NULL; i++) {
+        const role_t *other = &supervisor->roles[i];
+        if (other != role && role_hears(other)) {
+            tell(role, LINK_FRAME_PEER_UP, other);
+        }
+        if (other != role && other->state == ROLE_DRAINING && role_hears(other) &&
+            role->link != NULL) {
+            tell(role, LINK_FRAME_PEER_DRAINING, other);
+        }
+    }
+    tell_others(role, LINK_FRAME_PEER_UP);
+    supervisor_role_ready(supervisor);
+}
+
+static void role_leaving(role_t *role)
+{
+    if (role->supervisor->stage == SUPERVISOR_RUNNING && role->state == ROLE_READY) {
+        log_info("role was told to end by a signal: it drains and is started anew",
+                 LOG_STRING("name", role->declared->name));
+        role->planned = true;
+        role_drain(role, role->supervisor->bounds.drain_ms);
+    }
+}
+
+static void link_frame(void *context, uint8_t kind, const uint8_t *payload, size_t size)
+{
+    role_t *role = context;
+    role->pings_unanswered = 0;
+    switch ((link_frame_t)kind) {
+    case LINK_FRAME_READY:
+        role_became_ready(role, payload, size);
+        break;
+    case LINK_FRAME_REPLY:
+        role_reply_received(role, payload, size);
+        break;
+    case LINK_FRAME_ASK:
+        supervisor_role_asks(role, payload, size);
+        break;
+    case LINK_FRAME_LEAVING:
+        role_leaving(role);
+        break;
+    case LINK_FRAME_PONG:
+    case LINK_FRAME_PEER_UP:
+    case LINK_FRAME_PEER_DRAINING:
+    case LINK_FRAME_PEER_DOWN:
+    case LINK_FRAME_DRAIN:
+    case LINK_FRAME_RELOAD:
+    case LINK_FRAME_REQUEST:
+    case LINK_FRAME_ANSWER:
+    case LINK_FRAME_PING:
+        break;
+    }
+}
+
+/* Mostly it is dying and SIGCHLD is on its way; if not, it gets a moment to end by itself. */
+static void link_closed(void *context)
+{
+    role_t *role = context;
+    frame_stream_destroy(&role->link);
+    if (role->state == ROLE_STARTING || role->state == ROLE_READY) {
+        role->state = ROLE_DRAINING;
+        loop_timer_start(role->timer, LINKLESS_MS, 0);
+    }
+}
+
+/* argv: name, declared arguments, "--incarnation", number. */
+static result_t start_process(role_t *role, int link)
+{
+    const char *arguments[LIMIT_ROLE_ARGUMENTS + 4] = {"digitalcard"};
+    char incarnation[24];
+    size_t count = 1;
+    for (size_t i = 0; role->declared->arguments[i] != NULL; i++) {
+        assert(i < LIMIT_ROLE_ARGUMENTS);
+        arguments[count] = role->declared->arguments[i];
+        count++;
+    }
+    (void)snprintf(incarnation, sizeof incarnation, "%" PRIu64, role->incarnation);
+    arguments[count] = "--incarnation";
+    arguments[count + 1] = incarnation;
+    int descriptors[PROCESS_DESCRIPTORS_MAX] = {link};
+    size_t descriptor_count = 1;
+    const size_t declared_max =
+        sizeof role->declared->descriptors / sizeof role->declared->descriptors[0];
+    for (size_t i = 0; i < declared_max && role->declared->descriptors[i] >= 0; i++) {
+        descriptors[descriptor_count] = role->declared->descriptors[i];
+        descriptor_count++;
+    }
+    const process_start_t start = {
+        .arguments = arguments, .descriptors = descriptors, .descriptor_count = descriptor_count};
+    return process_start(&start, &role->pid);
+}
+
+/* More than bounds.restarts failures within the window? Records this one. */
+static bool intensity_exceeded(role_t *role, uint64_t now_ms)
+{
+    const supervisor_bounds_t *bounds = &role->supervisor->bounds;
+    uint64_t *oldest = &role->failure_times[role->failures_ever % bounds->restarts];
+    const bool exceeded =
+        role->failures_ever >= bounds->restarts && now_ms - *oldest < bounds->restarts_window_ms;
+    *oldest = now_ms;
+    role->failures_ever++;
+    return exceeded;
+}
+
+/* The first restart is immediate; later ones wait a random part of a doubling delay. */
+static uint64_t backoff_ms(role_t *role, uint64_t now_ms)
+{
+    const supervisor_bounds_t *bounds = &role->supervisor->bounds;
+    if (role->ready_ms != 0 && now_ms - role->ready_ms >= LIMIT_RESTART_HEALTHY_MS) {
+        role->failures = 0;
+    }
+    role->failures++;
+    uint64_t delay_ms = bounds->backoff_ms_min;
+    if (role->failures == 1) {
+        return 0;
+    }
+    for (uint32_t i = 2; i < role->failures && delay_ms < bounds->backoff_ms_max; i++) {
+        delay_ms *= 2;
+    }
+    if (delay_ms > bounds->backoff_ms_max) {
+        delay_ms = bounds->backoff_ms_max;
+    }
+    return 1U + random_below((uint32_t)delay_ms);
+}
+
+static void role_schedule(role_t *role)
+{
+    const uint64_t now_ms = loop_now_ms(role->supervisor->loop);
+    uint64_t delay_ms = 0;
+    if (!role->planned) {
+        if (intensity_exceeded(role, now_ms)) {
+            role->state = ROLE_STOPPED;
+            supervisor_escalate(role->supervisor, role);
+            return;
+        }
+        delay_ms = backoff_ms(role, now_ms);
+    }
+    role->planned = false;
+    role->state = ROLE_WAITING;
+    role->restarts++;
+    metric_add(role->restarts_metric, 1);
+    loop_timer_start(role->timer, delay_ms, 0);
+}
+
+/* The process is gone, or could not be made. */
+static void role_end(role_t *role)
+{
+    supervisor_t *supervisor = role->supervisor;
+    const bool expected = role->planned || supervisor->stage != SUPERVISOR_RUNNING;
+    log_write(expected ? LOG_INFO_LEVEL : LOG_WARN_LEVEL, "role ended",
+              LOG_FIELDS(LOG_STRING("name", role->declared->name),
+                         LOG_STRING("how", role->last_exit), LOG_NUMBER("child_pid", role->pid),
+                         LOG_NUMBER("incarnation", role->incarnation)),
+              4);
+    const bool was_ready = role->ready_ms != 0;
+    role->pid = 0;
+    loop_timer_stop(role->timer);
+    frame_stream_destroy(&role->link);
+    metric_set(role->ready_metric, 0);
+    if (was_ready) {
+        tell_others(role, LINK_FRAME_PEER_DOWN);
+    }
+    role_requests_end(role);
+    if (supervisor->options->role_ended != NULL) {
+        supervisor->options->role_ended(supervisor->options->context, role->declared->name,
+                                        role->incarnation);
+    }
+    if (supervisor->stage == SUPERVISOR_RUNNING) {
+        role_schedule(role);
+    } else {
+        role->state = ROLE_STOPPED;
+    }
+    role->ready_ms = 0;
+    supervisor_role_ended(supervisor);
+}
+
+void role_start(role_t *role)
+{
+    static const frame_stream_handler_t handler = {.frame = link_frame, .closed = link_closed};
+    supervisor_t *supervisor = role->supervisor;
+    int pair[2] = {-1, -1};
+    supervisor->incarnation_last++;
+    role->incarnation = supervisor->incarnation_last;
+    role->started_ms = loop_now_ms(supervisor->loop);
+    role->pinged_ms = role->started_ms;
+    role->pings_unanswered = 0;
+    role->endpoint[0] = '\0';
+    role->state = ROLE_STARTING;
+    result_t result = process_socket_pair(pair);
+    if (result == RESULT_OK) {
+        result = start_process(role, pair[1]);
+        process_close(pair[1]);
+    }
+    if (result == RESULT_OK) {
+        /* A role whose link cannot be made is ended by the time limit of its start. */
+        if (frame_stream_create(supervisor->loop, pair[0], &handler, role, &role->link) !=
+            RESULT_OK) {
+            log_error("no link to the role", LOG_STRING("name", role->declared->name));
+        }
+        loop_timer_start(role->timer, supervisor->bounds.start_ms, 0);
+        return;
+    }
+    if (pair[0] >= 0) {
+        process_close(pair[0]);
+    }
+    (void)snprintf(role->last_exit, sizeof role->last_exit, "could not be started");
+    role_end(role);
+}
+
+void role_kill(role_t *role, const char *why)
+{
+    if (role->pid == 0) {
+        return;
+    }
+    log_warn("role is killed", LOG_STRING("name", role->declared->name), LOG_STRING("why", why),
+             LOG_NUMBER("child_pid", role->pid));
+    process_signal(role->pid, SIGKILL);
+    role->state = ROLE_KILLED;
+    loop_timer_stop(role->timer);
+}
+
+static void role_timer(void *context)
+{
+    role_t *role = context;
+    switch (role->state) {
+    case ROLE_WAITING:
+        role_start(role);
+        break;
+    case ROLE_STARTING:
+        role_kill(role, "it was not ready in time");
+        break;
+    case ROLE_DRAINING:
+        role_kill(role, "it did not end in time");
+        break;
+    case ROLE_STOPPED:
+    case ROLE_READY:
+    case ROLE_KILLED:
+        break;
+    }
+}
+
+void role_drain(role_t *role, uint64_t timeout_ms)
+{
+    if (role->state == ROLE_WAITING) {
+        role->state = ROLE_STOPPED;
+        loop_timer_stop(role->timer);
+        return;
+    }
+    if (role->pid == 0 || role->state == ROLE_KILLED) {
+        return;
+    }
+    if (role->state != ROLE_DRAINING) {
+        role->state = ROLE_DRAINING;
+        if (role->ready_ms != 0) {
+            tell_others(role, LINK_FRAME_PEER_DRAINING);
+        }
+        if (role->link != NULL) {
+            frame_stream_send(role->link, LINK_FRAME_DRAIN, NULL, 0, NULL, 0);
+        }
+    }
+    loop_timer_start(role->timer, timeout_ms, 0);
+}
+
+void role_collect(role_t *role)
+{
+    if (role->pid != 0 && process_has_ended(role->pid, role->last_exit)) {
+        role_end(role);
+    }
+}
+
+/* Counted in pings, not in time: after a pause of this process or of the whole machine the answers
+ * are read before anybody is judged. */
+void role_watch(role_t *role, uint64_t now_ms)
+{
+    const uint64_t interval_ms = role->supervisor->bounds.watchdog_ms / WATCHDOG_PINGS;
+    if (role->state != ROLE_READY || now_ms - role->pinged_ms < interval_ms) {
+        return;
+    }
+    if (role->pings_unanswered == WATCHDOG_PINGS) {
+        role_kill(role, "it does not answer: a handler of it hangs");
+        return;
+    }
+    role->pinged_ms = now_ms;
+    role->pings_unanswered++;
+    if (role->link != NULL) {
+        frame_stream_send(role->link, LINK_FRAME_PING, NULL, 0, NULL, 0);
+    }
+}

@@ -1,0 +1,7 @@
+set(journal_contract journal_contract.c journal_contract_pages.c journal_contract_model.c journal_harness.c)
+digitalcard_test(NAME journal_sqlite_test
+  SOURCES journal_sqlite_test.c journal_sqlite_place.c ${journal_contract}
+  LIBRARIES digitalcard_journal_sqlite LABELS contract)
+digitalcard_test(NAME journal_sqlite_faults_test
+  SOURCES journal_sqlite_faults_test.c journal_sqlite_place.c journal_harness.c faulty_vfs.c
+  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract TIMEOUT 120)

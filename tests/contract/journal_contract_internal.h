@@ -1,0 +1,42 @@
+/* What the files of the journal contract share. */
+#ifndef TESTS_CONTRACT_JOURNAL_CONTRACT_INTERNAL_H
+#define TESTS_CONTRACT_JOURNAL_CONTRACT_INTERNAL_H
+
+#include "tests/contract/journal_harness.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+typedef struct contract_state {
+    const journal_contract_factory_t *factory;
+    harness_t harness;
+    opened_t alpha; /* a tenant of HARNESS_PARTITIONS partitions, open for writing */
+} contract_state_t;
+
+static inline harness_t *contract_harness(void **state)
+{
+    return &((contract_state_t *)*state)->harness;
+}
+
+static inline opened_t *contract_alpha(void **state)
+{
+    return &((contract_state_t *)*state)->alpha;
+}
+
+/* journal_contract_pages.c */
+void list_is_newest_first_in_pages(void **state);
+void list_filters_by_member_exactly(void **state);
+void list_counts_a_card_past_its_end_as_expired(void **state);
+void list_finds_prefixes_of_member_and_tier_in_any_case(void **state);
+void list_pages_through_any_filter_without_loss(void **state);
+void list_rows_carry_tail_and_member_key(void **state);
+void history_is_newest_first_in_pages(void **state);
+void foreign_cursors_are_refused(void **state);
+void events_come_in_order_with_the_head(void **state);
+
+/* journal_contract_model.c */
+void a_thousand_random_batches_agree_with_a_model(void **state);
+
+#endif

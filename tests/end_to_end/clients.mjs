@@ -1,0 +1,112 @@
+// Clients of the ROUTER API and of the events, made of other people's libraries.
+import { decode, encode } from '@msgpack/msgpack';
+import * as zmq from 'zeromq';
+
+// Many requests in flight on one DEALER socket, answers matched by id.
+export class ApiClient {
+  constructor(endpoint, tenant, token) {
+    this.tenant = tenant;
+    this.token = token;
+    this.socket = new zmq.Dealer({ linger: 0, sendHighWaterMark: 100_000, receiveHighWaterMark: 100_000 });
+    this.socket.connect(endpoint);
+    this.waiting = new Map();
+    this.unmatched = [];
+    this.next = 1;
+    this.sending = Promise.resolve();
+    this.receive();
+  }
+
+  async receive() {
+    try {
+      for await (const [header, body] of this.socket) {
+        const head = decode(header);
+        const reply = { type: head.type, id: head.id, body: decode(body) };
+        const waiter = this.waiting.get(head.id);
+        if (waiter !== undefined) {
+          this.waiting.delete(head.id);
+          clearTimeout(waiter.timer);
+          waiter.resolve(reply);
+        } else if (this.unmatched.length > 0) {
+          this.unmatched.shift()(reply);
+        }
+      }
+    } catch (error) {
+      if (!this.socket.closed) throw error;
+    }
+  }
+
+  send(frames) {
+    this.sending = this.sending.then(() => this.socket.send(frames));
+    return this.sending;
+  }
+
+  ask(type, body, { key, timeout = 20_000, deadline_ms } = {}) {
+    const id = String(this.next++);
+    const header = { v: 1, id, type, tenant: this.tenant, token: this.token };
+    if (key !== undefined) header.key = key;
+    if (deadline_ms !== undefined) header.deadline_ms = deadline_ms;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.waiting.delete(id);
+        reject(new Error(`no answer to ${type} in ${timeout} ms`));
+      }, timeout);
+      this.waiting.set(id, { resolve, timer });
+      this.send([encode(header), encode(body)]).catch(reject);
+    });
+  }
+
+  // Sends frames as they are; the next reply that belongs to no request, or has that id, is the answer.
+  raw(frames) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('no answer to raw frames')), 20_000);
+      this.unmatched.push((reply) => { clearTimeout(timer); resolve(reply); });
+      this.send(frames).catch(reject);
+    });
+  }
+
+  close() {
+    this.socket.close();
+    for (const waiter of this.waiting.values()) clearTimeout(waiter.timer);
+  }
+}
+
+// A subscriber of one tenant: keeps what it saw and how far each partition has come.
+export class EventFollower {
+  constructor(endpoint, tenant) {
+    this.tenant = tenant;
+    this.events = [];
+    this.heads = new Map();
+    this.socket = new zmq.Subscriber({ linger: 0, receiveHighWaterMark: 1_000_000 });
+    this.socket.connect(endpoint);
+    this.socket.subscribe(`digitalcard.${tenant}.`);
+    this.receive();
+  }
+
+  async receive() {
+    try {
+      for await (const [topic, header, body] of this.socket) {
+        const name = topic.toString();
+        if (name.endsWith('.Head')) {
+          const head = decode(body);
+          this.heads.set(head.partition, head.sequence);
+        } else {
+          this.events.push({ topic: name, header: decode(header), data: decode(body) });
+        }
+      }
+    } catch (error) {
+      if (!this.socket.closed) throw error;
+    }
+  }
+
+  // A head is sent on subscription: from then on nothing is missed but by loss.
+  async ready() {
+    for (const deadline = Date.now() + 10_000; this.heads.size === 0;) {
+      if (Date.now() > deadline) throw new Error('no head within 10 s of the subscription');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  close() {
+    this.socket.close();
+  }
+}

@@ -1,0 +1,54 @@
+// A disk that fills up while the service runs: 503, nothing acknowledged that is not stored, and it goes on by itself
+// when there is room again.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Service, until } from './service.mjs';
+
+test('a full disk is 503 store_full, and nothing acknowledged is lost', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dc-full-'));
+  const data = path.join(folder, 'data');
+  const full = path.join(folder, 'full');
+  const wrapper = ['env', `LD_PRELOAD=${process.env.DIGITALCARD_FULL_DISK}`, `FULL_DISK_SWITCH=${full}`, `FULL_DISK_BELOW=${path.join(data, 'tenants')}`];
+  const service = await Service.start({ data, wrapper });
+  try {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    let acknowledged = 0;
+    const scan = async () => {
+      const reply = await service.scan('acme', token, card.qr.text);
+      if (reply.status === 200) acknowledged += 1;
+      return reply;
+    };
+    for (let index = 0; index < 50; index += 1) assert.equal((await scan()).status, 200);
+    writeFileSync(full, '');
+    const refused = await until(async () => {
+      const reply = await scan();
+      return reply.status === 503 ? reply : null;
+    }, 'the full disk is noticed');
+    assert.equal(refused.body.code, 'store_full', `${refused.raw}`);
+    assert.ok(Number(refused.headers['retry-after']) >= 1);
+    const issue = await service.request('POST', '/acme/api/v1/cards', { token, body: { member_id: 'never', expires_at: '2035-01-01T00:00:00Z' } });
+    assert.equal(issue.status, 503, `${issue.raw}`);
+    assert.equal((await service.request('GET', '/health/live')).status, 200);
+    unlinkSync(full);
+    await until(async () => (await scan()).status === 200, 'it goes on when there is room', 20_000);
+    const history = [];
+    for (let cursor = ''; cursor !== null;) {
+      const page = (await service.request('GET', `/acme/api/v1/cards/${card.id}/history?limit=500${cursor}`, { token })).body;
+      history.push(...page.items);
+      cursor = page.next_cursor === null ? null : `&cursor=${encodeURIComponent(page.next_cursor)}`;
+    }
+    assert.deepEqual(history.map((item) => item.card_sequence).reverse(), history.map((_, index) => index + 1));
+    assert.equal(history.filter((item) => item.name === 'CardValidated').length, acknowledged);
+    const never = await service.request('GET', '/acme/api/v1/cards?member_id=never', { token });
+    assert.equal(never.body.items.length, 0);
+    await service.stop();
+    await service.command('store', 'verify', '--tenant', 'acme');
+  } finally {
+    await service.destroy();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,230 @@
+// What an operator does and sees: start, stop, kill, a second start, ports in use, no rights, tree and top, health and metrics.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { BINARY, Service, freePort, roles, run, until } from './service.mjs';
+
+async function withService(options, body) {
+  const service = await Service.start(options);
+  try {
+    await body(service);
+  } finally {
+    await service.destroy();
+  }
+}
+
+function oneClearLine(result, pattern) {
+  assert.equal(result.status, 1, JSON.stringify(result));
+  const lines = result.stderr.trim().split('\n').filter((line) => line.length > 0);
+  assert.equal(lines.length, 1, result.stderr);
+  assert.match(lines[0], pattern);
+}
+
+test('a clean stop ends every process with status 0, and the next start has the card', async () => {
+  await withService({}, async (service) => {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    const pids = (await service.tree()).roles.map((role) => role.pid);
+    assert.deepEqual(await service.stop('SIGINT'), { code: 0, signal: null });
+    for (const pid of pids) assert.throws(() => process.kill(pid, 0), /ESRCH/);
+    await service.spawn();
+    assert.equal((await service.request('GET', `/acme/api/v1/cards/${card.id}`, { token })).body.id, card.id);
+    assert.equal((await service.scan('acme', token, card.qr.text)).body.reason, 'valid');
+  });
+});
+
+test('kill -9 of the supervisor leaves no orphan, and the next start works', async () => {
+  await withService({}, async (service) => {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    const pids = (await service.tree()).roles.map((role) => role.pid);
+    await service.stop('SIGKILL');
+    await until(() => pids.every((pid) => { try { process.kill(pid, 0); return false; } catch { return true; } }), 'all roles are gone');
+    await service.spawn();
+    assert.equal((await service.scan('acme', token, card.qr.text)).body.reason, 'valid');
+  });
+});
+
+test('kill -9 of each role: it comes back, the card still passes, the tree counts the restart', async () => {
+  await withService({}, async (service) => {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    for (const { name, pid } of (await service.tree()).roles) {
+      process.kill(pid, 'SIGKILL');
+      const back = await until(async () => {
+        const role = roles(await service.tree())[name];
+        return role.state === 'ready' && role.pid !== pid ? role : null;
+      }, `${name} is back`);
+      assert.equal(back.restarts, 1);
+      assert.match(JSON.stringify(back.last_exit), /KILL/);
+      await until(async () => (await service.scan('acme', token, card.qr.text).catch(() => null))?.body?.reason === 'valid', 'the gate answers');
+    }
+  });
+});
+
+test('SIGHUP restarts the roles one by one and keeps the data', async () => {
+  await withService({}, async (service) => {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    const before = roles(await service.tree());
+    service.process.kill('SIGHUP');
+    await until(async () => {
+      const now = roles(await service.tree().catch(() => ({ roles: [] })));
+      return Object.keys(before).every((name) => now[name]?.state === 'ready' && now[name].pid !== before[name].pid);
+    }, 'all roles are new', 30_000);
+    await until(async () => (await service.scan('acme', token, card.qr.text).catch(() => null))?.body?.reason === 'valid', 'the gate answers');
+  });
+});
+
+test('a second serve on one data directory says so in one line', async () => {
+  await withService({}, async (service) => {
+    const result = await service.tryCommand('serve', '--data', service.data, '--http', `127.0.0.1:${await freePort()}`,
+      '--api', `tcp://127.0.0.1:${await freePort()}`, '--events', `tcp://127.0.0.1:${await freePort()}`);
+    oneClearLine(result, /in use/);
+  });
+});
+
+for (const [flag, endpoint] of [['--http', (port) => `127.0.0.1:${port}`], ['--api', (port) => `tcp://127.0.0.1:${port}`], ['--events', (port) => `tcp://127.0.0.1:${port}`]]) {
+  test(`a port in use for ${flag} is one clear line`, async () => {
+    const taken = createServer();
+    await new Promise((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
+    const words = { '--http': `127.0.0.1:${await freePort()}`, '--api': `tcp://127.0.0.1:${await freePort()}`, '--events': `tcp://127.0.0.1:${await freePort()}` };
+    words[flag] = endpoint(taken.address().port);
+    const result = await Service.prototype.tryCommand('serve', '--data', data, ...Object.entries(words).flat());
+    oneClearLine(result, new RegExp(`in use.*${taken.address().port}|${taken.address().port}.*in use`));
+    taken.close();
+    rmSync(data, { recursive: true });
+  });
+}
+
+test('an unwritable data directory is one clear line', async () => {
+  // A file where the directory should be: refuses root too, who may write anywhere.
+  const folder = mkdtempSync(path.join(tmpdir(), 'dc-'));
+  const data = path.join(folder, 'file');
+  writeFileSync(data, 'x');
+  oneClearLine(await Service.prototype.tryCommand('serve', '--data', data), /director/);
+  oneClearLine(await Service.prototype.tryCommand('serve', '--data', '/proc/digitalcard'), /director/);
+  rmSync(folder, { recursive: true });
+});
+
+test('a public address for the API or the events is refused until CURVE exists', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
+  for (const flag of ['--api', '--events']) {
+    oneClearLine(await Service.prototype.tryCommand('serve', '--data', data, flag, 'tcp://0.0.0.0:5999'), /loopback/);
+  }
+  rmSync(data, { recursive: true });
+});
+
+test('secrets and sockets belong to their owner alone', async () => {
+  await withService({}, async (service) => {
+    await service.tenant('acme');
+    const mode = (name) => statSync(path.join(service.data, name)).mode & 0o777;
+    assert.equal(mode('master.key'), 0o600);
+    assert.equal(mode('control.sock'), 0o600);
+    assert.equal(statSync(service.data).mode & 0o077, 0);
+    await service.stop();
+    chmodSync(path.join(service.data, 'master.key'), 0o644);
+    oneClearLine(await service.tryCommand('serve', '--data', service.data), /master\.key/);
+    chmodSync(path.join(service.data, 'master.key'), 0o600);
+  });
+});
+
+test('tenants are made, listed, shown and deleted, with and without a running service', async () => {
+  await withService({}, async (service) => {
+    for (const name of ['Acme', '..', 'a/b', 'a', 'metrics', 'a'.repeat(300)]) {
+      const result = await service.tryCommand('tenant', 'create', name, '--data', service.data);
+      assert.notEqual(result.status, 0, name);
+    }
+    await service.tenant('acme');
+    assert.equal((await service.tryCommand('tenant', 'create', 'acme', '--data', service.data)).status, 1);
+    await service.stop();
+    await service.command('tenant', 'create', 'offline');
+    const listed = JSON.parse(await service.command('tenant', 'list', '--json'));
+    assert.match(JSON.stringify(listed), /acme.*offline/);
+    await service.spawn();
+    const token = await service.token('offline');
+    await until(async () => (await service.request('GET', '/offline/api/v1/cards', { token })).status === 200, 'offline tenant is served');
+    const card = await service.issue('offline', token);
+    assert.notEqual((await service.tryCommand('tenant', 'delete', 'offline', '--data', service.data)).status, 0, 'needs --yes');
+    await service.command('tenant', 'delete', 'offline', '--yes');
+    await until(async () => (await service.request('GET', `/offline/api/v1/cards/${card.id}`, { token })).status === 404, 'a deleted tenant is gone');
+    assert.equal(readdirSync(path.join(service.data, 'deleted')).filter((name) => name.startsWith('offline-')).length >= 1, true);
+  });
+});
+
+test('usage errors exit 2, help exits 0', async () => {
+  const words = [['nonsense'], ['tenant'], ['tenant', 'create'], ['token', 'mint', '--role', 'emperor', '--tenant', 'x'], ['serve', '--nonsense']];
+  for (const line of words) assert.equal((await Service.prototype.tryCommand(...line)).status, 2, line.join(' '));
+  for (const line of [['--help'], ['serve', '--help'], ['tenant', '--help'], ['token', 'mint', '--help'], ['tree', '--help'], ['version']]) {
+    const result = await Service.prototype.tryCommand(...line);
+    assert.equal(result.status, 0, line.join(' '));
+    assert.ok(result.stdout.length > 0);
+  }
+});
+
+test('health, detail, metrics and their aliases answer', async () => {
+  await withService({}, async (service) => {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    await service.scan('acme', token, card.qr.text);
+    for (const target of ['/health/live', '/health/ready', '/health/digitalcard', '/health/digitalcard/liveness', '/health/digitalcard/readiness']) {
+      assert.equal((await service.request('GET', target)).status, 200, target);
+    }
+    for (const target of ['/metrics', '/metrics/digitalcard']) {
+      const reply = await service.request('GET', target);
+      assert.equal(reply.status, 200);
+      const text = reply.raw.toString();
+      assert.match(text, /^# HELP /m);
+      assert.match(text, /role="shard-0"/);
+      assert.match(text, /role="front-0"/);
+      assert.ok(!text.includes('acme'), 'no tenant in labels');
+      const families = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
+      assert.equal(new Set(families).size, families.length, 'each family once');
+    }
+  });
+});
+
+test('tree and top work on a loaded service', async () => {
+  await withService({}, async (service) => {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    let running = true;
+    const load = Promise.all(Array.from({ length: 8 }, async () => { while (running) await service.scan('acme', token, card.qr.text); }));
+    const { stdout: tree } = await run(BINARY, ['tree', '--data', service.data]);
+    assert.match(tree, /front-0[\s\S]*shard-0[\s\S]*relay/);
+    assert.match(tree, /restarts?/i);
+    const { stdout: top } = await run(BINARY, ['top', '--once', '--data', service.data]);
+    assert.match(top, /shard-0/);
+    running = false;
+    await load;
+    const shard = roles(await service.tree())['shard-0'];
+    assert.ok(shard.status.actors.some((kind) => kind.kind === 'card' && kind.active >= 1), JSON.stringify(shard.status));
+  });
+});
+
+test('tree without a service is one clear line', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
+  oneClearLine(await Service.prototype.tryCommand('tree', '--data', data), /no service|not running/i);
+  rmSync(data, { recursive: true });
+});
+
+test('the log is JSON lines without tokens, names or codes', async () => {
+  await withService({}, async (service) => {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token, { holder_name: 'Very Secret' });
+    await service.scan('acme', token, card.qr.text);
+    await service.scan('acme', token, `${card.qr.text}X`);
+    await service.stop();
+    const lines = service.log.trim().split('\n').filter((line) => !line.startsWith('digitalcard is ready'));
+    assert.ok(lines.length > 0);
+    for (const line of lines) {
+      const entry = JSON.parse(line);
+      assert.ok(entry.time && entry.level && entry.role && entry.message, line);
+    }
+    for (const secret of ['Very Secret', token, card.qr.text]) assert.ok(!service.log.includes(secret));
+  });
+});

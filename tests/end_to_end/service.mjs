@@ -1,0 +1,163 @@
+// Starts the real service in a directory of its own on free ports, and speaks to it. Used by all
+// end-to-end tests; knows nothing of the insides but the command line and the contract (DESIGN 3).
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import http from 'node:http';
+
+const run = promisify(execFile);
+export const BINARY = process.env.DIGITALCARD_BINARY ?? path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../../build/digitalcard');
+
+export async function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+// Waits for a condition with a deadline: no test sleeps for a fixed time.
+export async function until(condition, what, milliseconds = 10_000) {
+  const deadline = Date.now() + milliseconds;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`not within ${milliseconds} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+export class Service {
+  static async start({ data, arguments: extra = [], wrapper = [] } = {}) {
+    const service = new Service();
+    service.ownsData = data === undefined;
+    service.data = data ?? mkdtempSync(path.join(tmpdir(), 'dc-'));
+    service.ports = { http: await freePort(), api: await freePort(), events: await freePort() };
+    service.extra = extra;
+    service.wrapper = wrapper;
+    await service.spawn();
+    return service;
+  }
+
+  get url() { return `http://127.0.0.1:${this.ports.http}`; }
+  get api() { return `tcp://127.0.0.1:${this.ports.api}`; }
+  get events() { return `tcp://127.0.0.1:${this.ports.events}`; }
+
+  async spawn() {
+    const command = [...this.wrapper, BINARY, 'serve', '--data', this.data, '--http', `127.0.0.1:${this.ports.http}`,
+      '--api', this.api, '--events', this.events, ...this.extra];
+    this.log = '';
+    this.process = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream.setEncoding('utf8');
+      stream.on('data', (text) => { this.log = (this.log + text).slice(-2_000_000); });
+    }
+    this.exited = new Promise((resolve) => {
+      this.process.once('exit', (code, signal) => resolve({ code, signal }));
+      this.process.once('error', (error) => resolve({ code: null, signal: null, error: error.message }));
+    });
+    let ended = null;
+    this.exited.then((how) => { ended = how; });
+    await until(async () => {
+      if (ended !== null) throw new Error(`the service ended: ${JSON.stringify(ended)}\n${this.log.slice(-3000)}`);
+      return (await this.request('GET', '/health/ready').catch(() => null))?.status === 200;
+    }, 'the service is ready', 60_000);
+  }
+
+  async stop(signal = 'SIGTERM') {
+    if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill(signal);
+    return this.exited;
+  }
+
+  async destroy() {
+    await this.stop();
+    if (this.ownsData) rmSync(this.data, { recursive: true, force: true });
+  }
+
+  async command(...words) {
+    const { stdout } = await run(BINARY, [...words, '--data', this.data]);
+    return stdout.trim();
+  }
+
+  // { status, stdout, stderr } also when it fails.
+  async tryCommand(...words) {
+    try {
+      const { stdout, stderr } = await run(BINARY, words);
+      return { status: 0, stdout, stderr };
+    } catch (error) {
+      return { status: error.code, stdout: error.stdout, stderr: error.stderr };
+    }
+  }
+
+  token(tenant, role = 'tenant_admin', ...more) {
+    return this.command('token', 'mint', '--tenant', tenant, '--role', role, ...more);
+  }
+
+  // A tenant and a token for it, once the running service knows both.
+  async tenant(name, ...more) {
+    await this.command('tenant', 'create', name, ...more);
+    const token = await this.token(name, 'tenant_admin', '--ttl', '3600');
+    await until(async () => (await this.request('GET', `/${name}/api/v1/cards?limit=1`, { token })).status === 200,
+      `the service knows tenant ${name}`, 5_000);
+    return token;
+  }
+
+  // One HTTP exchange over the agent's kept connection. `body` may be an object (sent as JSON) or a string or Buffer.
+  request(method, target, { token, body, headers = {}, agent } = {}) {
+    return new Promise((resolve, reject) => {
+      const bytes = body === undefined ? undefined : Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+      const all = { ...headers };
+      if (token !== undefined) all.Authorization = `Bearer ${token}`;
+      if (bytes !== undefined) {
+        all['Content-Type'] ??= 'application/json';
+        all['Content-Length'] = bytes.length;
+      }
+      const request = http.request({ host: '127.0.0.1', port: this.ports.http, method, path: target, headers: all, agent }, (response) => {
+        const parts = [];
+        response.on('data', (part) => parts.push(part));
+        response.on('error', reject);
+        response.on('end', () => {
+          const raw = Buffer.concat(parts);
+          const type = response.headers['content-type'] ?? '';
+          let document = null;
+          if (type.includes('json') && raw.length > 0) document = JSON.parse(raw.toString('utf8'));
+          resolve({ status: response.statusCode, headers: response.headers, raw, body: document });
+        });
+      });
+      request.on('error', reject);
+      request.setTimeout(20_000, () => request.destroy(new Error(`no answer in 20 s: ${method} ${target}`)));
+      request.end(bytes);
+    });
+  }
+
+  async issue(tenant, token, more = {}) {
+    const reply = await this.request('POST', `/${tenant}/api/v1/cards`, { token,
+      body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true, ...more } });
+    if (reply.status !== 201) throw new Error(`issue: ${reply.status} ${reply.raw}`);
+    return reply.body;
+  }
+
+  act(tenant, token, card, action, body, headers) {
+    return this.request('POST', `/${tenant}/api/v1/cards/${card}/${action}`, { token, body: body ?? {}, headers });
+  }
+
+  scan(tenant, token, qr, more = {}) {
+    return this.request('POST', `/${tenant}/mapi/v1/scans`, { token, body: { qr, gate: 'north', ...more } });
+  }
+
+  async tree() {
+    return JSON.parse(await this.command('tree', '--json'));
+  }
+}
+
+export function roles(tree) {
+  return Object.fromEntries(tree.roles.map((role) => [role.name, role]));
+}
+
+export { existsSync, readFileSync, run };

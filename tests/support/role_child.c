@@ -1,0 +1,163 @@
+/* See the header. It speaks runtime/link.h as a real role does. */
+#include "tests/support/role_child.h"
+
+#include "runtime/link.h"
+#include "runtime/log.h"
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PEERS_MAX = 8, NAME_SIZE = 64 };
+
+typedef struct peer {
+    char name[NAME_SIZE];
+    uint64_t incarnation;
+    const char *state;
+} peer_t;
+
+typedef struct child {
+    const char *mode;
+    const char *name;
+    const char *directory;
+    const char *incarnation;
+    loop_t *loop;
+    link_t *link;
+    peer_t peers[PEERS_MAX];
+    size_t peer_count;
+} child_t;
+
+static peer_t *find_peer(child_t *child, const char *name)
+{
+    for (size_t i = 0; i < child->peer_count; i++) {
+        if (strcmp(child->peers[i].name, name) == 0) {
+            return &child->peers[i];
+        }
+    }
+    if (child->peer_count == PEERS_MAX) {
+        abort();
+    }
+    peer_t *peer = &child->peers[child->peer_count];
+    child->peer_count++;
+    (void)snprintf(peer->name, sizeof peer->name, "%s", name);
+    return peer;
+}
+
+static void peer_up(void *context, const char *name, const char *endpoint, uint64_t incarnation)
+{
+    peer_t *peer = find_peer(context, name);
+    char expected[NAME_SIZE + 16];
+    (void)snprintf(expected, sizeof expected, "ipc://%s", name);
+    peer->incarnation = incarnation;
+    peer->state = strcmp(endpoint, expected) == 0 ? "up" : "wrong-endpoint";
+}
+
+static void peer_draining(void *context, const char *name)
+{
+    find_peer(context, name)->state = "draining";
+}
+
+static void peer_down(void *context, const char *name)
+{
+    find_peer(context, name)->state = "down";
+}
+
+static void drain(void *context)
+{
+    const child_t *child = context;
+    char path[256];
+    if (strcmp(child->mode, "deaf") == 0) {
+        return;
+    }
+    (void)snprintf(path, sizeof path, "%s/drained", child->directory);
+    FILE *file = fopen(path, "a");
+    if (file != NULL) {
+        (void)fprintf(file, "%s\n", child->name);
+        (void)fclose(file);
+    }
+    loop_stop(child->loop);
+}
+
+static void metrics_answered(void *context, const char *json, size_t size)
+{
+    link_request_t *request = context;
+    link_reply(&request, json == NULL ? "null" : json, json == NULL ? 4 : size);
+}
+
+static void reply_status(child_t *child, link_request_t *request)
+{
+    char text[1024];
+    int size = snprintf(text, sizeof text,
+                        "{\"name\":\"%s\",\"incarnation\":%s,\"descriptor\":%s,\"peers\":\"",
+                        child->name, child->incarnation, fcntl(4, F_GETFD) >= 0 ? "true" : "false");
+    for (size_t i = 0; i < child->peer_count; i++) {
+        size += snprintf(text + size, sizeof text - (size_t)size, "%s@%" PRIu64 "=%s ",
+                         child->peers[i].name, child->peers[i].incarnation, child->peers[i].state);
+    }
+    size += snprintf(text + size, sizeof text - (size_t)size, "\"}");
+    link_reply(&request, text, (size_t)size);
+}
+
+static void request(void *context, link_request_t *asked, const char *json, size_t size)
+{
+    child_t *child = context;
+    char text[256];
+    const char *answer = "{}";
+    if (memmem(json, size, "\"status\"", 8) != NULL) {
+        reply_status(child, asked);
+        return;
+    }
+    if (memmem(json, size, "\"ask\"", 5) != NULL) {
+        static const char ask[] = "{\"command\":\"metrics\"}";
+        if (link_ask(child->link, ask, sizeof ask - 1, metrics_answered, asked) == RESULT_OK) {
+            return;
+        }
+    }
+    if (memmem(json, size, "\"echo\"", 6) != NULL) {
+        (void)snprintf(text, sizeof text, "{\"echo\":\"%s\"}", child->name);
+        answer = text;
+    } else if (memmem(json, size, "\"metrics\"", 9) != NULL) {
+        (void)snprintf(text, sizeof text,
+                       "{\"text\":\"# HELP test_total Test\\n# TYPE test_total counter\\n"
+                       "test_total{role=\\\"%s\\\"} 1\\n\"}",
+                       child->name);
+        answer = text;
+    }
+    link_reply(&asked, answer, strlen(answer));
+}
+
+static int run(child_t *child)
+{
+    static const link_handler_t handler = {.peer_up = peer_up,
+                                           .peer_draining = peer_draining,
+                                           .peer_down = peer_down,
+                                           .drain = drain,
+                                           .request = request};
+    char endpoint[NAME_SIZE + 16];
+    log_start(child->name, LOG_ERROR_LEVEL);
+    if (loop_create(&child->loop) != RESULT_OK ||
+        link_create(child->loop, 3, &handler, child, &child->link) != RESULT_OK) {
+        return 4;
+    }
+    if (strcmp(child->mode, "silent") != 0) {
+        (void)snprintf(endpoint, sizeof endpoint, "ipc://%s", child->name);
+        link_ready(child->link, endpoint);
+    }
+    loop_run(child->loop);
+    link_destroy(&child->link);
+    loop_destroy(&child->loop);
+    return 0;
+}
+
+bool role_child_main(int argc, char **argv, int *status)
+{
+    if (argc < 7 || strcmp(argv[1], "role-child") != 0) {
+        return false;
+    }
+    child_t child = {
+        .mode = argv[2], .name = argv[3], .directory = argv[4], .incarnation = argv[6]};
+    *status = strcmp(child.mode, "crash") == 0 ? 3 : run(&child);
+    return true;
+}

@@ -1,0 +1,61 @@
+// The style check must find what it says it finds: each planted fault, and nothing in a clean tree.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+
+const TIDY = new URL('./tidy.mjs', import.meta.url).pathname;
+const FOLDERS = ['messages', 'runtime', 'actors', 'actors/domain', 'actors/ports', 'adapters', 'adapters/http', 'adapters/cli',
+  'tests', 'bench', 'deploy', 'docs'];
+
+function findingsFor(files) {
+  const root = mkdtempSync(path.join(tmpdir(), 'tidy-'));
+  try {
+    for (const folder of FOLDERS) mkdirSync(path.join(root, folder), { recursive: true });
+    for (const folder of FOLDERS.filter((name) => !name.includes('/'))) writeFileSync(path.join(root, folder, 'README.md'), '# x\n');
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(root, name), text);
+    try {
+      return execFileSync('node', [TIDY, '--root', root, '--no-format'], { encoding: 'utf8' });
+    } catch (error) {
+      assert.equal(error.status, 1);
+      return error.stdout;
+    }
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+test('a clean tree has no finding', () => {
+  assert.match(findingsFor({ 'messages/a.c': '#include "messages/a.h"\nint a(void)\n{\n    return 1;\n}\n', 'messages/a.h': '' }), / 0 findings/);
+});
+
+const faults = {
+  'messages that include the runtime': ['messages/a.c', '#include "runtime/loop.h"\n', /may not include/],
+  'a runtime that includes messages': ['runtime/a.c', '#include "messages/text.h"\n', /may not include/],
+  'a domain that includes ports': ['actors/domain/a.c', '#include "actors/ports/journal.h"\n', /may not include/],
+  'actors that include an adapter': ['actors/a.c', '#include "adapters/http/http_server.h"\n', /may not include/],
+  'an adapter that includes another': ['adapters/http/a.c', '#include "adapters/cli/main.h"\n', /may not include/],
+  'a clock outside the platform': ['actors/a.c', '#include <time.h>\n', /only adapters and runtime\/platform_/],
+  'libuv in plain runtime': ['runtime/a.c', '#include <uv.h>\n', /only adapters and runtime\/platform_/],
+  'the insides of another folder': ['adapters/http/a.c', '#include "actors/shard_internal.h"\n', /insides of another folder/],
+  'an include of a .c file': ['runtime/a.c', '#include "runtime/b.c"\n', /includes a \.c file/],
+  'an include without its folder': ['runtime/a.c', '#include "b.h"\n', /path from the root/],
+  'a long line': ['runtime/a.c', `/* ${'x'.repeat(100)} */\n`, /columns, at most 100/],
+  'a long function': ['runtime/a.c', `int a(void)\n{\n${'    ;\n'.repeat(71)}}\n`, /function of 71 lines/],
+  'a long file': ['runtime/a.c', '\n'.repeat(900), /lines, at most 800/],
+  'a banned function': ['runtime/a.c', 'void a(char *b)\n{\n    strcpy(b, "x");\n}\n', /strcpy is banned/],
+  'an assert with a side effect': ['runtime/a.c', 'void a(int b)\n{\n    assert(b++ == 1);\n}\n', /side effect/],
+  'an assert that assigns': ['runtime/a.c', 'void a(int b)\n{\n    assert(b = 1);\n}\n', /side effect/],
+  'a branch without braces': ['runtime/a.c', 'void a(int b)\n{\n    if (b) return;\n}\n', /without braces/],
+  'a limit without a reason': ['runtime/limits.h', 'enum {\n    LIMIT_A = 1,\n    LIMIT_B = 2,\n};\n', /limit without its reason/],
+};
+
+for (const [name, [file, text, expected]] of Object.entries(faults)) {
+  test(`finds ${name}`, () => assert.match(findingsFor({ [file]: text }), expected));
+}
+
+test('words in comments and literals are no findings', () => {
+  assert.match(findingsFor({ 'runtime/a.c': '/* strcpy(a) */\nconst char *a = "system(1)";\n' }), / 0 findings/);
+});

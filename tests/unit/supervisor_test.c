@@ -1,0 +1,537 @@
+/* The process supervisor with real processes: each test runs a service in a child of its own and
+ * looks at it through the control socket, as the command line does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/supervisor.h"
+#include "tests/support/role_child.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROLES_MAX = 4, DEADLINE_MS = 8000, POLL_MS = 5, ARGUMENTS = 5 };
+
+typedef struct service {
+    char directory[64];
+    pid_t pid;
+    int started; /* readable once all roles were ready */
+} service_t;
+
+typedef struct role_plan {
+    const char *mode;
+    const char *name;
+    uint32_t drain_order;
+} role_plan_t;
+
+static void say_started(void *context)
+{
+    const int *pipe_end = context;
+    (void)!write(*pipe_end, "x", 1);
+}
+
+/* In the child: the service. Its exit status is the result's number. */
+static _Noreturn void serve(const service_t *service, const role_plan_t *plans, size_t count,
+                            const supervisor_bounds_t *bounds, int pipe_end)
+{
+    const char *arguments[ROLES_MAX][ARGUMENTS];
+    supervisor_role_t roles[ROLES_MAX];
+    log_start("supervisor", LOG_ERROR_LEVEL);
+    if (freopen("/dev/null", "w", stderr) == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *const plan[ARGUMENTS] = {"role-child", plans[i].mode, plans[i].name,
+                                             service->directory, NULL};
+        memcpy(arguments[i], plan, sizeof plan);
+        roles[i] = (supervisor_role_t){.name = plans[i].name,
+                                       .arguments = arguments[i],
+                                       .descriptors = {i == 0 ? 0 : -1, -1, -1, -1},
+                                       .drain_order = plans[i].drain_order};
+    }
+    const supervisor_options_t options = {.data_directory = service->directory,
+                                          .roles = roles,
+                                          .role_count = count,
+                                          .control_role = plans[0].name,
+                                          .started = say_started,
+                                          .context = &pipe_end,
+                                          .version = "test",
+                                          .bounds = *bounds};
+    exit((int)supervisor_run(&options)); /* not _exit: the leak check of ASan runs at exit */
+}
+
+static void service_begin(service_t *service, const role_plan_t *plans, size_t count,
+                          const supervisor_bounds_t *bounds)
+{
+    int ends[2];
+    (void)snprintf(service->directory, sizeof service->directory, "/tmp/supervisor-test-XXXXXX");
+    assert_non_null(mkdtemp(service->directory));
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    (void)fflush(NULL);
+    service->pid = fork();
+    if (service->pid == 0) {
+        serve(service, plans, count, bounds, ends[1]);
+    }
+    close(ends[1]);
+    service->started = ends[0];
+}
+
+static void wait_started(const service_t *service)
+{
+    struct pollfd wanted = {.fd = service->started, .events = POLLIN};
+    assert_int_equal(poll(&wanted, 1, DEADLINE_MS), 1);
+    assert_true((wanted.revents & POLLIN) != 0);
+}
+
+/* Waits for the end of the service; returns its result's number. */
+static int service_ended(const service_t *service)
+{
+    const uint64_t deadline = clock_monotonic_ms() + DEADLINE_MS;
+    int status = 0;
+    while (waitpid(service->pid, &status, WNOHANG) == 0) {
+        assert_true(clock_monotonic_ms() < deadline);
+        (void)poll(NULL, 0, POLL_MS);
+    }
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void service_release(const service_t *service)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/drained", service->directory);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s/control.sock", service->directory);
+    (void)unlink(path);
+    assert_int_equal(rmdir(service->directory), 0);
+    close(service->started);
+}
+
+static void service_stop(const service_t *service)
+{
+    (void)kill(service->pid, SIGTERM);
+    assert_int_equal(service_ended(service), RESULT_OK);
+    service_release(service);
+}
+
+static json_t *ask(const service_t *service, const char *command)
+{
+    char *answer = NULL;
+    assert_int_equal(control_ask(service->directory, command, DEADLINE_MS, &answer), RESULT_OK);
+    json_t *json = json_loads(answer, 0, NULL);
+    assert_non_null(json);
+    free(answer);
+    return json;
+}
+
+typedef struct seen {
+    pid_t pid;
+    json_int_t incarnation;
+    json_int_t restarts;
+    char state[16];
+    char last_exit[64];
+    char peers[512];
+    bool descriptor;
+} seen_t;
+
+static void look(const service_t *service, const char *name, seen_t *seen)
+{
+    json_t *tree = ask(service, "{\"command\":\"tree\"}");
+    const json_t *role = NULL;
+    size_t i = 0;
+    memset(seen, 0, sizeof *seen);
+    json_array_foreach(json_object_get(tree, "roles"), i, role)
+    {
+        if (strcmp(json_string_value(json_object_get(role, "name")), name) == 0) {
+            const json_t *status = json_object_get(role, "status");
+            const char *peers = json_string_value(json_object_get(status, "peers"));
+            seen->pid = (pid_t)json_integer_value(json_object_get(role, "pid"));
+            seen->incarnation = json_integer_value(json_object_get(role, "incarnation"));
+            seen->restarts = json_integer_value(json_object_get(role, "restarts"));
+            seen->descriptor = json_is_true(json_object_get(status, "descriptor"));
+            (void)snprintf(seen->state, sizeof seen->state, "%s",
+                           json_string_value(json_object_get(role, "state")));
+            (void)snprintf(seen->last_exit, sizeof seen->last_exit, "%s",
+                           json_string_value(json_object_get(role, "last_exit")));
+            (void)snprintf(seen->peers, sizeof seen->peers, "%s", peers == NULL ? "" : peers);
+        }
+    }
+    json_decref(tree);
+}
+
+/* Until the role was restarted that often and is ready again. */
+static void wait_restarts(const service_t *service, const char *name, json_int_t restarts,
+                          seen_t *seen)
+{
+    const uint64_t deadline = clock_monotonic_ms() + DEADLINE_MS;
+    look(service, name, seen);
+    while (seen->restarts != restarts || strcmp(seen->state, "ready") != 0) {
+        assert_true(clock_monotonic_ms() < deadline);
+        (void)poll(NULL, 0, POLL_MS);
+        look(service, name, seen);
+    }
+}
+
+static const role_plan_t three_roles[] = {
+    {"plain", "front-0", 0}, {"plain", "shard-0", 1}, {"plain", "relay", 2}};
+static const supervisor_bounds_t defaults = {0};
+
+static void all_roles_become_ready_and_know_each_other(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t front;
+    seen_t shard;
+    char expected[64];
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    look(&service, "shard-0", &shard);
+    look(&service, "front-0", &front);
+    assert_string_equal(front.state, "ready");
+    assert_true(front.descriptor);
+    assert_int_not_equal(front.incarnation, shard.incarnation);
+    (void)snprintf(expected, sizeof expected, "shard-0@%lld=up", (long long)shard.incarnation);
+    assert_non_null(strstr(front.peers, expected));
+    assert_non_null(strstr(front.peers, "relay@"));
+    assert_null(strstr(front.peers, "front-0@"));
+    service_stop(&service);
+}
+
+static void killed_role_is_restarted_and_its_peers_hear_of_it(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t before;
+    seen_t after;
+    seen_t front;
+    char expected[64];
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    look(&service, "shard-0", &before);
+    assert_int_equal(kill(before.pid, SIGKILL), 0);
+    wait_restarts(&service, "shard-0", 1, &after);
+    assert_int_not_equal(after.pid, before.pid);
+    assert_true(after.incarnation > before.incarnation);
+    assert_string_equal(after.last_exit, "killed by SIGKILL");
+    assert_non_null(strstr(after.peers, "front-0@"));
+    look(&service, "front-0", &front);
+    (void)snprintf(expected, sizeof expected, "shard-0@%lld=up", (long long)after.incarnation);
+    assert_non_null(strstr(front.peers, expected));
+    assert_int_equal(front.restarts, 0);
+    service_stop(&service);
+}
+
+static void too_many_restarts_end_the_service(void **state)
+{
+    (void)state;
+    const role_plan_t plans[] = {{"plain", "front-0", 0}, {"crash", "shard-0", 1}};
+    const supervisor_bounds_t bounds = {.restarts = 3, .backoff_ms_min = 1, .backoff_ms_max = 10};
+    service_t service;
+    service_begin(&service, plans, 2, &bounds);
+    assert_int_equal(service_ended(&service), RESULT_UNAVAILABLE);
+    service_release(&service);
+}
+
+static void restarts_outside_the_window_do_not_end_the_service(void **state)
+{
+    (void)state;
+    const role_plan_t plans[] = {{"plain", "shard-0", 0}};
+    const supervisor_bounds_t bounds = {
+        .restarts = 2, .restarts_window_ms = 1, .backoff_ms_min = 2, .backoff_ms_max = 10};
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 1, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 6; i++) {
+        wait_restarts(&service, "shard-0", i, &seen);
+        assert_int_equal(kill(seen.pid, SIGKILL), 0);
+    }
+    wait_restarts(&service, "shard-0", 6, &seen);
+    service_stop(&service);
+}
+
+static void sigterm_drains_in_order_and_ends_with_success(void **state)
+{
+    (void)state;
+    char path[128];
+    char text[128] = "";
+    service_t service;
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    (void)kill(service.pid, SIGTERM);
+    assert_int_equal(service_ended(&service), RESULT_OK);
+    (void)snprintf(path, sizeof path, "%s/drained", service.directory);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    (void)fclose(file);
+    assert_string_equal(text, "front-0\nshard-0\nrelay\n");
+    (void)snprintf(path, sizeof path, "%s/control.sock", service.directory);
+    assert_int_equal(access(path, F_OK), -1);
+    service_release(&service);
+}
+
+static void role_that_does_not_drain_is_killed_at_the_bound(void **state)
+{
+    (void)state;
+    const role_plan_t plans[] = {{"deaf", "front-0", 0}, {"plain", "shard-0", 1}};
+    const supervisor_bounds_t bounds = {.drain_ms = 200};
+    service_t service;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    (void)kill(service.pid, SIGTERM);
+    assert_int_equal(service_ended(&service), RESULT_OK);
+    service_release(&service);
+}
+
+static void second_sigint_kills_at_once(void **state)
+{
+    (void)state;
+    const role_plan_t plans[] = {{"deaf", "front-0", 0}, {"plain", "shard-0", 1}};
+    const supervisor_bounds_t bounds = {.drain_ms = 60000};
+    service_t service;
+    seen_t seen;
+    const uint64_t deadline = clock_monotonic_ms() + DEADLINE_MS;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    (void)kill(service.pid, SIGINT);
+    look(&service, "front-0", &seen);
+    while (strcmp(seen.state, "draining") != 0) {
+        assert_true(clock_monotonic_ms() < deadline);
+        look(&service, "front-0", &seen);
+    }
+    (void)kill(service.pid, SIGINT);
+    assert_int_equal(service_ended(&service), RESULT_OK);
+    service_release(&service);
+}
+
+static void sighup_restarts_every_role_once_without_counting(void **state)
+{
+    (void)state;
+    const supervisor_bounds_t bounds = {.restarts = 1};
+    service_t service;
+    seen_t seen;
+    service_begin(&service, three_roles, 3, &bounds);
+    wait_started(&service);
+    (void)kill(service.pid, SIGHUP);
+    wait_restarts(&service, "relay", 1, &seen);
+    wait_restarts(&service, "front-0", 1, &seen);
+    wait_restarts(&service, "shard-0", 1, &seen);
+    assert_string_equal(seen.last_exit, "exited with status 0");
+    (void)kill(service.pid, SIGHUP);
+    wait_restarts(&service, "relay", 2, &seen);
+    service_stop(&service);
+}
+
+static void role_that_gets_sigterm_drains_and_comes_back_without_counting(void **state)
+{
+    (void)state;
+    const supervisor_bounds_t bounds = {.restarts = 1};
+    service_t service;
+    seen_t seen;
+    service_begin(&service, three_roles, 3, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 3; i++) {
+        wait_restarts(&service, "shard-0", i, &seen);
+        assert_int_equal(kill(seen.pid, SIGTERM), 0);
+    }
+    wait_restarts(&service, "shard-0", 3, &seen);
+    assert_string_equal(seen.last_exit, "exited with status 0");
+    service_stop(&service);
+}
+
+static void role_that_is_never_ready_is_killed_and_counts(void **state)
+{
+    (void)state;
+    const role_plan_t plans[] = {{"silent", "shard-0", 0}};
+    const supervisor_bounds_t bounds = {
+        .restarts = 1, .start_ms = 50, .backoff_ms_min = 1, .backoff_ms_max = 1};
+    service_t service;
+    service_begin(&service, plans, 1, &bounds);
+    assert_int_equal(service_ended(&service), RESULT_UNAVAILABLE);
+    service_release(&service);
+}
+
+static void role_that_hangs_is_killed_by_the_watchdog(void **state)
+{
+    (void)state;
+    const supervisor_bounds_t bounds = {.watchdog_ms = 200};
+    service_t service;
+    seen_t seen;
+    service_begin(&service, three_roles, 3, &bounds);
+    wait_started(&service);
+    look(&service, "shard-0", &seen);
+    assert_int_equal(kill(seen.pid, SIGSTOP), 0);
+    wait_restarts(&service, "shard-0", 1, &seen);
+    assert_string_equal(seen.last_exit, "killed by SIGKILL");
+    service_stop(&service);
+}
+
+static void role_that_does_not_answer_shows_in_the_tree(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t seen;
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    look(&service, "relay", &seen);
+    assert_int_equal(kill(seen.pid, SIGSTOP), 0);
+    json_t *tree = ask(&service, "{\"command\":\"tree\"}");
+    const json_t *relay = json_array_get(json_object_get(tree, "roles"), 2);
+    assert_string_equal(json_string_value(json_object_get(relay, "status")), "no answer");
+    json_decref(tree);
+    assert_int_equal(kill(seen.pid, SIGCONT), 0);
+    service_stop(&service);
+}
+
+static void death_of_the_supervisor_leaves_no_orphan(void **state)
+{
+    (void)state;
+    service_t service;
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans become ours to wait for */
+    (void)kill(service.pid, SIGKILL);
+    const uint64_t deadline = clock_monotonic_ms() + DEADLINE_MS;
+    int ended = 0;
+    while (ended < 4) {
+        assert_true(clock_monotonic_ms() < deadline);
+        if (waitpid(-1, NULL, WNOHANG) > 0) {
+            ended++;
+        } else {
+            (void)poll(NULL, 0, POLL_MS);
+        }
+    }
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    service_release(&service);
+}
+
+static void other_commands_go_to_the_control_role(void **state)
+{
+    (void)state;
+    service_t service;
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    json_t *answer = ask(&service, "{\"command\":\"echo\"}");
+    assert_string_equal(json_string_value(json_object_get(answer, "echo")), "front-0");
+    json_decref(answer);
+    service_stop(&service);
+}
+
+static void metrics_of_all_roles_come_as_one_page(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"{\"command\":\"metrics\"}", "{\"command\":\"ask\"}"};
+    service_t service;
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    for (size_t i = 0; i < 2; i++) { /* by the control socket, and by a role through its link */
+        json_t *answer = ask(&service, commands[i]);
+        const char *text = json_string_value(json_object_get(answer, "text"));
+        assert_non_null(text);
+        const char *type = strstr(text, "# TYPE test_total counter\n");
+        assert_non_null(type);
+        assert_null(strstr(type + 1, "# TYPE test_total"));
+        assert_non_null(strstr(text, "test_total{role=\"front-0\"} 1\n"));
+        assert_non_null(strstr(text, "test_total{role=\"relay\"} 1\n"));
+        assert_non_null(strstr(text, "digitalcard_role_restarts_total{"));
+        json_decref(answer);
+    }
+    service_stop(&service);
+}
+
+static void control_socket_is_private_and_refuses_nonsense(void **state)
+{
+    (void)state;
+    static const char *const nonsense[] = {"", "{", "[]", "{\"command\":7}", "\xff\xfe"};
+    char path[128];
+    struct stat about;
+    service_t service;
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    (void)snprintf(path, sizeof path, "%s/control.sock", service.directory);
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(about.st_mode & 0777, 0600);
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        json_t *answer = ask(&service, nonsense[i]);
+        const json_t *error = json_object_get(answer, "error");
+        assert_string_equal(json_string_value(json_object_get(error, "code")), "malformed_json");
+        json_decref(answer);
+    }
+    service_stop(&service);
+}
+
+static void control_socket_bounds_its_lines_and_clients(void **state)
+{
+    (void)state;
+    service_t service;
+    char *line = calloc(1, LIMIT_CONTROL_LINE_SIZE + 2);
+    int clients[LIMIT_CONTROL_CLIENTS];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    service_begin(&service, three_roles, 3, &defaults);
+    wait_started(&service);
+    memset(line, 'x', LIMIT_CONTROL_LINE_SIZE + 1);
+    json_t *answer = ask(&service, line);
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(answer, "error"), "code")),
+        "body_too_large");
+    json_decref(answer);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/control.sock", service.directory);
+    for (size_t i = 0; i < LIMIT_CONTROL_CLIENTS; i++) {
+        clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(clients[i], (const struct sockaddr *)&address, sizeof address), 0);
+    }
+    answer = ask(&service, "{\"command\":\"tree\"}");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(answer, "error"), "code")), "busy");
+    json_decref(answer);
+    for (size_t i = 0; i < LIMIT_CONTROL_CLIENTS; i++) {
+        close(clients[i]);
+    }
+    free(line);
+    service_stop(&service);
+}
+
+int main(int argc, char **argv)
+{
+    int status = 0;
+    if (role_child_main(argc, argv, &status)) {
+        return status;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_roles_become_ready_and_know_each_other),
+        cmocka_unit_test(killed_role_is_restarted_and_its_peers_hear_of_it),
+        cmocka_unit_test(too_many_restarts_end_the_service),
+        cmocka_unit_test(restarts_outside_the_window_do_not_end_the_service),
+        cmocka_unit_test(sigterm_drains_in_order_and_ends_with_success),
+        cmocka_unit_test(role_that_does_not_drain_is_killed_at_the_bound),
+        cmocka_unit_test(second_sigint_kills_at_once),
+        cmocka_unit_test(sighup_restarts_every_role_once_without_counting),
+        cmocka_unit_test(role_that_gets_sigterm_drains_and_comes_back_without_counting),
+        cmocka_unit_test(role_that_is_never_ready_is_killed_and_counts),
+        cmocka_unit_test(role_that_hangs_is_killed_by_the_watchdog),
+        cmocka_unit_test(role_that_does_not_answer_shows_in_the_tree),
+        cmocka_unit_test(death_of_the_supervisor_leaves_no_orphan),
+        cmocka_unit_test(other_commands_go_to_the_control_role),
+        cmocka_unit_test(metrics_of_all_roles_come_as_one_page),
+        cmocka_unit_test(control_socket_is_private_and_refuses_nonsense),
+        cmocka_unit_test(control_socket_bounds_its_lines_and_clients),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
