@@ -62,6 +62,8 @@ enum {
     LIMIT_DIRECTORY_TENANTS = 65536,   /* tenants of one installation that the front keeps */
     LIMIT_DIRECTORY_TOKEN_KEYS = 16,   /* directory.token_keys */
     LIMIT_DIRECTORY_TIMEOUT_MS = 1000, /* a page that did not come by then is asked for again */
+    LIMIT_DRAINING_HOLD_MS = 200,      /* a peer that said it is draining gets nothing for so long,
+                                          unless      its successor comes up before */
     LIMIT_DEADLINE_TICK_MS = 25,       /* how late a deadline may be noticed */
     LIMIT_DEADLINE_TICKS = 4096,       /* a turn of the wheel; longer than the longest deadline */
     LIMIT_REQUEST_INLINE_SIZE =
@@ -107,8 +109,8 @@ enum {
     LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
     LIMIT_PAGE_ITEMS = 50,          /* when the client names no limit (messages/card.def) */
     LIMIT_PAGE_EVENTS = 100,        /* the same for events.read */
-    LIMIT_PAGE_ITEMS_MAX = 500,
-    LIMIT_PAGE_EVENTS_MAX = 1000,
+    LIMIT_PAGE_ITEMS_MAX = 500,   /* of lists and histories: card_page.items, history_page.items */
+    LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
@@ -149,7 +151,7 @@ enum {
     LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
     LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
     LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
-    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: three descriptors each */
+    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
@@ -161,6 +163,7 @@ enum {
     LIMIT_STORE_WAL_SIZE = 67108864,   /* a longer file is cut when the log starts over */
     LIMIT_STORE_WRITER_CACHE_KIB = 4096, /* per open tenant: the hot right edges of the tables */
     LIMIT_STORE_READER_CACHE_KIB = 2048, /* per open tenant: inner pages; leaves the kernel keeps */
+    LIMIT_STORE_LOG_INTERVAL_MS = 1000,  /* one line per file and kind of failure, then counted */
     LIMIT_STORE_PAGE_ROWS = 10000,       /* rows that one read returns at most */
     LIMIT_STORE_PATH_SIZE = 4096,        /* PATH_MAX */
     LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */

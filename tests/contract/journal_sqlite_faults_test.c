@@ -327,6 +327,76 @@ static void nothing_acknowledged_is_lost_when_the_process_is_killed(void **state
     print_message("%llu events\n", (unsigned long long)head);
 }
 
+/* --- Another process reads --- */
+
+enum { READ_BATCHES = 800, READ_BATCH_SIZE = 50, READ_DEADLINE_S = 60 };
+
+/* The relay: follows partition 0 until everything was seen, each event once and in order. */
+static int follow(const journal_contract_factory_t *factory, int ready)
+{
+    (void)alarm(READ_DEADLINE_S);
+    harness_t harness;
+    harness_start_again(&harness, factory);
+    opened_t opened = harness_open_readonly(&harness, "alpha");
+    if (opened.result != RESULT_OK) {
+        return 1;
+    }
+    acknowledge(ready, 0, opened.partitions[0].head);
+    const size_t mark = harness.arena.used;
+    uint64_t seen = 0;
+    while (seen < READ_BATCHES * READ_BATCH_SIZE) {
+        harness.arena.used = mark;
+        const journal_events_t page = harness_events(&harness, &opened, 0, seen, 500);
+        if (page.result != RESULT_OK || page.head % READ_BATCH_SIZE != 0) {
+            return 2; /* a part of a batch was to be seen */
+        }
+        for (size_t i = 0; i < page.event_count; i++) {
+            if (page.events[i].sequence != ++seen) {
+                return 3;
+            }
+        }
+    }
+    harness_close(&harness, &opened);
+    harness_stop(&harness);
+    return 0;
+}
+
+static void another_process_follows_while_batches_are_committed(void **state)
+{
+    faults_state_t *const faults = *state;
+    place_empty(&faults->place);
+    assert_int_equal(faults->factory.create_tenant(faults->factory.context, TEXT_LITERAL("alpha"),
+                                                   HARNESS_PARTITIONS),
+                     RESULT_OK);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(follow(&faults->factory, ends[1]));
+    }
+    acknowledgement_t ready;
+    assert_int_equal(read(ends[0], &ready, sizeof ready), sizeof ready);
+    harness_t harness;
+    harness_start_again(&harness, &faults->factory);
+    opened_t opened = harness_open(&harness, "alpha");
+    const uuid_t card = {{1}};
+    const size_t mark = harness.arena.used;
+    for (uint64_t i = 0; i < READ_BATCHES; i++) {
+        harness.arena.used = mark;
+        assert_int_equal(
+            harness_store(&harness, &opened, 0, &card, 1 + i * READ_BATCH_SIZE, READ_BATCH_SIZE),
+            RESULT_OK);
+    }
+    harness_close(&harness, &opened); /* the reader may be in the middle of it */
+    harness_stop(&harness);
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    assert_true(faults->factory.is_sound(faults->factory.context, TEXT_LITERAL("alpha")));
+}
+
 static int group_setup(void **state)
 {
     faults_state_t *faults = calloc(1, sizeof *faults);
@@ -355,6 +425,7 @@ int main(void)
         cmocka_unit_test(failed_reads_and_opens_are_errors_and_lose_nothing),
         cmocka_unit_test(a_failed_creation_leaves_nothing_behind),
         cmocka_unit_test(nothing_acknowledged_is_lost_when_the_process_is_killed),
+        cmocka_unit_test(another_process_follows_while_batches_are_committed),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
