@@ -18,8 +18,8 @@ typedef struct batch_waiter {
 } batch_waiter_t;
 
 typedef struct batch {
-    struct batch *next;     /* of the partition's queue, or of the pool */
-    uint64_t number;        /* of the partition, rising */
+    struct batch *next; /* of the partition's queue, or of the pool */
+    uint64_t number;    /* of the partition, rising */
     uint64_t submitted_us;
     size_t stored_size;     /* bytes that go to the store */
     bool is_wanted;         /* somebody waits for it: submit at the end of the turn */

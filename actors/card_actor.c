@@ -1,5 +1,5 @@
-/* Life of a card actor: activation, messages in order, reads from the journal, passivation. Must not
- * know what a command means (card_handle.c, actors/domain). */
+/* Life of a card actor: activation, messages in order, reads from the journal, passivation. Must
+ * not know what a command means (card_handle.c, actors/domain). */
 #include "actors/card_actor_internal.h"
 #include "actors/domain/card_id.h"
 #include "actors/partition.h"
@@ -102,8 +102,7 @@ static void hold_last(card_actor_t *card, shard_message_t *message)
 static shard_message_t *unhold_first(card_actor_t *card)
 {
     shard_message_t *const message = card->held_first;
-    card->held_first =
-        message->base.next == NULL ? NULL : shard_message_of(message->base.next);
+    card->held_first = message->base.next == NULL ? NULL : shard_message_of(message->base.next);
     if (card->held_first == NULL) {
         card->held_last = NULL;
     }
@@ -166,8 +165,8 @@ static void load_done(void *context, const journal_loaded_t *loaded);
 static result_t load_begin(card_load_t *load)
 {
     tenant_t *const tenant = load->tenant;
-    const result_t result = load->shard->ports.journal->functions->load(
-        tenant->journal, &load->load, load_done, load);
+    const result_t result =
+        load->shard->ports.journal->functions->load(tenant->journal, &load->load, load_done, load);
     if (result != RESULT_OK) {
         free(load);
         return result;
@@ -206,8 +205,7 @@ static bool put_member_key(const card_load_t *load, text_t sealed_key)
 }
 
 /* What was read for a message, until that message is received. */
-static void keep_repeat(card_actor_t *card, const card_load_t *load,
-                        const journal_loaded_t *loaded)
+static void keep_repeat(card_actor_t *card, const card_load_t *load, const journal_loaded_t *loaded)
 {
     card_repeat_t *repeat = calloc(1, sizeof(*repeat));
     assert(repeat != NULL);
@@ -338,8 +336,8 @@ static void activate(actor_t *actor, void *context)
     assert(tenant != NULL); /* its waiting messages keep the record */
     card->actor = actor;
     if (tenant->status != TENANT_OPEN) {
-        fail_activation(card, tenant->failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE
-                                                           : tenant->failure);
+        fail_activation(card,
+                        tenant->failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE : tenant->failure);
         return;
     }
     card_load_t *load = load_create(card, tenant);

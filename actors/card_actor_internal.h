@@ -43,7 +43,7 @@ struct card_actor {
     card_state_t state;
     char *texts; /* member_id, tier, sealed_name and holder_name of the state, one block */
     text_t holder_name;
-    uint64_t batch_number; /* of the last batch that carries something of it; 0: none */
+    uint64_t batch_number;   /* of the last batch that carries something of it; 0: none */
     uint64_t snapshot_batch; /* where its last snapshot is, if that still gathers */
     size_t snapshot_index;
     uint64_t snapshot_sequence; /* events up to this one are in a snapshot */

@@ -13,7 +13,7 @@ typedef struct handling {
     const shard_message_t *message;
     batch_t *batch;
     int64_t now_ms;
-    uuid_t new_card;       /* of a replacement */
+    uuid_t new_card; /* of a replacement */
     card_state_t new_state;
     uuid_t validation_id;
     uint64_t validation_sequence;
@@ -215,8 +215,8 @@ static void apply(handling_t *handling, const card_decision_t *decision)
     bool changed = false;
     for (uint32_t i = 0; i < decision->event_count; i++) {
         append_event(handling, &decision->events[i]);
-        changed = changed || (changes_card(decision->events[i].name) &&
-                              !decision->events[i].of_new_card);
+        changed =
+            changed || (changes_card(decision->events[i].name) && !decision->events[i].of_new_card);
     }
     if (decision->event_count == 0) {
         return;
@@ -227,8 +227,7 @@ static void apply(handling_t *handling, const card_decision_t *decision)
     card->batch_number = handling->batch->number;
     snapshot_card(handling, changed);
     if (handling->new_state.status != card_status_none) {
-        put_snapshot(handling->batch, &handling->new_state,
-                     snapshot_place(NULL, handling->batch));
+        put_snapshot(handling->batch, &handling->new_state, snapshot_place(NULL, handling->batch));
     }
 }
 
@@ -292,8 +291,7 @@ static void reply_decided(const handling_t *handling, const card_decision_t *dec
         card_reply_without_card(handling->tenant, handling->message, reason_unknown_card, reply);
         break;
     case CARD_INVALID_DATES:
-        reply_fail(reply, RESULT_INVALID_DATES, dates_detail(handling),
-                   TEXT_LITERAL("expires_at"));
+        reply_fail(reply, RESULT_INVALID_DATES, dates_detail(handling), TEXT_LITERAL("expires_at"));
         break;
     case CARD_ACCEPTED:
         if (is_validation(handling->message)) {
@@ -405,8 +403,7 @@ void card_handle(card_actor_t *card, shard_message_t **message)
         shard_message_fail(message, result, NULL, NULL);
         return;
     }
-    if ((*message)->kind == SHARD_REQUEST &&
-        (*message)->request.type == request_type_card_get) {
+    if ((*message)->kind == SHARD_REQUEST && (*message)->request.type == request_type_card_get) {
         read_card(&handling, message);
     } else {
         run_command(&handling, message);

@@ -1,11 +1,12 @@
 /* Verdicts and cards as reply bodies. Must not read or change the state of a card. */
 #include "actors/card_reply.h"
+#include "actors/secrets.h"
 #include <assert.h>
 
 static text_t pack_into_scratch(shard_t *shard, const message_type_t *type, const void *document)
 {
-    const size_t size = message_pack(type, document, MESSAGE_KEYS_IDS, shard->scratch,
-                                     sizeof(shard->scratch));
+    const size_t size =
+        message_pack(type, document, MESSAGE_KEYS_IDS, shard->scratch, sizeof(shard->scratch));
     assert(size <= sizeof(shard->scratch)); /* the longest texts of a card make 2 KiB */
     return (text_t){.data = (const char *)shard->scratch, .size = size};
 }
@@ -60,16 +61,29 @@ void card_reply_without_card(tenant_t *tenant, const shard_message_t *message, u
     tenant_log_refusal(tenant, message, reason);
 }
 
+/* A stored reply shows names and codes, so it is sealed like everything personal. */
+static text_t seal_for_store(batch_t *batch, const shard_message_t *message, const reply_t *reply)
+{
+    const crypto_functions_t *const crypto = message->shard->ports.crypto;
+    uint8_t *const plain = message->shard->envelope;
+    const size_t size = reply_pack_stored(reply, plain, sizeof(message->shard->envelope));
+    assert(size <= sizeof(message->shard->envelope)); /* a card or a verdict: 3 KiB */
+    uint8_t *const sealed = batch_allocate(batch, size + CRYPTO_SEAL_OVERHEAD);
+    secret_reply_seal(crypto, &message->tenant->secret, tenant_name(message->tenant),
+                      message->request.key, (text_t){.data = (const char *)plain, .size = size},
+                      sealed);
+    crypto->wipe(plain, size);
+    return (text_t){.data = (const char *)sealed, .size = size + CRYPTO_SEAL_OVERHEAD};
+}
+
 static void keep_for_repeats(batch_t *batch, const shard_message_t *message, const reply_t *reply)
 {
-    reply_t stored = *reply;
-    stored.correlation = 0;
     journal_idempotency_t *const row = &batch->idempotency[batch->idempotency_count];
     batch->idempotency_count++;
     row->key = message->request.key; /* lives as long as the message, which the batch owns */
     assert(message->request.key_hash.size == sizeof(row->request_hash));
     memcpy(row->request_hash, message->request.key_hash.data, sizeof(row->request_hash));
-    row->reply = batch_pack(batch, &reply_message, &stored);
+    row->reply = seal_for_store(batch, message, reply);
     row->recorded_at = message->shard->ports.wall_ms();
     batch->stored_size += row->reply.size;
 }

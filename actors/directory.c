@@ -206,12 +206,10 @@ static void fill_token_keys(const contents_t *contents,
 
 static text_t pack(const directory_t *document)
 {
-    const size_t size =
-        message_pack(&directory_message, document, MESSAGE_KEYS_IDS, NULL, 0);
+    const size_t size = message_pack(&directory_message, document, MESSAGE_KEYS_IDS, NULL, 0);
     uint8_t *const bytes = malloc(size);
     assert(bytes != NULL);
-    const size_t packed =
-        message_pack(&directory_message, document, MESSAGE_KEYS_IDS, bytes, size);
+    const size_t packed = message_pack(&directory_message, document, MESSAGE_KEYS_IDS, bytes, size);
     assert(packed == size);
     return (text_t){.data = (const char *)bytes, .size = size};
 }
@@ -223,8 +221,8 @@ text_t directory_answer(const directory_cache_t *directory, const directory_get_
     directory_t document = {0};
     MESSAGE_SET(directory, &document, version, directory->version);
     const bool is_first = !MESSAGE_HAS(directory_get, question, after);
-    const bool unchanged = is_first && question->known_version != 0 &&
-                           question->known_version == directory->version;
+    const bool unchanged =
+        is_first && question->known_version != 0 && question->known_version == directory->version;
     MESSAGE_SET(directory, &document, unchanged, unchanged);
     if (unchanged) {
         return pack(&document);

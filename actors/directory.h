@@ -1,6 +1,6 @@
 /* What the control store says about all tenants and token keys, kept in memory: shard 0 answers the
- * fronts' directory.get from it, and every shard's sweep walks it. Reads the control store only when
- * its version has changed. Holds no secret. */
+ * fronts' directory.get from it, and every shard's sweep walks it. Reads the control store only
+ * when its version has changed. Holds no secret. */
 #ifndef ACTORS_DIRECTORY_H
 #define ACTORS_DIRECTORY_H
 

@@ -38,8 +38,8 @@ result_t key_table_add(key_table_t *table, shard_message_t *message)
 {
     assert(!message->in_key_table);
     const text_t tenant = {.data = (const char *)&message->tenant, .size = sizeof(tenant_t *)};
-    message->key_hash = siphash(table->hash_key, message->request.key) ^
-                        siphash(table->hash_key, tenant);
+    message->key_hash =
+        siphash(table->hash_key, message->request.key) ^ siphash(table->hash_key, tenant);
     shard_message_t **const bucket = &table->buckets[message->key_hash & (BUCKETS - 1)];
     for (shard_message_t *other = *bucket; other != NULL; other = other->key_chain) {
         if (is_same_key(other, message)) {

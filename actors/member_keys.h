@@ -11,15 +11,14 @@
 typedef struct member_keys member_keys_t;
 typedef struct member_key member_key_t;
 
-member_keys_t *member_keys_create(const crypto_functions_t *crypto,
-                                  const uint8_t hash_key[16], uint32_t entries_max);
+member_keys_t *member_keys_create(const crypto_functions_t *crypto, const uint8_t hash_key[16],
+                                  uint32_t entries_max);
 void member_keys_destroy(member_keys_t **keys);
 
 /* NULL when it is not there. The key stays valid until the next call of another function. */
 const crypto_key_t *member_keys_find(member_keys_t *keys, text_t tenant, text_t member_id);
 /* Replaces an entry of the same member. */
-void member_keys_put(member_keys_t *keys, text_t tenant, text_t member_id,
-                     const crypto_key_t *key);
+void member_keys_put(member_keys_t *keys, text_t tenant, text_t member_id, const crypto_key_t *key);
 /* The same for a key that waits for its commit, which ends with exactly one of the next two. */
 member_key_t *member_keys_put_pinned(member_keys_t *keys, text_t tenant, text_t member_id,
                                      const crypto_key_t *key);

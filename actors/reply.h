@@ -1,5 +1,6 @@
 /* Building the reply to a request between roles: the struct, the envelope around it, and the
- * sentence that goes with an error. Shared by the shard and the relay. Sends nothing, keeps nothing.
+ * sentence that goes with an error. Shared by the shard and the relay. Sends nothing, keeps
+ * nothing.
  */
 #ifndef ACTORS_REPLY_H
 #define ACTORS_REPLY_H

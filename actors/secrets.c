@@ -7,7 +7,8 @@
 
 enum {
     MEMBER_ID_SIZE_MAX = 128,
-    BINDING_SIZE_MAX = LIMIT_TENANT_NAME_SIZE + 1 + MEMBER_ID_SIZE_MAX,
+    IDEMPOTENCY_KEY_SIZE_MAX = 128,
+    BINDING_SIZE_MAX = 6 + LIMIT_TENANT_NAME_SIZE + 1 + MEMBER_ID_SIZE_MAX,
 };
 
 typedef struct binding {
@@ -55,6 +56,18 @@ static binding_t bind_member_key(text_t tenant, text_t member_id)
     binding_add(&binding, tenant.data, tenant.size);
     binding_add(&binding, "\0", 1);
     binding_add(&binding, member_id.data, member_id.size);
+    return binding;
+}
+
+_Static_assert((int)IDEMPOTENCY_KEY_SIZE_MAX <= (int)MEMBER_ID_SIZE_MAX, "room in a binding");
+
+static binding_t bind_reply(text_t tenant, text_t key)
+{
+    binding_t binding = {.size = 0};
+    binding_add(&binding, "reply:", 6);
+    binding_add(&binding, tenant.data, tenant.size);
+    binding_add(&binding, "\0", 1);
+    binding_add(&binding, key.data, key.size);
     return binding;
 }
 
@@ -133,5 +146,27 @@ bool secret_holder_name_open(const crypto_functions_t *crypto, const crypto_key_
         return false;
     }
     *holder_name = (text_t){.data = plain, .size = sealed.size - CRYPTO_SEAL_OVERHEAD};
+    return true;
+}
+
+void secret_reply_seal(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                       text_t tenant, text_t key, text_t reply, uint8_t *sealed)
+{
+    const binding_t binding = bind_reply(tenant, key);
+    crypto->seal(tenant_secret, reply, binding_text(&binding), sealed);
+}
+
+bool secret_reply_open(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                       text_t tenant, text_t key, text_t sealed, uint8_t *plain, size_t plain_size,
+                       text_t *reply)
+{
+    if (sealed.size < CRYPTO_SEAL_OVERHEAD || sealed.size - CRYPTO_SEAL_OVERHEAD > plain_size) {
+        return false;
+    }
+    const binding_t binding = bind_reply(tenant, key);
+    if (!crypto->open(tenant_secret, sealed, binding_text(&binding), plain)) {
+        return false;
+    }
+    *reply = (text_t){.data = (const char *)plain, .size = sealed.size - CRYPTO_SEAL_OVERHEAD};
     return true;
 }

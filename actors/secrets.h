@@ -3,6 +3,7 @@
  *   master key ── tenant secret   bound to "tenant:" NAME
  *              └─ card key        bound to "card-key:" NAME ":" KID (decimal)
  *   tenant secret ── member key   bound to NAME 0x00 MEMBER_ID
+ *   tenant secret ── stored reply bound to "reply:" NAME 0x00 IDEMPOTENCY_KEY
  *   member key ── holder name     bound to MEMBER_ID
  *
  * A sealed text that is moved to another tenant, key or member does not open. Erasing a member key
@@ -50,5 +51,14 @@ MUST_USE bool secret_holder_name_open(const crypto_functions_t *crypto,
                                       const crypto_key_t *member_key, text_t member_id,
                                       text_t sealed, char plain[SECRET_NAME_SIZE_MAX],
                                       text_t *holder_name);
+
+/* A reply kept for an idempotency key of at most 128 bytes. Writes
+ * reply.size + CRYPTO_SEAL_OVERHEAD bytes. */
+void secret_reply_seal(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                       text_t tenant, text_t key, text_t reply, uint8_t *sealed);
+/* `reply` points into `plain`; false also when that is too small. */
+MUST_USE bool secret_reply_open(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                                text_t tenant, text_t key, text_t sealed, uint8_t *plain,
+                                size_t plain_size, text_t *reply);
 
 #endif

@@ -124,21 +124,18 @@ static void poll_due(void *context)
 
 static void submit_wanted(shard_t *shard)
 {
-    partition_t *partition = shard->wanted_first;
+    /* A failure closes the tenant, which takes its partitions out of both lists. One that the store
+     * has no room for comes back in the other list. */
+    shard->submitting_first = shard->wanted_first;
     shard->wanted_first = NULL;
-    while (partition != NULL) { /* each is in the list once */
-        partition_t *const next = partition->wanted_next;
+    while (shard->submitting_first != NULL) { /* each is in the list once */
+        partition_t *const partition = shard->submitting_first;
+        shard->submitting_first = partition->wanted_next;
         partition->is_wanted = false;
         partition->wanted_next = NULL;
-        tenant_t *const tenant = partition->tenant;
-        tenant_reference(tenant); /* a failure closes the tenant and frees its partitions */
-        const bool is_open = tenant->status == TENANT_OPEN;
-        if (is_open) {
+        if (partition->tenant->status == TENANT_OPEN) {
             partition_submit(partition);
         }
-        tenant_t *referenced = tenant;
-        tenant_release(&referenced);
-        partition = next;
     }
 }
 
@@ -239,8 +236,7 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     created->next_serial = 1;
     seed(created);
     shard_metrics_init(&created->metrics, metrics);
-    created->tenant_kind =
-        actor_system_register(created->system, &tenant_actor_kind, created);
+    created->tenant_kind = actor_system_register(created->system, &tenant_actor_kind, created);
     created->card_kind = actor_system_register(created->system, &card_actor_kind, created);
     created->directory = directory_create(ports->control);
     created->key_table = key_table_create(created->hash_key);

@@ -38,13 +38,13 @@ struct shard_message {
     shard_t *shard;
     tenant_t *tenant; /* referenced; NULL until it is known */
     shard_message_kind_t kind;
-    bool key_checked;    /* the store has no reply for its key */
-    bool member_is_new;  /* the store has no key of its member */
-    bool in_key_table;   /* its key is marked as in flight */
+    bool key_checked;   /* the store has no reply for its key */
+    bool member_is_new; /* the store has no key of its member */
+    bool in_key_table;  /* its key is marked as in flight */
     uint32_t peer;
-    uint32_t partition;  /* of the card */
-    uuid_t card;         /* where it goes */
-    uint64_t serial;     /* of the shard, never twice */
+    uint32_t partition;   /* of the card */
+    uuid_t card;          /* where it goes */
+    uint64_t serial;      /* of the shard, never twice */
     uint64_t deadline_ms; /* of loop_now_ms */
     uint64_t started_us;
     shard_message_t *key_chain; /* of the key table */
@@ -74,9 +74,10 @@ struct shard {
     uint8_t hash_key[16];
 
     tenant_t *tenants[SHARD_TENANT_BUCKETS];
-    uint32_t tenants_open; /* or opening, or closing: files of the store */
-    partition_t *wanted_first; /* partitions with a batch to submit at the end of the turn */
-    card_actor_t *unknown_first; /* actors of cards that do not exist, dropped at its end */
+    uint32_t tenants_open;         /* or opening, or closing: files of the store */
+    partition_t *wanted_first;     /* partitions with a batch to submit at the end of the turn */
+    partition_t *submitting_first; /* those of this turn's end that are still to come */
+    card_actor_t *unknown_first;   /* actors of cards that do not exist, dropped at its end */
 
     uint64_t next_serial;
     uint64_t messages_alive;
@@ -132,8 +133,7 @@ void shard_message_answer(shard_message_t **message, text_t envelope, uint8_t ou
 /* Packs the reply itself. */
 void shard_message_reply(shard_message_t **message, const reply_t *reply);
 /* With the reply that the store has kept for its key, or with KEY_REUSED. */
-void shard_message_repeat(shard_message_t **message, const uint8_t request_hash[32],
-                          text_t stored);
+void shard_message_repeat(shard_message_t **message, const uint8_t request_hash[32], text_t stored);
 
 /* --- shard.c --- */
 

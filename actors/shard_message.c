@@ -1,5 +1,6 @@
 /* Messages of a shard from the envelope to the reply: made once, ended once. Must not decide
  * anything about cards. */
+#include "actors/secrets.h"
 #include "actors/shard_internal.h"
 #include "actors/tenant_actor.h"
 #include "runtime/clock.h"
@@ -113,8 +114,8 @@ static bool decode_command(shard_message_t **message)
     bool is_decoded = true;
     if (decoded->request.type == request_type_card_scan) {
         card_scan_t scan;
-        is_decoded = message_unpack(&card_scan_message, MESSAGE_KEYS_IDS, body, size, &arena, &scan,
-                                    &fault);
+        is_decoded =
+            message_unpack(&card_scan_message, MESSAGE_KEYS_IDS, body, size, &arena, &scan, &fault);
         if (is_decoded) {
             scan_to_validate(&scan, &decoded->command.validate);
         }
@@ -125,8 +126,8 @@ static bool decode_command(shard_message_t **message)
                                "A shard answers requests to cards; this one goes elsewhere.", "");
             return false;
         }
-        is_decoded = message_unpack(type, MESSAGE_KEYS_IDS, body, size, &arena, &decoded->command,
-                                    &fault);
+        is_decoded =
+            message_unpack(type, MESSAGE_KEYS_IDS, body, size, &arena, &decoded->command, &fault);
     }
     if (!is_decoded) {
         metric_add(shard->metrics.malformed, 1);
@@ -235,8 +236,14 @@ void shard_message_repeat(shard_message_t **message, const uint8_t request_hash[
         shard_message_fail(message, RESULT_KEY_REUSED, NULL, NULL);
         return;
     }
+    uint8_t *const plain = (*message)->shard->scratch;
+    const tenant_t *const tenant = (*message)->tenant;
+    text_t packed;
     reply_t reply;
-    if (!reply_unpack_stored(stored, request->correlation, &reply)) {
+    if (!secret_reply_open((*message)->shard->ports.crypto, &tenant->secret, tenant_name(tenant),
+                           request->key, stored, plain, sizeof((*message)->shard->scratch),
+                           &packed) ||
+        !reply_unpack_stored(packed, request->correlation, &reply)) {
         log_error("a stored reply cannot be read; run `digitalcard store verify`",
                   LOG_TEXT("tenant", request->tenant.data, request->tenant.size));
         shard_message_fail(message, RESULT_STORE_CORRUPT, NULL, NULL);

@@ -94,8 +94,8 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
         metrics_gauge(metrics, "digitalcard_tenants_open", "", "Tenants whose journal is open");
     shard_metrics->keys_in_flight = metrics_gauge(metrics, "digitalcard_keys_in_flight", "",
                                                   "Idempotency keys being worked on");
-    shard_metrics->batch_events_last = metrics_gauge(metrics, "digitalcard_batch_events_last", "",
-                                                     "Events of the latest batch");
+    shard_metrics->batch_events_last =
+        metrics_gauge(metrics, "digitalcard_batch_events_last", "", "Events of the latest batch");
 }
 
 void shard_metrics_request(shard_metrics_t *metrics, uint8_t type, uint8_t outcome,

@@ -12,8 +12,7 @@ typedef struct printer {
 
 __attribute__((format(printf, 2, 3))) static void print(printer_t *printer, const char *format, ...)
 {
-    const size_t room =
-        printer->size < printer->capacity ? printer->capacity - printer->size : 0;
+    const size_t room = printer->size < printer->capacity ? printer->capacity - printer->size : 0;
     va_list arguments;
     va_start(arguments, format);
     const int printed =
@@ -58,9 +57,9 @@ size_t shard_status(const shard_t *shard, char *out, size_t capacity)
     print(&printer, "],");
     print_batches(&printer, shard);
     print(&printer,
-          ",\"tenants\":{\"known\":%" PRIu32 ",\"open\":%" PRIu32 "},\"requests_in_flight\":%" PRIu64
-          ",\"loads_in_flight\":%" PRIu32 ",\"keys_in_flight\":%" PRIu32
-          ",\"member_keys_cached\":%" PRIu32 ",\"draining\":%s}",
+          ",\"tenants\":{\"known\":%" PRIu32 ",\"open\":%" PRIu32
+          "},\"requests_in_flight\":%" PRIu64 ",\"loads_in_flight\":%" PRIu32
+          ",\"keys_in_flight\":%" PRIu32 ",\"member_keys_cached\":%" PRIu32 ",\"draining\":%s}",
           directory_tenant_count(shard->directory), shard->tenants_open, shard->messages_alive,
           shard->loads_in_flight, key_table_count(shard->key_table),
           member_keys_count(shard->member_keys), shard->is_draining ? "true" : "false");

@@ -107,10 +107,8 @@ bool tenant_is_idle(const tenant_t *tenant)
     return true;
 }
 
-/* The shard's list of wanted partitions must not name one that goes. */
-static void unlist_partitions(tenant_t *tenant)
+static void unlist_partitions(const tenant_t *tenant, partition_t **place)
 {
-    partition_t **place = &tenant->shard->wanted_first;
     while (*place != NULL) { /* bounded by the partitions of open tenants */
         if ((*place)->tenant == tenant) {
             (*place)->is_wanted = false;
@@ -147,9 +145,11 @@ static void finish_closing(tenant_t *tenant)
     if (tenant->status != TENANT_CLOSING || tenant->operations > 0) {
         return;
     }
+    assert(tenant->cards == NULL); /* they point to its partitions */
     shard_t *const shard = tenant->shard;
     shard->ports.journal->functions->close(shard->ports.journal, &tenant->journal);
-    unlist_partitions(tenant);
+    unlist_partitions(tenant, &shard->wanted_first);
+    unlist_partitions(tenant, &shard->submitting_first);
     if (tenant->is_deleted) {
         member_keys_forget_tenant(shard->member_keys, tenant_name(tenant));
         tenant->is_deleted = false;
@@ -204,6 +204,9 @@ static void note_failure(tenant_t *tenant, result_t why)
         tenant->backoff_ms = LIMIT_BACKOFF_MS_MAX;
     }
     tenant->retry_at_ms = loop_now_ms(tenant->shard->loop) + tenant->backoff_ms;
+    if (why == RESULT_DRAINING) {
+        return; /* the shard ends */
+    }
     log_error("the store of a tenant failed; nothing that was not acknowledged is kept, and it is "
               "opened again after a pause",
               LOG_TEXT("tenant", tenant->name, tenant->name_size),
@@ -472,9 +475,9 @@ static void activate(actor_t *actor, void *context)
     tenant->status = TENANT_OPENING;
     shard->tenants_open++;
     metric_set(shard->metrics.tenants_open, shard->tenants_open);
-    result = shard->ports.journal->functions->open(
-        shard->ports.journal, tenant_name(tenant), text_from_c(shard->options.incarnation),
-        open_done, tenant);
+    result = shard->ports.journal->functions->open(shard->ports.journal, tenant_name(tenant),
+                                                   text_from_c(shard->options.incarnation),
+                                                   open_done, tenant);
     if (result == RESULT_OK) {
         tenant_operation_begin(tenant);
     } else {

@@ -1,12 +1,13 @@
 /* The tenant actor: what a shard knows of one tenant while its journal is open.
  *
  * Takes   requests that come while it is not open, in order; SHARD_SWEEP from the rotation
- * Sends   each request on to the card it is for (tenant_route.c), SHARD_EXPIRE to cards that are due
- * Begins  with the first message: reads keys from the control store, opens the journal
- * Ends    when idle and another tenant needs its place, when a commit fails (it is opened anew, with
- *         a higher epoch, after a pause), when the tenant is deleted, and when the shard drains
+ * Sends   each request on to the card it is for (tenant_route.c), SHARD_EXPIRE to cards that are
+ * due Begins  with the first message: reads keys from the control store, opens the journal Ends
+ * when idle and another tenant needs its place, when a commit fails (it is opened anew, with a
+ * higher epoch, after a pause), when the tenant is deleted, and when the shard drains
  *
- * The record outlives the actor: it counts who still refers to it and remembers the last failure. */
+ * The record outlives the actor: it counts who still refers to it and remembers the last failure.
+ */
 #ifndef ACTORS_TENANT_ACTOR_H
 #define ACTORS_TENANT_ACTOR_H
 
@@ -58,8 +59,8 @@ struct tenant {
     uint64_t sweep_at_ms;
     bool is_sweeping;
     bool sweep_has_more;
-    uint32_t sweep_pending; /* cards told to expire */
-    uint32_t sweep_expired; /* of this slice */
+    uint32_t sweep_pending;    /* cards told to expire */
+    uint32_t sweep_expired;    /* of this slice */
     uint64_t idempotency_rows; /* written since the last cleaning */
     uint32_t clean_slices;
 

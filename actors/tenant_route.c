@@ -304,8 +304,7 @@ void tenant_route(tenant_t *tenant, shard_message_t **message)
         return;
     }
     (*message)->partition = card_id_partition(&(*message)->card);
-    if (!card_id_is_valid(&(*message)->card) ||
-        (*message)->partition >= tenant->partition_count) {
+    if (!card_id_is_valid(&(*message)->card) || (*message)->partition >= tenant->partition_count) {
         answer_without_card(tenant, message, reason_unknown_card);
         return;
     }

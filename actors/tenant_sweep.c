@@ -2,8 +2,8 @@
  * scans that wait are stored, and tenants nobody touches get their turn. Everything in bounded
  * slices. Must not decide whether a card expires: the card does. */
 #include "actors/card_actor.h"
-#include "actors/partition.h"
 #include "actors/domain/card_id.h"
+#include "actors/partition.h"
 #include "actors/tenant_actor.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -29,15 +29,15 @@ static void clean_done(void *context, result_t result)
 
 static void clean_next(tenant_t *tenant)
 {
-    if (tenant->status != TENANT_OPEN || tenant->clean_slices == 0) {
+    if (tenant->status != TENANT_OPEN || tenant->clean_slices == 0 || tenant->shard->is_draining) {
         tenant->is_sweeping = false;
         return;
     }
     tenant->clean_slices--;
     shard_t *const shard = tenant->shard;
     const int64_t before_ms = shard->ports.wall_ms() - (int64_t)LIMIT_IDEMPOTENCY_AGE_S * 1000;
-    const result_t result = shard->ports.journal->functions->clean(tenant->journal, before_ms,
-                                                                   clean_done, tenant);
+    const result_t result =
+        shard->ports.journal->functions->clean(tenant->journal, before_ms, clean_done, tenant);
     if (result == RESULT_OK) {
         tenant_operation_begin(tenant);
     } else {
@@ -48,8 +48,7 @@ static void clean_next(tenant_t *tenant)
 /* As many go as have come: each sweep deletes what the time since the last one added, and more. */
 static void clean_begin(tenant_t *tenant)
 {
-    tenant->clean_slices =
-        1 + (uint32_t)(tenant->idempotency_rows / LIMIT_IDEMPOTENCY_CLEAN_SLICE);
+    tenant->clean_slices = 1 + (uint32_t)(tenant->idempotency_rows / LIMIT_IDEMPOTENCY_CLEAN_SLICE);
     tenant->idempotency_rows = 0;
     clean_next(tenant);
 }
@@ -64,7 +63,8 @@ void tenant_note_idempotency(tenant_t *tenant, size_t rows)
 /* A slice that expired nothing would be found again at once: then the next sweep looks. */
 static void slice_done(tenant_t *tenant)
 {
-    if (tenant->sweep_has_more && tenant->sweep_expired > 0 && tenant->status == TENANT_OPEN) {
+    if (tenant->sweep_has_more && tenant->sweep_expired > 0 && tenant->status == TENANT_OPEN &&
+        !tenant->shard->is_draining) {
         next_slice(tenant);
     } else {
         clean_begin(tenant);

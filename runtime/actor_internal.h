@@ -3,6 +3,7 @@
 #define RUNTIME_ACTOR_INTERNAL_H
 
 #include "runtime/actor_system.h"
+#include "runtime/keyed_hash.h"
 #include <stdalign.h>
 
 typedef struct actor_slot actor_slot_t; /* a registered kind */
@@ -34,13 +35,17 @@ typedef struct actor_list {
     actor_t *last;
 } actor_list_t;
 
+typedef struct actor_bucket {
+    actor_t *first;
+} actor_bucket_t;
+
 /* Actors by kind and identity: chained, buckets doubled at one actor per bucket. Ids come from
  * clients, so the hash is SipHash with a key of this process. */
 typedef struct actor_table {
-    actor_t **buckets;
+    actor_bucket_t *buckets;
     uint64_t bucket_count; /* a power of two */
     uint64_t actor_count;
-    uint8_t key[16];
+    keyed_hash_key_t key;
 } actor_table_t;
 
 MUST_USE result_t actor_table_init(actor_table_t *table);
@@ -52,7 +57,7 @@ actor_t *actor_table_find(const actor_table_t *table, uint64_t hash, const actor
 /* `hash`, `slot` and `identity` are set and not in the table yet. */
 void actor_table_insert(actor_table_t *table, actor_t *actor);
 void actor_table_remove(actor_table_t *table, const actor_t *actor);
-/* Any actor, NULL when empty: to take all out one by one. `bucket` is 0 at first. */
+/* Any actor of a table that is not empty: to take all out one by one. `bucket` is 0 at first. */
 actor_t *actor_table_any(const actor_table_t *table, uint64_t *bucket);
 
 #endif

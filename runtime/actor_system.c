@@ -77,6 +77,20 @@ static void list_remove(actor_list_t *list, actor_t *actor)
     actor->next = NULL;
 }
 
+/* Of a list that is not empty. */
+static actor_t *list_take(actor_list_t *list)
+{
+    actor_t *const actor = list->first;
+    list->first = actor->next;
+    if (list->first == NULL) {
+        list->last = NULL;
+    } else {
+        list->first->previous = NULL;
+    }
+    actor->next = NULL;
+    return actor;
+}
+
 static void enqueue(actor_t *actor, actor_phase_t phase)
 {
     actor_system_t *const system = actor->slot->system;
@@ -98,10 +112,8 @@ static void activation_end(actor_t *actor)
     list_remove(&slot->activating, actor);
     slot->activating_count--;
     slot->numbers.activating--;
-    actor_t *const next = slot->waiting.first;
-    if (next != NULL) {
-        list_remove(&slot->waiting, next);
-        enqueue(next, ACTOR_NEW);
+    if (slot->waiting.first != NULL) {
+        enqueue(list_take(&slot->waiting), ACTOR_NEW);
     }
 }
 
@@ -134,9 +146,8 @@ static void actor_restart(actor_t *actor)
 static bool passivate_one(actor_system_t *system)
 {
     for (int count = 0; count < LIMIT_PASSIVATION_SCAN && system->idle.first != NULL; count++) {
-        actor_t *const actor = system->idle.first;
+        actor_t *const actor = list_take(&system->idle);
         actor_slot_t *const slot = actor->slot;
-        list_remove(&system->idle, actor);
         if (slot->kind.may_passivate != NULL && !slot->kind.may_passivate(actor, slot->context)) {
             become_idle(actor); /* at the other end: not asked again soon */
             continue;
@@ -226,10 +237,9 @@ static void give_back(actor_t *actor, actor_message_t *message, result_t why)
  */
 static void give_back_all(actor_t *actor, result_t why)
 {
-    for (actor_message_t *message = mailbox_take(&actor->mailbox); message != NULL;
-         message = mailbox_take(&actor->mailbox)) {
+    while (actor->mailbox.count > 0) {
         actor->slot->numbers.messages_waiting--;
-        give_back(actor, message, why);
+        give_back(actor, mailbox_take(&actor->mailbox), why);
     }
 }
 
@@ -264,8 +274,10 @@ void actor_failed(actor_t *actor, result_t why)
 void actor_drop(actor_t *actor)
 {
     actor_system_t *const system = actor->slot->system;
+    assert(actor->phase != ACTOR_GONE);
     switch ((actor_phase_t)actor->phase) {
     case ACTOR_NEW: /* has no state yet */
+    case ACTOR_GONE:
         break;
     case ACTOR_ACTIVATING:
     case ACTOR_RUNNING:
@@ -279,8 +291,6 @@ void actor_drop(actor_t *actor)
         list_remove(&system->run_queue, actor);
         actor_restart(actor);
         break;
-    case ACTOR_GONE:
-        assert(!"an actor that is gone was dropped");
     }
 }
 
@@ -363,8 +373,7 @@ static void on_turn(void *context)
     actor_system_t *const system = context;
     uint32_t budget = LIMIT_SCHEDULER_TURN_MESSAGES;
     while (budget > 0 && system->run_queue.first != NULL) {
-        actor_t *const actor = system->run_queue.first;
-        list_remove(&system->run_queue, actor);
+        actor_t *const actor = list_take(&system->run_queue);
         if (actor->phase == ACTOR_NEW) {
             actor_activate(actor);
             budget--;
@@ -411,8 +420,8 @@ void actor_system_destroy(actor_system_t **system)
     assert(destroyed->current_actor == NULL);
     destroyed->is_stopping = true;
     uint64_t bucket = 0;
-    for (actor_t *actor = actor_table_any(&destroyed->table, &bucket); actor != NULL;
-         actor = actor_table_any(&destroyed->table, &bucket)) {
+    while (destroyed->table.actor_count > 0) {
+        actor_t *const actor = actor_table_any(&destroyed->table, &bucket);
         const bool has_state = actor->phase != ACTOR_NEW;
         actor->phase = ACTOR_GONE;
         actor_table_remove(&destroyed->table, actor);

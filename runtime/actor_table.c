@@ -5,7 +5,6 @@
 #include "runtime/random.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +13,7 @@ enum { BUCKETS_FIRST = 1024 };
 result_t actor_table_init(actor_table_t *table)
 {
     *table = (actor_table_t){.bucket_count = BUCKETS_FIRST};
-    static_assert(sizeof(table->key) == crypto_shorthash_KEYBYTES, "SipHash-2-4");
-    random_fill(table->key, sizeof(table->key));
+    random_fill(table->key.bytes, sizeof(table->key.bytes));
     table->buckets = calloc(BUCKETS_FIRST, sizeof(*table->buckets));
     return table->buckets == NULL ? RESULT_NO_MEMORY : RESULT_OK;
 }
@@ -36,10 +34,7 @@ uint64_t actor_table_hash(const actor_table_t *table, uint32_t kind,
     memcpy(input + sizeof(kind), identity->id, sizeof(identity->id));
     const size_t fixed_size = sizeof(kind) + sizeof(identity->id);
     memcpy(input + fixed_size, identity->tenant, identity->tenant_size);
-    uint64_t hash = 0;
-    static_assert(sizeof(hash) == crypto_shorthash_BYTES, "SipHash-2-4");
-    crypto_shorthash((unsigned char *)&hash, input, fixed_size + identity->tenant_size, table->key);
-    return hash;
+    return keyed_hash(&table->key, input, fixed_size + identity->tenant_size);
 }
 
 static bool actor_is(const actor_t *actor, uint64_t hash, const actor_slot_t *slot,
@@ -54,7 +49,7 @@ static bool actor_is(const actor_t *actor, uint64_t hash, const actor_slot_t *sl
 actor_t *actor_table_find(const actor_table_t *table, uint64_t hash, const actor_slot_t *slot,
                           const actor_identity_t *identity)
 {
-    actor_t *actor = table->buckets[hash & (table->bucket_count - 1)];
+    actor_t *actor = table->buckets[hash & (table->bucket_count - 1)].first;
     while (actor != NULL && !actor_is(actor, hash, slot, identity)) {
         actor = actor->table_next;
     }
@@ -65,16 +60,16 @@ actor_t *actor_table_find(const actor_table_t *table, uint64_t hash, const actor
 static void table_grow(actor_table_t *table)
 {
     const uint64_t count = table->bucket_count * 2;
-    actor_t **const buckets = calloc(count, sizeof(*buckets));
+    actor_bucket_t *const buckets = calloc(count, sizeof(*buckets));
     if (buckets == NULL) {
         return;
     }
     for (uint64_t index = 0; index < table->bucket_count; index++) {
-        for (actor_t *actor = table->buckets[index]; actor != NULL;) {
+        for (actor_t *actor = table->buckets[index].first; actor != NULL;) {
             actor_t *const next = actor->table_next;
-            actor_t **const bucket = &buckets[actor->hash & (count - 1)];
-            actor->table_next = *bucket;
-            *bucket = actor;
+            actor_bucket_t *const bucket = &buckets[actor->hash & (count - 1)];
+            actor->table_next = bucket->first;
+            bucket->first = actor;
             actor = next;
         }
     }
@@ -88,15 +83,15 @@ void actor_table_insert(actor_table_t *table, actor_t *actor)
     if (table->actor_count == table->bucket_count) {
         table_grow(table);
     }
-    actor_t **const bucket = &table->buckets[actor->hash & (table->bucket_count - 1)];
-    actor->table_next = *bucket;
-    *bucket = actor;
+    actor_bucket_t *const bucket = &table->buckets[actor->hash & (table->bucket_count - 1)];
+    actor->table_next = bucket->first;
+    bucket->first = actor;
     table->actor_count++;
 }
 
 void actor_table_remove(actor_table_t *table, const actor_t *actor)
 {
-    actor_t **link = &table->buckets[actor->hash & (table->bucket_count - 1)];
+    actor_t **link = &table->buckets[actor->hash & (table->bucket_count - 1)].first;
     while (*link != actor) {
         assert(*link != NULL);
         link = &(*link)->table_next;
@@ -107,8 +102,9 @@ void actor_table_remove(actor_table_t *table, const actor_t *actor)
 
 actor_t *actor_table_any(const actor_table_t *table, uint64_t *bucket)
 {
-    while (*bucket < table->bucket_count && table->buckets[*bucket] == NULL) {
+    while (table->buckets[*bucket].first == NULL) {
         (*bucket)++;
+        assert(*bucket < table->bucket_count);
     }
-    return *bucket < table->bucket_count ? table->buckets[*bucket] : NULL;
+    return table->buckets[*bucket].first;
 }

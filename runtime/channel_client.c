@@ -8,7 +8,6 @@
 #include "runtime/zsocket.h"
 
 #include <stdlib.h>
-#include <zmq.h>
 
 struct channel_client {
     loop_t *loop;
@@ -112,7 +111,7 @@ void channel_client_destroy(channel_client_t **client)
 result_t channel_client_connect(channel_client_t *client, const char *endpoint)
 {
     channel_client_disconnect(client);
-    const zsocket_options_t options = {.type = ZMQ_DEALER,
+    const zsocket_options_t options = {.type = ZSOCKET_DEALER,
                                        .send_messages_max = LIMIT_CHANNEL_MESSAGES,
                                        .receive_messages_max = LIMIT_CHANNEL_MESSAGES,
                                        .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,

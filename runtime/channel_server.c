@@ -1,7 +1,7 @@
 /* The binding end of a channel. Knows its peers by the routing ids that ZeroMQ gave them and keeps
  * one batch for each. ZeroMQ does not say when a peer goes: it is found out by the next send, or
  * the peer that was silent longest makes room. Must not retry what was sent. */
-#include "runtime/channel.h"
+#include "runtime/channel_internal.h"
 
 #include "runtime/channel_batch.h"
 #include "runtime/log.h"
@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
 
 enum {
     PEER_NONE = LIMIT_CHANNEL_PEERS, /* no index */
@@ -193,9 +192,9 @@ static void on_message(void *context, const zframe_view_t *frames, size_t frame_
     }
 }
 
-result_t channel_server_create(loop_t *loop, const char *endpoint,
-                               channel_server_receive_t *receive, void *context,
-                               channel_server_t **server)
+result_t channel_server_create_bounded(loop_t *loop, const char *endpoint, int messages_max,
+                                       channel_server_receive_t *receive, void *context,
+                                       channel_server_t **server)
 {
     channel_server_t *const created = calloc(1, sizeof(*created));
     if (created == NULL) {
@@ -206,9 +205,9 @@ result_t channel_server_create(loop_t *loop, const char *endpoint,
     for (uint32_t index = 0; index < BUCKETS; index++) {
         created->buckets[index] = PEER_NONE;
     }
-    const zsocket_options_t options = {.type = ZMQ_ROUTER,
-                                       .send_messages_max = LIMIT_CHANNEL_MESSAGES,
-                                       .receive_messages_max = LIMIT_CHANNEL_MESSAGES,
+    const zsocket_options_t options = {.type = ZSOCKET_ROUTER,
+                                       .send_messages_max = messages_max,
+                                       .receive_messages_max = messages_max,
                                        .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,
                                        .use_fd = -1,
                                        .linger_ms = LIMIT_CHANNEL_LINGER_MS};
@@ -224,6 +223,14 @@ result_t channel_server_create(loop_t *loop, const char *endpoint,
     created->hook = loop_hook_create_in(loop, LOOP_PHASE_FLUSH, on_turn_end, created);
     *server = created;
     return RESULT_OK;
+}
+
+result_t channel_server_create(loop_t *loop, const char *endpoint,
+                               channel_server_receive_t *receive, void *context,
+                               channel_server_t **server)
+{
+    return channel_server_create_bounded(loop, endpoint, LIMIT_CHANNEL_MESSAGES, receive, context,
+                                         server);
 }
 
 void channel_server_destroy(channel_server_t **server)

@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -100,8 +99,9 @@ static size_t escape_character(const unsigned char *bytes, size_t size, char out
     const size_t length = utf8_sequence_size(bytes, size);
     *taken = length == 0 ? 1 : length;
     if (length == 0) {
-        memcpy(out, "\xEF\xBF\xBD", 3); /* U+FFFD */
-        return 3;
+        static const char replacement[] = {'\xEF', '\xBF', '\xBD'}; /* U+FFFD */
+        memcpy(out, replacement, sizeof(replacement));
+        return sizeof(replacement);
     }
     if (length > 1) {
         memcpy(out, bytes, length);
@@ -115,7 +115,8 @@ static size_t escape_character(const unsigned char *bytes, size_t size, char out
         return 2;
     }
     if (bytes[0] < ' ') {
-        memcpy(out, "\\u00", 4);
+        static const char escape[] = {'\\', 'u', '0', '0'};
+        memcpy(out, escape, sizeof(escape));
         out[4] = hexadecimal[bytes[0] >> 4];
         out[5] = hexadecimal[bytes[0] & 15];
         return 6;
@@ -168,20 +169,14 @@ static void line_add_field(log_line_t *line, const log_field_t *field)
 
 static void line_begin(log_line_t *line, log_level_t level)
 {
-    const int64_t now_ms = clock_wall_ms();
-    const time_t seconds = (time_t)(now_ms / 1000);
-    struct tm utc;
-    (void)gmtime_r(&seconds, &utc);
-    char head[160];
-    const int size = snprintf(head, sizeof(head),
-                              "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\",\"level\":\"%s\","
-                              "\"role\":",
-                              utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                              utc.tm_min, utc.tm_sec, (int)(now_ms % 1000), level_names[level]);
-    assert(size > 0);
-    assert((size_t)size < sizeof(head));
-    line_add_raw(line, head, (size_t)size);
-    line_add_text(line, log_process.role, strlen(log_process.role));
+    char time[CLOCK_TEXT_SIZE];
+    const size_t time_size = clock_text(clock_wall_ms(), time);
+    line_add_raw(line, "{\"time\":", 8);
+    line_add_text(line, time, time_size);
+    const log_field_t level_field = log_field_string("level", level_names[level]);
+    line_add_field(line, &level_field);
+    const log_field_t role_field = log_field_string("role", log_process.role);
+    line_add_field(line, &role_field);
     const log_field_t pid = LOG_NUMBER("pid", getpid());
     line_add_field(line, &pid);
 }

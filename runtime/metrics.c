@@ -6,8 +6,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,7 +261,8 @@ typedef struct print {
 
 static void print_bytes(print_t *print, const char *bytes, size_t size)
 {
-    if (print->size <= print->capacity && size <= print->capacity - print->size && size > 0) {
+    if (print->out != NULL && print->size <= print->capacity &&
+        size <= print->capacity - print->size) {
         memcpy(print->out + print->size, bytes, size);
     }
     print->size += size;
@@ -274,16 +273,32 @@ static void print_string(print_t *print, const char *string)
     print_bytes(print, string, strlen(string));
 }
 
-__attribute__((format(printf, 2, 3))) static void print_number(print_t *print, const char *format,
-                                                               ...)
+static void print_unsigned(print_t *print, uint64_t number)
 {
-    char text[64];
-    va_list arguments;
-    va_start(arguments, format);
-    const int size = vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    assert(size > 0);
-    assert((size_t)size < sizeof(text));
+    char text[24];
+    const int size = snprintf(text, sizeof(text), "%" PRIu64, number);
+    print_bytes(print, text, (size_t)size);
+}
+
+static void print_signed(print_t *print, int64_t number)
+{
+    char text[24];
+    const int size = snprintf(text, sizeof(text), "%" PRId64, number);
+    print_bytes(print, text, (size_t)size);
+}
+
+static void print_seconds(print_t *print, uint64_t microseconds)
+{
+    char text[32];
+    const int size = snprintf(text, sizeof(text), "%" PRIu64 ".%06" PRIu64, microseconds / 1000000,
+                              microseconds % 1000000);
+    print_bytes(print, text, (size_t)size);
+}
+
+static void print_bound(print_t *print, uint64_t microseconds)
+{
+    char text[32];
+    const int size = snprintf(text, sizeof(text), "%.9g", (double)microseconds / 1e6);
     print_bytes(print, text, (size_t)size);
 }
 
@@ -327,19 +342,26 @@ static void print_histogram(print_t *print, const metrics_t *metrics, const metr
 {
     uint64_t cumulative = 0;
     for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
-        const uint64_t bound_us = (uint64_t)BUCKET_FIRST_US << bucket;
         cumulative += metric->histogram->buckets[bucket];
         print_series(print, metrics, family, metric, "_bucket");
-        print_number(print, ",le=\"%.9g\"} ", (double)bound_us / 1e6);
-        print_number(print, "%" PRIu64 "\n", cumulative);
+        print_string(print, ",le=\"");
+        print_bound(print, (uint64_t)BUCKET_FIRST_US << bucket);
+        print_string(print, "\"} ");
+        print_unsigned(print, cumulative);
+        print_string(print, "\n");
     }
     print_series(print, metrics, family, metric, "_bucket");
-    print_number(print, ",le=\"+Inf\"} %" PRIu64 "\n", metric->count);
+    print_string(print, ",le=\"+Inf\"} ");
+    print_unsigned(print, metric->count);
+    print_string(print, "\n");
     print_series(print, metrics, family, metric, "_sum");
-    print_number(print, "} %" PRIu64 ".%06" PRIu64 "\n", metric->histogram->sum_us / 1000000,
-                 metric->histogram->sum_us % 1000000);
+    print_string(print, "} ");
+    print_seconds(print, metric->histogram->sum_us);
+    print_string(print, "\n");
     print_series(print, metrics, family, metric, "_count");
-    print_number(print, "} %" PRIu64 "\n", metric->count);
+    print_string(print, "} ");
+    print_unsigned(print, metric->count);
+    print_string(print, "\n");
 }
 
 size_t metrics_print(const metrics_t *metrics, char *out, size_t capacity)
@@ -354,11 +376,13 @@ size_t metrics_print(const metrics_t *metrics, char *out, size_t capacity)
                 continue;
             }
             print_series(&print, metrics, family, metric, "");
+            print_string(&print, "} ");
             if (family->type == METRIC_GAUGE) {
-                print_number(&print, "} %" PRId64 "\n", metric->level);
+                print_signed(&print, metric->level);
             } else {
-                print_number(&print, "} %" PRIu64 "\n", metric->count);
+                print_unsigned(&print, metric->count);
             }
+            print_string(&print, "\n");
         }
     }
     return print.size;

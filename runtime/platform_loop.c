@@ -265,9 +265,10 @@ void loop_destroy(loop_t **loop)
         uv_run(&destroyed->uv, UV_RUN_DEFAULT);
     }
     for (int phase = 0; phase < LOOP_PHASES; phase++) {
-        while (destroyed->hooks[phase].first != NULL) {
-            loop_hook_t *hook = destroyed->hooks[phase].first;
-            loop_hook_destroy(&hook);
+        for (loop_hook_t *hook = destroyed->hooks[phase].first; hook != NULL;) {
+            loop_hook_t *const next = hook->next;
+            free(hook);
+            hook = next;
         }
     }
     for (loop_post_node_t *node = post_take(destroyed); node != NULL; node = post_take(destroyed)) {

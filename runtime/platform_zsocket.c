@@ -16,6 +16,9 @@
 #include <uv.h>
 #include <zmq.h>
 
+static_assert(ZSOCKET_DEALER == ZMQ_DEALER, "as zmq.h says");
+static_assert(ZSOCKET_ROUTER == ZMQ_ROUTER, "as zmq.h says");
+
 struct zsocket {
     loop_source_t source; /* first member: the loop hands it back */
     uv_poll_t poll;

@@ -17,6 +17,10 @@ typedef struct zframe_view {
  * LIMIT_API_FRAMES frames is dropped and counted (zsocket_dropped). */
 typedef void zsocket_receive_t(void *context, const zframe_view_t *frames, size_t frame_count);
 
+/* The two that the runtime itself uses, so that it need not include zmq.h; the numbers are
+ * ZeroMQ's. */
+enum { ZSOCKET_DEALER = 5, ZSOCKET_ROUTER = 6 };
+
 typedef struct zsocket_options {
     int type;                 /* ZMQ_ROUTER, … ; ROUTER gets ZMQ_ROUTER_MANDATORY */
     int send_messages_max;    /* ZMQ_SNDHWM */

@@ -1,7 +1,8 @@
 /* Control data of one installation: tenants, card-signing keys, token keys, role incarnations.
  * Small, rarely written, read by every shard and by the command line. Calls block for a few
  * milliseconds at most. Secrets stand in the store sealed under the master key (adapters/signer);
- * this port hands out sealed bytes. */
+ * this port hands out sealed bytes. They are bound to "tenant:" NAME (tenant secrets) and to
+ * "card-key:" NAME ":" KID in decimal (card keys): actors/secrets.h does it. */
 #ifndef ACTORS_PORTS_CONTROL_STORE_H
 #define ACTORS_PORTS_CONTROL_STORE_H
 

@@ -67,7 +67,7 @@ typedef struct journal_snapshot {
 typedef struct journal_idempotency {
     text_t key;
     uint8_t request_hash[32];
-    text_t reply; /* reply message packed by ids, correlation 0 */
+    text_t reply; /* opaque here: reply message packed by ids, correlation 0, sealed (secrets.h) */
     int64_t recorded_at;
 } journal_idempotency_t;
 

@@ -67,6 +67,7 @@ static void note_activate(actor_t *actor, void *context)
     assert_int_equal(state->handled, 0);
     assert_null(state->owned);
     trace(fixture, "a", actor_identity(actor)->id[0]);
+    assert_non_null(actor_first_message(actor)); /* it is activated by one */
     if (fixture->fails_with != RESULT_OK) {
         actor_failed(actor, fixture->fails_with);
         return;
@@ -425,8 +426,8 @@ static void busy_actor_does_not_keep_others_from_their_turn(void **state)
     assert_int_equal(send_note(fixture, 2, 2), RESULT_OK);
     run_turns(fixture, 1);
     char expected[TRACE_SIZE] = "a1 a2 ";
-    for (int count = 0; count < LIMIT_ACTOR_TURN_MESSAGES + 6; count++) {
-        (void)strncat(expected, count == LIMIT_ACTOR_TURN_MESSAGES ? "r2 " : "r1 ", 4);
+    for (size_t count = 0; count < LIMIT_ACTOR_TURN_MESSAGES + 6; count++) {
+        memcpy(expected + 6 + 3 * count, count == LIMIT_ACTOR_TURN_MESSAGES ? "r2 " : "r1 ", 4);
     }
     assert_string_equal(fixture->trace, expected);
 }

@@ -280,6 +280,18 @@ static void clock_and_random_behave(void **state)
     assert_int_equal(random_below(1), 0);
 }
 
+static void clock_text_is_rfc_3339_in_utc(void **state)
+{
+    (void)state;
+    char text[CLOCK_TEXT_SIZE];
+    assert_int_equal(clock_text(0, text), strlen("1970-01-01T00:00:00.000Z"));
+    assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+    (void)clock_text(1709164799007, text); /* a leap day's eve */
+    assert_string_equal(text, "2024-02-28T23:59:59.007Z");
+    (void)clock_text(253402300799999, text);
+    assert_string_equal(text, "9999-12-31T23:59:59.999Z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +306,7 @@ int main(void)
         cmocka_unit_test(loop_destroy_closes_handles_left_by_others),
         cmocka_unit_test(loop_zmq_context_is_one_for_all_loops_and_comes_back),
         cmocka_unit_test(clock_and_random_behave),
+        cmocka_unit_test(clock_text_is_rfc_3339_in_utc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -433,7 +433,7 @@ static void zsocket_takes_over_a_listening_descriptor(void **state)
     loop_timer_start(timer, 0, 10);
     loop_run(fixture.loop);
     loop_timer_destroy(&timer);
-    assert_int_equal(router.received, 2);
+    assert_true(router.received >= 2);
     zsocket_destroy(&dealer);
     zsocket_destroy(&router.socket);
     close(descriptor);
