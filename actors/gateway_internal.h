@@ -156,7 +156,7 @@ struct gateway {
     uint8_t command_scratch[LIMIT_REQUEST_PACKED_SIZE];
     uint8_t envelope_scratch[LIMIT_REQUEST_PACKED_SIZE];
     uint8_t arena_scratch[LIMIT_REQUEST_PACKED_SIZE]; /* of decoded replies that are no pages */
-    char authorise_detail[GATEWAY_DETAIL_SIZE]; /* of the last gateway_authorise */
+    char authorise_detail[GATEWAY_DETAIL_SIZE];       /* of the last gateway_authorise */
     char authorise_traceparent[GATEWAY_TRACEPARENT_SIZE];
 };
 
