@@ -1,5 +1,6 @@
 /* Batches: one commit for a turn, state that runs ahead of it, replies that wait for it, and what a
  * failed one takes with it (DESIGN 2.2). */
+#include "actors/domain/card_id.h"
 #include "tests/unit/shard_support.h"
 
 static size_t batches(fixture_t *fixture)
@@ -293,6 +294,32 @@ static void partitions_commit_on_their_own(void **state)
     assert_true(heads[0] < 48);
 }
 
+static void a_failing_partition_takes_the_others_of_its_tenant_along(void **state)
+{
+    fixture_t *const fixture = *state;
+    control_fake_add_tenant(fixture->control, "wide", 16);
+    journal_fake_add_tenant(fixture->journal, "wide", 16);
+    (void)issue_active(fixture, "m-1");
+    const ask_t warm = {.tenant = "wide", .type = request_type_card_scan, .qr = "x"};
+    (void)ask_now(fixture, &warm);
+    uint64_t sent[16];
+    for (uint32_t i = 0; i < 16; i++) {
+        char member[3] = {'m', (char)('a' + i), '\0'};
+        sent[i] = ask(fixture, &(ask_t){.tenant = "wide",
+                                        .type = request_type_card_issue,
+                                        .member_id = member,
+                                        .partition = placement_partition(text_from_c(member), 16)});
+    }
+    journal_fake_refuse_appends(fixture->journal, RESULT_STORE_UNAVAILABLE, 1);
+    settle(fixture);
+    for (uint32_t i = 0; i < 16; i++) {
+        assert_error(answer_to(fixture, sent[i]), RESULT_STORE_UNAVAILABLE);
+    }
+    assert_int_equal(journal_fake_numbers(fixture->journal, "wide").events, 0);
+    assert_false(journal_fake_numbers(fixture->journal, "wide").is_open);
+    assert_true(journal_fake_numbers(fixture->journal, "acme").is_open);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -313,6 +340,7 @@ int main(void)
         TEST(too_much_waiting_is_busy_and_nothing_is_lost),
         TEST(snapshots_follow_changes_and_every_64_events),
         TEST(partitions_commit_on_their_own),
+        TEST(a_failing_partition_takes_the_others_of_its_tenant_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
