@@ -12,6 +12,7 @@ enum {
 };
 
 typedef struct relay_tenant relay_tenant_t;
+typedef struct relay_held relay_held_t;
 
 /* Positions in one sequence space. While somebody subscribes, events leave in order of sequence,
  * without a gap and without a repeat. */
@@ -19,11 +20,15 @@ typedef struct relay_partition {
     relay_tenant_t *tenant;
     bool is_known;      /* `published` means something */
     bool is_reading;    /* the journal is asked for what comes after `published` */
-    bool has_gap;       /* events up to `wanted` come from the journal, not from the shard */
+    bool has_gap;       /* events before those that come are missing: they are held meanwhile */
     bool announces;     /* a head is due when the reading is done */
     uint64_t published; /* highest sequence that left */
     uint64_t wanted;    /* highest sequence that a shard told of */
     uint64_t head;      /* highest committed sequence heard of */
+    uint64_t published_when_asked;
+    uint64_t wanted_when_asked; /* the journal's answer has at least these */
+    relay_held_t *held_first;   /* in order of arrival */
+    relay_held_t *held_last;
 } relay_partition_t;
 
 typedef enum relay_journal_state {
@@ -133,6 +138,7 @@ struct relay {
     uint32_t open_count; /* journals open or being opened */
     uint32_t operations; /* of all tenants */
     uint32_t read_count;
+    uint32_t held_count; /* events held, of all partitions */
 
     relay_subscription_t *subscriptions; /* LIMIT_EVENT_SUBSCRIPTIONS */
     uint32_t subscription_count;
@@ -165,6 +171,15 @@ MUST_USE result_t relay_tenant_load_secrets(relay_tenant_t *tenant);
 /* Tenants that are gone are forgotten; secrets are read anew when next needed. */
 void relay_control_poll(relay_t *relay);
 void relay_tenants_close(relay_t *relay);
+
+/* --- relay_held.c: events that came while a gap before them was being filled --- */
+/* Keeps a copy. Beyond LIMIT_RELAY_HELD_EVENTS nothing is kept: the journal has it. */
+void relay_hold(relay_partition_t *partition, const event_t *event);
+/* Takes out the oldest one whose sequence is at most `sequence`; false when there is none. `event`
+ * points into `memory`, which the caller frees. */
+bool relay_take_held(relay_partition_t *partition, uint64_t sequence, event_t *event,
+                     relay_held_t **memory);
+void relay_drop_held(relay_partition_t *partition);
 
 /* --- relay_publish.c --- */
 void relay_publish_receive(relay_t *relay, const event_t *event);

@@ -4,6 +4,7 @@
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void fill_header(const event_t *event, event_header_t *header)
 {
@@ -106,6 +107,8 @@ static void read_on(relay_partition_t *partition)
     if (functions->read_events(tenant->journal, number, partition->published,
                                LIMIT_RELAY_GAP_EVENTS, journal_read_done, partition) == RESULT_OK) {
         partition->is_reading = true;
+        partition->published_when_asked = partition->published;
+        partition->wanted_when_asked = partition->wanted;
         relay_operation_begin(tenant);
     }
 }
@@ -144,9 +147,34 @@ static void follow_journal(relay_partition_t *partition, const journal_events_t 
     log_error("a journal ends before events that were committed: was a backup restored?",
               LOG_TEXT("tenant", tenant->name, tenant->name_size), LOG_NUMBER("head", events->head),
               LOG_NUMBER("wanted", partition->wanted));
+    relay_drop_held(partition);
     partition->published = events->head;
     partition->wanted = events->head;
     partition->head = events->head;
+}
+
+/* What came meanwhile and is next now. */
+static void publish_held(relay_partition_t *partition)
+{
+    event_t event;
+    relay_held_t *memory = NULL;
+    while (relay_take_held(partition, partition->published + 1, &event, &memory)) {
+        if (event.sequence == partition->published + 1) {
+            advance(partition, &event);
+        }
+        free(memory);
+    }
+}
+
+/* More may be there than was read: a page has an end, and shards told of more meanwhile. */
+static bool is_worth_reading_on(const relay_partition_t *partition, const journal_events_t *events)
+{
+    const uint64_t published_when_asked = partition->published_when_asked;
+    const bool is_behind =
+        partition->published < partition->wanted || partition->published < events->head;
+    const bool has_news = partition->published > published_when_asked ||
+                          partition->wanted > partition->wanted_when_asked;
+    return is_behind && has_news;
 }
 
 static void journal_read_done(void *context, const journal_events_t *events)
@@ -161,16 +189,15 @@ static void journal_read_done(void *context, const journal_events_t *events)
         relay_operation_end(tenant);
         return;
     }
-    const uint64_t published_before = partition->published;
     publish_read(partition, events);
-    const bool is_behind =
-        partition->published < partition->wanted || partition->published < events->head;
-    if (is_behind && partition->published > published_before) {
+    publish_held(partition);
+    if (events->head < partition->wanted_when_asked ||
+        events->head < partition->published_when_asked) {
+        follow_journal(partition, events);
+        finish_reading(partition);
+    } else if (is_worth_reading_on(partition, events)) {
         read_on(partition);
     } else {
-        if (events->head < partition->wanted || events->head < partition->published) {
-            follow_journal(partition, events);
-        }
         finish_reading(partition);
     }
     relay_operation_end(tenant);
@@ -195,6 +222,7 @@ void relay_publish_receive(relay_t *relay, const event_t *event)
         partition->published = event->sequence - 1;
         partition->is_known = true;
         partition->has_gap = false;
+        relay_drop_held(partition);
     }
     if (event->sequence <= partition->published) {
         metric_add(relay->numbers.duplicates, 1);
@@ -208,6 +236,7 @@ void relay_publish_receive(relay_t *relay, const event_t *event)
         return;
     }
     partition->has_gap = true;
+    relay_hold(partition, event);
     read_on(partition);
 }
 

@@ -7,6 +7,12 @@
 static const text_t topic_start = {.data = "digitalcard.", .size = 12};
 static const text_t head_name = {.data = "Head", .size = 4};
 
+/* An empty prefix may come without data. */
+static bool begins_with(text_t text, text_t prefix)
+{
+    return text_is_empty(prefix) || text_starts_with(text, prefix);
+}
+
 /* What a prefix says about tenants. */
 typedef struct prefix_meaning {
     bool names_heads; /* it lets heads through at all */
@@ -19,9 +25,9 @@ static prefix_meaning_t read_prefix(text_t prefix)
     const prefix_meaning_t all = {.names_heads = true};
     const prefix_meaning_t none = {.names_heads = false};
     if (prefix.size <= topic_start.size) {
-        return text_starts_with(topic_start, prefix) ? all : none;
+        return begins_with(topic_start, prefix) ? all : none;
     }
-    if (!text_starts_with(prefix, topic_start)) {
+    if (!begins_with(prefix, topic_start)) {
         return none;
     }
     const text_t rest = {.data = prefix.data + topic_start.size,
@@ -33,7 +39,7 @@ static prefix_meaning_t read_prefix(text_t prefix)
     }
     const text_t event = {.data = rest.data + name_size + 1,
                           .size = dot == NULL ? 0 : rest.size - name_size - 1};
-    return (prefix_meaning_t){.names_heads = text_starts_with(head_name, event),
+    return (prefix_meaning_t){.names_heads = begins_with(head_name, event),
                               .is_whole = dot != NULL,
                               .tenant = {.data = rest.data, .size = name_size}};
 }
@@ -178,7 +184,7 @@ static bool is_named_by_many(const relay_t *relay, text_t name)
 {
     for (uint32_t i = 0; i < relay->subscription_count; i++) {
         const prefix_meaning_t meaning = read_prefix(prefix_of(&relay->subscriptions[i]));
-        if (meaning.names_heads && !meaning.is_whole && text_starts_with(name, meaning.tenant)) {
+        if (meaning.names_heads && !meaning.is_whole && begins_with(name, meaning.tenant)) {
             return true;
         }
     }

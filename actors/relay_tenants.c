@@ -94,6 +94,9 @@ static void forget(relay_tenant_t *tenant)
     relay_t *relay = tenant->relay;
     close_journal(tenant);
     forget_secrets(tenant);
+    for (size_t i = 0; i < LIMIT_PARTITIONS; i++) {
+        relay_drop_held(&tenant->partitions[i]);
+    }
     relay_tenant_t **link = bucket_of(relay, relay_tenant_name(tenant));
     while (*link != tenant) {
         link = &(*link)->bucket_next;

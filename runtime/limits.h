@@ -101,6 +101,7 @@ enum {
     LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
     LIMIT_RELAY_READS = 4096,     /* lists and histories being read or waiting for a journal */
     LIMIT_RELAY_GAP_EVENTS = 500, /* read from the journal in one go when a gap is filled */
+    LIMIT_RELAY_HELD_EVENTS = 8192, /* that came while a gap was being filled; more are read anew */
     LIMIT_RELAY_HEAD_TICK_MS = 100, /* heads go out in slices of a round that takes a second */
     LIMIT_RELAY_HEAD_SLICE = 64,    /* tenants per slice */
     LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
@@ -144,9 +145,9 @@ enum {
     LIMIT_BATCH_RETRY_MS = 5,       /* the store's queue was full */
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
-    LIMIT_STORE_THREADS = 2, /* per shard: SQLite commits block a thread for an fsync */
+    LIMIT_STORE_THREADS = 4, /* per shard: an fsync blocks one; loads go on beside commits */
     LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
-    LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs two per shard */
+    LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
     LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: three descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
@@ -156,7 +157,7 @@ enum {
     LIMIT_STORE_BATCHES_WAITING = 256, /* per tenant: its 64 partitions, and room for pipelining */
     LIMIT_STORE_BUSY_MS = 250,         /* SQLite waits this long for a lock that a reader holds */
     LIMIT_STORE_BUSY_TRIES = 4,        /* then asks again this often: a second in all */
-    LIMIT_STORE_WAL_PAGES = 4000,      /* 16 MiB; then a checkpoint (README of journal_sqlite) */
+    LIMIT_STORE_WAL_PAGES = 8000,      /* 32 MiB, read in 30 ms after a crash; then a checkpoint */
     LIMIT_STORE_WAL_SIZE = 67108864,   /* a longer file is cut when the log starts over */
     LIMIT_STORE_WRITER_CACHE_KIB = 4096, /* per open tenant: the hot right edges of the tables */
     LIMIT_STORE_READER_CACHE_KIB = 2048, /* per open tenant: inner pages; leaves the kernel keeps */

@@ -11,6 +11,7 @@
 #include "runtime/supervisor.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     ARGUMENTS_MAX = 24,
@@ -239,9 +240,11 @@ int command_serve(const command_t *command, int argc, char **argv)
         return status;
     }
     status = EXIT_FAILED;
+    (void)umask(S_IRWXG | S_IRWXO); /* of all roles: nothing here is for others to read */
     if (configuration_load(&service.configuration) && parse_addresses(&service) &&
         open_data(&service) && bind_addresses(&service)) {
         status = run(&service);
+        service_file_remove(&service.installation.directory);
     }
     endpoint_close(&service.http);
     endpoint_close(&service.api);

@@ -4,6 +4,7 @@
 #include "runtime/log.h"
 #include <jansson.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static bool file_path(const char *data, const char *suffix, char *out, size_t size)
 {
@@ -25,6 +26,14 @@ void service_file_write(const data_directory_t *directory, const service_file_t 
         log_warn("where the service listens cannot be written down", LOG_STRING("path", path));
     }
     json_decref(json);
+}
+
+void service_file_remove(const data_directory_t *directory)
+{
+    char path[PATH_MAX + 32];
+    if (file_path(directory->path, "", path, sizeof path)) {
+        (void)unlink(path);
+    }
 }
 
 static void copy_member(const json_t *json, const char *name, char *out, size_t size)

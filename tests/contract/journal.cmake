@@ -5,3 +5,6 @@ digitalcard_test(NAME journal_sqlite_test
 digitalcard_test(NAME journal_sqlite_faults_test
   SOURCES journal_sqlite_faults_test.c journal_sqlite_place.c journal_harness.c faulty_vfs.c
   LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract TIMEOUT 120)
+digitalcard_test(NAME journal_sqlite_files_test
+  SOURCES journal_sqlite_files_test.c journal_sqlite_place.c journal_harness.c
+  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract)

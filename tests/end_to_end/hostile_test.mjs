@@ -170,7 +170,7 @@ test('every code that is scanned gets a verdict', async () => {
   const body = card.qr.text;
   const flipped = body.slice(0, 30) + (body[30] === 'A' ? 'B' : 'A') + body.slice(31);
   const expected = [
-    ['', 400], ['x', 'bad_signature'], ['DC1:', 'bad_signature'], [body.slice(0, 40), 'bad_signature'], [`${body}0`, 'bad_signature'],
+    ['', 'bad_signature'], ['x', 'bad_signature'], ['DC1:', 'bad_signature'], [body.slice(0, 40), 'bad_signature'], [`${body}0`, 'bad_signature'],
     [flipped, 'bad_signature'], [foreign.qr.text, 'wrong_tenant'], ['é'.repeat(512), 'bad_signature'], ['HC1:6BFOXN', 'bad_signature'],
     ['\u0007\t\n', 'bad_signature'], ['A'.repeat(1024), 'bad_signature'], ['A'.repeat(1025), 400], [body.toLowerCase(), 'bad_signature'],
   ];
@@ -190,7 +190,7 @@ test('every code that is scanned gets a verdict', async () => {
 });
 
 test('a scan from the future is refused, one from the past recorded', async () => {
-  problemIs(await service.scan('acme', token, card.qr.text, { at: new Date(Date.now() + 120_000).toISOString() }), 400, 'invalid_body');
+  problemIs(await service.scan('acme', token, card.qr.text, { at: new Date(Date.now() + 120_000).toISOString() }), 400, 'invalid_dates');
   const verdict = await service.scan('acme', token, card.qr.text, { at: '2020-01-01T00:00:00Z' });
   assert.equal(verdict.body.reason, 'valid');
   assert.equal(Date.parse(verdict.body.at), Date.parse('2020-01-01T00:00:00Z'));
@@ -239,12 +239,12 @@ for (const [name, text] of [
   test(`a request with ${name} is refused and the connection closed`, async () => {
     const answer = await raw(text);
     assert.match(answer, /^HTTP\/1\.1 (400|501|505) /, answer.slice(0, 200));
-    assert.equal(answer.match(/^HTTP\/1\.1 /gm).length, 1, 'one answer only');
+    assert.equal(answer.match(/HTTP\/1\.1 \d/g).length, 1, 'one answer only');
   });
 }
 
 test('pipelined requests are answered in order', async () => {
   const one = (target) => `GET ${target} HTTP/1.1\r\n${HOST}\r\n`;
-  const answer = await raw(one('/health/live') + one('/nowhere') + one('/health/live') + `GET /health/live HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
-  assert.deepEqual([...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map((match) => match[1]), ['200', '404', '200', '200']);
+  const answer = await raw(one('/health/live') + one('/health/nowhere') + one('/health/live') + `GET /health/live HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+  assert.deepEqual([...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1]), ['200', '404', '200', '200']);
 });

@@ -37,11 +37,12 @@ static result_t fetch(void *context, const char *what, http_fetched_t *done, voi
 
 static result_t fake_svg(text_t text, char **out, size_t *size)
 {
-    *out = malloc(text.size + 6);
+    const text_t start = TEXT_LITERAL("<svg>");
+    *out = malloc(text.size + start.size);
     assert_non_null(*out);
-    *size = (size_t)sprintf(*out, "<svg>");
-    memcpy(*out + *size, text.data, text.size);
-    *size += text.size;
+    memcpy(*out, start.data, start.size);
+    memcpy(*out + start.size, text.data, text.size);
+    *size = start.size + text.size;
     return RESULT_OK;
 }
 

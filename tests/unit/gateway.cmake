@@ -4,3 +4,22 @@ foreach(name token_verifier token_issuer)
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c ${CMAKE_CURRENT_LIST_DIR}/token_support.c
     LIBRARIES digitalcard_token PkgConfig::jansson PkgConfig::libsodium PkgConfig::libcrypto)
 endforeach()
+
+foreach(name gateway_admission gateway_flow gateway_directory)
+  digitalcard_test(NAME ${name}_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c ${CMAKE_CURRENT_LIST_DIR}/gateway_support.c
+            ${CMAKE_CURRENT_LIST_DIR}/../support/gateway_loop_fake.c
+    LIBRARIES digitalcard_actors digitalcard_signer)
+endforeach()
+
+foreach(name relay_publish relay_reads)
+  digitalcard_test(NAME ${name}_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c ${CMAKE_CURRENT_LIST_DIR}/relay_support.c
+            ${CMAKE_CURRENT_LIST_DIR}/../support/gateway_loop_fake.c
+            ${CMAKE_CURRENT_LIST_DIR}/../support/relay_journal_fake.c
+    LIBRARIES digitalcard_actors digitalcard_signer)
+endforeach()
+
+digitalcard_test(NAME gateway_secrets_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/gateway_secrets_test.c
+  LIBRARIES digitalcard_actors digitalcard_signer)

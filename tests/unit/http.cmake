@@ -1,6 +1,14 @@
 set(support ${CMAKE_SOURCE_DIR}/tests/support)
 digitalcard_test(NAME http_head_check_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/head_check_test.c
                  LIBRARIES digitalcard_http)
-digitalcard_test(NAME http_server_test
-                 SOURCES ${CMAKE_CURRENT_LIST_DIR}/http_server_test.c ${support}/http_fixture.c ${support}/gateway_fake.c
-                 LIBRARIES digitalcard_http PkgConfig::libuv)
+foreach(subject http_server routes)
+  digitalcard_test(NAME ${subject}_test
+                   SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c ${support}/http_fixture.c ${support}/gateway_fake.c
+                   LIBRARIES digitalcard_http PkgConfig::libuv)
+endforeach()
+digitalcard_test(NAME router_front_test
+                 SOURCES ${CMAKE_CURRENT_LIST_DIR}/router_front_test.c ${support}/zmq_client.c ${support}/gateway_fake.c
+                 LIBRARIES digitalcard_router PkgConfig::libuv PkgConfig::libzmq)
+digitalcard_test(NAME events_publisher_test
+                 SOURCES ${CMAKE_CURRENT_LIST_DIR}/events_publisher_test.c ${support}/zmq_client.c
+                 LIBRARIES digitalcard_events PkgConfig::libuv PkgConfig::libzmq)
