@@ -81,6 +81,7 @@ typedef struct gateway_peer {
     gateway_peer_state_t state;
     gateway_list_t requests; /* in order of submission, sent or not */
     uint32_t unsent_count;
+    uint64_t held_until_ms; /* it said that it is draining, and the supervisor did not yet */
 } gateway_peer_t;
 
 typedef struct gateway_tenant {
@@ -155,7 +156,7 @@ struct gateway {
     uint8_t command_scratch[LIMIT_REQUEST_PACKED_SIZE];
     uint8_t envelope_scratch[LIMIT_REQUEST_PACKED_SIZE];
     uint8_t arena_scratch[LIMIT_REQUEST_PACKED_SIZE]; /* of decoded replies that are no pages */
-    char authorise_detail[GATEWAY_DETAIL_SIZE]; /* of the last gateway_authorise */
+    char authorise_detail[GATEWAY_DETAIL_SIZE];       /* of the last gateway_authorise */
     char authorise_traceparent[GATEWAY_TRACEPARENT_SIZE];
 };
 

@@ -65,6 +65,8 @@ enum {
     LIMIT_DIRECTORY_TENANTS = 65536,   /* tenants of one installation that the front keeps */
     LIMIT_DIRECTORY_TOKEN_KEYS = 16,   /* directory.token_keys */
     LIMIT_DIRECTORY_TIMEOUT_MS = 1000, /* a page that did not come by then is asked for again */
+    LIMIT_DRAINING_HOLD_MS = 200,      /* a peer that said it is draining gets nothing for so long,
+                                          unless      its successor comes up before */
     LIMIT_DEADLINE_TICK_MS = 25,       /* how late a deadline may be noticed */
     LIMIT_DEADLINE_TICKS = 4096,       /* a turn of the wheel; longer than the longest deadline */
     LIMIT_REQUEST_INLINE_SIZE =

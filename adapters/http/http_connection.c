@@ -130,11 +130,12 @@ static void flush(http_connection_t *connection)
     const uv_buf_t whole =
         uv_buf_init(connection->output.data, (unsigned int)connection->output.size);
     const int sent = uv_try_write(stream_of(connection), &whole, 1);
-    if (sent < 0 && sent != UV_EAGAIN) {
-        connection->broken = true;
-    } else if (sent > 0 && (size_t)sent == connection->output.size) {
+    if (sent > 0 && (size_t)sent == connection->output.size) {
         http_buffer_release(&connection->server->stock, &connection->output);
-    } else if (!write_later(connection, sent < 0 ? 0 : (size_t)sent)) {
+        return;
+    }
+    const bool failed = sent < 0 && sent != UV_EAGAIN;
+    if (failed || !write_later(connection, sent < 0 ? 0 : (size_t)sent)) {
         connection->broken = true;
     }
 }

@@ -146,8 +146,10 @@ struct http_server {
     http_options_t options;
     http_metrics_t metrics;
     uv_tcp_t listener;
-    bool listening;
     uint32_t handles; /* of libuv, open or closing */
+    bool listening;
+    bool draining;
+    bool has_logged_accept; /* since the timer looked last */
     loop_timer_t *timer;
     loop_hook_t *hook;
     TAILQ_HEAD(, http_connection) connections;
@@ -156,21 +158,19 @@ struct http_server {
     uint32_t connection_count;
     uint32_t refused_count; /* of those, beyond the limit */
     uint32_t in_flight;
-    uint32_t large_bodies;  /* on their way */
-    size_t unsent;          /* bytes of all connections, when the timer looked last */
-    bool has_logged_accept; /* since the timer looked last */
+    uint32_t large_bodies; /* on their way */
+    size_t unsent;         /* bytes of all connections, when the timer looked last */
     STAILQ_HEAD(, http_slot) spare_slots;
     uint32_t spare_slot_count;
     LIST_HEAD(, http_fetch) fetches;
     http_buffer_stock_t stock;
     http_date_t date;
-    bool draining;
     loop_callback_t *drained;
     void *drained_context;
 
     /* Scratch of one call; nothing in it outlives the function that filled it. */
     char read_buffer[LIMIT_HTTP_READ_SIZE];
-    _Alignas(16) uint8_t arena[LIMIT_HTTP_ARENA_SIZE];
+    uint64_t arena[LIMIT_HTTP_ARENA_SIZE / sizeof(uint64_t)]; /* aligned as arena.h wants it */
     route_path_t path;
     char key_path[LIMIT_HTTP_URI_SIZE + 16];
     char link[LIMIT_HTTP_URI_SIZE + 512];

@@ -379,7 +379,7 @@ static void ask_gateway(http_slot_t *slot, const http_head_t *head, const route_
                         text_t body)
 {
     http_server_t *server = slot->connection->server;
-    arena_t arena = {.base = server->arena, .size = sizeof(server->arena)};
+    arena_t arena = {.base = (uint8_t *)server->arena, .size = sizeof(server->arena)};
     work_t work;
     work_init(&work, slot, head, match);
     const fault_t fault = read_request(&work, match, body, &arena);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -337,6 +338,26 @@ static void reading_pauses_when_the_pipeline_is_full(void **state)
     http_client_close(&client);
 }
 
+static void many_requests_may_come_at_once(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 5000 };
+    http_client_t client;
+    http_client_open(&client, &fixture);
+    char *requests = malloc(REQUESTS * (sizeof(LIVE) - 1));
+    assert_non_null(requests);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        memcpy(requests + i * (sizeof(LIVE) - 1), LIVE, sizeof(LIVE) - 1);
+    }
+    http_client_send(&client, requests, REQUESTS * (sizeof(LIVE) - 1));
+    for (size_t i = 0; i < REQUESTS; i++) {
+        http_client_read(&client, &reply, true);
+        assert_int_equal(reply.status, 200);
+    }
+    free(requests);
+    http_client_close(&client);
+}
+
 static void only_one_page_is_fetched_at_a_time(void **state)
 {
     (void)state;
@@ -622,6 +643,38 @@ static void drain_answers_what_is_in_flight_and_closes_the_rest(void **state)
     assert_int_equal(fixture.drained, 1);
 }
 
+static void fronts_share_one_listening_socket(void **state)
+{
+    (void)state;
+    http_server_t *second = NULL;
+    const int descriptor = dup(fixture.listener);
+    assert_int_equal(http_server_create(fixture.loop, fixture.metrics, descriptor,
+                                        &fixture.server->ports, &second),
+                     RESULT_OK);
+    for (int i = 0; i < 20; i++) {
+        http_ask(&fixture, LIVE, &reply);
+        assert_int_equal(reply.status, 200);
+    }
+    http_server_destroy(&second); /* the others go on */
+    for (int i = 0; i < 20; i++) {
+        http_ask(&fixture, LIVE, &reply);
+        assert_int_equal(reply.status, 200);
+    }
+}
+
+static void a_descriptor_that_does_not_listen_is_told(void **state)
+{
+    (void)state;
+    http_server_t *second = NULL;
+    int pair[2];
+    assert_int_equal(pipe(pair), 0);
+    assert_int_equal(
+        http_server_create(fixture.loop, fixture.metrics, pair[0], &fixture.server->ports, &second),
+        RESULT_INVALID_ARGUMENT);
+    assert_null(second);
+    (void)close(pair[1]);
+}
+
 static void destroy_lets_go_of_everything_at_any_time(void **state)
 {
     (void)state;
@@ -665,6 +718,7 @@ int main(void)
         WITH(connection_closes_when_the_client_asks),
         WITH(answers_keep_the_order_of_requests),
         WITH(reading_pauses_when_the_pipeline_is_full),
+        WITH(many_requests_may_come_at_once),
         WITH(only_one_page_is_fetched_at_a_time),
         WITH(reading_pauses_when_the_client_does_not_read),
         WITH(requests_are_cancelled_when_the_client_goes),
@@ -680,6 +734,8 @@ int main(void)
         WITH(pages_wait_until_others_were_read),
         WITH(idle_connection_holds_no_buffers),
         WITH(drain_answers_what_is_in_flight_and_closes_the_rest),
+        WITH(fronts_share_one_listening_socket),
+        WITH(a_descriptor_that_does_not_listen_is_told),
         WITH(destroy_lets_go_of_everything_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
