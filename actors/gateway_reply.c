@@ -174,9 +174,8 @@ static bool waits_for_successor(gateway_t *gateway, gateway_pending_t *pending,
         gateway->is_draining) {
         return false;
     }
-    if (gateway->peers[pending->peer].state == GATEWAY_PEER_UP) {
-        gateway->peers[pending->peer].state = GATEWAY_PEER_DRAINING;
-    }
+    gateway->peers[pending->peer].held_until_ms =
+        loop_now_ms(gateway->loop) + LIMIT_DRAINING_HOLD_MS;
     gateway_pending_set_unsent(gateway, pending);
     if (pending->sent_count > 0) {
         pending->sent_count--; /* that time had no effect */

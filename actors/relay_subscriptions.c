@@ -61,7 +61,7 @@ static relay_subscription_t *find(const relay_t *relay, text_t prefix)
 
 bool relay_has_subscribers(const relay_t *relay)
 {
-    return relay->subscription_count > 0 || relay->has_overflowed;
+    return relay->subscription_count > 0 || relay->overflow_count > 0;
 }
 
 static void send_heads(relay_t *relay, text_t name)
@@ -102,7 +102,7 @@ void relay_subscribed(relay_t *relay, text_t topic)
     if (subscription == NULL) {
         if (relay->subscription_count >= LIMIT_EVENT_SUBSCRIPTIONS ||
             topic.size > LIMIT_EVENT_TOPIC_SIZE) {
-            relay->has_overflowed = true;
+            relay->overflow_count += 1;
             return;
         }
         subscription = &relay->subscriptions[relay->subscription_count];
@@ -126,6 +126,7 @@ void relay_unsubscribed(relay_t *relay, text_t topic)
 {
     relay_subscription_t *subscription = find(relay, topic);
     if (subscription == NULL) {
+        relay->overflow_count -= relay->overflow_count > 0 ? 1 : 0;
         return;
     }
     assert(subscription->count > 0);
@@ -235,7 +236,6 @@ void relay_round_tick(relay_t *relay)
     relay_round_t *round = &relay->round;
     if (relay->subscription_count == 0) {
         round->is_running = false;
-        relay->has_overflowed = false;
         return;
     }
     const uint64_t now_ms = loop_now_ms(relay->loop);

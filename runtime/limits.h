@@ -37,12 +37,15 @@ enum {
     LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
     LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
     LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
-    LIMIT_HTTP_READ_SIZE = 65536,            /* the one buffer that idle connections share */
-    LIMIT_HTTP_PATH_SEGMENTS = 8,            /* our longest path has seven */
-    LIMIT_HTTP_QUERY_PARAMETERS = 16,        /* our longest list has five */
-    LIMIT_HTTP_TURN_ROUNDS = 8,     /* batches of pipelined requests per connection and turn */
-    LIMIT_HTTP_ARENA_SIZE = 65536,  /* texts of one decoded command: the largest take 2 KiB */
-    LIMIT_HTTP_SPARE_BUFFERS = 256, /* output buffers kept for reuse */
+    LIMIT_HTTP_LARGE_BODY_SIZE = 16384,      /* ours are below 4 KiB; larger ones count as large */
+    LIMIT_HTTP_LARGE_BODIES = 64, /* large ones on their way at a time: 128 MiB; then `busy` */
+    LIMIT_HTTP_UNSENT_SIZE = 268435456, /* of all clients; beyond, pages are told `busy` */
+    LIMIT_HTTP_READ_SIZE = 65536,       /* the one buffer that idle connections share */
+    LIMIT_HTTP_PATH_SEGMENTS = 8,       /* our longest path has seven */
+    LIMIT_HTTP_QUERY_PARAMETERS = 16,   /* our longest list has five */
+    LIMIT_HTTP_TURN_ROUNDS = 8,         /* batches of pipelined requests per connection and turn */
+    LIMIT_HTTP_ARENA_SIZE = 65536,      /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_HTTP_SPARE_BUFFERS = 256,     /* output buffers kept for reuse */
     LIMIT_HTTP_SPARE_BUFFER_SIZE = 16384, /* larger ones are freed */
     LIMIT_HTTP_SPARE_SLOTS = 1024,        /* request slots kept for reuse */
     LIMIT_HTTP_ANSWER_SIZE = 16777216,    /* a page of 1,000 events as JSON and room */
@@ -62,6 +65,8 @@ enum {
     LIMIT_DIRECTORY_TENANTS = 65536,   /* tenants of one installation that the front keeps */
     LIMIT_DIRECTORY_TOKEN_KEYS = 16,   /* directory.token_keys */
     LIMIT_DIRECTORY_TIMEOUT_MS = 1000, /* a page that did not come by then is asked for again */
+    LIMIT_DRAINING_HOLD_MS = 200,      /* a peer that said it is draining gets nothing for so long,
+                                          unless      its successor comes up before */
     LIMIT_DEADLINE_TICK_MS = 25,       /* how late a deadline may be noticed */
     LIMIT_DEADLINE_TICKS = 4096,       /* a turn of the wheel; longer than the longest deadline */
     LIMIT_REQUEST_INLINE_SIZE =
@@ -107,8 +112,8 @@ enum {
     LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
     LIMIT_PAGE_ITEMS = 50,          /* when the client names no limit (messages/card.def) */
     LIMIT_PAGE_EVENTS = 100,        /* the same for events.read */
-    LIMIT_PAGE_ITEMS_MAX = 500,
-    LIMIT_PAGE_EVENTS_MAX = 1000,
+    LIMIT_PAGE_ITEMS_MAX = 500,   /* of lists and histories: card_page.items, history_page.items */
+    LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
@@ -149,7 +154,7 @@ enum {
     LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
     LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
     LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
-    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: three descriptors each */
+    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
@@ -161,6 +166,7 @@ enum {
     LIMIT_STORE_WAL_SIZE = 67108864,   /* a longer file is cut when the log starts over */
     LIMIT_STORE_WRITER_CACHE_KIB = 4096, /* per open tenant: the hot right edges of the tables */
     LIMIT_STORE_READER_CACHE_KIB = 2048, /* per open tenant: inner pages; leaves the kernel keeps */
+    LIMIT_STORE_LOG_INTERVAL_MS = 1000,  /* one line per file and kind of failure, then counted */
     LIMIT_STORE_PAGE_ROWS = 10000,       /* rows that one read returns at most */
     LIMIT_STORE_PATH_SIZE = 4096,        /* PATH_MAX */
     LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */
@@ -188,7 +194,9 @@ enum {
                                   control command, takes milliseconds */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
-    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
+    LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
+                                   that: then its health page says what is missing */
+    LIMIT_ROLE_ARGUMENTS = 32,  /* argv of one role; ours take 20 */
     LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
     LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */

@@ -62,9 +62,10 @@ void role_deinit(role_t *role)
     free(role->failure_times);
 }
 
-static bool role_hears(const role_t *role)
+/* Whether the others were told that it is up, and not yet that it is down. */
+static bool role_is_announced(const role_t *role)
 {
-    return role->link != NULL && role->ready_ms != 0;
+    return role->ready_ms != 0;
 }
 
 static void tell_peer_up(role_t *to, const role_t *about)
@@ -93,8 +94,23 @@ static void tell_others(const role_t *about, link_frame_t kind)
     supervisor_t *supervisor = about->supervisor;
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *to = &supervisor->roles[i];
-        if (to != about && role_hears(to)) {
+        if (to != about && to->link != NULL) {
             tell(to, kind, about);
+        }
+    }
+}
+
+/* What a role has to know from its first moment on. */
+static void tell_present_state(role_t *to)
+{
+    const supervisor_t *supervisor = to->supervisor;
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        const role_t *other = &supervisor->roles[i];
+        if (other != to && role_is_announced(other)) {
+            tell(to, LINK_FRAME_PEER_UP, other);
+        }
+        if (other != to && role_is_announced(other) && other->state == ROLE_DRAINING) {
+            tell(to, LINK_FRAME_PEER_DRAINING, other);
         }
     }
 }
@@ -116,16 +132,6 @@ static void role_became_ready(role_t *role, const uint8_t *payload, size_t size)
     log_info("role is ready", LOG_STRING("name", role->declared->name),
              LOG_NUMBER("child_pid", role->pid), LOG_NUMBER("incarnation", role->incarnation),
              LOG_NUMBER("start_ms", role->ready_ms - role->started_ms));
-    for (size_t i = 0; i < supervisor->role_count && role->link != NULL; i++) {
-        const role_t *other = &supervisor->roles[i];
-        if (other != role && role_hears(other)) {
-            tell(role, LINK_FRAME_PEER_UP, other);
-        }
-        if (other != role && other->state == ROLE_DRAINING && role_hears(other) &&
-            role->link != NULL) {
-            tell(role, LINK_FRAME_PEER_DRAINING, other);
-        }
-    }
     tell_others(role, LINK_FRAME_PEER_UP);
     supervisor_role_ready(supervisor);
 }
@@ -270,12 +276,12 @@ static void role_end(role_t *role)
                          LOG_STRING("how", role->last_exit), LOG_NUMBER("child_pid", role->pid),
                          LOG_NUMBER("incarnation", role->incarnation)),
               4);
-    const bool was_ready = role->ready_ms != 0;
+    const bool was_announced = role_is_announced(role);
     role->pid = 0;
     loop_timer_stop(role->timer);
     frame_stream_destroy(&role->link);
     metric_set(role->ready_metric, 0);
-    if (was_ready) {
+    if (was_announced) {
         tell_others(role, LINK_FRAME_PEER_DOWN);
     }
     role_requests_end(role);
@@ -311,8 +317,10 @@ void role_start(role_t *role)
     }
     if (result == RESULT_OK) {
         /* A role whose link cannot be made is ended by the time limit of its start. */
-        if (frame_stream_create(supervisor->loop, pair[0], &handler, role, &role->link) !=
-            RESULT_OK) {
+        result = frame_stream_create(supervisor->loop, pair[0], &handler, role, &role->link);
+        if (result == RESULT_OK) {
+            tell_present_state(role);
+        } else {
             log_error("no link to the role", LOG_STRING("name", role->declared->name));
         }
         loop_timer_start(role->timer, supervisor->bounds.start_ms, 0);
@@ -369,7 +377,7 @@ void role_drain(role_t *role, uint64_t timeout_ms)
     }
     if (role->state != ROLE_DRAINING) {
         role->state = ROLE_DRAINING;
-        if (role->ready_ms != 0) {
+        if (role_is_announced(role)) {
             tell_others(role, LINK_FRAME_PEER_DRAINING);
         }
         if (role->link != NULL) {

@@ -113,6 +113,7 @@ static bool bind_addresses(service_t *service)
 static bool open_data(service_t *service)
 {
     char error[1024];
+    log_start("supervisor", service->configuration.log_level);
     result_t result = installation_open(service->configuration.texts.data, true,
                                         &service->installation, error, sizeof error);
     if (result == RESULT_OK) {
@@ -211,7 +212,6 @@ static void role_ended(void *context, const char *name, uint64_t incarnation)
 static int run(service_t *service)
 {
     declare_roles(service);
-    log_start("supervisor", service->configuration.log_level);
     const supervisor_options_t options = {.data_directory = service->installation.directory.path,
                                           .roles = service->roles,
                                           .role_count = service->role_count,

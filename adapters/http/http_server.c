@@ -28,7 +28,11 @@ static void on_connection(uv_stream_t *listener, int status)
     http_server_t *server = listener->data;
     if (status < 0) {
         /* Mostly EMFILE; libuv makes room with its reserved descriptor and goes on. */
-        log_warn("a connection could not be accepted", LOG_STRING("error", uv_strerror(status)));
+        if (!server->has_logged_accept) {
+            server->has_logged_accept = true;
+            log_warn("a connection could not be accepted",
+                     LOG_STRING("error", uv_strerror(status)));
+        }
         return;
     }
     http_connection_accept(server);
@@ -40,10 +44,13 @@ static void on_timer(void *context)
     const uint64_t now_ms = loop_now_ms(server->loop);
     http_date_update(&server->date, clock_wall_ms());
     metric_set(server->metrics.in_flight, server->in_flight);
+    server->has_logged_accept = false;
+    server->unsent = 0;
     http_connection_t *connection = NULL;
     TAILQ_FOREACH(connection, &server->connections, all)
     {
         http_connection_tick(connection, now_ms); /* closes nothing by itself */
+        server->unsent += http_connection_unsent(connection);
     }
 }
 

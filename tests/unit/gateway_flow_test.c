@@ -221,6 +221,19 @@ static void request_that_met_a_draining_shard_goes_to_its_successor(void **state
     assert_int_equal(gateway_last_ended(fixture)->result, RESULT_OK);
 }
 
+static void peer_that_only_seemed_to_drain_is_tried_again(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    (void)submit_issue(fixture, "");
+    gateway_reply_error(fixture, &gateway_last_sent(fixture)->request, RESULT_DRAINING);
+    (void)submit_issue(fixture, "");
+    loop_fake_advance(LIMIT_DRAINING_HOLD_MS - 1);
+    assert_int_equal(fixture->sent_count, 1);
+    loop_fake_advance(1 + LIMIT_DEADLINE_TICK_MS);
+    assert_int_equal(fixture->sent_count, 3);
+    assert_int_equal(fixture->sent[1].request.correlation, fixture->sent[0].request.correlation);
+}
+
 static void deadline_of_a_sent_command_leaves_the_outcome_open(void **state)
 {
     gateway_fixture_t *fixture = *state;
@@ -462,6 +475,7 @@ int main(void)
         TEST(what_was_never_sent_waits_for_the_shard),
         TEST(draining_shard_gets_no_new_requests),
         TEST(request_that_met_a_draining_shard_goes_to_its_successor),
+        TEST(peer_that_only_seemed_to_drain_is_tried_again),
         TEST(deadline_of_a_sent_command_leaves_the_outcome_open),
         TEST(deadline_of_what_had_no_effect_says_so),
         TEST(deadlines_are_clamped),

@@ -317,7 +317,13 @@ static void table_of_subscriptions_is_bounded(void **state)
         (void)snprintf(prefix, sizeof(prefix), "x%zu", i);
         relay_unsubscribe(fixture, prefix);
     }
-    assert_true(relay_has_subscribers(fixture->relay)); /* those beyond may still listen */
+    loop_fake_advance(2000);
+    assert_true(relay_has_subscribers(fixture->relay)); /* those beyond still listen */
+    for (size_t i = 0; i < 10; i++) {
+        (void)snprintf(prefix, sizeof(prefix), "x%zu", LIMIT_EVENT_SUBSCRIPTIONS + i);
+        relay_unsubscribe(fixture, prefix);
+    }
+    assert_false(relay_has_subscribers(fixture->relay));
 }
 
 static void nothing_is_published_while_nobody_listens(void **state)
@@ -404,6 +410,27 @@ static void deleted_tenant_is_forgotten_with_its_positions(void **state)
     relay_assert_published(fixture, "acme", 0, 1, 2);
 }
 
+static void namesake_made_between_two_looks_starts_anew(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.acme.");
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 1);
+    relay_send_event(fixture, fixture->acme, 0, 2);
+    fixture->acme->is_deleted = true;
+    fake_tenant_t *namesake = relay_journal_fake_add(
+        fixture->journal, "acme", 1, fixture->relay->ports.crypto, &fixture->master_key);
+    fixture->journal->control_version += 1;
+    for (int poll = 0; poll < 2; poll++) { /* it may be reading a head at the first */
+        loop_fake_advance(LIMIT_DIRECTORY_POLL_MS);
+        settle(fixture);
+    }
+    assert_int_equal(fixture->acme->opens, 0);
+    fixture->published_count = 0;
+    relay_send_event(fixture, namesake, 0, 1);
+    relay_assert_published(fixture, "acme", 0, 1, 1);
+}
+
 static void impossible_envelopes_change_nothing(void **state)
 {
     relay_fixture_t *fixture = *state;
@@ -479,6 +506,7 @@ int main(void)
         TEST(publisher_at_its_limit_is_counted),
         TEST(open_journals_are_bounded),
         TEST(deleted_tenant_is_forgotten_with_its_positions),
+        TEST(namesake_made_between_two_looks_starts_anew),
         TEST(impossible_envelopes_change_nothing),
         TEST(drain_waits_for_the_journal),
         TEST(status_is_json_of_the_size_it_says),
