@@ -83,7 +83,7 @@ static void tell(role_t *to, link_frame_t kind, const role_t *about)
     if (kind == LINK_FRAME_PEER_UP) {
         tell_peer_up(to, about);
     } else {
-        frame_stream_send(to->link, kind, NULL, 0, about->declared->name,
+        frame_stream_send(to->link, (uint8_t)kind, NULL, 0, about->declared->name,
                           strlen(about->declared->name));
     }
 }
