@@ -8,7 +8,8 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libzmq3-dev libczmq
   libcmocka-dev curl ca-certificates)
 # PostgreSQL and Redis servers come with the issues that use them.
 test=(clang clang-format libclang-rt-14-dev valgrind zbar-tools zxing-cpp-tools jq sqlite3 procps libzmq3-dev)
-bench=(wrk)
+# Erlang and CAF: the peers of bench/compare-actors.sh.
+bench=(wrk erlang-base libcaf-dev g++)
 
 wanted=()
 for group in "$@"; do

@@ -125,10 +125,27 @@ enum {
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
-    LIMIT_ACTORS_ACTIVE = 200000,  /* per shard until budgets in bytes exist: 200 MB at 1 KB each */
-    LIMIT_ACTOR_TURN_MESSAGES = 32,      /* of one actor before the next has its turn */
-    LIMIT_SCHEDULER_TURN_MESSAGES = 512, /* of all before the loop looks at its sockets again */
-    LIMIT_ACTOR_KINDS = 8,               /* card, guest card, tenant, breaker and room */
+    LIMIT_ACTORS_ACTIVE = 4194304, /* per shard; LIMIT_ACTOR_BYTES comes first, but for tiny ones */
+    LIMIT_ACTORS_OF_KIND = 134217728, /* what the index in actor_ref_t has bits for */
+    LIMIT_ACTOR_BYTES = 536870912, /* of active actors per shard, unless told: then idle ones go */
+    LIMIT_ACTOR_ARENA_SIZE = 1048576,     /* of one actor, unless its kind says less */
+    LIMIT_MESSAGE_POOL_SIZE = 1073741824, /* messages of the pool and arenas, per shard */
+    LIMIT_ACTOR_TURN_MESSAGES = 32,       /* of one actor before the next has its turn */
+    LIMIT_TENANT_TURN_COST = 64, /* messages of one tenant before the next: two actors' turns */
+    LIMIT_TENANT_CHARGE_US = 20, /* a handler costs one message more for each: a usual one's time */
+    LIMIT_TENANT_DEBT = 1024,    /* 20 ms: a tenant whose handler took longer waits no longer */
+    LIMIT_SCHEDULER_TURN_MESSAGES = 4096, /* of all before the loop looks at its sockets again */
+    LIMIT_SCHEDULER_TURN_US = 1000,       /* the same for handlers that take their time */
+    LIMIT_HANDLER_BUDGET_US = 20000,      /* a handler that takes longer is counted and logged */
+    LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
+    LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
+    LIMIT_GROUP_CHILDREN = 64,            /* of one supervision group */
+    LIMIT_SPAWN_ARGUMENT_SIZE = 64,       /* what an anonymous actor begins with */
+    LIMIT_ACTOR_RESTARTS = 5,             /* DESIGN 2.1, of one actor or group, in ... */
+    LIMIT_ACTOR_RESTARTS_WINDOW_MS = 10000,
+    LIMIT_ACTOR_BACKOFF_MS_MIN = 10, /* second restart; the first is immediate */
+    LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
+    LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
     LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
