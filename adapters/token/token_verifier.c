@@ -320,6 +320,13 @@ static result_t check_expiry(const token_claims_t *claims, int64_t now_ms,
     return RESULT_OK;
 }
 
+static bool is_base64url(text_t part)
+{
+    uint8_t bytes[PART_BYTES_MAX];
+    size_t size = 0;
+    return token_base64_decode(part, bytes, sizeof(bytes), &size);
+}
+
 /* Decodes one part into JSON; NULL when it is not exactly that. */
 static json_t *decode_part(text_t part)
 {
@@ -356,7 +363,9 @@ static result_t check_token(const verifier_t *verifier, text_t token, int64_t no
                             const token_explanation_t *explanation, token_claims_t *claims)
 {
     token_parts_t parts;
-    if (!split_token(token, &parts)) {
+    /* cjose decodes the claims before it looks at the signature, and ends the process (assert) on
+     * some texts that are no base64url: whatever anybody sends must be well formed before that. */
+    if (!split_token(token, &parts) || !is_base64url(parts.payload)) {
         return refuse_token(explanation,
                             "The token is no JWT: three parts of base64url with dots between.");
     }
