@@ -243,6 +243,14 @@ static bool subject_is_valid(text_t subject)
     return true;
 }
 
+/* Which of several tenants of one name, one after the other, the token was made for. */
+static bool read_tenant_since(const json_t *payload, token_claims_t *claims)
+{
+    const json_t *since = json_object_get(payload, "tenant_since");
+    claims->tenant_since_ms = json_integer_value(since);
+    return since == NULL || (json_is_integer(since) && claims->tenant_since_ms > 0);
+}
+
 static result_t check_bearer(const json_t *payload, const token_explanation_t *explanation,
                              token_claims_t *claims)
 {
@@ -261,6 +269,9 @@ static result_t check_bearer(const json_t *payload, const token_explanation_t *e
                          (json_object_get(payload, "tenant") != NULL && tenant.data == NULL)
                    : !tenant_name_is_valid(tenant)) {
         return refuse_token(explanation, "The claim tenant names no possible tenant.");
+    }
+    if (!read_tenant_since(payload, claims)) {
+        return refuse_token(explanation, "The claim tenant_since is no time in milliseconds.");
     }
     memcpy(claims->subject, subject.data, subject.size);
     if (tenant.size > 0) {

@@ -339,6 +339,10 @@ static void bearer_must_be_named_properly(void **state)
                                           "{\"tenant\":\"../a\"}",
                                           "{\"tenant\":7}",
                                           "{\"tenant\":\"api\"}",
+                                          "{\"tenant_since\":\"1\"}",
+                                          "{\"tenant_since\":0}",
+                                          "{\"tenant_since\":-1}",
+                                          "{\"tenant_since\":1.5}",
                                           "{\"role\":\"platform_admin\",\"tenant\":5}"};
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         assert_int_equal(token_check_change(fixture, changes[i]), RESULT_UNAUTHENTICATED);
