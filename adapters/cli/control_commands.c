@@ -368,6 +368,9 @@ result_t control_token_key_ensure(const control_commands_t *commands)
     signing_key_t signing;
     const result_t result = signing_key_read(commands, &signing);
     commands->crypto->wipe(signing.jwk, sizeof signing.jwk);
+    if (result == RESULT_OK && signing.found && !signing.opened) {
+        return RESULT_STORE_CORRUPT;
+    }
     if (result != RESULT_OK || signing.found) {
         return result;
     }
