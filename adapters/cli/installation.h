@@ -18,8 +18,8 @@ typedef struct installation {
  * by `installation_close`, also when it fails. Same errors as `installation_open`. */
 MUST_USE result_t installation_lock(const char *data, bool create, installation_t *installation,
                                     char *error, size_t error_size);
-/* The second half, on a locked directory. A master key is made only where nothing is sealed yet, and
- * it must open what is there. The log is silent from here on: `error` says it in one line. */
+/* The second half, on a locked directory. A master key is made only where nothing is sealed yet,
+ * and it must open what is there. The log is silent from here on: `error` says it in one line. */
 MUST_USE result_t installation_open_stores(installation_t *installation, bool create, char *error,
                                            size_t error_size);
 /* Both. With `create` the directory, the master key and the control store are made when they are

@@ -206,11 +206,12 @@ static void flipped_bytes_in_any_page_are_errors_and_nothing_worse(void **state)
     files_state_t *const files = *state;
     const uuid_t card = fill(files);
     char *path = place_file(&files->place, "alpha", "");
-    const off_t file_bytes = file_size(files, "");
-    assert_true(file_bytes > 0);
-    const size_t size = (size_t)file_bytes;
+    const size_t size = (size_t)file_size(files, "");
+    if (size == 0 || size > 1U << 30) {
+        fail_msg("a journal of %zu bytes", size);
+        return;
+    }
     uint8_t *original = malloc(size);
-    assert_non_null(original);
     FILE *file = fopen(path, "r");
     assert_int_equal(fread(original, 1, size, file), size);
     (void)fclose(file);

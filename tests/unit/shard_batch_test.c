@@ -329,7 +329,8 @@ static void a_card_ahead_of_its_commit_is_not_passivated(void **state)
         cards[i] = issue_active(fixture, "m-1");
     }
     fixture_crash(fixture);
-    actor_system_limit_active(fixture->shard->system, 4); /* the tenant's actor included */
+    /* The tenant's actor included. */
+    actor_system_configure(fixture->shard->system, &(actor_system_options_t){.actors_max = 4});
     (void)get(fixture, &cards[7]);
     journal_fake_hold_appends(fixture->journal, true);
     const uint64_t revoke = send_change(fixture, request_type_card_revoke, &cards[0]);
