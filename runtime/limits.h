@@ -149,7 +149,6 @@ enum {
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
     LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
-    LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
     LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
     LIMIT_MEMBER_KEYS_CACHED = 16384,    /* per shard, 32 bytes each and a name */

@@ -368,6 +368,9 @@ result_t control_token_key_ensure(const control_commands_t *commands)
     signing_key_t signing;
     const result_t result = signing_key_read(commands, &signing);
     commands->crypto->wipe(signing.jwk, sizeof signing.jwk);
+    if (result == RESULT_OK && signing.found && !signing.opened) {
+        return RESULT_STORE_CORRUPT;
+    }
     if (result != RESULT_OK || signing.found) {
         return result;
     }
@@ -438,12 +441,8 @@ static json_t *token_mint_command(const control_commands_t *commands, const json
         return control_error(RESULT_INVALID_ARGUMENT, "A token lives 1 to %d seconds",
                              LIMIT_TOKEN_TTL_S_MAX);
     }
+    (void)changed; /* whoever opened the store has ensured the first token key */
     result_t result = signing_key_read(commands, &signing);
-    if (result == RESULT_OK && !signing.found) {
-        *changed = true;
-        result = token_key_add(commands);
-        result = result == RESULT_OK ? signing_key_read(commands, &signing) : result;
-    }
     if (result == RESULT_OK && !signing.opened) {
         return control_error(RESULT_STORE_CORRUPT,
                              "The signing key does not open with DIR/master.key: is it the right "
