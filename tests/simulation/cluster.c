@@ -385,12 +385,8 @@ void cluster_heal(world_t *world)
     control_fake_fail(world->control, RESULT_OK);
     for (size_t i = 0; i < WORLD_PROCESSES_MAX; i++) {
         process_t *const process = world->processes[i];
-        if (process == NULL) {
-            continue;
-        }
-        process->paused_until_us = 0;
-        if (process->is_superseded) {
-            kill_process(process);
+        if (process != NULL && process->is_superseded) {
+            kill_process(process); /* others that sleep wake up by themselves */
         }
     }
     for (uint32_t slot = 0; slot < WORLD_SLOTS; slot++) {

@@ -25,6 +25,9 @@
 #define LIMIT_SWEEP_SLICE 3
 #define LIMIT_SWEEP_ROTATION_MS 4000
 #define LIMIT_RELAY_TENANTS 3
+/* As in production, a slice of heads needs fewer journals than may be open at once. */
+#define LIMIT_RELAY_HEAD_SLICE 1
+#define LIMIT_RELAY_HEAD_OPENS 1
 #define LIMIT_RELAY_GAP_EVENTS 4
 #define LIMIT_RELAY_HELD_EVENTS 6
 
