@@ -89,6 +89,7 @@ struct shard {
     char rotation_after[LIMIT_TENANT_NAME_SIZE]; /* the tenant swept last */
     size_t rotation_after_size;
 
+    bool is_control_failing;
     bool is_draining;
     bool is_drained;
     loop_callback_t *drained;

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127, SIGNALS_WATCHED_MAX = 8 };
+enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127 };
 
 /* libuv's handlers write into a pipe that parent and child share until exec: they must not run in
  * the child, so they go before the mask is opened again. */
@@ -118,10 +118,10 @@ bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
     return true;
 }
 
-void process_signal(int64_t pid, int number)
+void process_kill(int64_t pid)
 {
     assert(pid > 1);
-    (void)kill((pid_t)pid, number);
+    (void)kill((pid_t)pid, SIGKILL);
 }
 
 result_t process_socket_pair(int descriptors[2])
@@ -206,24 +206,34 @@ void process_prepare(void)
     }
 }
 
+static const int notice_signals[PROCESS_NOTICES] = {[PROCESS_NOTICE_CHILD] = SIGCHLD,
+                                                    [PROCESS_NOTICE_TERMINATE] = SIGTERM,
+                                                    [PROCESS_NOTICE_INTERRUPT] = SIGINT,
+                                                    [PROCESS_NOTICE_RELOAD] = SIGHUP};
+
 struct process_signals {
-    process_signal_callback_t *callback;
+    process_notice_callback_t *callback;
     void *context;
     size_t count; /* open handles */
-    uv_signal_t handles[SIGNALS_WATCHED_MAX];
+    uv_signal_t handles[PROCESS_NOTICES];
 };
 
 static void signal_seen(uv_signal_t *handle, int number)
 {
     process_signals_t *signals = handle->data;
-    signals->callback(signals->context, number);
+    for (int notice = 0; notice < PROCESS_NOTICES; notice++) {
+        if (notice_signals[notice] == number) {
+            signals->callback(signals->context, (process_notice_t)notice);
+            return;
+        }
+    }
 }
 
-result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
-                                process_signal_callback_t *callback, void *context,
+result_t process_signals_create(loop_t *loop, const process_notice_t *notices, size_t count,
+                                process_notice_callback_t *callback, void *context,
                                 process_signals_t **signals)
 {
-    assert(count <= SIGNALS_WATCHED_MAX);
+    assert(count <= PROCESS_NOTICES);
     process_signals_t *created = calloc(1, sizeof *created);
     if (created == NULL) {
         return RESULT_NO_MEMORY;
@@ -237,7 +247,8 @@ result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
         const int initialised = uv_signal_init(loop_uv(loop), handle);
         assert(initialised == 0);
         handle->data = created;
-        watching = watching && uv_signal_start(handle, signal_seen, numbers[i]) == 0;
+        watching =
+            watching && uv_signal_start(handle, signal_seen, notice_signals[notices[i]]) == 0;
     }
     if (!watching) {
         process_signals_destroy(&created);

@@ -25,7 +25,7 @@ MUST_USE result_t process_start(const process_start_t *start, int64_t *pid);
 /* True when the process has ended; then `text` says how: "exited with status 1", "killed by
  * SIGKILL". Collects it: the pid is free afterwards. Never blocks. */
 bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE]);
-void process_signal(int64_t pid, int number);
+void process_kill(int64_t pid); /* at once: it cannot catch this */
 /* Two connected, close-on-exec stream sockets. */
 MUST_USE result_t process_socket_pair(int descriptors[2]);
 void process_close(int descriptor);
@@ -43,12 +43,21 @@ void process_numbers(int64_t pid, process_numbers_t *numbers);
  * not a death, and the soft limit of descriptors rises to the hard one. */
 void process_prepare(void);
 
-/* Calls back on the loop's thread for each of these signals. */
+/* What this process may be told from outside. */
+typedef enum process_notice {
+    PROCESS_NOTICE_CHILD,     /* SIGCHLD: a child ended */
+    PROCESS_NOTICE_TERMINATE, /* SIGTERM */
+    PROCESS_NOTICE_INTERRUPT, /* SIGINT */
+    PROCESS_NOTICE_RELOAD,    /* SIGHUP */
+    PROCESS_NOTICES,
+} process_notice_t;
+
+/* Calls back on the loop's thread for each of these. */
 typedef struct process_signals process_signals_t;
-typedef void process_signal_callback_t(void *context, int number);
-MUST_USE result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
-                                         process_signal_callback_t *callback, void *context,
-                                         process_signals_t **signals);
+typedef void process_notice_callback_t(void *context, process_notice_t notice);
+MUST_USE result_t process_signals_create(loop_t *loop, const process_notice_t *notices,
+                                         size_t count, process_notice_callback_t *callback,
+                                         void *context, process_signals_t **signals);
 void process_signals_destroy(process_signals_t **signals);
 
 #endif

@@ -6,7 +6,6 @@
 #include "runtime/log.h"
 #include "runtime/supervisor_internal.h"
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,23 +153,23 @@ static void collect_all(supervisor_t *supervisor)
     }
 }
 
-static void signal_stop(supervisor_t *supervisor, int number)
+static void signal_stop(supervisor_t *supervisor, process_notice_t notice)
 {
     if (supervisor->stage == SUPERVISOR_RUNNING) {
-        log_info("the service drains and ends", LOG_NUMBER("signal", number));
+        log_info("the service was told to end: it drains");
         drain_begin(supervisor);
-    } else if (number == SIGINT) { /* somebody at the terminal is impatient */
+    } else if (notice == PROCESS_NOTICE_INTERRUPT) { /* somebody at the terminal is impatient */
         kill_all(supervisor);
     }
 }
 
-static void signal_seen(void *context, int number)
+static void signal_seen(void *context, process_notice_t notice)
 {
     supervisor_t *supervisor = context;
-    if (number == SIGCHLD) {
+    if (notice == PROCESS_NOTICE_CHILD) {
         collect_all(supervisor);
-    } else if (number == SIGTERM || number == SIGINT) {
-        signal_stop(supervisor, number);
+    } else if (notice == PROCESS_NOTICE_TERMINATE || notice == PROCESS_NOTICE_INTERRUPT) {
+        signal_stop(supervisor, notice);
     } else if (supervisor->stage == SUPERVISOR_RUNNING && !supervisor->rolling) {
         log_info("the roles are restarted one by one");
         supervisor->rolling = true;
@@ -211,7 +210,8 @@ static supervisor_bounds_t bounds_complete(const supervisor_bounds_t *given)
 
 static result_t supervisor_init(supervisor_t *supervisor, const supervisor_options_t *options)
 {
-    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+    static const process_notice_t notices[] = {PROCESS_NOTICE_CHILD, PROCESS_NOTICE_TERMINATE,
+                                               PROCESS_NOTICE_INTERRUPT, PROCESS_NOTICE_RELOAD};
     assert(options->role_count > 0 && options->role_count <= LIMIT_ROLES);
     *supervisor = (supervisor_t){.options = options,
                                  .bounds = bounds_complete(&options->bounds),
@@ -230,7 +230,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
     }
     supervisor->tick = loop_timer_create(supervisor->loop, tick, supervisor);
     loop_timer_start(supervisor->tick, TICK_MS, TICK_MS);
-    result = process_signals_create(supervisor->loop, signals, sizeof signals / sizeof signals[0],
+    result = process_signals_create(supervisor->loop, notices, sizeof notices / sizeof notices[0],
                                     signal_seen, supervisor, &supervisor->signals);
     if (result != RESULT_OK) {
         return result;

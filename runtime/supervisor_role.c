@@ -7,7 +7,6 @@
 #include "runtime/random.h"
 #include <assert.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +83,7 @@ static void tell(role_t *to, link_frame_t kind, const role_t *about)
     if (kind == LINK_FRAME_PEER_UP) {
         tell_peer_up(to, about);
     } else {
-        frame_stream_send(to->link, kind, NULL, 0, about->declared->name,
+        frame_stream_send(to->link, (uint8_t)kind, NULL, 0, about->declared->name,
                           strlen(about->declared->name));
     }
 }
@@ -340,7 +339,7 @@ void role_kill(role_t *role, const char *why)
     }
     log_warn("role is killed", LOG_STRING("name", role->declared->name), LOG_STRING("why", why),
              LOG_NUMBER("child_pid", role->pid));
-    process_signal(role->pid, SIGKILL);
+    process_kill(role->pid);
     role->state = ROLE_KILLED;
     loop_timer_stop(role->timer);
 }

@@ -203,6 +203,7 @@ static void check_acknowledged_is_stored(run_t *run)
                          !MESSAGE_HAS(event_data, &event->data, replaces);
     }
     assert_int_equal(issued_events, issued_without_key + keys);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").rejected, 0);
 }
 
 static void check_card_is_its_fold(run_t *run, uint32_t index)
