@@ -205,6 +205,11 @@ enum {
     LIMIT_RESTARTS_WINDOW_MS = 10000,
     LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
     LIMIT_BACKOFF_MS_MAX = 5000,
+    LIMIT_ROLE_GROUPS = 4,              /* of roles that are restarted together; serve has one */
+    LIMIT_ROLE_GROUP_RESTARTS = 2,      /* of a whole group before the service gives up: what two
+                                           fresh starts of everything do not mend is for systemd */
+    LIMIT_ROLE_GROUP_WINDOW_MS = 60000, /* within this time: six times that of a role */
+    LIMIT_ROLE_GROUP_STOP_MS = 1000,    /* a sibling may finish what is in flight for so long */
     LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
     LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
     LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */

@@ -13,7 +13,7 @@
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
  *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
  *   {"command":"deadletters.list","tenant"?:…}               →
- * {"dead_letters":[{id,state,tenant,type,card,kills,stored_at,reason,trace_id,request_size,outcome}]}
+ * {"dead_letters":[{id,state,tenant,type,card,kills,stored_at,reason,trace_id,…}]}
  *   {"command":"deadletters.show","id":…}                    → {"dead_letter":{…,"body":{…}}}
  *   {"command":"deadletters.replay"|"deadletters.drop","id":…} → {"id":…,"state":…}
  * A failure is {"error":{code,detail}}. */
