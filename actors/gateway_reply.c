@@ -197,7 +197,11 @@ static void receive_reply(gateway_t *gateway, const reply_t *reply)
     if (waits_for_successor(gateway, pending, reply)) {
         return;
     }
-    const ending_t ending = end_pending(gateway, pending);
+    ending_t ending = end_pending(gateway, pending);
+    if (reply->trace_id.size == sizeof(ending.trace_id)) {
+        /* A repeat answers what the first request was answered, its trace id included. */
+        memcpy(ending.trace_id, reply->trace_id.data, sizeof(ending.trace_id));
+    }
     if (reply->outcome == outcome_ok) {
         answer_ok(gateway, &ending, reply);
     } else if (reply->outcome == outcome_refused && reply->reason != reason_none) {
