@@ -520,4 +520,5 @@ const actor_kind_t card_actor_kind = {
     .undeliverable = undeliverable,
     .may_passivate = may_passivate,
     .deactivate = deactivate,
+    .describe = shard_message_describe,
 };

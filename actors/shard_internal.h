@@ -115,6 +115,9 @@ static inline shard_message_t *shard_message_of(actor_message_t *message)
 {
     return (shard_message_t *)message; /* base is its first member */
 }
+/* For log lines about a handler: the type of the request and its trace id. */
+void shard_message_describe(const actor_message_t *message, actor_description_t *description,
+                            void *context);
 /* Forgets a message without a reply: it never was one, or the reply was sent. Nulls the pointer. */
 void shard_message_destroy(shard_message_t **message);
 

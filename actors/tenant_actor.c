@@ -538,6 +538,7 @@ const actor_kind_t tenant_actor_kind = {
     .undeliverable = undeliverable,
     .may_passivate = may_passivate,
     .deactivate = deactivate,
+    .describe = shard_message_describe,
 };
 
 void tenant_deliver(tenant_t *tenant, shard_message_t **message)

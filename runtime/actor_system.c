@@ -95,7 +95,8 @@ static uint32_t actor_run(actor_system_t *system, actor_t *actor, uint32_t messa
     uint32_t unaccounted = 0;
     actor->mailbox.phase = ACTOR_RUNNING;
     system->current_actor = actor;
-    while (count < messages_max && actor->mailbox.due == ACTOR_DUE_NOTHING) {
+    while (count < messages_max && actor->mailbox.due == ACTOR_DUE_NOTHING &&
+           actor->tenant->deficit > 0) {
         actor_message_t *const message = mailbox_take(&actor->mailbox);
         if (message == NULL) {
             break;
