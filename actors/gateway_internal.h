@@ -81,6 +81,7 @@ typedef struct gateway_peer {
     gateway_peer_state_t state;
     gateway_list_t requests; /* in order of submission, sent or not */
     uint32_t unsent_count;
+    uint32_t taken_count;   /* slots of its requests, until they are free again */
     uint64_t held_until_ms; /* it said that it is draining, and the supervisor did not yet */
 } gateway_peer_t;
 
@@ -88,6 +89,7 @@ typedef struct gateway_tenant {
     char name[LIMIT_TENANT_NAME_SIZE];
     uint8_t name_size;
     uint8_t partitions;
+    int64_t created_at_ms; /* 0: not told */
 } gateway_tenant_t;
 
 /* A set of tenants and keys as of one version. */

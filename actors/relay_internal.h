@@ -142,7 +142,7 @@ struct relay {
 
     relay_subscription_t *subscriptions; /* LIMIT_EVENT_SUBSCRIPTIONS */
     uint32_t subscription_count;
-    uint32_t overflow_count; /* subscriptions beyond the table: something is published for them */
+    uint32_t overflow_count; /* subscriptions beyond the table: everything is published for them */
     relay_round_t round;
 
     bool is_draining;

@@ -53,6 +53,8 @@ enum {
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
+    LIMIT_PAGES_IN_FLIGHT = 512, /* lists, histories and replays of them: up to a MiB each on their
+                                    way from the relay; more are told `busy` */
     LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
@@ -100,7 +102,7 @@ enum {
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
-    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay keeps; beyond, heads go to all */
     LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
     LIMIT_EVENT_PACKED_SIZE = 8192,      /* header or body; texts of an event are under 1 KiB */
     LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
@@ -212,6 +214,7 @@ enum {
                                         loops of longer runs are what the intensity is for */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
                                    that: then its health page says what is missing */
+    LIMIT_OPEN_FILES_MIN = 256, /* of one role: 30 of its own, some connections and tenants */
     LIMIT_ROLE_ARGUMENTS = 32,  /* argv of one role; ours take 20 */
     LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */

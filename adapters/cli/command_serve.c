@@ -9,6 +9,7 @@
 #include "runtime/supervisor.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum {
@@ -104,6 +105,18 @@ static bool bind_addresses(service_t *service)
         }
     }
     return true;
+}
+
+/* A role that gets no descriptors fails in places that do not say why; said here, it is clear. */
+static bool check_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= LIMIT_OPEN_FILES_MIN) {
+        return true;
+    }
+    (void)command_fail("only %llu files may be open at once (ulimit -n): at least %d are needed",
+                       (unsigned long long)limit.rlim_max, LIMIT_OPEN_FILES_MIN);
+    return false;
 }
 
 /* --- Data --- */
@@ -248,9 +261,9 @@ int command_serve(const command_t *command, int argc, char **argv)
     status = EXIT_FAILED;
     (void)umask(S_IRWXG | S_IRWXO); /* of all roles: nothing here is for others to read */
     if (configuration_load(&service.configuration) && parse_addresses(&service)) {
-        /* A directory that is in use says more than its ports; no key is made before both are ours.
-         */
-        ready = lock_data(&service) && bind_addresses(&service) && open_data(&service);
+        /* A used directory says more than its ports; no key is made before both are ours. */
+        ready = check_open_files() && lock_data(&service) && bind_addresses(&service) &&
+                open_data(&service);
     }
     if (ready) {
         status = run(&service);

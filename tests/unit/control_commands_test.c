@@ -246,6 +246,7 @@ static void minted_tokens_verify_with_the_public_key(void **state)
     assert_string_equal(claims.tenant, "acme");
     assert_string_equal(claims.subject, "issuer");
     assert_int_equal(claims.role, role_issuer);
+    assert_true(claims.tenant_since_ms > 0);
     token_verifier_destroy(&tokens);
     json_decref(answer);
 }

@@ -326,6 +326,27 @@ static void table_of_subscriptions_is_bounded(void **state)
     assert_false(relay_has_subscribers(fixture->relay));
 }
 
+static void greedy_subscriber_does_not_take_the_heads_from_others(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    char prefix[32];
+    for (size_t i = 0; i < LIMIT_EVENT_SUBSCRIPTIONS; i++) {
+        (void)snprintf(prefix, sizeof(prefix), "x%zu", i);
+        relay_subscribe(fixture, prefix);
+    }
+    relay_subscribe(fixture, "digitalcard.acme.");
+    loop_fake_advance(2 * LIMIT_EVENT_HEAD_INTERVAL_MS);
+    settle(fixture);
+    assert_true(relay_head_count(fixture, "acme") > 0);
+    relay_unsubscribe(fixture, "digitalcard.acme.");
+    loop_fake_advance(LIMIT_EVENT_HEAD_INTERVAL_MS);
+    settle(fixture);
+    const size_t sent = (size_t)relay_head_count(fixture, "acme");
+    loop_fake_advance(2 * LIMIT_EVENT_HEAD_INTERVAL_MS);
+    settle(fixture);
+    assert_int_equal(relay_head_count(fixture, "acme"), sent);
+}
+
 static void nothing_is_published_while_nobody_listens(void **state)
 {
     relay_fixture_t *fixture = *state;
@@ -501,6 +522,7 @@ int main(void)
         TEST(prefixes_without_heads_or_tenants_cost_nothing),
         TEST(subscriptions_are_counted),
         TEST(table_of_subscriptions_is_bounded),
+        TEST(greedy_subscriber_does_not_take_the_heads_from_others),
         TEST(nothing_is_published_while_nobody_listens),
         TEST(failed_read_is_tried_again),
         TEST(publisher_at_its_limit_is_counted),
