@@ -171,13 +171,11 @@ void notice_tell_watchers(actor_t *actor, result_t why)
     }
 }
 
-void notice_tell_room(actor_t *actor)
+void notice_tell_room(actor_t *actor, uint32_t count_max)
 {
-    const bool is_gone = actor->mailbox.phase == ACTOR_GONE;
-    uint32_t room = actor->slot->mailbox_max - actor->mailbox.count[MAILBOX_USER];
-    while (actor->room_waiters != NULL && (room > 0 || is_gone)) {
-        notice_fire(actor->room_waiters, ACTOR_SYSTEM_ROOM, is_gone ? RESULT_MISSING : RESULT_OK);
-        room -= room > 0 ? 1 : 0;
+    const result_t result = actor->mailbox.phase == ACTOR_GONE ? RESULT_MISSING : RESULT_OK;
+    for (uint32_t count = 0; count < count_max && actor->room_waiters != NULL; count++) {
+        notice_fire(actor->room_waiters, ACTOR_SYSTEM_ROOM, result);
     }
     actor->mailbox.has_room_waiters = actor->room_waiters != NULL;
 }

@@ -13,11 +13,11 @@ typedef struct slab_free {
     uint32_t next; /* index + 1 */
 } slab_free_t;
 
-void slab_init(slab_t *slab, size_t object_size, uint32_t count_max)
+void slab_init(slab_t *slab, size_t object_size, uint32_t count_max, uint32_t tag)
 {
     assert(object_size >= sizeof(slab_free_t));
     const size_t stride = (object_size + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE;
-    *slab = (slab_t){.stride = stride, .count_max = count_max};
+    *slab = (slab_t){.stride = stride, .count_max = count_max, .tag = tag};
 }
 
 void slab_deinit(slab_t *slab)
@@ -73,7 +73,7 @@ void *slab_take(slab_t *slab)
         return NULL;
     }
     slab_head_t *const head = slab_at(slab, slab->used_places);
-    *head = (slab_head_t){.index = slab->used_places, .generation = 1};
+    *head = (slab_head_t){.index = slab->used_places | slab->tag, .generation = 1};
     slab->used_places++;
     slab->count++;
     return head;
@@ -85,7 +85,7 @@ void slab_give(slab_t *slab, void *object)
     assert((given->head.generation & 1) != 0);
     given->head.generation++;
     given->next = slab->free_first;
-    slab->free_first = given->head.index + 1;
+    slab->free_first = (given->head.index & ~slab->tag) + 1;
     slab->count--;
 }
 

@@ -78,6 +78,7 @@ static void drain_begin(supervisor_t *supervisor)
 {
     supervisor->stage = SUPERVISOR_DRAINING;
     supervisor->rolling = false;
+    supervisor_notify_stopping(supervisor);
     supervisor->drain_order = 0;
     supervisor->drain_started_ms = loop_now_ms(supervisor->loop);
     group_drain(supervisor);
@@ -118,6 +119,7 @@ static void rolling_continue(supervisor_t *supervisor)
     if (supervisor->rolling_at == supervisor->role_count) {
         supervisor->rolling = false;
         log_info("all roles were restarted");
+        supervisor_notify_ready(supervisor);
         return;
     }
     role_t *role = &supervisor->roles[supervisor->rolling_at];
@@ -133,6 +135,9 @@ void supervisor_role_ready(supervisor_t *supervisor)
         if (supervisor->options->started != NULL) {
             supervisor->options->started(supervisor->options->context);
         }
+        supervisor_notify_ready(supervisor);
+    } else if (!supervisor->rolling && all_in(supervisor, ROLE_READY)) {
+        supervisor_notify_ready(supervisor); /* only the status is new */
     }
     rolling_continue(supervisor);
 }
@@ -174,6 +179,7 @@ static void signal_seen(void *context, process_notice_t notice)
         log_info("the roles are restarted one by one");
         supervisor->rolling = true;
         supervisor->rolling_at = 0;
+        supervisor_notify_reloading(supervisor);
         rolling_continue(supervisor);
     }
 }
@@ -186,6 +192,7 @@ static void tick(void *context)
         role_requests_expire(&supervisor->roles[i], now_ms);
         role_watch(&supervisor->roles[i], now_ms);
     }
+    supervisor_notify_tick(supervisor, now_ms);
 }
 
 /* --- Life --- */
@@ -216,6 +223,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
     *supervisor = (supervisor_t){.options = options,
                                  .bounds = bounds_complete(&options->bounds),
                                  .role_count = options->role_count};
+    notify_open(&supervisor->notify);
     result_t result = loop_create(&supervisor->loop);
     if (result != RESULT_OK) {
         return result;
@@ -241,6 +249,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
 
 static void supervisor_deinit(supervisor_t *supervisor)
 {
+    notify_close(&supervisor->notify);
     if (supervisor->loop == NULL) {
         return;
     }

@@ -3,7 +3,8 @@
  *   supervisor_role.c      one role: start, link, end, restart, watchdog
  *   supervisor_requests.c  questions to roles with their deadlines
  *   supervisor_control.c   commands of the control socket and of roles: tree, metrics, forwarding
- *   supervisor_metrics.c   merges Prometheus texts by family */
+ *   supervisor_metrics.c   merges Prometheus texts by family
+ *   supervisor_notify.c    what the service manager is told */
 #ifndef RUNTIME_SUPERVISOR_INTERNAL_H
 #define RUNTIME_SUPERVISOR_INTERNAL_H
 
@@ -11,6 +12,7 @@
 #include "runtime/frame_stream.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
+#include "runtime/notify.h"
 #include "runtime/platform_process.h"
 #include "runtime/supervisor.h"
 
@@ -85,6 +87,8 @@ struct supervisor {
     control_server_t *control;
     loop_timer_t *tick; /* watchdog and deadlines of requests */
     metrics_t *metrics;
+    notify_t notify;
+    uint64_t notified_ms; /* the last WATCHDOG=1 */
     role_t *roles;
     size_t role_count;
 };
@@ -117,6 +121,13 @@ void role_requests_end(role_t *role); /* all, without an answer */
 /* supervisor_control.c */
 void supervisor_control(void *context, control_request_t *request, const char *json, size_t size);
 void supervisor_role_asks(role_t *role, const uint8_t *payload, size_t size);
+
+/* supervisor_notify.c */
+void supervisor_notify_ready(const supervisor_t *supervisor);
+void supervisor_notify_restarting(const supervisor_t *supervisor, const role_t *role);
+void supervisor_notify_reloading(const supervisor_t *supervisor);
+void supervisor_notify_stopping(const supervisor_t *supervisor);
+void supervisor_notify_tick(supervisor_t *supervisor, uint64_t now_ms);
 
 /* supervisor_metrics.c: families in order of first appearance, each with one HELP and one TYPE. */
 typedef struct metrics_merge metrics_merge_t;

@@ -258,6 +258,9 @@ static void role_schedule(role_t *role)
         }
         delay_ms = backoff_ms(role, now_ms);
     }
+    if (!role->planned) {
+        supervisor_notify_restarting(role->supervisor, role);
+    }
     role->planned = false;
     role->state = ROLE_WAITING;
     role->restarts++;

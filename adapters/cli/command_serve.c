@@ -260,10 +260,11 @@ int command_serve(const command_t *command, int argc, char **argv)
     }
     status = EXIT_FAILED;
     (void)umask(S_IRWXG | S_IRWXO); /* of all roles: nothing here is for others to read */
-    if (configuration_load(&service.configuration) && parse_addresses(&service)) {
-        /* A used directory says more than its ports; no key is made before both are ours. */
-        ready = check_open_files() && lock_data(&service) && bind_addresses(&service) &&
-                open_data(&service);
+    if (configuration_load(&service.configuration) && parse_addresses(&service) &&
+        check_open_files()) {
+        /* A directory that is in use says more than its ports; no key is made before both are ours.
+         */
+        ready = lock_data(&service) && bind_addresses(&service) && open_data(&service);
     }
     if (ready) {
         status = run(&service);
