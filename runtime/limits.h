@@ -186,8 +186,9 @@ enum {
     LIMIT_RESTARTS_WINDOW_MS = 10000,
     LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
     LIMIT_BACKOFF_MS_MAX = 5000,
-    LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
-    LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
+    LIMIT_START_MS = 15000,     /* a role that is not ready by then is ended and counts as failed */
+    LIMIT_DRAIN_MS = 10000,     /* SIGTERM to SIGKILL */
+    LIMIT_DRAIN_REFUSE_MS = 50, /* a shard goes on refusing: every front has heard of it by then */
     LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
     LIMIT_LINK_QUEUE_SIZE = 33554432, /* unsent bytes of one link: four largest frames; then its
                                          reader hangs and the link counts as broken */
