@@ -214,6 +214,13 @@ enum {
                                   control command, takes milliseconds */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
+    LIMIT_CRASH_REQUEST_SIZE =
+        8192, /* kept of the command in work: ours have under 4 KiB of texts */
+    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
+                                       each; with LIMIT_RESTARTS an hour of crashes at the very
+                                       least */
+    LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
+                                       out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
                                    that: then its health page says what is missing */
     LIMIT_OPEN_FILES_MIN = 256, /* of one role: 30 of its own, some connections and tenants */
