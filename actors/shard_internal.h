@@ -38,9 +38,10 @@ struct shard_message {
     shard_t *shard;
     tenant_t *tenant; /* referenced; NULL until it is known */
     shard_message_kind_t kind;
-    bool key_checked;   /* the store has no reply for its key */
-    bool member_is_new; /* the store has no key of its member */
-    bool in_key_table;  /* its key is marked as in flight */
+    bool key_checked;     /* the store has no reply for its key */
+    bool member_is_new;   /* the store has no key of its member, */
+    bool in_key_table;    /* its key is marked as in flight */
+    uint64_t keys_moment; /* as asked at this moment of the member keys */
     uint32_t peer;
     uint32_t partition;   /* of the card */
     uuid_t card;          /* where it goes */

@@ -34,6 +34,7 @@ enum {
     LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
     LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
     LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_DRAIN_IDLE_MS = 200,          /* a request may be on its way on an idle connection */
     LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
     LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
     LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
@@ -201,8 +202,9 @@ enum {
     LIMIT_RESTARTS_WINDOW_MS = 10000,
     LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
     LIMIT_BACKOFF_MS_MAX = 5000,
-    LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
-    LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
+    LIMIT_START_MS = 15000,     /* a role that is not ready by then is ended and counts as failed */
+    LIMIT_DRAIN_MS = 10000,     /* SIGTERM to SIGKILL */
+    LIMIT_DRAIN_REFUSE_MS = 50, /* a shard goes on refusing: every front has heard of it by then */
     LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
     LIMIT_LINK_QUEUE_SIZE = 33554432, /* unsent bytes of one link: four largest frames; then its
                                          reader hangs and the link counts as broken */
@@ -212,6 +214,13 @@ enum {
                                   control command, takes milliseconds */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
+    LIMIT_CRASH_REQUEST_SIZE =
+        8192, /* kept of the command in work: ours have under 4 KiB of texts */
+    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
+                                       each; with LIMIT_RESTARTS an hour of crashes at the very
+                                       least */
+    LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
+                                       out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
                                    that: then its health page says what is missing */
     LIMIT_OPEN_FILES_MIN = 256, /* of one role: 30 of its own, some connections and tenants */

@@ -91,7 +91,7 @@ static void kill_all(supervisor_t *supervisor)
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *role = &supervisor->roles[i];
         if (role->pid != 0) {
-            role_kill(role, "the service was told to end at once");
+            role_kill(role, KILLER_TIME_LIMIT, "the service was told to end at once");
         } else {
             role_drain(role, 1);
         }
@@ -192,6 +192,7 @@ static void tick(void *context)
         role_requests_expire(&supervisor->roles[i], now_ms);
         role_watch(&supervisor->roles[i], now_ms);
     }
+    supervisor_crash_tick(supervisor, now_ms);
     supervisor_notify_tick(supervisor, now_ms);
 }
 
@@ -229,6 +230,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
         return result;
     }
     supervisor->metrics = metrics_create("supervisor");
+    supervisor_crash_init(supervisor);
     supervisor->roles = calloc(options->role_count, sizeof *supervisor->roles);
     assert(supervisor->roles != NULL);
     supervisor->started_ms = loop_now_ms(supervisor->loop);

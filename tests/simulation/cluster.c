@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum { QUIET_US = 5000000 };
+
 typedef enum notice_kind { NOTICE_UP, NOTICE_DRAINING, NOTICE_DOWN } notice_kind_t;
 
 typedef struct slot {
@@ -419,6 +421,10 @@ bool cluster_drain(world_t *world)
         process_t *process = cluster_process(world, slot);
         if (process == NULL) {
             continue;
+        }
+        const uint64_t quiet_us = world->now_us + QUIET_US; /* heads and sweeps go on */
+        while (!process_is_quiet(process) && world->now_us < quiet_us) {
+            (void)agenda_step(world, quiet_us);
         }
         if (!process_is_quiet(process)) {
             world_violation(world, 11, "slot %u still has something under way", slot);

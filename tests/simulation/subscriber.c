@@ -273,6 +273,9 @@ static void connect_due(world_t *world, void *payload)
 {
     const uint32_t relay = *(const uint32_t *)payload;
     process_t *const process = process_find(world, relay);
+    if (relay < world->subscribers->relay) {
+        return; /* a zombie that woke up: its successor is heard already */
+    }
     world->subscribers->relay = relay;
     for (uint32_t i = 0; i < world->tenant_count; i++) {
         char prefix[64];

@@ -1,5 +1,5 @@
 # The process supervisor, its links and its control socket; configuration and start of the command line.
-foreach(subject supervisor supervisor_notify)
+foreach(subject supervisor supervisor_notify supervisor_crash)
   digitalcard_test(NAME ${subject}_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c ${CMAKE_CURRENT_LIST_DIR}/supervisor_support.c
             ${CMAKE_SOURCE_DIR}/tests/support/role_child.c

@@ -58,6 +58,7 @@ static _Noreturn void serve(const service_t *service, const role_plan_t *plans, 
         roles[i] = (supervisor_role_t){.name = plans[i].name,
                                        .arguments = arguments[i],
                                        .descriptors = {i == 0 ? 0 : -1, -1, -1, -1},
+                                       .has_crash_slot = strcmp(plans[i].mode, "slotted") == 0,
                                        .drain_order = plans[i].drain_order};
     }
     const supervisor_options_t options = {.data_directory = service->directory,
@@ -147,6 +148,10 @@ void look(const service_t *service, const char *name, seen_t *seen)
     {
         if (strcmp(json_string_value(json_object_get(role, "name")), name) == 0) {
             const json_t *status = json_object_get(role, "status");
+            seen->order = json_integer_value(json_object_get(status, "order"));
+            (void)snprintf(
+                seen->reason, sizeof seen->reason, "%s",
+                json_is_object(status) ? json_string_value(json_object_get(status, "reason")) : "");
             const char *peers = json_string_value(json_object_get(status, "peers"));
             seen->pid = (pid_t)json_integer_value(json_object_get(role, "pid"));
             seen->incarnation = json_integer_value(json_object_get(role, "incarnation"));

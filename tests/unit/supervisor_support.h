@@ -30,6 +30,8 @@ typedef struct seen {
     char last_exit[64];
     char peers[512];
     bool descriptor;
+    json_int_t order; /* kills of the command it is to set aside; 0: none */
+    char reason[64];
     bool answered;
 } seen_t;
 
