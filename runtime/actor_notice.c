@@ -249,7 +249,7 @@ static void notice_due(actor_notice_t *notice, uint64_t now_ms)
     case NOTICE_ROOM:
     case NOTICE_AGAIN:
     case NOTICE_ESCALATION:
-        assert(!"these have no timer");
+        assert(false); /* these have no timer */
         break;
     }
 }
