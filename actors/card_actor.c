@@ -332,9 +332,9 @@ static void activate(actor_t *actor, void *context)
 {
     shard_t *const shard = context;
     card_actor_t *const card = card_of(actor);
-    const actor_identity_t *const identity = actor_identity(actor);
+    const actor_identity_t identity = actor_identity(actor);
     tenant_t *const tenant =
-        tenant_find(shard, (text_t){.data = identity->tenant, .size = identity->tenant_size});
+        tenant_find(shard, (text_t){.data = identity.tenant, .size = identity.tenant_size});
     assert(tenant != NULL); /* its waiting messages keep the record */
     card->actor = actor;
     if (tenant->status != TENANT_OPEN) {
@@ -344,7 +344,7 @@ static void activate(actor_t *actor, void *context)
     }
     card_load_t *load = load_create(card, tenant);
     load->is_activation = true;
-    memcpy(load->id.bytes, identity->id, sizeof(load->id.bytes));
+    memcpy(load->id.bytes, identity.id, sizeof(load->id.bytes));
     card->generation = tenant->generation;
     card->partition = &tenant->partitions[card_id_partition(&load->id)];
     const shard_message_t *const first =
@@ -524,4 +524,5 @@ const actor_kind_t card_actor_kind = {
     .undeliverable = undeliverable,
     .may_passivate = may_passivate,
     .deactivate = deactivate,
+    .describe = shard_message_describe,
 };

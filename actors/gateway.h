@@ -78,8 +78,8 @@ uint64_t gateway_submit(gateway_t *gateway, const gateway_request_t *request, ga
 void gateway_cancel(gateway_t *gateway, uint64_t handle);
 
 /* Token, tenant and role alone, for requests that can go no further (a bad id, a bad body), so that
- * these too are told 401 and 403 first. Of `request` only type, tenant, token and traceparent count.
- * False: `why_not` is filled, and borrowed until the next call of any gateway function. */
+ * these too are told 401 and 403 first. Of `request` only type, tenant, token and traceparent
+ * count. False: `why_not` is filled, and borrowed until the next call of any gateway function. */
 bool gateway_authorise(gateway_t *gateway, const gateway_request_t *request,
                        gateway_reply_t *why_not);
 

@@ -244,11 +244,19 @@ static result_t check_access(gateway_t *gateway, const gateway_request_t *reques
         return refuse(admission, RESULT_TENANT_NOT_FOUND, "There is no tenant %.*s.",
                       TEXT_PRINT(request->tenant));
     }
+    /* A deleted tenant's tokens must not open a later one that was given the same name. */
+    const int64_t since_ms = admission->claims.tenant_since_ms;
+    if (since_ms != 0 && admission->tenant->created_at_ms != 0 &&
+        since_ms != admission->tenant->created_at_ms) {
+        return refuse(admission, RESULT_UNAUTHENTICATED,
+                      "The token was made for an earlier tenant of this name: ask for a new one.");
+    }
     return RESULT_OK;
 }
 
-result_t gateway_admit(gateway_t *gateway, const gateway_request_t *request,
-                       gateway_admission_t *admission)
+/* What is checked first: is there such a request, and may the bearer make it? */
+static result_t check_bearer(gateway_t *gateway, const gateway_request_t *request,
+                             gateway_admission_t *admission)
 {
     if (gateway->is_draining) {
         return refuse(admission, RESULT_DRAINING,
@@ -258,7 +266,13 @@ result_t gateway_admit(gateway_t *gateway, const gateway_request_t *request,
     if (admission->shape == NULL) {
         return refuse(admission, RESULT_UNKNOWN_TYPE, "There is no such request type.");
     }
-    result_t result = check_access(gateway, request, admission);
+    return check_access(gateway, request, admission);
+}
+
+result_t gateway_admit(gateway_t *gateway, const gateway_request_t *request,
+                       gateway_admission_t *admission)
+{
+    result_t result = check_bearer(gateway, request, admission);
     if (result == RESULT_OK) {
         result = check_key(request, admission);
     }
@@ -278,15 +292,7 @@ bool gateway_authorise(gateway_t *gateway, const gateway_request_t *request,
     gateway_admission_t admission;
     admission.detail[0] = '\0';
     admission.field = NULL;
-    result_t result = RESULT_OK;
-    if (gateway->is_draining) {
-        result = refuse(&admission, RESULT_DRAINING,
-                        "The service is stopping: try again, another process will answer.");
-    } else if (gateway_shape(request->type) == NULL) {
-        result = refuse(&admission, RESULT_UNKNOWN_TYPE, "There is no such request type.");
-    } else {
-        result = check_access(gateway, request, &admission);
-    }
+    const result_t result = check_bearer(gateway, request, &admission);
     if (result == RESULT_OK) {
         return true;
     }

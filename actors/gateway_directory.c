@@ -65,7 +65,9 @@ static size_t pack_question(const gateway_t *gateway, text_t after, uint64_t cor
                             const char *traceparent, uint8_t *out, size_t capacity)
 {
     directory_get_t question = {0};
-    MESSAGE_SET(directory_get, &question, known_version, gateway->directory.current.version);
+    const uint64_t known_version =
+        gateway->directory.asks_all ? 0 : gateway->directory.current.version;
+    MESSAGE_SET(directory_get, &question, known_version, known_version);
     if (!text_is_empty(after)) {
         MESSAGE_SET(directory_get, &question, after, after);
     }
@@ -111,10 +113,16 @@ static void ask(gateway_t *gateway, text_t after)
     }
 }
 
-void gateway_directory_ask_now(gateway_t *gateway)
+static void ask_from_start(gateway_t *gateway)
 {
     forget(&gateway->directory.next);
     ask(gateway, TEXT_NONE);
+}
+
+void gateway_directory_ask_all(gateway_t *gateway)
+{
+    gateway->directory.asks_all = true;
+    ask_from_start(gateway);
 }
 
 void gateway_directory_poll(gateway_t *gateway)
@@ -122,7 +130,7 @@ void gateway_directory_poll(gateway_t *gateway)
     const gateway_directory_t *directory = &gateway->directory;
     const uint64_t waited_ms = loop_now_ms(gateway->loop) - directory->asked_at_ms;
     if (!directory->is_asking || waited_ms >= LIMIT_DIRECTORY_TIMEOUT_MS) {
-        gateway_directory_ask_now(gateway);
+        ask_from_start(gateway);
     }
 }
 
@@ -164,7 +172,8 @@ static bool add_tenants(gateway_tenants_t *tenants, const directory_t *page)
         }
         gateway_tenant_t *entry = &tenants->entries[tenants->count];
         *entry = (gateway_tenant_t){.name_size = (uint8_t)tenant->name.size,
-                                    .partitions = (uint8_t)tenant->partitions};
+                                    .partitions = (uint8_t)tenant->partitions,
+                                    .created_at_ms = (int64_t)tenant->created_at};
         memcpy(entry->name, tenant->name.data, tenant->name.size);
         tenants->count += 1;
     }
@@ -222,6 +231,7 @@ static void swap_in(gateway_t *gateway)
     directory->current = directory->next;
     directory->next = (gateway_tenants_t){0};
     directory->is_loaded = true;
+    directory->asks_all = false;
     if (!has_same_keys) {
         tokens_t *tokens = gateway->ports.tokens;
         const result_t result = tokens->functions->set_keys(tokens, directory->current.keys,
@@ -251,7 +261,7 @@ static bool add_page(gateway_t *gateway, const directory_t *page)
 static void receive_page(gateway_t *gateway, const directory_t *page)
 {
     gateway_directory_t *directory = &gateway->directory;
-    if (page->unchanged && directory->is_loaded) {
+    if (page->unchanged) {
         return;
     }
     if (!add_page(gateway, page)) {

@@ -81,12 +81,15 @@ typedef struct gateway_peer {
     gateway_peer_state_t state;
     gateway_list_t requests; /* in order of submission, sent or not */
     uint32_t unsent_count;
+    uint32_t taken_count;   /* slots of its requests, until they are free again */
+    uint64_t held_until_ms; /* it said that it is draining, and the supervisor did not yet */
 } gateway_peer_t;
 
 typedef struct gateway_tenant {
     char name[LIMIT_TENANT_NAME_SIZE];
     uint8_t name_size;
     uint8_t partitions;
+    int64_t created_at_ms; /* 0: not told */
 } gateway_tenant_t;
 
 /* A set of tenants and keys as of one version. */
@@ -107,6 +110,7 @@ typedef struct gateway_directory {
     gateway_tenants_t next; /* being put together from pages */
     uint32_t generation;    /* of the request in flight; replies to older ones are ignored */
     bool is_asking;
+    bool asks_all; /* shard 0 is a new one: its versions need not continue the old one's */
     uint64_t asked_at_ms;
 } gateway_directory_t;
 
@@ -154,7 +158,7 @@ struct gateway {
     uint8_t command_scratch[LIMIT_REQUEST_PACKED_SIZE];
     uint8_t envelope_scratch[LIMIT_REQUEST_PACKED_SIZE];
     uint8_t arena_scratch[LIMIT_REQUEST_PACKED_SIZE]; /* of decoded replies that are no pages */
-    char authorise_detail[GATEWAY_DETAIL_SIZE]; /* of the last gateway_authorise */
+    char authorise_detail[GATEWAY_DETAIL_SIZE];       /* of the last gateway_authorise */
     char authorise_traceparent[GATEWAY_TRACEPARENT_SIZE];
 };
 
@@ -230,7 +234,8 @@ void gateway_directory_init(gateway_t *gateway);
 void gateway_directory_deinit(gateway_t *gateway);
 /* Asks shard 0 when it is time. */
 void gateway_directory_poll(gateway_t *gateway);
-void gateway_directory_ask_now(gateway_t *gateway);
+/* Shard 0 came up: asks at once, and for everything. */
+void gateway_directory_ask_all(gateway_t *gateway);
 void gateway_directory_receive(gateway_t *gateway, const reply_t *reply);
 const gateway_tenant_t *gateway_directory_find(const gateway_t *gateway, text_t name);
 

@@ -106,11 +106,16 @@ static size_t refresh_deadline(gateway_t *gateway, const gateway_pending_t *pend
     return size;
 }
 
+static bool takes_requests(const gateway_t *gateway, const gateway_peer_t *peer)
+{
+    return peer->state == GATEWAY_PEER_UP && loop_now_ms(gateway->loop) >= peer->held_until_ms;
+}
+
 void gateway_flush_peer(gateway_t *gateway, uint16_t index)
 {
     gateway_peer_t *peer = &gateway->peers[index];
     gateway_pending_t *pending = gateway_pending_first(gateway, &peer->requests);
-    while (pending != NULL && peer->unsent_count > 0 && peer->state == GATEWAY_PEER_UP) {
+    while (pending != NULL && peer->unsent_count > 0 && takes_requests(gateway, peer)) {
         if (pending->state == GATEWAY_PENDING_UNSENT) {
             const size_t size = refresh_deadline(gateway, pending);
             if (send_bytes(gateway, index, gateway->envelope_scratch, size) != RESULT_OK) {
@@ -127,9 +132,9 @@ void gateway_flush_peer(gateway_t *gateway, uint16_t index)
 
 void gateway_flush_all(gateway_t *gateway)
 {
-    for (uint16_t i = 0; i < GATEWAY_PEERS; i++) {
+    for (uint32_t i = 0; i < GATEWAY_PEERS; i++) {
         if (gateway->peers[i].unsent_count > 0) {
-            gateway_flush_peer(gateway, i);
+            gateway_flush_peer(gateway, (uint16_t)i);
         }
     }
 }
@@ -138,7 +143,7 @@ void gateway_flush_all(gateway_t *gateway)
 static result_t send_first(gateway_t *gateway, gateway_pending_t *pending)
 {
     gateway_peer_t *peer = &gateway->peers[pending->peer];
-    if (peer->state != GATEWAY_PEER_UP) {
+    if (!takes_requests(gateway, peer)) {
         return RESULT_OK;
     }
     if (peer->unsent_count > 1) {
@@ -241,9 +246,10 @@ void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index
         lose_requests(gateway, peer);
     }
     peer->state = GATEWAY_PEER_UP;
+    peer->held_until_ms = 0;
     gateway_flush_peer(gateway, number);
     if (number == 0) {
-        gateway_directory_ask_now(gateway);
+        gateway_directory_ask_all(gateway);
     }
 }
 

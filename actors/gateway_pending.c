@@ -146,6 +146,10 @@ static gateway_pending_t *take_free(gateway_t *gateway)
 
 gateway_pending_t *gateway_pending_take(gateway_t *gateway, uint16_t peer, uint32_t deadline_ms)
 {
+    /* Slots are small, but what the relay answers is not. */
+    if (peer == GATEWAY_RELAY_PEER && gateway->peers[peer].taken_count >= LIMIT_PAGES_IN_FLIGHT) {
+        return NULL;
+    }
     gateway_pending_t *pending = take_free(gateway);
     if (pending == NULL) {
         return NULL;
@@ -158,6 +162,7 @@ gateway_pending_t *gateway_pending_take(gateway_t *gateway, uint16_t peer, uint3
     pending->deadline_span_ms = deadline_ms;
     pending->deadline_ms = loop_now_ms(gateway->loop) + deadline_ms;
     gateway->peers[peer].unsent_count += 1;
+    gateway->peers[peer].taken_count += 1;
     order_append(gateway, &gateway->peers[peer].requests, pending);
     deadline_insert(gateway, pending);
     gateway->in_flight_count += 1;
@@ -190,6 +195,7 @@ void gateway_pending_release(gateway_t *gateway, gateway_pending_t *pending)
     if (pending->state == GATEWAY_PENDING_UNSENT) {
         gateway->peers[pending->peer].unsent_count -= 1;
     }
+    gateway->peers[pending->peer].taken_count -= 1;
     free_envelope(pending);
     pending->state = GATEWAY_PENDING_FREE;
     pending->order.next = gateway->first_free;

@@ -174,9 +174,8 @@ static bool waits_for_successor(gateway_t *gateway, gateway_pending_t *pending,
         gateway->is_draining) {
         return false;
     }
-    if (gateway->peers[pending->peer].state == GATEWAY_PEER_UP) {
-        gateway->peers[pending->peer].state = GATEWAY_PEER_DRAINING;
-    }
+    gateway->peers[pending->peer].held_until_ms =
+        loop_now_ms(gateway->loop) + LIMIT_DRAINING_HOLD_MS;
     gateway_pending_set_unsent(gateway, pending);
     if (pending->sent_count > 0) {
         pending->sent_count--; /* that time had no effect */
@@ -198,7 +197,11 @@ static void receive_reply(gateway_t *gateway, const reply_t *reply)
     if (waits_for_successor(gateway, pending, reply)) {
         return;
     }
-    const ending_t ending = end_pending(gateway, pending);
+    ending_t ending = end_pending(gateway, pending);
+    if (reply->trace_id.size == sizeof(ending.trace_id)) {
+        /* A repeat answers what the first request was answered, its trace id included. */
+        memcpy(ending.trace_id, reply->trace_id.data, sizeof(ending.trace_id));
+    }
     if (reply->outcome == outcome_ok) {
         answer_ok(gateway, &ending, reply);
     } else if (reply->outcome == outcome_refused && reply->reason != reason_none) {

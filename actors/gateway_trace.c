@@ -63,5 +63,7 @@ void gateway_traceparent(gateway_t *gateway, text_t given, char out[GATEWAY_TRAC
     write_hexadecimal(bytes, 16, out + GATEWAY_TRACE_ID_OFFSET);
     out[PARENT_ID_OFFSET - 1] = '-';
     write_hexadecimal(bytes + 16, 8, out + PARENT_ID_OFFSET);
-    memcpy(out + FLAGS_OFFSET - 1, "-01", 3);
+    out[FLAGS_OFFSET - 1] = '-';
+    out[FLAGS_OFFSET] = '0';
+    out[FLAGS_OFFSET + 1] = '1';
 }

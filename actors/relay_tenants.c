@@ -181,9 +181,10 @@ static bool is_gone(relay_tenant_t *tenant)
     if (result != RESULT_OK) {
         return result == RESULT_MISSING;
     }
-    const bool is_same = tenant->created_at == 0 || tenant->created_at == created_at;
-    tenant->created_at = created_at;
-    return !is_same;
+    if (tenant->created_at == 0) {
+        tenant->created_at = created_at;
+    }
+    return tenant->created_at != created_at; /* until it is forgotten, with its positions */
 }
 
 static void journal_opened(void *context, const journal_opened_t *opened)

@@ -90,6 +90,7 @@ struct shard {
     char rotation_after[LIMIT_TENANT_NAME_SIZE]; /* the tenant swept last */
     size_t rotation_after_size;
 
+    bool is_control_failing;
     bool is_draining;
     bool is_drained;
     loop_callback_t *drained;
@@ -115,6 +116,9 @@ static inline shard_message_t *shard_message_of(actor_message_t *message)
 {
     return (shard_message_t *)message; /* base is its first member */
 }
+/* For log lines about a handler: the type of the request and its trace id. */
+void shard_message_describe(const actor_message_t *message, actor_description_t *description,
+                            void *context);
 /* Forgets a message without a reply: it never was one, or the reply was sent. Nulls the pointer. */
 void shard_message_destroy(shard_message_t **message);
 

@@ -7,6 +7,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# A shell that was started in the background ignores SIGINT and can never trap it: begin again without that.
+if [ -z "${DIGITALCARD_SIGNALS:-}" ]; then
+  export DIGITALCARD_SIGNALS=default
+  exec env --default-signal=INT,TERM bash deploy/quickstart.sh "$@"
+fi
+
 data=${DIGITALCARD_DATA:-./var}
 http=${DIGITALCARD_HTTP:-127.0.0.1:8080}
 api=${DIGITALCARD_API:-tcp://127.0.0.1:5555}
@@ -45,8 +51,9 @@ trap stop EXIT
 trap 'exit 0' INT TERM
 
 ready=""
+# Its own word, not the port's: another service may be the one that answers there.
 for _ in $(seq 1 200); do
-  if curl -fsS -o /dev/null "$url/health/ready" 2>/dev/null; then ready=yes; break; fi
+  if grep -q '^digitalcard is ready' "$log"; then ready=yes; break; fi
   kill -0 "$service" 2>/dev/null || break
   sleep 0.05
 done
@@ -58,7 +65,7 @@ token=$(digitalcard token mint --data "$data" --tenant demo --role tenant_admin 
 
 # What the command line changed is seen by the running service within a second.
 for _ in $(seq 1 40); do
-  cards=$(curl -fsS -H "Authorization: Bearer $token" "$url/demo/api/v1/cards?limit=1" 2>/dev/null) && break
+  cards=$(curl -fsS -H "Authorization: Bearer $token" "$url/demo/api/v1/cards?member_id=m-1&limit=1" 2>/dev/null) && break
   sleep 0.05
 done
 [ -n "${cards:-}" ] || fail "the service does not know the tenant demo; its log is $log"

@@ -1,16 +1,20 @@
-/* The actor machine of one shard: actors found by identity, one bounded mailbox each, one message
- * at a time, never re-entrant, activated by their first message. Single-threaded, on the role's
- * loop.
+/* The actor machine of one shard: actors found by identity or by reference, a bounded mailbox with
+ * two lanes each, one message at a time, never re-entrant. Single-threaded, on the role's loop.
  *
- * Life of an actor:
+ * Life of an actor with an identity:
  *   actor_system_send to an unknown identity → memory taken, kind->activate(actor) → the kind loads
  * its state and calls actor_activated (or actor_failed) once, now or later → kind->receive for each
- * message, LIMIT_ACTOR_TURN_MESSAGES at a time → when LIMIT_ACTORS_ACTIVE is reached the least
- * recently used idle actor that kind->may_passivate allows gets kind->deactivate and its memory
- * goes. actor_drop: state that cannot be trusted (failed commit): deactivated at once after the
- * running handler; waiting messages stay and activate it anew. Scheduling is round robin over
- * actors with messages (the fair scheduler, timers and supervision strategies come with the actor
- * runtime issue and replace the insides, not this interface). */
+ * message, LIMIT_ACTOR_TURN_MESSAGES at a time → when the budget of bytes (or actors) is reached
+ * the least recently used idle actor that kind->may_passivate allows gets kind->deactivate and its
+ * memory goes. actor_drop: state that cannot be trusted (failed commit): deactivated at once after
+ * the running handler; waiting messages stay and activate it anew.
+ *
+ * Life of an anonymous actor: actor_system_spawn → kind->activate (which has nothing to wait for)
+ * → kind->receive … → actor_stop, or a failure. It is known by its reference only.
+ *
+ * A handler that fails concerns its actor alone (or its group, runtime/actor_group.h): the kind's
+ * directive says what happens. Tenants take turns (runtime/scheduler.h). What actors may ask for
+ * besides sending (questions, timers, watching) is in runtime/actor_notice.h. */
 #ifndef RUNTIME_ACTOR_SYSTEM_H
 #define RUNTIME_ACTOR_SYSTEM_H
 
@@ -21,12 +25,31 @@
 
 typedef struct actor_system actor_system_t;
 typedef struct actor actor_t;
+typedef struct actor_group actor_group_t;
 
 typedef struct actor_identity {
     const char *tenant; /* borrowed; copied inside */
     size_t tenant_size;
     uint8_t id[16]; /* card id; all zero for the tenant actor */
 } actor_identity_t;
+
+/* What happens to an actor whose handler failed. RESTART: its state is dropped and built anew, at
+ * once the first time, then later and later, until it has failed too often: then ESCALATE. RESUME:
+ * it goes on with the state it has. STOP: it ends. ESCALATE: its group fails; without one: STOP. */
+typedef enum actor_directive {
+    ACTOR_DIRECTIVE_RESTART,
+    ACTOR_DIRECTIVE_RESUME,
+    ACTOR_DIRECTIVE_STOP,
+    ACTOR_DIRECTIVE_ESCALATE,
+} actor_directive_t;
+
+/* Names a message to those who look from outside: log lines of handlers that fail or take long. */
+typedef struct actor_description {
+    const char *command;  /* a literal */
+    const char *trace_id; /* borrowed while the handler runs; copied before */
+    size_t trace_id_size; /* at most ACTOR_TRACE_ID_SIZE count */
+} actor_description_t;
+enum { ACTOR_TRACE_ID_SIZE = 32 };
 
 typedef struct actor_kind {
     const char *name;  /* "card"; label in metrics and tree */
@@ -46,13 +69,31 @@ typedef struct actor_kind {
      * system is destroyed (its state is then as far as the kind had filled it); not after
      * actor_failed. Must not call back into the actor. */
     void (*deactivate)(actor_t *actor, void *context);
+
+    /* What follows may be left out (zero). */
+    bool
+        is_anonymous; /* made by actor_system_spawn; activate, undeliverable, deactivate optional */
+    uint16_t mailbox_max;       /* messages; 0: LIMIT_MAILBOX_MESSAGES */
+    uint32_t arena_size_max;    /* of actor_allocate; 0: LIMIT_ACTOR_ARENA_SIZE */
+    uint32_t handler_budget_us; /* 0: LIMIT_HANDLER_BUDGET_US */
+    /* NULL: RESTART, of anonymous actors without a group STOP. */
+    actor_directive_t (*directive)(actor_t *actor, result_t why, void *context);
+    void (*describe)(const actor_message_t *message, actor_description_t *description,
+                     void *context);
 } actor_kind_t;
+
+typedef struct actor_system_options {
+    uint64_t actors_max;  /* 0: LIMIT_ACTORS_ACTIVE */
+    uint64_t bytes_max;   /* of active actors with their arenas and what they report; 0:
+                             LIMIT_ACTOR_BYTES */
+    uint64_t turn_us_max; /* 0: LIMIT_SCHEDULER_TURN_US */
+} actor_system_options_t;
 
 MUST_USE result_t actor_system_create(loop_t *loop, metrics_t *metrics, actor_system_t **system);
 /* No activation may end afterwards: what loads for an actor must have stopped before. */
 void actor_system_destroy(actor_system_t **system);
-/* Actors at once, LIMIT_ACTORS_ACTIVE unless told: for small machines and tests. */
-void actor_system_limit_active(actor_system_t *system, uint64_t actors_max);
+/* For small machines, large ones, and tests. Before the first actor. */
+void actor_system_configure(actor_system_t *system, const actor_system_options_t *options);
 /* Kinds are few and registered at start. `context` is handed to each function of the kind. Returns
  * its number. */
 uint32_t actor_system_register(actor_system_t *system, const actor_kind_t *kind, void *context);
@@ -64,8 +105,60 @@ MUST_USE result_t actor_system_send(actor_system_t *system, uint32_t kind,
 /* NULL when it is not active (passive, or still activating). */
 actor_t *actor_system_find(actor_system_t *system, uint32_t kind, const actor_identity_t *identity);
 
+/* --- Anonymous actors --- */
+
+typedef struct actor_spawn {
+    const char *tenant; /* whose turns it uses; copied; size 0: of nobody */
+    size_t tenant_size;
+    const void *argument; /* copied to the beginning of its state, again at each restart */
+    size_t argument_size; /* at most LIMIT_SPAWN_ARGUMENT_SIZE and the size of the state */
+    actor_group_t *group; /* NULL: none */
+} actor_spawn_t;
+
+/* BUSY: no room for it; NO_MEMORY; DRAINING. `ref` may be NULL. */
+MUST_USE result_t actor_system_spawn(actor_system_t *system, uint32_t kind,
+                                     const actor_spawn_t *spawn, actor_ref_t *ref);
+/* The same from a handler, for the tenant of that actor, without a group. */
+MUST_USE result_t actor_spawn(actor_t *self, uint32_t kind, const void *argument,
+                              size_t argument_size, actor_ref_t *ref);
+/* Ends an actor for good: when its handler returns, else at once. What waits in its mailbox goes to
+ * `undeliverable`, who watches it is told. */
+void actor_stop(actor_t *actor);
+
+/* --- Messages --- */
+
+/* From the pool, with room for `payload_size` bytes behind the header, which are not cleared. NULL:
+ * no memory. */
+actor_message_t *actor_message_create(actor_system_t *system, uint32_t type, size_t payload_size);
+void actor_message_destroy(actor_system_t *system, actor_message_t **message);
+static inline void *actor_message_payload(actor_message_t *message)
+{
+    return message + 1;
+}
+
+/* Takes the message and nulls the pointer on success. BUSY: its mailbox is full (actor_notice.h
+ * tells when there is room); MISSING: it ended; DRAINING. The caller still owns the message then.
+ */
+MUST_USE result_t actor_system_tell(actor_system_t *system, actor_ref_t to,
+                                    actor_message_t **message);
+/* The same from a handler: the receiver sees who sent it. */
+MUST_USE result_t actor_tell(actor_t *self, actor_ref_t to, actor_message_t **message);
+
+/* --- Within handlers --- */
+
+actor_system_t *actor_system_of(const actor_t *actor);
+actor_ref_t actor_ref(const actor_t *actor);
+/* NULL when it ended. */
+actor_t *actor_system_get(actor_system_t *system, actor_ref_t ref);
+/* Memory that goes with the state of the actor and is never freed before. NULL: the bound of its
+ * kind or of the system is reached; its handler then fails with NO_MEMORY whatever it returns. */
+void *actor_allocate(actor_t *actor, size_t size);
+/* What its state holds elsewhere, in all, for the budget of bytes. */
+void actor_report_bytes(actor_t *actor, uint32_t bytes);
+
 void *actor_state(actor_t *actor);
-const actor_identity_t *actor_identity(const actor_t *actor);
+/* Its tenant is borrowed while the actor exists. */
+actor_identity_t actor_identity(const actor_t *actor);
 void actor_activated(actor_t *actor);
 /* Ends activation: waiting messages go to `undeliverable` with `why`, the actor is forgotten. The
  * kind has released what the state points to. `actor` is gone when this returns. */
@@ -87,6 +180,9 @@ typedef struct actor_system_numbers {
     uint64_t activations;
     uint64_t passivations;
     uint64_t drops;
+    uint64_t failures;          /* handlers that failed */
+    uint64_t restarts;          /* because of them */
+    uint64_t slow_handlers;     /* over budget */
     uint64_t mailbox_depth_max; /* right now */
 } actor_system_numbers_t;
 /* `kind` counts from 0; walks nothing unless asked. */
@@ -94,5 +190,7 @@ void actor_system_numbers(const actor_system_t *system, uint32_t kind,
                           actor_system_numbers_t *numbers);
 const char *actor_system_kind_name(const actor_system_t *system,
                                    uint32_t kind); /* NULL past the last */
+/* Of active actors: headers, states, arenas, and what they report. */
+uint64_t actor_system_bytes(const actor_system_t *system);
 
 #endif

@@ -1,28 +1,27 @@
-/* Finds actors by identity. Owns the buckets, not the actors. */
+/* Finds actors by identity. Owns the entries, not the actors. Entries are moved up when one before
+ * them goes, so that there are no marks of what was. */
 #include "runtime/actor_internal.h"
 
-#include "runtime/limits.h"
 #include "runtime/random.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_FIRST = 1024 };
+enum { CAPACITY_FIRST = 1024 };
 
 result_t actor_table_init(actor_table_t *table)
 {
-    *table = (actor_table_t){.bucket_count = BUCKETS_FIRST};
+    *table = (actor_table_t){.capacity = CAPACITY_FIRST};
     random_fill(table->key.bytes, sizeof(table->key.bytes));
-    table->buckets = calloc(BUCKETS_FIRST, sizeof(*table->buckets));
-    return table->buckets == NULL ? RESULT_NO_MEMORY : RESULT_OK;
+    table->entries = calloc(CAPACITY_FIRST, sizeof(*table->entries));
+    return table->entries == NULL ? RESULT_NO_MEMORY : RESULT_OK;
 }
 
 void actor_table_deinit(actor_table_t *table)
 {
-    assert(table->actor_count == 0);
-    free(table->buckets);
-    table->buckets = NULL;
+    assert(table->count == 0);
+    free(table->entries);
+    table->entries = NULL;
 }
 
 uint64_t actor_table_hash(const actor_table_t *table, uint32_t kind,
@@ -37,74 +36,92 @@ uint64_t actor_table_hash(const actor_table_t *table, uint32_t kind,
     return keyed_hash(&table->key, input, fixed_size + identity->tenant_size);
 }
 
-static bool actor_is(const actor_t *actor, uint64_t hash, const actor_slot_t *slot,
-                     const actor_identity_t *identity)
+static bool actor_is(const actor_t *actor, const actor_identity_t *identity)
 {
-    return actor->hash == hash && actor->slot == slot &&
-           actor->identity.tenant_size == identity->tenant_size &&
-           memcmp(actor->identity.id, identity->id, sizeof(identity->id)) == 0 &&
-           memcmp(actor->identity.tenant, identity->tenant, identity->tenant_size) == 0;
+    const scheduler_tenant_t *const tenant = actor->tenant;
+    return memcmp(actor_id_inline(actor), identity->id, ACTOR_ID_SIZE) == 0 &&
+           tenant->name_size == identity->tenant_size &&
+           memcmp(tenant->name, identity->tenant, identity->tenant_size) == 0;
 }
 
-actor_t *actor_table_find(const actor_table_t *table, uint64_t hash, const actor_slot_t *slot,
+actor_t *actor_table_find(const actor_system_t *system, uint64_t hash, uint32_t kind,
                           const actor_identity_t *identity)
 {
-    actor_t *actor = table->buckets[hash & (table->bucket_count - 1)].first;
-    while (actor != NULL && !actor_is(actor, hash, slot, identity)) {
-        actor = actor->table_next;
+    const actor_table_t *const table = &system->table;
+    const uint64_t mask = table->capacity - 1;
+    uint64_t index = (uint32_t)hash & mask;
+    while (table->entries[index].place != 0) { /* a quarter of the entries are empty */
+        const actor_table_entry_t *const entry = &table->entries[index];
+        const uint32_t place = entry->place - 1;
+        if (entry->hash == (uint32_t)hash && place >> ACTOR_PLACE_BITS == kind) {
+            actor_t *const actor =
+                slab_at(&system->slots[kind].slab, place & ((1U << ACTOR_PLACE_BITS) - 1));
+            if (actor_is(actor, identity)) {
+                return actor;
+            }
+        }
+        index = (index + 1) & mask;
     }
-    return actor;
+    return NULL;
 }
 
-/* Without memory the chains get longer, and nothing else happens. */
-static void table_grow(actor_table_t *table)
+static void entry_put(actor_table_t *table, actor_table_entry_t entry)
 {
-    const uint64_t count = table->bucket_count * 2;
-    actor_bucket_t *const buckets = calloc(count, sizeof(*buckets));
-    if (buckets == NULL) {
-        return;
+    const uint64_t mask = table->capacity - 1;
+    uint64_t index = entry.hash & mask;
+    while (table->entries[index].place != 0) {
+        index = (index + 1) & mask;
     }
-    for (uint64_t index = 0; index < table->bucket_count; index++) {
-        for (actor_t *actor = table->buckets[index].first; actor != NULL;) {
-            actor_t *const next = actor->table_next;
-            actor_bucket_t *const bucket = &buckets[actor->hash & (count - 1)];
-            actor->table_next = bucket->first;
-            bucket->first = actor;
-            actor = next;
+    table->entries[index] = entry;
+}
+
+/* Touches no actor: eight bytes each are moved. */
+static result_t table_grow(actor_table_t *table)
+{
+    actor_table_t grown = *table;
+    grown.capacity = table->capacity * 2;
+    grown.entries = calloc(grown.capacity, sizeof(*grown.entries));
+    if (grown.entries == NULL) {
+        return RESULT_NO_MEMORY;
+    }
+    for (uint64_t index = 0; index < table->capacity; index++) {
+        if (table->entries[index].place != 0) {
+            entry_put(&grown, table->entries[index]);
         }
     }
-    free(table->buckets);
-    table->buckets = buckets;
-    table->bucket_count = count;
+    free(table->entries);
+    *table = grown;
+    return RESULT_OK;
 }
 
-void actor_table_insert(actor_table_t *table, actor_t *actor)
+result_t actor_table_insert(actor_table_t *table, const actor_t *actor)
 {
-    if (table->actor_count == table->bucket_count) {
-        table_grow(table);
+    if (table->count + 1 > table->capacity / 4 * 3 && table_grow(table) != RESULT_OK) {
+        return RESULT_NO_MEMORY;
     }
-    actor_bucket_t *const bucket = &table->buckets[actor->hash & (table->bucket_count - 1)];
-    actor->table_next = bucket->first;
-    bucket->first = actor;
-    table->actor_count++;
+    entry_put(table, (actor_table_entry_t){actor->hash, actor_ref_inline(actor).index + 1});
+    table->count++;
+    return RESULT_OK;
 }
 
 void actor_table_remove(actor_table_t *table, const actor_t *actor)
 {
-    actor_t **link = &table->buckets[actor->hash & (table->bucket_count - 1)].first;
-    while (*link != actor) {
-        assert(*link != NULL);
-        link = &(*link)->table_next;
+    const uint64_t mask = table->capacity - 1;
+    const uint32_t place = actor_ref_inline(actor).index + 1;
+    uint64_t hole = actor->hash & mask;
+    while (table->entries[hole].place != place) {
+        assert(table->entries[hole].place != 0);
+        hole = (hole + 1) & mask;
     }
-    *link = actor->table_next;
-    table->actor_count--;
-}
-
-actor_t *actor_table_any(const actor_table_t *table, uint64_t *bucket)
-{
-    while (table->buckets[*bucket].first == NULL) {
-        (*bucket)++;
-        assert(*bucket < table->bucket_count);
+    for (uint64_t index = (hole + 1) & mask; table->entries[index].place != 0;
+         index = (index + 1) & mask) {
+        const uint64_t home = table->entries[index].hash & mask;
+        const bool may_move = ((index - home) & mask) >= ((index - hole) & mask);
+        if (may_move) {
+            table->entries[hole] = table->entries[index];
+            hole = index;
+        }
     }
-    return table->buckets[*bucket].first;
+    table->entries[hole] = (actor_table_entry_t){0, 0};
+    table->count--;
 }

@@ -34,15 +34,19 @@ enum {
     LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
     LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
     LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_DRAIN_IDLE_MS = 200,          /* a request may be on its way on an idle connection */
     LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
     LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
     LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
-    LIMIT_HTTP_READ_SIZE = 65536,            /* the one buffer that idle connections share */
-    LIMIT_HTTP_PATH_SEGMENTS = 8,            /* our longest path has seven */
-    LIMIT_HTTP_QUERY_PARAMETERS = 16,        /* our longest list has five */
-    LIMIT_HTTP_TURN_ROUNDS = 8,     /* batches of pipelined requests per connection and turn */
-    LIMIT_HTTP_ARENA_SIZE = 65536,  /* texts of one decoded command: the largest take 2 KiB */
-    LIMIT_HTTP_SPARE_BUFFERS = 256, /* output buffers kept for reuse */
+    LIMIT_HTTP_LARGE_BODY_SIZE = 16384,      /* ours are below 4 KiB; larger ones count as large */
+    LIMIT_HTTP_LARGE_BODIES = 64, /* large ones on their way at a time: 128 MiB; then `busy` */
+    LIMIT_HTTP_UNSENT_SIZE = 268435456, /* of all clients; beyond, pages are told `busy` */
+    LIMIT_HTTP_READ_SIZE = 65536,       /* the one buffer that idle connections share */
+    LIMIT_HTTP_PATH_SEGMENTS = 8,       /* our longest path has seven */
+    LIMIT_HTTP_QUERY_PARAMETERS = 16,   /* our longest list has five */
+    LIMIT_HTTP_TURN_ROUNDS = 8,         /* batches of pipelined requests per connection and turn */
+    LIMIT_HTTP_ARENA_SIZE = 65536,      /* texts of one decoded command: the largest take 2 KiB */
+    LIMIT_HTTP_SPARE_BUFFERS = 256,     /* output buffers kept for reuse */
     LIMIT_HTTP_SPARE_BUFFER_SIZE = 16384, /* larger ones are freed */
     LIMIT_HTTP_SPARE_SLOTS = 1024,        /* request slots kept for reuse */
     LIMIT_HTTP_ANSWER_SIZE = 16777216,    /* a page of 1,000 events as JSON and room */
@@ -50,6 +54,8 @@ enum {
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
+    LIMIT_PAGES_IN_FLIGHT = 512, /* lists, histories and replays of them: up to a MiB each on their
+                                    way from the relay; more are told `busy` */
     LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
@@ -62,6 +68,8 @@ enum {
     LIMIT_DIRECTORY_TENANTS = 65536,   /* tenants of one installation that the front keeps */
     LIMIT_DIRECTORY_TOKEN_KEYS = 16,   /* directory.token_keys */
     LIMIT_DIRECTORY_TIMEOUT_MS = 1000, /* a page that did not come by then is asked for again */
+    LIMIT_DRAINING_HOLD_MS = 200,      /* a peer that said it is draining gets nothing for so long,
+                                          unless      its successor comes up before */
     LIMIT_DEADLINE_TICK_MS = 25,       /* how late a deadline may be noticed */
     LIMIT_DEADLINE_TICKS = 4096,       /* a turn of the wheel; longer than the longest deadline */
     LIMIT_REQUEST_INLINE_SIZE =
@@ -95,7 +103,7 @@ enum {
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
-    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay keeps; beyond, heads go to all */
     LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
     LIMIT_EVENT_PACKED_SIZE = 8192,      /* header or body; texts of an event are under 1 KiB */
     LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
@@ -107,8 +115,8 @@ enum {
     LIMIT_RELAY_HEAD_OPENS = 8,     /* of them, journals that are opened only for their heads */
     LIMIT_PAGE_ITEMS = 50,          /* when the client names no limit (messages/card.def) */
     LIMIT_PAGE_EVENTS = 100,        /* the same for events.read */
-    LIMIT_PAGE_ITEMS_MAX = 500,
-    LIMIT_PAGE_EVENTS_MAX = 1000,
+    LIMIT_PAGE_ITEMS_MAX = 500,   /* of lists and histories: card_page.items, history_page.items */
+    LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
@@ -120,12 +128,28 @@ enum {
 
     /* --- Actors --- */
     LIMIT_MAILBOX_MESSAGES = 1024, /* one card at 10,000/s with a commit of 100 ms; then `busy` */
-    LIMIT_ACTORS_ACTIVE = 200000,  /* per shard until budgets in bytes exist: 200 MB at 1 KB each */
-    LIMIT_ACTOR_TURN_MESSAGES = 32,      /* of one actor before the next has its turn */
-    LIMIT_SCHEDULER_TURN_MESSAGES = 512, /* of all before the loop looks at its sockets again */
-    LIMIT_ACTOR_KINDS = 8,               /* card, guest card, tenant, breaker and room */
+    LIMIT_ACTORS_ACTIVE = 4194304, /* per shard; LIMIT_ACTOR_BYTES comes first, but for tiny ones */
+    LIMIT_ACTORS_OF_KIND = 134217728, /* what the index in actor_ref_t has bits for */
+    LIMIT_ACTOR_BYTES = 536870912, /* of active actors per shard, unless told: then idle ones go */
+    LIMIT_ACTOR_ARENA_SIZE = 1048576,     /* of one actor, unless its kind says less */
+    LIMIT_MESSAGE_POOL_SIZE = 1073741824, /* messages of the pool and arenas, per shard */
+    LIMIT_ACTOR_TURN_MESSAGES = 32,       /* of one actor before the next has its turn */
+    LIMIT_TENANT_TURN_COST = 64, /* messages of one tenant before the next: two actors' turns */
+    LIMIT_TENANT_CHARGE_US = 20, /* a handler costs one message more for each: a usual one's time */
+    LIMIT_TENANT_DEBT = 1024,    /* 20 ms: a tenant whose handler took longer waits no longer */
+    LIMIT_SCHEDULER_TURN_MESSAGES = 4096, /* of all before the loop looks at its sockets again */
+    LIMIT_SCHEDULER_TURN_US = 1000,       /* the same for handlers that take their time */
+    LIMIT_HANDLER_BUDGET_US = 20000,      /* a handler that takes longer is counted and logged */
+    LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
+    LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
+    LIMIT_GROUP_CHILDREN = 64,            /* of one supervision group */
+    LIMIT_SPAWN_ARGUMENT_SIZE = 64,       /* what an anonymous actor begins with */
+    LIMIT_ACTOR_RESTARTS = 5,             /* DESIGN 2.1, of one actor or group, in ... */
+    LIMIT_ACTOR_RESTARTS_WINDOW_MS = 10000,
+    LIMIT_ACTOR_BACKOFF_MS_MIN = 10, /* second restart; the first is immediate */
+    LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
+    LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
-    LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
     LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
     LIMIT_MEMBER_KEYS_CACHED = 16384,    /* per shard, 32 bytes each and a name */
@@ -149,7 +173,7 @@ enum {
     LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
     LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
     LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
-    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: three descriptors each */
+    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
@@ -161,6 +185,7 @@ enum {
     LIMIT_STORE_WAL_SIZE = 67108864,   /* a longer file is cut when the log starts over */
     LIMIT_STORE_WRITER_CACHE_KIB = 4096, /* per open tenant: the hot right edges of the tables */
     LIMIT_STORE_READER_CACHE_KIB = 2048, /* per open tenant: inner pages; leaves the kernel keeps */
+    LIMIT_STORE_LOG_INTERVAL_MS = 1000,  /* one line per file and kind of failure, then counted */
     LIMIT_STORE_PAGE_ROWS = 10000,       /* rows that one read returns at most */
     LIMIT_STORE_PATH_SIZE = 4096,        /* PATH_MAX */
     LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */
@@ -177,8 +202,9 @@ enum {
     LIMIT_RESTARTS_WINDOW_MS = 10000,
     LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
     LIMIT_BACKOFF_MS_MAX = 5000,
-    LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
-    LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
+    LIMIT_START_MS = 15000,     /* a role that is not ready by then is ended and counts as failed */
+    LIMIT_DRAIN_MS = 10000,     /* SIGTERM to SIGKILL */
+    LIMIT_DRAIN_REFUSE_MS = 50, /* a shard goes on refusing: every front has heard of it by then */
     LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
     LIMIT_LINK_QUEUE_SIZE = 33554432, /* unsent bytes of one link: four largest frames; then its
                                          reader hangs and the link counts as broken */
@@ -188,7 +214,17 @@ enum {
                                   control command, takes milliseconds */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
-    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
+    LIMIT_CRASH_REQUEST_SIZE =
+        8192, /* kept of the command in work: ours have under 4 KiB of texts */
+    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
+                                       each; with LIMIT_RESTARTS an hour of crashes at the very
+                                       least */
+    LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
+                                       out-of-memory kill is taken for it: dying takes a moment */
+    LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
+                                   that: then its health page says what is missing */
+    LIMIT_OPEN_FILES_MIN = 256, /* of one role: 30 of its own, some connections and tenants */
+    LIMIT_ROLE_ARGUMENTS = 32,  /* argv of one role; ours take 20 */
     LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
     LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */

@@ -9,7 +9,6 @@
 #include "runtime/log.h"
 #include "runtime/platform_process.h"
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,10 +191,10 @@ static void link_receive(void *context, uint8_t kind, const uint8_t *payload, si
 
 /* Whoever signals a role alone wants it restarted; when the whole group is signalled the supervisor
  * got it too and drains everything in order, of which this role's question is then a part. */
-static void link_signal(void *context, int number)
+static void link_signal(void *context, process_notice_t notice)
 {
     link_t *link = context;
-    (void)number;
+    (void)notice;
     if (link->stream == NULL) {
         link_drain(link);
         return;
@@ -206,7 +205,7 @@ static void link_signal(void *context, int number)
 result_t link_create(loop_t *loop, int descriptor, const link_handler_t *handler, void *context,
                      link_t **link)
 {
-    static const int signals[] = {SIGTERM};
+    static const process_notice_t notices[] = {PROCESS_NOTICE_TERMINATE};
     static const frame_stream_handler_t frames = {.frame = link_receive, .closed = link_closed};
     link_t *created = calloc(1, sizeof *created);
     if (created == NULL) {
@@ -218,7 +217,7 @@ result_t link_create(loop_t *loop, int descriptor, const link_handler_t *handler
     created->timer = loop_timer_create(loop, link_timeouts, created);
     result_t result = frame_stream_create(loop, descriptor, &frames, created, &created->stream);
     if (result == RESULT_OK) {
-        result = process_signals_create(loop, signals, 1, link_signal, created, &created->signals);
+        result = process_signals_create(loop, notices, 1, link_signal, created, &created->signals);
     }
     if (result != RESULT_OK) {
         link_destroy(&created);

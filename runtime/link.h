@@ -12,8 +12,9 @@ typedef struct link link_t;
 typedef struct link_request link_request_t; /* answered exactly once with link_reply */
 
 typedef struct link_handler {
-    /* A sibling is ready at `endpoint`, or gone. `name` is "shard-0", "relay", "front-0". Every
-     * role is told the current state of all siblings right after it said it was ready. Incarnation
+    /* A sibling is ready at `endpoint`, or gone. `name` is "shard-0", "relay", "front-0". A role
+     * is told the current state of all siblings before anything else, also while it is not ready
+     * yet, so that it may wait for them before it says that it is. Incarnation
      * rises with every start of that role. A sibling that is `draining` takes no new work; it is
      * told before `down`. */
     void (*peer_up)(void *context, const char *name, const char *endpoint, uint64_t incarnation);

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127, SIGNALS_WATCHED_MAX = 8 };
+enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127 };
 
 /* libuv's handlers write into a pipe that parent and child share until exec: they must not run in
  * the child, so they go before the mask is opened again. */
@@ -100,9 +100,29 @@ static void describe_exit(int status, char text[PROCESS_EXIT_TEXT_SIZE])
                    WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
-bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
+static process_end_t end_of(int status)
+{
+    if (!WIFSIGNALED(status)) {
+        return PROCESS_END_OTHER;
+    }
+    switch (WTERMSIG(status)) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGABRT:
+        return PROCESS_END_CRASHED;
+    case SIGKILL:
+        return PROCESS_END_KILLED;
+    default:
+        return PROCESS_END_OTHER;
+    }
+}
+
+bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE], process_end_t *end)
 {
     int status = 0;
+    *end = PROCESS_END_OTHER;
     pid_t ended = -1;
     do {
         ended = waitpid((pid_t)pid, &status, WNOHANG);
@@ -115,13 +135,14 @@ bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
         return true;
     }
     describe_exit(status, text);
+    *end = end_of(status);
     return true;
 }
 
-void process_signal(int64_t pid, int number)
+void process_kill(int64_t pid)
 {
     assert(pid > 1);
-    (void)kill((pid_t)pid, number);
+    (void)kill((pid_t)pid, SIGKILL);
 }
 
 result_t process_socket_pair(int descriptors[2])
@@ -140,6 +161,54 @@ void process_close(int descriptor)
 int64_t process_self(void)
 {
     return getpid();
+}
+
+/* --- Kills for want of memory --- */
+
+/* The line of the unified hierarchy: "0::/system.slice/digitalcard.service". */
+static bool own_control_group(char path[PROCESS_OOM_PATH_SIZE])
+{
+    char line[PROCESS_OOM_PATH_SIZE / 2];
+    bool found = false;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        found = strncmp(line, "0::/", 4) == 0;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    if (!found) {
+        return false;
+    }
+    const int size = snprintf(path, PROCESS_OOM_PATH_SIZE, "/sys/fs/cgroup%s%smemory.events",
+                              line + 3, line[4] == '\0' ? "" : "/");
+    return size > 0 && access(path, R_OK) == 0;
+}
+
+void process_oom_find(process_oom_t *oom)
+{
+    if (!own_control_group(oom->path)) {
+        (void)snprintf(oom->path, sizeof oom->path, "/proc/vmstat");
+    }
+}
+
+uint64_t process_oom_kills(const process_oom_t *oom)
+{
+    static const char name[] = "oom_kill ";
+    char line[256];
+    uint64_t kills = 0;
+    FILE *file = fopen(oom->path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, sizeof name - 1) == 0) {
+            kills = strtoull(line + sizeof name - 1, NULL, 10);
+        }
+    }
+    (void)fclose(file);
+    return kills;
 }
 
 static uint64_t line_kib(const char *line, const char *name)
@@ -206,24 +275,34 @@ void process_prepare(void)
     }
 }
 
+static const int notice_signals[PROCESS_NOTICES] = {[PROCESS_NOTICE_CHILD] = SIGCHLD,
+                                                    [PROCESS_NOTICE_TERMINATE] = SIGTERM,
+                                                    [PROCESS_NOTICE_INTERRUPT] = SIGINT,
+                                                    [PROCESS_NOTICE_RELOAD] = SIGHUP};
+
 struct process_signals {
-    process_signal_callback_t *callback;
+    process_notice_callback_t *callback;
     void *context;
     size_t count; /* open handles */
-    uv_signal_t handles[SIGNALS_WATCHED_MAX];
+    uv_signal_t handles[PROCESS_NOTICES];
 };
 
 static void signal_seen(uv_signal_t *handle, int number)
 {
     process_signals_t *signals = handle->data;
-    signals->callback(signals->context, number);
+    for (int notice = 0; notice < PROCESS_NOTICES; notice++) {
+        if (notice_signals[notice] == number) {
+            signals->callback(signals->context, (process_notice_t)notice);
+            return;
+        }
+    }
 }
 
-result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
-                                process_signal_callback_t *callback, void *context,
+result_t process_signals_create(loop_t *loop, const process_notice_t *notices, size_t count,
+                                process_notice_callback_t *callback, void *context,
                                 process_signals_t **signals)
 {
-    assert(count <= SIGNALS_WATCHED_MAX);
+    assert(count <= PROCESS_NOTICES);
     process_signals_t *created = calloc(1, sizeof *created);
     if (created == NULL) {
         return RESULT_NO_MEMORY;
@@ -237,7 +316,8 @@ result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
         const int initialised = uv_signal_init(loop_uv(loop), handle);
         assert(initialised == 0);
         handle->data = created;
-        watching = watching && uv_signal_start(handle, signal_seen, numbers[i]) == 0;
+        watching =
+            watching && uv_signal_start(handle, signal_seen, notice_signals[notices[i]]) == 0;
     }
     if (!watching) {
         process_signals_destroy(&created);

@@ -8,8 +8,9 @@
 
 enum {
     PROCESS_DESCRIPTOR_FIRST = 3, /* what is handed down stands at 3, 4, … in the child */
-    PROCESS_DESCRIPTORS_MAX = 5,  /* the link and up to four listening sockets */
+    PROCESS_DESCRIPTORS_MAX = 6,  /* the link, up to four listening sockets, the crash slot */
     PROCESS_EXIT_TEXT_SIZE = 64,
+    PROCESS_OOM_PATH_SIZE = 4096,
 };
 
 typedef struct process_start {
@@ -22,10 +23,24 @@ typedef struct process_start {
  * ends, ignores SIGINT (a Ctrl-C reaches the whole terminal group, and only the supervisor decides
  * what it means) and has no signal blocked. UNAVAILABLE when the system has no more processes. */
 MUST_USE result_t process_start(const process_start_t *start, int64_t *pid);
+typedef enum process_end {
+    PROCESS_END_OTHER,   /* by itself, by a signal that is none of the below, or unseen */
+    PROCESS_END_CRASHED, /* SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT */
+    PROCESS_END_KILLED,  /* SIGKILL: by us, by the kernel for want of memory, or by an operator */
+} process_end_t;
+
 /* True when the process has ended; then `text` says how: "exited with status 1", "killed by
  * SIGKILL". Collects it: the pid is free afterwards. Never blocks. */
-bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE]);
-void process_signal(int64_t pid, int number);
+bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE], process_end_t *end);
+
+/* Where the kernel counts its out-of-memory kills: of this process's control group, else of the
+ * machine. */
+typedef struct process_oom {
+    char path[PROCESS_OOM_PATH_SIZE];
+} process_oom_t;
+void process_oom_find(process_oom_t *oom);
+uint64_t process_oom_kills(const process_oom_t *oom); /* so far; 0 when nobody counts */
+void process_kill(int64_t pid);                       /* at once: it cannot catch this */
 /* Two connected, close-on-exec stream sockets. */
 MUST_USE result_t process_socket_pair(int descriptors[2]);
 void process_close(int descriptor);
@@ -43,12 +58,21 @@ void process_numbers(int64_t pid, process_numbers_t *numbers);
  * not a death, and the soft limit of descriptors rises to the hard one. */
 void process_prepare(void);
 
-/* Calls back on the loop's thread for each of these signals. */
+/* What this process may be told from outside. */
+typedef enum process_notice {
+    PROCESS_NOTICE_CHILD,     /* SIGCHLD: a child ended */
+    PROCESS_NOTICE_TERMINATE, /* SIGTERM */
+    PROCESS_NOTICE_INTERRUPT, /* SIGINT */
+    PROCESS_NOTICE_RELOAD,    /* SIGHUP */
+    PROCESS_NOTICES,
+} process_notice_t;
+
+/* Calls back on the loop's thread for each of these. */
 typedef struct process_signals process_signals_t;
-typedef void process_signal_callback_t(void *context, int number);
-MUST_USE result_t process_signals_create(loop_t *loop, const int *numbers, size_t count,
-                                         process_signal_callback_t *callback, void *context,
-                                         process_signals_t **signals);
+typedef void process_notice_callback_t(void *context, process_notice_t notice);
+MUST_USE result_t process_signals_create(loop_t *loop, const process_notice_t *notices,
+                                         size_t count, process_notice_callback_t *callback,
+                                         void *context, process_signals_t **signals);
 void process_signals_destroy(process_signals_t **signals);
 
 #endif

@@ -6,7 +6,6 @@
 #include "runtime/log.h"
 #include "runtime/supervisor_internal.h"
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +78,7 @@ static void drain_begin(supervisor_t *supervisor)
 {
     supervisor->stage = SUPERVISOR_DRAINING;
     supervisor->rolling = false;
+    supervisor_notify_stopping(supervisor);
     supervisor->drain_order = 0;
     supervisor->drain_started_ms = loop_now_ms(supervisor->loop);
     group_drain(supervisor);
@@ -91,7 +91,7 @@ static void kill_all(supervisor_t *supervisor)
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *role = &supervisor->roles[i];
         if (role->pid != 0) {
-            role_kill(role, "the service was told to end at once");
+            role_kill(role, KILLER_TIME_LIMIT, "the service was told to end at once");
         } else {
             role_drain(role, 1);
         }
@@ -119,6 +119,7 @@ static void rolling_continue(supervisor_t *supervisor)
     if (supervisor->rolling_at == supervisor->role_count) {
         supervisor->rolling = false;
         log_info("all roles were restarted");
+        supervisor_notify_ready(supervisor);
         return;
     }
     role_t *role = &supervisor->roles[supervisor->rolling_at];
@@ -134,6 +135,9 @@ void supervisor_role_ready(supervisor_t *supervisor)
         if (supervisor->options->started != NULL) {
             supervisor->options->started(supervisor->options->context);
         }
+        supervisor_notify_ready(supervisor);
+    } else if (!supervisor->rolling && all_in(supervisor, ROLE_READY)) {
+        supervisor_notify_ready(supervisor); /* only the status is new */
     }
     rolling_continue(supervisor);
 }
@@ -154,27 +158,28 @@ static void collect_all(supervisor_t *supervisor)
     }
 }
 
-static void signal_stop(supervisor_t *supervisor, int number)
+static void signal_stop(supervisor_t *supervisor, process_notice_t notice)
 {
     if (supervisor->stage == SUPERVISOR_RUNNING) {
-        log_info("the service drains and ends", LOG_NUMBER("signal", number));
+        log_info("the service was told to end: it drains");
         drain_begin(supervisor);
-    } else if (number == SIGINT) { /* somebody at the terminal is impatient */
+    } else if (notice == PROCESS_NOTICE_INTERRUPT) { /* somebody at the terminal is impatient */
         kill_all(supervisor);
     }
 }
 
-static void signal_seen(void *context, int number)
+static void signal_seen(void *context, process_notice_t notice)
 {
     supervisor_t *supervisor = context;
-    if (number == SIGCHLD) {
+    if (notice == PROCESS_NOTICE_CHILD) {
         collect_all(supervisor);
-    } else if (number == SIGTERM || number == SIGINT) {
-        signal_stop(supervisor, number);
+    } else if (notice == PROCESS_NOTICE_TERMINATE || notice == PROCESS_NOTICE_INTERRUPT) {
+        signal_stop(supervisor, notice);
     } else if (supervisor->stage == SUPERVISOR_RUNNING && !supervisor->rolling) {
         log_info("the roles are restarted one by one");
         supervisor->rolling = true;
         supervisor->rolling_at = 0;
+        supervisor_notify_reloading(supervisor);
         rolling_continue(supervisor);
     }
 }
@@ -187,6 +192,8 @@ static void tick(void *context)
         role_requests_expire(&supervisor->roles[i], now_ms);
         role_watch(&supervisor->roles[i], now_ms);
     }
+    supervisor_crash_tick(supervisor, now_ms);
+    supervisor_notify_tick(supervisor, now_ms);
 }
 
 /* --- Life --- */
@@ -211,16 +218,19 @@ static supervisor_bounds_t bounds_complete(const supervisor_bounds_t *given)
 
 static result_t supervisor_init(supervisor_t *supervisor, const supervisor_options_t *options)
 {
-    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+    static const process_notice_t notices[] = {PROCESS_NOTICE_CHILD, PROCESS_NOTICE_TERMINATE,
+                                               PROCESS_NOTICE_INTERRUPT, PROCESS_NOTICE_RELOAD};
     assert(options->role_count > 0 && options->role_count <= LIMIT_ROLES);
     *supervisor = (supervisor_t){.options = options,
                                  .bounds = bounds_complete(&options->bounds),
                                  .role_count = options->role_count};
+    notify_open(&supervisor->notify);
     result_t result = loop_create(&supervisor->loop);
     if (result != RESULT_OK) {
         return result;
     }
     supervisor->metrics = metrics_create("supervisor");
+    supervisor_crash_init(supervisor);
     supervisor->roles = calloc(options->role_count, sizeof *supervisor->roles);
     assert(supervisor->roles != NULL);
     supervisor->started_ms = loop_now_ms(supervisor->loop);
@@ -230,7 +240,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
     }
     supervisor->tick = loop_timer_create(supervisor->loop, tick, supervisor);
     loop_timer_start(supervisor->tick, TICK_MS, TICK_MS);
-    result = process_signals_create(supervisor->loop, signals, sizeof signals / sizeof signals[0],
+    result = process_signals_create(supervisor->loop, notices, sizeof notices / sizeof notices[0],
                                     signal_seen, supervisor, &supervisor->signals);
     if (result != RESULT_OK) {
         return result;
@@ -241,6 +251,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
 
 static void supervisor_deinit(supervisor_t *supervisor)
 {
+    notify_close(&supervisor->notify);
     if (supervisor->loop == NULL) {
         return;
     }

@@ -7,7 +7,6 @@
 #include "runtime/random.h"
 #include <assert.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +50,11 @@ void role_init(role_t *role, supervisor_t *supervisor, const supervisor_role_t *
                         role->restarts_label, "Starts of a role after its first one");
     role->ready_metric = metrics_gauge(supervisor->metrics, "digitalcard_role_ready",
                                        role->restarts_label, "1 while the role takes work");
+    if (declared->has_crash_slot &&
+        crash_slot_create(&role->crash_slot, &role->crash_descriptor) != RESULT_OK) {
+        log_warn("no crash slot: a command that kills this role cannot be named",
+                 LOG_STRING("name", declared->name));
+    }
 }
 
 void role_deinit(role_t *role)
@@ -59,12 +63,14 @@ void role_deinit(role_t *role)
     role_requests_end(role);
     frame_stream_destroy(&role->link);
     loop_timer_destroy(&role->timer);
+    crash_slot_destroy(&role->crash_slot, &role->crash_descriptor);
     free(role->failure_times);
 }
 
-static bool role_hears(const role_t *role)
+/* Whether the others were told that it is up, and not yet that it is down. */
+static bool role_is_announced(const role_t *role)
 {
-    return role->link != NULL && role->ready_ms != 0;
+    return role->ready_ms != 0;
 }
 
 static void tell_peer_up(role_t *to, const role_t *about)
@@ -83,7 +89,7 @@ static void tell(role_t *to, link_frame_t kind, const role_t *about)
     if (kind == LINK_FRAME_PEER_UP) {
         tell_peer_up(to, about);
     } else {
-        frame_stream_send(to->link, kind, NULL, 0, about->declared->name,
+        frame_stream_send(to->link, (uint8_t)kind, NULL, 0, about->declared->name,
                           strlen(about->declared->name));
     }
 }
@@ -93,8 +99,23 @@ static void tell_others(const role_t *about, link_frame_t kind)
     supervisor_t *supervisor = about->supervisor;
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *to = &supervisor->roles[i];
-        if (to != about && role_hears(to)) {
+        if (to != about && to->link != NULL) {
             tell(to, kind, about);
+        }
+    }
+}
+
+/* What a role has to know from its first moment on. */
+static void tell_present_state(role_t *to)
+{
+    const supervisor_t *supervisor = to->supervisor;
+    for (size_t i = 0; i < supervisor->role_count; i++) {
+        const role_t *other = &supervisor->roles[i];
+        if (other != to && role_is_announced(other)) {
+            tell(to, LINK_FRAME_PEER_UP, other);
+        }
+        if (other != to && role_is_announced(other) && other->state == ROLE_DRAINING) {
+            tell(to, LINK_FRAME_PEER_DRAINING, other);
         }
     }
 }
@@ -116,16 +137,6 @@ static void role_became_ready(role_t *role, const uint8_t *payload, size_t size)
     log_info("role is ready", LOG_STRING("name", role->declared->name),
              LOG_NUMBER("child_pid", role->pid), LOG_NUMBER("incarnation", role->incarnation),
              LOG_NUMBER("start_ms", role->ready_ms - role->started_ms));
-    for (size_t i = 0; i < supervisor->role_count && role->link != NULL; i++) {
-        const role_t *other = &supervisor->roles[i];
-        if (other != role && role_hears(other)) {
-            tell(role, LINK_FRAME_PEER_UP, other);
-        }
-        if (other != role && other->state == ROLE_DRAINING && role_hears(other) &&
-            role->link != NULL) {
-            tell(role, LINK_FRAME_PEER_DRAINING, other);
-        }
-    }
     tell_others(role, LINK_FRAME_PEER_UP);
     supervisor_role_ready(supervisor);
 }
@@ -181,11 +192,33 @@ static void link_closed(void *context)
     }
 }
 
-/* argv: name, declared arguments, "--incarnation", number. */
+/* The link, what was declared, the crash slot; returns how many. */
+static size_t collect_descriptors(const role_t *role, int link,
+                                  int descriptors[PROCESS_DESCRIPTORS_MAX])
+{
+    const size_t declared_max =
+        sizeof role->declared->descriptors / sizeof role->declared->descriptors[0];
+    size_t count = 1;
+    descriptors[0] = link;
+    for (size_t i = 0; i < declared_max && role->declared->descriptors[i] >= 0; i++) {
+        descriptors[count] = role->declared->descriptors[i];
+        count++;
+    }
+    if (role->crash_slot != NULL) {
+        descriptors[count] = role->crash_descriptor;
+        count++;
+    }
+    return count;
+}
+
+/* argv: name, declared arguments, "--incarnation", number, "--crash-slot", its descriptor. */
 static result_t start_process(role_t *role, int link)
 {
-    const char *arguments[LIMIT_ROLE_ARGUMENTS + 4] = {"digitalcard"};
+    const char *arguments[LIMIT_ROLE_ARGUMENTS + 6] = {"digitalcard"};
     char incarnation[24];
+    char crash_slot[24];
+    int descriptors[PROCESS_DESCRIPTORS_MAX];
+    const size_t descriptor_count = collect_descriptors(role, link, descriptors);
     size_t count = 1;
     for (size_t i = 0; role->declared->arguments[i] != NULL; i++) {
         assert(i < LIMIT_ROLE_ARGUMENTS);
@@ -195,13 +228,12 @@ static result_t start_process(role_t *role, int link)
     (void)snprintf(incarnation, sizeof incarnation, "%" PRIu64, role->incarnation);
     arguments[count] = "--incarnation";
     arguments[count + 1] = incarnation;
-    int descriptors[PROCESS_DESCRIPTORS_MAX] = {link};
-    size_t descriptor_count = 1;
-    const size_t declared_max =
-        sizeof role->declared->descriptors / sizeof role->declared->descriptors[0];
-    for (size_t i = 0; i < declared_max && role->declared->descriptors[i] >= 0; i++) {
-        descriptors[descriptor_count] = role->declared->descriptors[i];
-        descriptor_count++;
+    if (role->crash_slot != NULL) {
+        crash_slot_clear(role->crash_slot);
+        (void)snprintf(crash_slot, sizeof crash_slot, "%zu",
+                       PROCESS_DESCRIPTOR_FIRST + descriptor_count - 1);
+        arguments[count + 2] = "--crash-slot";
+        arguments[count + 3] = crash_slot;
     }
     const process_start_t start = {
         .arguments = arguments, .descriptors = descriptors, .descriptor_count = descriptor_count};
@@ -253,6 +285,9 @@ static void role_schedule(role_t *role)
         }
         delay_ms = backoff_ms(role, now_ms);
     }
+    if (!role->planned) {
+        supervisor_notify_restarting(role->supervisor, role);
+    }
     role->planned = false;
     role->state = ROLE_WAITING;
     role->restarts++;
@@ -270,12 +305,12 @@ static void role_end(role_t *role)
                          LOG_STRING("how", role->last_exit), LOG_NUMBER("child_pid", role->pid),
                          LOG_NUMBER("incarnation", role->incarnation)),
               4);
-    const bool was_ready = role->ready_ms != 0;
+    const bool was_announced = role_is_announced(role);
     role->pid = 0;
     loop_timer_stop(role->timer);
     frame_stream_destroy(&role->link);
     metric_set(role->ready_metric, 0);
-    if (was_ready) {
+    if (was_announced) {
         tell_others(role, LINK_FRAME_PEER_DOWN);
     }
     role_requests_end(role);
@@ -302,6 +337,7 @@ void role_start(role_t *role)
     role->started_ms = loop_now_ms(supervisor->loop);
     role->pinged_ms = role->started_ms;
     role->pings_unanswered = 0;
+    role->killer = KILLER_NONE;
     role->endpoint[0] = '\0';
     role->state = ROLE_STARTING;
     result_t result = process_socket_pair(pair);
@@ -311,8 +347,10 @@ void role_start(role_t *role)
     }
     if (result == RESULT_OK) {
         /* A role whose link cannot be made is ended by the time limit of its start. */
-        if (frame_stream_create(supervisor->loop, pair[0], &handler, role, &role->link) !=
-            RESULT_OK) {
+        result = frame_stream_create(supervisor->loop, pair[0], &handler, role, &role->link);
+        if (result == RESULT_OK) {
+            tell_present_state(role);
+        } else {
             log_error("no link to the role", LOG_STRING("name", role->declared->name));
         }
         loop_timer_start(role->timer, supervisor->bounds.start_ms, 0);
@@ -325,14 +363,15 @@ void role_start(role_t *role)
     role_end(role);
 }
 
-void role_kill(role_t *role, const char *why)
+void role_kill(role_t *role, role_killer_t killer, const char *why)
 {
     if (role->pid == 0) {
         return;
     }
     log_warn("role is killed", LOG_STRING("name", role->declared->name), LOG_STRING("why", why),
              LOG_NUMBER("child_pid", role->pid));
-    process_signal(role->pid, SIGKILL);
+    role->killer = killer;
+    process_kill(role->pid);
     role->state = ROLE_KILLED;
     loop_timer_stop(role->timer);
 }
@@ -345,10 +384,10 @@ static void role_timer(void *context)
         role_start(role);
         break;
     case ROLE_STARTING:
-        role_kill(role, "it was not ready in time");
+        role_kill(role, KILLER_TIME_LIMIT, "it was not ready in time");
         break;
     case ROLE_DRAINING:
-        role_kill(role, "it did not end in time");
+        role_kill(role, KILLER_TIME_LIMIT, "it did not end in time");
         break;
     case ROLE_STOPPED:
     case ROLE_READY:
@@ -369,7 +408,7 @@ void role_drain(role_t *role, uint64_t timeout_ms)
     }
     if (role->state != ROLE_DRAINING) {
         role->state = ROLE_DRAINING;
-        if (role->ready_ms != 0) {
+        if (role_is_announced(role)) {
             tell_others(role, LINK_FRAME_PEER_DRAINING);
         }
         if (role->link != NULL) {
@@ -381,7 +420,9 @@ void role_drain(role_t *role, uint64_t timeout_ms)
 
 void role_collect(role_t *role)
 {
-    if (role->pid != 0 && process_has_ended(role->pid, role->last_exit)) {
+    process_end_t end = PROCESS_END_OTHER;
+    if (role->pid != 0 && process_has_ended(role->pid, role->last_exit, &end)) {
+        supervisor_crash_examine(role, end);
         role_end(role);
     }
 }
@@ -395,7 +436,7 @@ void role_watch(role_t *role, uint64_t now_ms)
         return;
     }
     if (role->pings_unanswered == WATCHDOG_PINGS) {
-        role_kill(role, "it does not answer: a handler of it hangs");
+        role_kill(role, KILLER_WATCHDOG, "it does not answer: a handler of it hangs");
         return;
     }
     role->pinged_ms = now_ms;

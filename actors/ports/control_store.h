@@ -37,7 +37,7 @@ typedef struct control_token_key {
     int64_t created_at;
 } control_token_key_t;
 
-/* Called once per row; return false to stop. Borrowed for the call. */
+/* Called once per row; return false to stop. Borrowed for the call. It must not call the store. */
 typedef bool control_tenant_visit_t(void *context, const control_tenant_t *tenant);
 typedef bool control_token_key_visit_t(void *context, const control_token_key_t *key);
 
@@ -53,8 +53,8 @@ typedef struct control_store_functions {
     result_t (*token_keys)(control_store_t *store, control_token_key_visit_t *visit,
                            void *context); /* newest first */
 
-    /* ALREADY_EXISTS. Makes the row with its first key (kid 1, active) and the tenant's empty
-     * journal. */
+    /* ALREADY_EXISTS. Makes the row with its first key (`keys[0]`, stored as kid 1, active) and the
+     * tenant's empty journal. */
     result_t (*tenant_create)(control_store_t *store, const control_tenant_t *tenant);
     /* MISSING. The journal is kept as DIR/deleted/NAME-TIME.db; `kept_as` gets its path. */
     result_t (*tenant_delete)(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,

@@ -130,7 +130,8 @@ typedef struct journal_due {
 } journal_due_t;
 typedef void journal_due_done_t(void *context, const journal_due_t *due);
 
-/* Pages. `cursor` is opaque text made by the same implementation; INVALID_CURSOR when it is not. */
+/* Pages. `cursor` is opaque text made by the same implementation; INVALID_CURSOR when it is not.
+ * No page has more than LIMIT_STORE_PAGE_ROWS rows. */
 typedef struct journal_card_row {
     text_t snapshot;     /* card_snapshot packed */
     const event_t *tail; /* events since, usually none or validations */
@@ -141,7 +142,8 @@ typedef struct journal_cards {
     result_t result;
     const journal_card_row_t *rows;
     size_t row_count;
-    text_t next_cursor; /* empty: last page */
+    text_t next_cursor; /* empty: last page. A page with one may be short, even empty: the search is
+                           bounded per page (LIMIT_LIST_SCAN_ROWS) */
 } journal_cards_t;
 typedef void journal_cards_done_t(void *context, const journal_cards_t *cards);
 

@@ -24,7 +24,10 @@ typedef struct front {
     router_front_t *router;
     channel_client_t *shards[LIMIT_SHARDS];
     channel_client_t *relay;
+    loop_hook_t *warming; /* until the protocols are opened */
+    loop_timer_t *warm_limit;
     uint32_t draining; /* protocol adapters that still drain */
+    int status;        /* exit status */
 } front_t;
 
 /* --- Transport of the gateway --- */
@@ -118,6 +121,14 @@ static void front_protocol_drained(void *context)
 static void front_drain(void *context)
 {
     front_t *front = context;
+    if (front->router == NULL) { /* not opened yet: nothing was accepted */
+        if (front->warming != NULL) {
+            loop_hook_destroy(&front->warming);
+        }
+        loop_timer_stop(front->warm_limit);
+        gateway_drain(front->gateway, front_drained, front);
+        return;
+    }
     front->draining = 2;
     http_server_drain(front->http, front_protocol_drained, front);
     router_front_drain(front->router, front_protocol_drained, front);
@@ -131,7 +142,8 @@ static size_t front_status(const void *context, char *out, size_t capacity)
     char detail[256] = "";
     char http[4096];
     const bool ready = gateway_is_ready(front->gateway, detail, sizeof detail);
-    const size_t size = http_server_status(front->http, http, sizeof http);
+    const size_t size =
+        front->http == NULL ? 0 : http_server_status(front->http, http, sizeof http);
     json_t *status =
         json_pack("{s:b,s:s,s:o*}", "ready", ready, "missing", ready ? "" : detail, "http",
                   size <= sizeof http ? json_loadb(http, size, 0, NULL) : NULL);
@@ -228,9 +240,48 @@ static result_t front_protocols(front_t *front)
                                front->gateway, &front->router);
 }
 
+/* Connections wait in the kernel until the front can answer them: neither a start nor a restart
+ * shows to a client as 503. */
+static void front_open(front_t *front)
+{
+    loop_hook_destroy(&front->warming);
+    loop_timer_stop(front->warm_limit);
+    const result_t result = front_protocols(front);
+    if (result == RESULT_OK) {
+        link_ready(front->base.link, "");
+    } else {
+        front->status = role_failed("front", result);
+        loop_stop(front->base.loop);
+    }
+}
+
+static void front_warming(void *context)
+{
+    front_t *front = context;
+    char detail[256];
+    if (gateway_is_ready(front->gateway, detail, sizeof detail)) {
+        front_open(front);
+    }
+}
+
+static void front_warm_limit(void *context)
+{
+    front_t *front = context;
+    char detail[256] = "";
+    (void)gateway_is_ready(front->gateway, detail, sizeof detail);
+    log_warn("the front opens before everything is there", LOG_STRING("missing", detail));
+    front_open(front);
+}
+
 static void front_destroy(front_t *front)
 {
     link_destroy(&front->base.link); /* ends the questions of HTTP while HTTP is there */
+    if (front->warming != NULL) {
+        loop_hook_destroy(&front->warming);
+    }
+    if (front->warm_limit != NULL) {
+        loop_timer_destroy(&front->warm_limit);
+    }
     if (front->router != NULL) {
         router_front_destroy(&front->router);
     }
@@ -267,7 +318,9 @@ static result_t front_compose(front_t *front)
         result = front_gateway(front);
     }
     if (result == RESULT_OK) {
-        result = front_protocols(front);
+        front->warming = loop_hook_create(front->base.loop, front_warming, front);
+        front->warm_limit = loop_timer_create(front->base.loop, front_warm_limit, front);
+        loop_timer_start(front->warm_limit, LIMIT_FRONT_WARM_MS, 0);
     }
     return result;
 }
@@ -280,17 +333,15 @@ int role_front_run(const role_options_t *options)
                                            .drain = front_drain,
                                            .request = front_request};
     front_t front = {0};
-    int status = EXIT_OK;
     result_t result = role_begin(&front.base, options, &handler, &front);
     if (result == RESULT_OK) {
         result = front_compose(&front);
     }
     if (result == RESULT_OK) {
-        link_ready(front.base.link, "");
         loop_run(front.base.loop);
     } else {
-        status = role_failed("front", result);
+        front.status = role_failed("front", result);
     }
     front_destroy(&front);
-    return status;
+    return front.status;
 }

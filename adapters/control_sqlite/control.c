@@ -97,7 +97,8 @@ static result_t file_make(control_sqlite_t *control)
     if (mkdir(control->directory, 0700) != 0 && errno != EEXIST) {
         return system_error(control->directory, "mkdir");
     }
-    (void)unlink(temporary);
+    database_files_remove(temporary);
+    database_companions_remove(control->path);
     const int descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0) {
         return system_error(temporary, "create");
@@ -113,7 +114,7 @@ static result_t file_make(control_sqlite_t *control)
         errno != EEXIST) { /* another process was first: its file is as good */
         result = system_error(control->path, "rename");
     }
-    (void)unlink(temporary);
+    database_files_remove(temporary);
     return result == RESULT_OK ? directory_sync(control->directory) : result;
 }
 

@@ -36,6 +36,10 @@ static inline control_sqlite_t *control_of(control_store_t *store)
 /* Opens `path`; an empty file gets the schema when `create`. */
 MUST_USE result_t database_open(control_sqlite_t *control, const char *path, bool create);
 void database_close(control_sqlite_t *control);
+/* What stands beside a database file. A log without its database would be taken for the log of the
+ * next one of that name. */
+void database_companions_remove(const char *path);
+void database_files_remove(const char *path); /* and the file itself */
 /* What SQLite's `code` means, logged. Ends the process when an fsync failed. */
 result_t database_error(control_sqlite_t *control, int code, const char *action);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
 #define STATEMENT(name, sql) [STATEMENT_##name] = sql,
@@ -40,6 +41,26 @@ result_t database_error(control_sqlite_t *control, int code, const char *action)
         return RESULT_PERMISSION_DENIED;
     }
     return system == ENOSPC || system == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+}
+
+/* --- Files --- */
+
+void database_companions_remove(const char *path)
+{
+    static const char *const endings[] = {"-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        char *name = NULL;
+        const int size = asprintf(&name, "%s%s", path, endings[i]);
+        assert(size > 0);
+        (void)unlink(name);
+        free(name);
+    }
+}
+
+void database_files_remove(const char *path)
+{
+    (void)unlink(path);
+    database_companions_remove(path);
 }
 
 /* --- Opening --- */

@@ -11,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A log without its database would be taken for the log of the next one of that name. */
 static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
 enum { ENDING_COUNT = sizeof endings / sizeof endings[0] };
 
@@ -21,17 +20,6 @@ static char *file_path(const control_sqlite_t *control, text_t tenant)
     const int size = asprintf(&path, "%s/tenants/%.*s.db", control->directory, TEXT_PRINT(tenant));
     assert(size > 0);
     return path;
-}
-
-static void files_remove(const char *path)
-{
-    for (size_t i = 0; i < ENDING_COUNT; i++) {
-        char *name = NULL;
-        const int size = asprintf(&name, "%s%s", path, endings[i]);
-        assert(size > 0);
-        (void)unlink(name);
-        free(name);
-    }
 }
 
 static bool journal_is_empty(const char *path)
@@ -61,7 +49,7 @@ result_t journal_file_make(control_sqlite_t *control, text_t tenant, uint32_t pa
     if (journal_is_empty(path)) {
         log_info("an empty journal that an interrupted creation left behind is made anew",
                  LOG_STRING("file", path));
-        files_remove(path);
+        database_files_remove(path);
         result = control->make_journal(control->directory, tenant, partitions);
     } else {
         log_error("there is a journal with events, or one that cannot be read, under the name of "
@@ -76,7 +64,7 @@ void journal_file_unmake(control_sqlite_t *control, text_t tenant)
 {
     char *path = file_path(control, tenant);
     if (journal_is_empty(path)) {
-        files_remove(path);
+        database_files_remove(path);
     }
     free(path);
 }

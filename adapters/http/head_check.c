@@ -317,6 +317,7 @@ static bool check_request_line(text_t line, http_head_t *head, text_t *authority
 
 static bool check_port(text_t port, head_refusal_t *refusal)
 {
+    assert(port.data != NULL);
     bool good = port.size >= 2 && port.size <= 1 + PORT_DIGITS_MAX && port.data[0] == ':';
     for (size_t i = 1; good && i < port.size; i++) {
         good = is_digit(port.data[i]);

@@ -33,6 +33,12 @@ void http_connection_touch(http_connection_t *connection)
     }
 }
 
+static void large_body_end(http_connection_t *connection)
+{
+    connection->server->large_bodies -= connection->is_large ? 1 : 0;
+    connection->is_large = false;
+}
+
 /* --- End of a connection --- */
 
 static void on_closed(uv_handle_t *handle)
@@ -56,6 +62,7 @@ void http_connection_close(http_connection_t *connection)
         connection->is_dirty = false;
         server->dirty_count--;
     }
+    large_body_end(connection);
     http_slots_cancel(connection);
     http_buffer_release(&server->stock, &connection->input);
     http_buffer_release(&server->stock, &connection->output);
@@ -123,16 +130,17 @@ static void flush(http_connection_t *connection)
     const uv_buf_t whole =
         uv_buf_init(connection->output.data, (unsigned int)connection->output.size);
     const int sent = uv_try_write(stream_of(connection), &whole, 1);
-    if (sent < 0 && sent != UV_EAGAIN) {
-        connection->broken = true;
-    } else if (sent > 0 && (size_t)sent == connection->output.size) {
+    if (sent > 0 && (size_t)sent == connection->output.size) {
         http_buffer_release(&connection->server->stock, &connection->output);
-    } else if (!write_later(connection, sent < 0 ? 0 : (size_t)sent)) {
+        return;
+    }
+    const bool failed = sent < 0 && sent != UV_EAGAIN;
+    if (failed || !write_later(connection, sent < 0 ? 0 : (size_t)sent)) {
         connection->broken = true;
     }
 }
 
-static size_t unsent(const http_connection_t *connection)
+size_t http_connection_unsent(const http_connection_t *connection)
 {
     return connection->output.size +
            (connection->write == NULL ? 0 : connection->handle.write_queue_size);
@@ -157,11 +165,25 @@ static bool may_begin_request(const http_connection_t *connection)
 {
     return !connection->last_request && !connection->broken && !connection->closing &&
            connection->slot_count < LIMIT_HTTP_PIPELINE && connection->pages == 0 &&
-           unsent(connection) <= connection->server->options.write_queue_max;
+           http_connection_unsent(connection) <= connection->server->options.write_queue_max;
+}
+
+/* A body of a stranger may take a mebibyte of memory for as long as it likes to take: only so many
+ * at a time. False: not one more. */
+static bool large_body_begin(http_connection_t *connection)
+{
+    http_server_t *server = connection->server;
+    if (connection->is_large) {
+        return true;
+    }
+    connection->is_large = server->large_bodies < LIMIT_HTTP_LARGE_BODIES;
+    server->large_bodies += connection->is_large ? 1 : 0;
+    return connection->is_large;
 }
 
 static void refuse(http_connection_t *connection, const head_refusal_t *refusal)
 {
+    large_body_end(connection);
     metric_add(connection->server->metrics.heads_refused, 1);
     http_request_refuse(connection, refusal->result, refusal->detail);
 }
@@ -248,6 +270,12 @@ static bool take_body(http_connection_t *connection, window_t *window, size_t *u
     }
     if (!connection->bridge.message_done) {
         window->size = connection->head_size + connection->bridge.body_size;
+        const bool large = window->size > LIMIT_HTTP_LARGE_BODY_SIZE ||
+                           connection->content_length > LIMIT_HTTP_LARGE_BODY_SIZE;
+        if (large && !large_body_begin(connection)) {
+            refusal = (head_refusal_t){RESULT_BUSY, "too many large bodies are on their way"};
+            refuse(connection, &refusal);
+        }
         return false;
     }
     *used = start + size;
@@ -271,6 +299,7 @@ static void handle_request(http_connection_t *connection, window_t *window, http
     connection->scan = (head_scan_state_t){0};
     connection->continue_due = false;
     connection->wait = HTTP_WAIT_NONE;
+    large_body_end(connection);
     if (!connection->bridge.keep_alive || connection->server->draining) {
         connection->last_request = true;
     }
@@ -447,7 +476,7 @@ void http_connection_turn(http_connection_t *connection)
     update_reading(connection);
     const bool quiet = connection->slot_count == 0 && connection->write == NULL &&
                        connection->output.size == 0 && !more;
-    if (connection->server->draining && http_connection_is_idle(connection) &&
+    if (connection->server->closes_idle && http_connection_is_idle(connection) &&
         !connection->last_request) {
         connection->broken = true;
     } else if (quiet && (connection->last_request || connection->end_of_input)) {
@@ -522,6 +551,7 @@ void http_connection_tick(http_connection_t *connection, uint64_t now_ms)
     }
     if (wait == HTTP_WAIT_HEAD || wait == HTTP_WAIT_BODY) {
         connection->phase = HTTP_PHASE_HEAD;
+        large_body_end(connection);
         http_request_refuse(connection, RESULT_REQUEST_TIMEOUT,
                             "the request did not arrive in time");
         http_buffer_release(&connection->server->stock, &connection->input);

@@ -112,6 +112,7 @@ struct http_connection {
     size_t head_size;
     uint64_t content_length;
     bool chunked;
+    bool is_large; /* its body is one of the server's large ones */
 
     http_wait_t wait;
     uint64_t since_ms;
@@ -145,8 +146,11 @@ struct http_server {
     http_options_t options;
     http_metrics_t metrics;
     uv_tcp_t listener;
-    bool listening;
     uint32_t handles; /* of libuv, open or closing */
+    bool listening;
+    bool draining;
+    bool closes_idle;       /* the drain goes on long enough: nothing more is on its way */
+    bool has_logged_accept; /* since the timer looked last */
     loop_timer_t *timer;
     loop_hook_t *hook;
     TAILQ_HEAD(, http_connection) connections;
@@ -155,18 +159,19 @@ struct http_server {
     uint32_t connection_count;
     uint32_t refused_count; /* of those, beyond the limit */
     uint32_t in_flight;
+    uint32_t large_bodies; /* on their way */
+    size_t unsent;         /* bytes of all connections, when the timer looked last */
     STAILQ_HEAD(, http_slot) spare_slots;
     uint32_t spare_slot_count;
     LIST_HEAD(, http_fetch) fetches;
     http_buffer_stock_t stock;
     http_date_t date;
-    bool draining;
     loop_callback_t *drained;
     void *drained_context;
 
     /* Scratch of one call; nothing in it outlives the function that filled it. */
     char read_buffer[LIMIT_HTTP_READ_SIZE];
-    _Alignas(16) uint8_t arena[LIMIT_HTTP_ARENA_SIZE];
+    uint64_t arena[LIMIT_HTTP_ARENA_SIZE / sizeof(uint64_t)]; /* aligned as arena.h wants it */
     route_path_t path;
     char key_path[LIMIT_HTTP_URI_SIZE + 16];
     char link[LIMIT_HTTP_URI_SIZE + 512];
@@ -180,6 +185,8 @@ void http_connection_accept(http_server_t *server);
 void http_connection_touch(http_connection_t *connection);
 void http_connection_turn(http_connection_t *connection);
 void http_connection_tick(http_connection_t *connection, uint64_t now_ms);
+/* Bytes of answers that the kernel has not taken. */
+size_t http_connection_unsent(const http_connection_t *connection);
 /* Cancels what is in flight and lets go of the socket at once. */
 void http_connection_close(http_connection_t *connection);
 bool http_connection_is_idle(const http_connection_t *connection);

@@ -328,6 +328,15 @@ static bool keep_page_target(work_t *work)
     return true;
 }
 
+/* Pages are megabytes, and clients may be slow to read them. */
+static fault_t prepare_page(work_t *work)
+{
+    if (work->slot->connection->server->unsent > LIMIT_HTTP_UNSENT_SIZE) {
+        return fault_of(RESULT_BUSY, "", "too many answers wait for their clients to read them");
+    }
+    return keep_page_target(work) ? no_fault : fault_of(RESULT_NO_MEMORY, "", "");
+}
+
 /* Fills the command; the first fault wins. */
 static fault_t read_request(work_t *work, const route_match_t *match, text_t body, arena_t *arena)
 {
@@ -344,9 +353,8 @@ static fault_t read_request(work_t *work, const route_match_t *match, text_t bod
     if (fault.result == RESULT_OK) {
         fault = read_card(work, match);
     }
-    if (fault.result == RESULT_OK && work->route->action == ROUTE_ACTION_PAGE &&
-        !keep_page_target(work)) {
-        fault = fault_of(RESULT_NO_MEMORY, "", "");
+    if (fault.result == RESULT_OK && work->route->action == ROUTE_ACTION_PAGE) {
+        fault = prepare_page(work);
     }
     return fault;
 }
@@ -371,7 +379,7 @@ static void ask_gateway(http_slot_t *slot, const http_head_t *head, const route_
                         text_t body)
 {
     http_server_t *server = slot->connection->server;
-    arena_t arena = {.base = server->arena, .size = sizeof(server->arena)};
+    arena_t arena = {.base = (uint8_t *)server->arena, .size = sizeof(server->arena)};
     work_t work;
     work_init(&work, slot, head, match);
     const fault_t fault = read_request(&work, match, body, &arena);

@@ -1,6 +1,7 @@
 /* One SQLite connection: how it is opened, its prepared statements, and what its errors mean. Knows
  * nothing of tenants, jobs or threads; whoever calls owns the connection for the call. */
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
+#include "runtime/clock.h"
 #include "runtime/log.h"
 #include <assert.h>
 #include <errno.h>
@@ -14,14 +15,31 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 #undef STATEMENT
 };
 
-static void log_failure(const connection_t *connection, int code, const char *action,
-                        const char *message)
+/* A full disk fails thousands of batches a second: the same failure is said once in a while. */
+static bool is_said_already(connection_t *connection, int code)
 {
+    const uint64_t now = clock_monotonic_ms();
+    if (connection->logged_code == code &&
+        now - connection->logged_ms < LIMIT_STORE_LOG_INTERVAL_MS) {
+        connection->unlogged++;
+        return true;
+    }
+    connection->logged_code = code;
+    connection->logged_ms = now;
+    return false;
+}
+
+static void log_failure(connection_t *connection, int code, const char *action, const char *message)
+{
+    if (is_said_already(connection, code)) {
+        return;
+    }
+    const int system =
+        connection->database == NULL ? errno : sqlite3_system_errno(connection->database);
     log_error(message, LOG_STRING("file", connection->path), LOG_STRING("action", action),
               LOG_NUMBER("sqlite_code", code), LOG_STRING("sqlite_error", sqlite3_errstr(code)),
-              LOG_NUMBER("errno", connection->database == NULL
-                                      ? errno
-                                      : sqlite3_system_errno(connection->database)));
+              LOG_NUMBER("errno", system), LOG_NUMBER("not_logged", connection->unlogged));
+    connection->unlogged = 0;
 }
 
 /* After a failed fsync the kernel may have thrown the pages away and say nothing next time. */
@@ -31,7 +49,7 @@ static bool is_lost_sync(int code)
            code == SQLITE_IOERR_TRUNCATE;
 }
 
-result_t connection_error(const connection_t *connection, int code, const char *action)
+result_t connection_error(connection_t *connection, int code, const char *action)
 {
     assert(code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE);
     if (is_lost_sync(code)) {

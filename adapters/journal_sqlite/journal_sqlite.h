@@ -18,7 +18,8 @@ MUST_USE result_t journal_sqlite_create_tenant(const char *data_directory, text_
 
 /* `store verify`: integrity_check; sequences of every partition and card gapless; head = highest
  * sequence; each snapshot's card_sequence within its events. Read-only. `report` gets a JSON object
- * (malloc). Blocks. */
+ * (malloc), NULL when the file could not be opened. RESULT_OK when all holds, else STORE_CORRUPT.
+ * Blocks. */
 MUST_USE result_t journal_sqlite_verify(const char *data_directory, text_t tenant, char **report);
 
 #endif

@@ -31,6 +31,9 @@ typedef struct connection {
     sqlite3 *database; /* NULL: closed */
     const char *path;  /* borrowed */
     int wal_pages;     /* after the last commit of this connection */
+    int logged_code;   /* of the failure that was logged last */
+    uint64_t logged_ms;
+    uint64_t unlogged; /* failures of that kind since */
     sqlite3_stmt *statements[STATEMENT_COUNT];
 } connection_t;
 
@@ -48,7 +51,7 @@ MUST_USE result_t connection_open(connection_t *connection, const char *path,
 void connection_close(connection_t *connection, bool checkpoint);
 /* What SQLite's `code` means, logged with the file when somebody has to act. Ends the process when
  * an fsync failed: what the kernel then holds of the file is unknown. */
-result_t connection_error(const connection_t *connection, int code, const char *action);
+result_t connection_error(connection_t *connection, int code, const char *action);
 /* Runs fixed SQL. */
 MUST_USE result_t connection_execute(connection_t *connection, const char *sql);
 /* Borrowed; give back with statement_done. */

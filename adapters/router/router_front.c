@@ -403,18 +403,20 @@ void router_front_destroy(router_front_t **front)
         return;
     }
     *front = NULL;
-    gone->draining = false; /* nobody is told any more */
-    while (!LIST_EMPTY(&gone->in_flight)) {
-        router_request_t *request = LIST_FIRST(&gone->in_flight);
+    router_request_t *request = LIST_FIRST(&gone->in_flight);
+    while (request != NULL) {
+        router_request_t *next = LIST_NEXT(request, link);
         if (request->handle != 0) {
             gateway_cancel(gone->gateway, request->handle);
         }
-        request_remove(request);
-    }
-    while (!LIST_EMPTY(&gone->spare)) {
-        router_request_t *request = LIST_FIRST(&gone->spare);
-        LIST_REMOVE(request, link);
         free(request);
+        request = next;
+    }
+    request = LIST_FIRST(&gone->spare);
+    while (request != NULL) {
+        router_request_t *next = LIST_NEXT(request, link);
+        free(request);
+        request = next;
     }
     zsocket_destroy(&gone->socket);
     loop_hook_destroy(&gone->hook);

@@ -124,16 +124,20 @@ static char *make_payload(const token_claims_t *claims, int64_t now_s, uint32_t 
     char id_text[2 * TOKEN_ID_BYTES + 1];
     (void)sodium_bin2hex(id_text, sizeof(id_text), id, sizeof(id));
     const text_t role = enum_name(&role_enum, claims->role);
-    json_t *payload = json_pack("{s:s, s:s, s:s, s:s%, s:I, s:I, s:I, s:s}", "iss", TOKEN_ISSUER,
-                                "aud", TOKEN_AUDIENCE, "sub", claims->subject, "role", role.data,
-                                role.size, "iat", (json_int_t)now_s, "nbf", (json_int_t)now_s,
-                                "exp", (json_int_t)(now_s + ttl_s), "jti", id_text);
+    const json_int_t expires_s = now_s + ttl_s;
+    json_t *payload =
+        json_pack("{s:s, s:s, s:s, s:s%, s:I, s:I, s:I, s:s}", "iss", TOKEN_ISSUER, "aud",
+                  TOKEN_AUDIENCE, "sub", claims->subject, "role", role.data, role.size, "iat",
+                  (json_int_t)now_s, "nbf", (json_int_t)now_s, "exp", expires_s, "jti", id_text);
     if (payload == NULL) {
         return NULL;
     }
     char *text = NULL;
-    if (claims->tenant[0] == '\0' ||
-        json_object_set_new(payload, "tenant", json_string(claims->tenant)) == 0) {
+    const bool has_tenant = claims->tenant[0] != '\0';
+    const bool has_since = has_tenant && claims->tenant_since_ms > 0;
+    const json_int_t since_ms = claims->tenant_since_ms;
+    if ((!has_tenant || json_object_set_new(payload, "tenant", json_string(claims->tenant)) == 0) &&
+        (!has_since || json_object_set_new(payload, "tenant_since", json_integer(since_ms)) == 0)) {
         text = json_dumps(payload, JSON_COMPACT);
     }
     json_decref(payload);

@@ -46,23 +46,31 @@ static text_t key_of(harness_t *harness, uint32_t batch)
     return text_from_c(key);
 }
 
-static result_t batch_append(harness_t *harness, opened_t *opened, const uuid_t *card,
-                             uint32_t number, size_t count)
+/* Events, snapshot and reply of the one card, whose number is its head. */
+static journal_batch_t *batch_make(harness_t *harness, const journal_partition_t *at, uint64_t head,
+                                   const uuid_t *card, size_t count)
 {
-    journal_partition_t *const at = &opened->partitions[0];
-    const journal_batch_t batch = {
+    journal_batch_t *batch = harness_take(harness, sizeof *batch);
+    *batch = (journal_batch_t){
         .epoch = at->epoch,
-        .head = at->head,
-        .events = harness_make_events(harness, card, at->head + 1, count),
+        .head = head,
+        .events = harness_make_events(harness, card, head + 1, count),
         .event_count = count,
-        .snapshots = harness_make_snapshot(harness, card, "m-1", "", card_status_active, 100,
-                                           at->head + count),
+        .snapshots =
+            harness_make_snapshot(harness, card, "m-1", "", card_status_active, 100, head + count),
         .snapshot_count = 1,
         .idempotency =
-            harness_make_idempotency(harness, key_of(harness, number).data, 1700000000000),
+            harness_make_idempotency(harness, key_of(harness, (uint32_t)head).data, 1700000000000),
         .idempotency_count = 1,
     };
-    const result_t result = harness_append(harness, opened, &batch);
+    return batch;
+}
+
+static result_t batch_append(harness_t *harness, opened_t *opened, const uuid_t *card, size_t count)
+{
+    journal_partition_t *const at = &opened->partitions[0];
+    const result_t result =
+        harness_append(harness, opened, batch_make(harness, at, at->head, card, count));
     at->head += result == RESULT_OK ? count : 0;
     return result;
 }
@@ -86,8 +94,7 @@ static int scenario_run(const journal_contract_factory_t *factory, int acknowled
     opened_t opened = harness_open(&harness, "alpha");
     if (opened.result == RESULT_OK) {
         for (uint32_t i = 0; i < BATCHES; i++) {
-            const result_t result =
-                batch_append(&harness, &opened, &card, (uint32_t)opened.partitions[0].head, 3);
+            const result_t result = batch_append(&harness, &opened, &card, 3);
             if (result == RESULT_OK) {
                 acknowledge(acknowledgements, i, opened.partitions[0].head);
             } else if (result != RESULT_STORE_FULL && result != RESULT_STORE_UNAVAILABLE) {
@@ -102,6 +109,46 @@ static int scenario_run(const journal_contract_factory_t *factory, int acknowled
     } else if (opened.result != RESULT_STORE_FULL && opened.result != RESULT_STORE_UNAVAILABLE) {
         return 3;
     }
+    harness_stop(&harness);
+    return faulty_vfs_has_failed() ? 0 : QUIET_EXIT;
+}
+
+/* The same with all batches under way at once, so that they share a transaction. Those that work
+ * are the first ones: each needs the one before it. */
+static int scenario_run_together(const journal_contract_factory_t *factory, int acknowledgements)
+{
+    harness_t harness;
+    harness_start_again(&harness, factory);
+    const uuid_t card = {{1}};
+    opened_t opened = harness_open(&harness, "alpha");
+    if (opened.result != RESULT_OK) {
+        harness_stop(&harness);
+        return opened.result == RESULT_STORE_FULL ? 0 : 3;
+    }
+    uint32_t counter = 0;
+    pending_t pending[BATCHES] = {0};
+    for (uint32_t i = 0; i < BATCHES; i++) {
+        pending[i].counter = &counter;
+        const journal_batch_t *batch =
+            batch_make(&harness, &opened.partitions[0], i * UINT64_C(3), &card, 3);
+        if (harness_submit(&harness, &opened, batch, &pending[i]) != RESULT_OK) {
+            return 4;
+        }
+    }
+    harness_wait(&harness, &pending[BATCHES - 1].is_done);
+    bool has_failed = false;
+    for (uint32_t i = 0; i < BATCHES; i++) {
+        const result_t result = pending[i].result;
+        if (result != (has_failed ? RESULT_FENCED : RESULT_OK) &&
+            (has_failed || result != RESULT_STORE_FULL)) {
+            return 5;
+        }
+        has_failed = result != RESULT_OK;
+        if (!has_failed) {
+            acknowledge(acknowledgements, i, (i + 1) * UINT64_C(3));
+        }
+    }
+    harness_close(&harness, &opened);
     harness_stop(&harness);
     return faulty_vfs_has_failed() ? 0 : QUIET_EXIT;
 }
@@ -144,8 +191,11 @@ static void logs_silence(void)
     (void)close(nowhere);
 }
 
+typedef int scenario_t(const journal_contract_factory_t *factory, int acknowledgements);
+
 /* One run with one fault. False when the scenario ended before the fault came. */
-static bool fault_run(faults_state_t *faults, fault_kind_t kind, uint32_t number, bool stays)
+static bool fault_run(faults_state_t *faults, scenario_t *scenario, fault_kind_t kind,
+                      uint32_t number, bool stays)
 {
     place_empty(&faults->place);
     assert_int_equal(faults->factory.create_tenant(faults->factory.context, TEXT_LITERAL("alpha"),
@@ -157,7 +207,7 @@ static bool fault_run(faults_state_t *faults, fault_kind_t kind, uint32_t number
     if (child == 0) {
         logs_silence();
         faulty_vfs_arm(kind, number, stays);
-        _exit(scenario_run(&faults->factory, ends[1]));
+        _exit(scenario(&faults->factory, ends[1]));
     }
     (void)close(ends[1]);
     const uint64_t acknowledged = acknowledged_read(ends[0]);
@@ -180,10 +230,11 @@ static bool fault_run(faults_state_t *faults, fault_kind_t kind, uint32_t number
     return !is_quiet;
 }
 
-static void fail_each_call(faults_state_t *faults, fault_kind_t kind, bool stays)
+static void fail_each_call(faults_state_t *faults, scenario_t *scenario, fault_kind_t kind,
+                           bool stays)
 {
     uint32_t number = 1;
-    while (number <= FAULTS_MAX && fault_run(faults, kind, number, stays)) {
+    while (number <= FAULTS_MAX && fault_run(faults, scenario, kind, number, stays)) {
         number++;
     }
     print_message("%u calls failed in turn\n", number - 1);
@@ -192,29 +243,36 @@ static void fail_each_call(faults_state_t *faults, fault_kind_t kind, bool stays
 
 static void a_full_disk_stores_nothing_that_was_not_acknowledged(void **state)
 {
-    fail_each_call(*state, FAULT_WRITE_FULL, false);
+    fail_each_call(*state, scenario_run, FAULT_WRITE_FULL, false);
 }
 
 static void a_disk_that_stays_full_refuses_and_keeps_what_it_has(void **state)
 {
-    fail_each_call(*state, FAULT_WRITE_FULL, true);
+    fail_each_call(*state, scenario_run, FAULT_WRITE_FULL, true);
+}
+
+static void batches_that_share_a_transaction_fail_one_by_one(void **state)
+{
+    fail_each_call(*state, scenario_run_together, FAULT_WRITE_FULL, false);
+    fail_each_call(*state, scenario_run_together, FAULT_WRITE_FULL, true);
+    fail_each_call(*state, scenario_run_together, FAULT_SYNC, false);
 }
 
 static void a_failed_fsync_ends_the_process_and_loses_nothing(void **state)
 {
-    fail_each_call(*state, FAULT_SYNC, false);
+    fail_each_call(*state, scenario_run, FAULT_SYNC, false);
 }
 
 static void a_failed_truncate_ends_the_process_and_loses_nothing(void **state)
 {
-    fail_each_call(*state, FAULT_TRUNCATE, false);
+    fail_each_call(*state, scenario_run, FAULT_TRUNCATE, false);
 }
 
 static void failed_reads_and_opens_are_errors_and_lose_nothing(void **state)
 {
-    fail_each_call(*state, FAULT_READ, false);
-    fail_each_call(*state, FAULT_OPEN, false);
-    fail_each_call(*state, FAULT_SHARED, false);
+    fail_each_call(*state, scenario_run, FAULT_READ, false);
+    fail_each_call(*state, scenario_run, FAULT_OPEN, false);
+    fail_each_call(*state, scenario_run, FAULT_SHARED, false);
 }
 
 /* A creation that failed left nothing behind: the same name can be created afterwards. */
@@ -277,8 +335,7 @@ static void append_for_ever(const journal_contract_factory_t *factory, int ackno
     const size_t mark = harness.arena.used;
     for (uint32_t i = 0;; i++) { /* until it is killed */
         harness.arena.used = mark;
-        if (batch_append(&harness, &opened, &card, (uint32_t)opened.partitions[0].head, 4) !=
-            RESULT_OK) {
+        if (batch_append(&harness, &opened, &card, 4) != RESULT_OK) {
             _exit(1);
         }
         acknowledge(acknowledgements, i, opened.partitions[0].head);
@@ -327,6 +384,76 @@ static void nothing_acknowledged_is_lost_when_the_process_is_killed(void **state
     print_message("%llu events\n", (unsigned long long)head);
 }
 
+/* --- Another process reads --- */
+
+enum { READ_BATCHES = 800, READ_BATCH_SIZE = 50, READ_DEADLINE_S = 60 };
+
+/* The relay: follows partition 0 until everything was seen, each event once and in order. */
+static int follow(const journal_contract_factory_t *factory, int ready)
+{
+    (void)alarm(READ_DEADLINE_S);
+    harness_t harness;
+    harness_start_again(&harness, factory);
+    opened_t opened = harness_open_readonly(&harness, "alpha");
+    if (opened.result != RESULT_OK) {
+        return 1;
+    }
+    acknowledge(ready, 0, opened.partitions[0].head);
+    const size_t mark = harness.arena.used;
+    uint64_t seen = 0;
+    while (seen < READ_BATCHES * READ_BATCH_SIZE) {
+        harness.arena.used = mark;
+        const journal_events_t page = harness_events(&harness, &opened, 0, seen, 500);
+        if (page.result != RESULT_OK || page.head % READ_BATCH_SIZE != 0) {
+            return 2; /* a part of a batch was to be seen */
+        }
+        for (size_t i = 0; i < page.event_count; i++) {
+            if (page.events[i].sequence != ++seen) {
+                return 3;
+            }
+        }
+    }
+    harness_close(&harness, &opened);
+    harness_stop(&harness);
+    return 0;
+}
+
+static void another_process_follows_while_batches_are_committed(void **state)
+{
+    faults_state_t *const faults = *state;
+    place_empty(&faults->place);
+    assert_int_equal(faults->factory.create_tenant(faults->factory.context, TEXT_LITERAL("alpha"),
+                                                   HARNESS_PARTITIONS),
+                     RESULT_OK);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(follow(&faults->factory, ends[1]));
+    }
+    acknowledgement_t ready;
+    assert_int_equal(read(ends[0], &ready, sizeof ready), sizeof ready);
+    harness_t harness;
+    harness_start_again(&harness, &faults->factory);
+    opened_t opened = harness_open(&harness, "alpha");
+    const uuid_t card = {{1}};
+    const size_t mark = harness.arena.used;
+    for (uint64_t i = 0; i < READ_BATCHES; i++) {
+        harness.arena.used = mark;
+        assert_int_equal(
+            harness_store(&harness, &opened, 0, &card, 1 + i * READ_BATCH_SIZE, READ_BATCH_SIZE),
+            RESULT_OK);
+    }
+    harness_close(&harness, &opened); /* the reader may be in the middle of it */
+    harness_stop(&harness);
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    assert_true(faults->factory.is_sound(faults->factory.context, TEXT_LITERAL("alpha")));
+}
+
 static int group_setup(void **state)
 {
     faults_state_t *faults = calloc(1, sizeof *faults);
@@ -350,11 +477,13 @@ int main(void)
         cmocka_unit_test(a_commit_is_synced_before_it_is_acknowledged_and_a_check_is_not),
         cmocka_unit_test(a_full_disk_stores_nothing_that_was_not_acknowledged),
         cmocka_unit_test(a_disk_that_stays_full_refuses_and_keeps_what_it_has),
+        cmocka_unit_test(batches_that_share_a_transaction_fail_one_by_one),
         cmocka_unit_test(a_failed_fsync_ends_the_process_and_loses_nothing),
         cmocka_unit_test(a_failed_truncate_ends_the_process_and_loses_nothing),
         cmocka_unit_test(failed_reads_and_opens_are_errors_and_lose_nothing),
         cmocka_unit_test(a_failed_creation_leaves_nothing_behind),
         cmocka_unit_test(nothing_acknowledged_is_lost_when_the_process_is_killed),
+        cmocka_unit_test(another_process_follows_while_batches_are_committed),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -93,11 +93,15 @@ for (const [flag, endpoint] of [['--http', (port) => `127.0.0.1:${port}`], ['--a
     await new Promise((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
     const words = { '--http': `127.0.0.1:${await freePort()}`, '--api': `tcp://127.0.0.1:${await freePort()}`, '--events': `tcp://127.0.0.1:${await freePort()}` };
-    words[flag] = endpoint(taken.address().port);
-    const result = await Service.prototype.tryCommand('serve', '--data', data, ...Object.entries(words).flat());
-    oneClearLine(result, new RegExp(`in use.*${taken.address().port}|${taken.address().port}.*in use`));
-    taken.close();
-    rmSync(data, { recursive: true });
+    const { port } = taken.address();
+    words[flag] = endpoint(port);
+    try {
+      const result = await Service.prototype.tryCommand('serve', '--data', data, ...Object.entries(words).flat());
+      oneClearLine(result, new RegExp(`in use.*${port}|${port}.*in use`));
+    } finally {
+      taken.close();
+      rmSync(data, { recursive: true });
+    }
   });
 }
 

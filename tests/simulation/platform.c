@@ -3,6 +3,7 @@
 #include "runtime/clock.h"
 #include "runtime/limits.h"
 #include "runtime/log.h"
+#include "runtime/ticks.h"
 #include "tests/simulation/world.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,16 @@ int64_t clock_wall_ms(void)
 uint64_t clock_monotonic_us(void)
 {
     return world_current()->now_us + 1000000;
+}
+
+uint64_t ticks_now(void)
+{
+    return clock_monotonic_us();
+}
+
+uint64_t ticks_per_us(void)
+{
+    return 1;
 }
 
 log_field_t log_field_string(const char *name, const char *string)

@@ -1,6 +1,6 @@
-/* A preloaded library that makes the disk full while a file exists: writes below the directory named by
- * FULL_DISK_BELOW fail with ENOSPC as long as the file named by FULL_DISK_SWITCH is there. For the
- * end-to-end test of a full disk, which needs no root and no mount this way. */
+/* A preloaded library that makes the disk full while a file exists: writes below the directory
+ * named by FULL_DISK_BELOW fail with ENOSPC as long as the file named by FULL_DISK_SWITCH is there.
+ * For the end-to-end test of a full disk, which needs no root and no mount this way. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* See gateway_loop_fake.h. */
 #include "tests/support/gateway_loop_fake.h"
+#include "messages/rfc3339.h"
 #include "runtime/clock.h"
 #include "runtime/random.h"
 #include <assert.h>
@@ -130,6 +131,13 @@ int64_t clock_wall_ms(void)
 uint64_t clock_monotonic_us(void)
 {
     return now_ms * 1000;
+}
+
+size_t clock_text(int64_t at_ms, char text[CLOCK_TEXT_SIZE])
+{
+    rfc3339_format(at_ms, text);
+    text[RFC3339_TEXT_SIZE] = '\0';
+    return RFC3339_TEXT_SIZE;
 }
 
 void random_fill(void *out, size_t size)

@@ -82,6 +82,8 @@ void http_fixture_start(http_fixture_t *fixture, const http_options_t *options)
     assert_int_equal(loop_create(&fixture->loop), RESULT_OK);
     fixture->metrics = metrics_create("test");
     const int descriptor = listen_on_loopback(&fixture->port);
+    fixture->listener = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+    assert_true(fixture->listener >= 0);
     const http_ports_t ports = {
         .gateway = &fixture->gateway, .qrcode = &qrcode, .fetch = fetch, .fetch_context = fixture};
     assert_int_equal(http_server_create_with(fixture->loop, fixture->metrics, descriptor, &ports,
@@ -95,6 +97,7 @@ void http_fixture_stop(http_fixture_t *fixture)
     loop_destroy(&fixture->loop);
     metrics_destroy(&fixture->metrics);
     free(fixture->body);
+    (void)close(fixture->listener);
 }
 
 void http_fixture_turn(http_fixture_t *fixture)

@@ -15,6 +15,7 @@ typedef struct http_fixture {
     gateway_t gateway;
     http_options_t options;
     int port;
+    int listener; /* a copy of the descriptor, as another front would have it */
     /* The supervisor: answers `fetched` at once, or is silent, or refuses. */
     const char *fetched;
     result_t fetch_fails_with;

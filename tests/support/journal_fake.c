@@ -302,7 +302,6 @@ static void store_rows(fake_tenant_t *tenant, const journal_batch_t *batch)
 {
     for (size_t i = 0; i < batch->idempotency_count; i++) {
         const journal_idempotency_t *const given = &batch->idempotency[i];
-        assert(row_by_name(&tenant->idempotency, given->key) == NULL);
         fake_row_t *const row = add_row(&tenant->idempotency, given->reply);
         row->name = copy_bytes(given->key);
         memcpy(row->hash, given->request_hash, sizeof(row->hash));
@@ -325,6 +324,43 @@ static void store_rows(fake_tenant_t *tenant, const journal_batch_t *batch)
     }
 }
 
+/* Sequence of the card's last event, and whether it stands in another partition. */
+static uint64_t last_of_card(const fake_tenant_t *tenant, const uuid_t *card, uint32_t partition,
+                             bool *is_elsewhere)
+{
+    for (size_t i = tenant->events.count; i > 0; i--) {
+        const event_t *const event = &tenant->events.rows[i - 1]->event;
+        if (uuid_equal(&event->card, card)) {
+            *is_elsewhere = event->partition != partition;
+            return event->card_sequence;
+        }
+    }
+    return 0;
+}
+
+/* What a store with constraints would refuse: a card's sequence that jumps or moves, a second
+ * effect for one key. */
+static bool is_storable(const fake_tenant_t *tenant, const journal_batch_t *batch)
+{
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const journal_event_t *const event = &batch->events[i];
+        bool is_elsewhere = false;
+        uint64_t last = last_of_card(tenant, &event->card, batch->partition, &is_elsewhere);
+        for (size_t j = 0; j < i; j++) {
+            last += uuid_equal(&batch->events[j].card, &event->card) ? 1 : 0;
+        }
+        if (is_elsewhere || event->card_sequence != last + 1) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < batch->idempotency_count; i++) {
+        if (row_by_name(&tenant->idempotency, batch->idempotency[i].key) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static result_t store_batch(journal_fake_t *fake, fake_tenant_t *tenant,
                             const journal_batch_t *batch)
 {
@@ -333,6 +369,10 @@ static result_t store_batch(journal_fake_t *fake, fake_tenant_t *tenant,
     journal_partition_t *const partition = &tenant->partitions[batch->partition];
     if (partition->epoch != batch->epoch || partition->head != batch->head) {
         return RESULT_FENCED;
+    }
+    if (!is_storable(tenant, batch)) {
+        tenant->numbers.rejected++;
+        return RESULT_STORE_UNAVAILABLE;
     }
     store_events(tenant, batch, fake->arena);
     store_snapshots(tenant, batch);
@@ -401,10 +441,11 @@ static void load_card(journal_fake_t *fake, const fake_tenant_t *tenant, const u
         loaded->snapshot = TEXT_LITERAL("\xc1 rubbish");
         loaded->tail_count = 0;
     }
-    if (snapshot != NULL) {
-        loaded->sealed_member_key =
-            row_text(row_by_name(&tenant->member_keys, text_from_c(snapshot->name)));
+    text_t member_id = snapshot == NULL ? TEXT_NONE : text_from_c(snapshot->name);
+    for (size_t i = 0; i < loaded->tail_count && text_is_empty(member_id); i++) {
+        member_id = loaded->tail[i].data.member_id;
     }
+    loaded->sealed_member_key = row_text(row_by_name(&tenant->member_keys, member_id));
 }
 
 static void run_load(journal_fake_t *fake, job_t *job)

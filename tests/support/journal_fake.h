@@ -45,6 +45,7 @@ typedef struct journal_fake_numbers {
     size_t refusals;
     size_t batches;       /* committed, empty ones included */
     size_t batches_empty; /* without events */
+    size_t rejected;      /* batches that contradict what is stored: a bug of the caller */
     size_t held;
     size_t opens;
     size_t closes;

@@ -128,7 +128,9 @@ function checkWords(file, code, report) {
     if (assertion !== null && /\+\+|--|[^=!<>]=[^=]/.test(assertion[1])) {
       report(file, index, 'assert has a side effect');
     }
-    if (/^\s*(if|for|while)\s*\(.*\)\s*[^{]*;\s*$/.test(line) && !/while\s*\(.*\);/.test(line)) {
+    // A header that goes on in the next line has more opening than closing parentheses.
+    const isWhole = (line.match(/\(/g) ?? []).length === (line.match(/\)/g) ?? []).length;
+    if (isWhole && /^\s*(if|for|while)\s*\(.*\)\s*[^{]*;\s*$/.test(line) && !/while\s*\(.*\);/.test(line)) {
       report(file, index, 'a branch or loop without braces');
     }
   });

@@ -56,6 +56,11 @@ for (const [name, [file, text, expected]] of Object.entries(faults)) {
   test(`finds ${name}`, () => assert.match(findingsFor({ [file]: text }), expected));
 }
 
+test('a loop whose header takes two lines is no finding', () => {
+  const text = 'void a(int b)\n{\n    for (int i = (b + 1) & 7; i != 0;\n         i = (i + 1) & 7) {\n    }\n}\n';
+  assert.match(findingsFor({ 'runtime/a.c': text }), / 0 findings/);
+});
+
 test('words in comments and literals are no findings', () => {
   assert.match(findingsFor({ 'runtime/a.c': '/* strcpy(a) */\nconst char *a = "system(1)";\n' }), / 0 findings/);
 });

@@ -509,6 +509,33 @@ static void a_missing_store_is_made_only_when_asked(void **state)
     assert_int_equal(status.st_mode & 0777, 0600);
 }
 
+/* SQLite would take the log of a file that is gone for the log of the new one. */
+static void a_log_without_its_file_does_not_reach_the_next_store(void **state)
+{
+    enum { LOG_SIZE = 1 << 20 };
+    fixture_t *const fixture = *state;
+    char path[256];
+    char log[256];
+    (void)snprintf(path, sizeof path, "%s/control.db", fixture->directory);
+    (void)snprintf(log, sizeof log, "%s/control.db-wal", fixture->directory);
+    assert_int_equal(create(fixture, "alpha"), RESULT_OK);
+    char *bytes = malloc(LOG_SIZE);
+    FILE *file = fopen(log, "r");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, LOG_SIZE, file);
+    assert_true(size > 4096);
+    (void)fclose(file);
+    control_sqlite_close(&fixture->store);
+    assert_int_equal(unlink(path), 0);
+    file = fopen(log, "w");
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    (void)fclose(file);
+    free(bytes);
+    assert_int_equal(control_sqlite_open(fixture->directory, true, make_journal, &fixture->store),
+                     RESULT_OK);
+    (void)look_at(fixture, "alpha", RESULT_MISSING);
+}
+
 static void damaged_foreign_and_newer_files_are_told_apart(void **state)
 {
     fixture_t *const fixture = *state;
@@ -573,6 +600,7 @@ int main(void)
         CONTROL_TEST(another_process_sees_what_was_changed),
         CONTROL_TEST(incarnations_are_kept_within_a_bound),
         CONTROL_TEST(a_missing_store_is_made_only_when_asked),
+        CONTROL_TEST(a_log_without_its_file_does_not_reach_the_next_store),
         CONTROL_TEST(damaged_foreign_and_newer_files_are_told_apart),
         CONTROL_TEST(an_unwritable_directory_is_permission_denied),
     };

@@ -256,6 +256,31 @@ static void key_hash_covers_subject_path_and_body(void **state)
     }
 }
 
+static void access_can_be_asked_for_alone(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    gateway_request_t request = gateway_validate_request("acme", "validator@acme");
+    request.command = NULL; /* only type, tenant, token and traceparent count */
+    request.has_card = false;
+    request.key = TEXT_LITERAL("two words");
+    gateway_reply_t why_not = {0};
+    assert_true(gateway_authorise(fixture->gateway, &request, &why_not));
+    request.tenant = TEXT_LITERAL("zeta");
+    request.traceparent = TEXT_LITERAL("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_false(gateway_authorise(fixture->gateway, &request, &why_not));
+    assert_int_equal(why_not.result, RESULT_WRONG_TENANT);
+    assert_true(why_not.detail.size > 10);
+    assert_true(text_equal(why_not.trace_id, TEXT_LITERAL("0af7651916cd43dd8448eb211c80319c")));
+    request.token = TEXT_NONE;
+    assert_false(gateway_authorise(fixture->gateway, &request, &why_not));
+    assert_int_equal(why_not.result, RESULT_UNAUTHENTICATED);
+    request.type = request_type_directory_get;
+    assert_false(gateway_authorise(fixture->gateway, &request, &why_not));
+    assert_int_equal(why_not.result, RESULT_UNKNOWN_TYPE);
+    assert_int_equal(fixture->ended_count, 0);
+    assert_int_equal(fixture->sent_count, 0);
+}
+
 static void trace_of_the_client_is_kept(void **state)
 {
     gateway_fixture_t *fixture = *state;
@@ -313,6 +338,7 @@ int main(void)
         TEST(scan_is_routed_by_the_id_in_its_code),
         TEST(reads_of_many_go_to_the_relay),
         TEST(key_hash_covers_subject_path_and_body),
+        TEST(access_can_be_asked_for_alone),
         TEST(trace_of_the_client_is_kept),
         TEST(malformed_trace_begins_a_new_one),
     };

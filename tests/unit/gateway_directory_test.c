@@ -188,6 +188,21 @@ static void directory_outlives_shard_0(void **state)
     assert_true(knows(fixture, "acme"));
     gateway_peer_up(fixture->gateway, GATEWAY_SHARD, 0);
     assert_int_equal(fixture->question_count, asked + 1);
+    assert_int_equal(question_of(fixture).known_version, 0); /* its versions may mean others */
+    gateway_answer_usual_directory(fixture, 1);
+    loop_fake_advance(LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(question_of(fixture).known_version, 1);
+}
+
+static void unchanged_without_a_directory_is_no_directory(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    gateway_peer_up(fixture->gateway, GATEWAY_SHARD, 0);
+    directory_t page = {0};
+    MESSAGE_SET(directory, &page, version, 1);
+    MESSAGE_SET(directory, &page, unchanged, true);
+    gateway_answer_directory(fixture, &page);
+    assert_false(fixture->gateway->directory.is_loaded);
 }
 
 static void keys_are_shown_as_jwks(void **state)
@@ -215,6 +230,7 @@ int main(void)
         TEST(same_keys_are_not_set_again),
         TEST(question_without_an_answer_is_asked_again),
         TEST(directory_outlives_shard_0),
+        TEST(unchanged_without_a_directory_is_no_directory),
         TEST(keys_are_shown_as_jwks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

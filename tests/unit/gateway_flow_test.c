@@ -221,6 +221,19 @@ static void request_that_met_a_draining_shard_goes_to_its_successor(void **state
     assert_int_equal(gateway_last_ended(fixture)->result, RESULT_OK);
 }
 
+static void peer_that_only_seemed_to_drain_is_tried_again(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    (void)submit_issue(fixture, "");
+    gateway_reply_error(fixture, &gateway_last_sent(fixture)->request, RESULT_DRAINING);
+    (void)submit_issue(fixture, "");
+    loop_fake_advance(LIMIT_DRAINING_HOLD_MS - 1);
+    assert_int_equal(fixture->sent_count, 1);
+    loop_fake_advance(1 + LIMIT_DEADLINE_TICK_MS);
+    assert_int_equal(fixture->sent_count, 3);
+    assert_int_equal(fixture->sent[1].request.correlation, fixture->sent[0].request.correlation);
+}
+
 static void deadline_of_a_sent_command_leaves_the_outcome_open(void **state)
 {
     gateway_fixture_t *fixture = *state;
@@ -304,6 +317,25 @@ static void full_table_answers_busy(void **state)
     fixture->is_silent = false;
     up(fixture);
     assert_int_not_equal(gateway_submit_to(fixture, &request), 0);
+}
+
+/* A reader of pages must neither fill the memory nor take the gates' places. */
+static void pages_have_a_bound_of_their_own(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    fixture->is_silent = true;
+    const gateway_request_t page = gateway_list_request("acme", "auditor@acme");
+    const gateway_request_t scan = gateway_validate_request("acme", "validator@acme");
+    gateway_peer_up(fixture->gateway, GATEWAY_RELAY, 0);
+    for (size_t i = 0; i < LIMIT_PAGES_IN_FLIGHT; i++) {
+        assert_int_not_equal(gateway_submit_to(fixture, &page), 0);
+    }
+    assert_int_equal(gateway_submit_to(fixture, &page), 0);
+    assert_int_equal(gateway_last_ended(fixture)->result, RESULT_BUSY);
+    assert_int_not_equal(gateway_submit_to(fixture, &scan), 0);
+    loop_fake_advance(LIMIT_REQUEST_DEADLINE_MS * 2);
+    assert_int_equal(fixture->gateway->in_flight_count, 0);
+    assert_int_not_equal(gateway_submit_to(fixture, &page), 0); /* the places are free again */
 }
 
 static void transport_at_its_limit_answers_busy(void **state)
@@ -462,12 +494,14 @@ int main(void)
         TEST(what_was_never_sent_waits_for_the_shard),
         TEST(draining_shard_gets_no_new_requests),
         TEST(request_that_met_a_draining_shard_goes_to_its_successor),
+        TEST(peer_that_only_seemed_to_drain_is_tried_again),
         TEST(deadline_of_a_sent_command_leaves_the_outcome_open),
         TEST(deadline_of_what_had_no_effect_says_so),
         TEST(deadlines_are_clamped),
         TEST(deadlines_survive_a_stalled_loop),
         TEST(cancelled_request_is_never_answered),
         TEST(full_table_answers_busy),
+        TEST(pages_have_a_bound_of_their_own),
         TEST(transport_at_its_limit_answers_busy),
         TEST(later_requests_do_not_overtake_waiting_ones),
         TEST(successor_without_a_word_about_the_end_replaces_its_predecessor),

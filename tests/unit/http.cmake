@@ -12,3 +12,7 @@ digitalcard_test(NAME router_front_test
 digitalcard_test(NAME events_publisher_test
                  SOURCES ${CMAKE_CURRENT_LIST_DIR}/events_publisher_test.c ${support}/zmq_client.c
                  LIBRARIES digitalcard_events PkgConfig::libuv PkgConfig::libzmq)
+digitalcard_test(NAME gateway_authorise_test
+                 SOURCES ${CMAKE_CURRENT_LIST_DIR}/gateway_authorise_test.c ${CMAKE_CURRENT_LIST_DIR}/gateway_support.c
+                         ${support}/gateway_loop_fake.c
+                 LIBRARIES digitalcard_actors digitalcard_signer)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -337,6 +338,26 @@ static void reading_pauses_when_the_pipeline_is_full(void **state)
     http_client_close(&client);
 }
 
+static void many_requests_may_come_at_once(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 5000 };
+    http_client_t client;
+    http_client_open(&client, &fixture);
+    char *requests = malloc(REQUESTS * (sizeof(LIVE) - 1));
+    assert_non_null(requests);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        memcpy(requests + i * (sizeof(LIVE) - 1), LIVE, sizeof(LIVE) - 1);
+    }
+    http_client_send(&client, requests, REQUESTS * (sizeof(LIVE) - 1));
+    for (size_t i = 0; i < REQUESTS; i++) {
+        http_client_read(&client, &reply, true);
+        assert_int_equal(reply.status, 200);
+    }
+    free(requests);
+    http_client_close(&client);
+}
+
 static void only_one_page_is_fetched_at_a_time(void **state)
 {
     (void)state;
@@ -537,6 +558,43 @@ static void connections_beyond_the_limit_are_told_so(void **state)
     assert_int_equal(reply.status, 200);
 }
 
+static void large_bodies_on_their_way_are_bounded(void **state)
+{
+    (void)state;
+    http_client_t clients[LIMIT_HTTP_LARGE_BODIES + 1];
+    const uint64_t wanted = LIMIT_HTTP_LARGE_BODIES;
+    for (size_t i = 0; i <= wanted; i++) {
+        http_client_open(&clients[i], &fixture);
+        http_client_say(&clients[i], i % 2 == 0 ? SCAN_HEAD "Content-Length: 100000\r\n\r\n{"
+                                                : SCAN_HEAD
+                                         "Transfer-Encoding: chunked\r\n\r\n8000\r\n");
+        char spaces[0x8000 - 1];
+        memset(spaces, ' ', sizeof(spaces));
+        http_client_send(&clients[i], spaces, sizeof(spaces));
+    }
+    http_client_read(&clients[wanted], &reply, true);
+    expect_problem(503, "busy");
+    assert_int_equal(fixture.server->large_bodies, wanted);
+    http_client_reset(&clients[0]); /* makes room */
+    http_fixture_until_connections(&fixture, LIMIT_HTTP_LARGE_BODIES);
+    assert_int_equal(fixture.server->large_bodies, wanted - 1);
+    for (size_t i = 1; i <= wanted; i++) {
+        http_client_close(&clients[i]);
+    }
+    http_fixture_until_connections(&fixture, 0);
+    assert_int_equal(fixture.server->large_bodies, 0);
+}
+
+static void pages_wait_until_others_were_read(void **state)
+{
+    (void)state;
+    fixture.server->unsent = (size_t)LIMIT_HTTP_UNSENT_SIZE + 1;
+    http_ask(&fixture, "GET /acme/api/v1/cards HTTP/1.1\r\n" H "\r\n", &reply);
+    expect_problem(503, "busy");
+    http_ask(&fixture, GET_CARD, &reply);
+    assert_int_equal(reply.status, 200);
+}
+
 static void idle_connection_holds_no_buffers(void **state)
 {
     (void)state;
@@ -585,6 +643,58 @@ static void drain_answers_what_is_in_flight_and_closes_the_rest(void **state)
     assert_int_equal(fixture.drained, 1);
 }
 
+static void drain_answers_what_is_on_its_way_on_an_idle_connection(void **state)
+{
+    (void)state;
+    http_client_t client;
+    http_client_open(&client, &fixture);
+    http_fixture_until_connections(&fixture, 1);
+    http_server_drain(fixture.server, on_drained, &fixture);
+    http_fixture_turn(&fixture);
+    http_client_say(&client, GET_CARD);
+    http_fixture_until(&fixture, &fixture.gateway.submitted, 1);
+    http_client_read(&client, &reply, true);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.head, "Connection: close\r\n"));
+    assert_true(http_client_at_end(&client));
+    http_client_close(&client);
+    http_fixture_until_connections(&fixture, 0);
+    http_fixture_turn(&fixture);
+    assert_int_equal(fixture.drained, 1);
+}
+
+static void fronts_share_one_listening_socket(void **state)
+{
+    (void)state;
+    http_server_t *second = NULL;
+    const int descriptor = dup(fixture.listener);
+    assert_int_equal(http_server_create(fixture.loop, fixture.metrics, descriptor,
+                                        &fixture.server->ports, &second),
+                     RESULT_OK);
+    for (int i = 0; i < 20; i++) {
+        http_ask(&fixture, LIVE, &reply);
+        assert_int_equal(reply.status, 200);
+    }
+    http_server_destroy(&second); /* the others go on */
+    for (int i = 0; i < 20; i++) {
+        http_ask(&fixture, LIVE, &reply);
+        assert_int_equal(reply.status, 200);
+    }
+}
+
+static void a_descriptor_that_does_not_listen_is_told(void **state)
+{
+    (void)state;
+    http_server_t *second = NULL;
+    int pair[2];
+    assert_int_equal(pipe(pair), 0);
+    assert_int_equal(
+        http_server_create(fixture.loop, fixture.metrics, pair[0], &fixture.server->ports, &second),
+        RESULT_INVALID_ARGUMENT);
+    assert_null(second);
+    (void)close(pair[1]);
+}
+
 static void destroy_lets_go_of_everything_at_any_time(void **state)
 {
     (void)state;
@@ -628,6 +738,7 @@ int main(void)
         WITH(connection_closes_when_the_client_asks),
         WITH(answers_keep_the_order_of_requests),
         WITH(reading_pauses_when_the_pipeline_is_full),
+        WITH(many_requests_may_come_at_once),
         WITH(only_one_page_is_fetched_at_a_time),
         WITH(reading_pauses_when_the_client_does_not_read),
         WITH(requests_are_cancelled_when_the_client_goes),
@@ -639,8 +750,13 @@ int main(void)
         QUICK(requests_in_flight_do_not_time_out_here),
         QUICK(client_that_never_reads_is_closed),
         QUICK(connections_beyond_the_limit_are_told_so),
+        WITH(large_bodies_on_their_way_are_bounded),
+        WITH(pages_wait_until_others_were_read),
         WITH(idle_connection_holds_no_buffers),
         WITH(drain_answers_what_is_in_flight_and_closes_the_rest),
+        WITH(drain_answers_what_is_on_its_way_on_an_idle_connection),
+        WITH(fronts_share_one_listening_socket),
+        WITH(a_descriptor_that_does_not_listen_is_told),
         WITH(destroy_lets_go_of_everything_at_any_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,7 @@
 /* Batches: one commit for a turn, state that runs ahead of it, replies that wait for it, and what a
  * failed one takes with it (DESIGN 2.2). */
+#include "actors/domain/card_id.h"
+#include "actors/shard_internal.h"
 #include "tests/unit/shard_support.h"
 
 static size_t batches(fixture_t *fixture)
@@ -293,6 +295,74 @@ static void partitions_commit_on_their_own(void **state)
     assert_true(heads[0] < 48);
 }
 
+static void a_failing_partition_takes_the_others_of_its_tenant_along(void **state)
+{
+    fixture_t *const fixture = *state;
+    control_fake_add_tenant(fixture->control, "wide", 16);
+    journal_fake_add_tenant(fixture->journal, "wide", 16);
+    (void)issue_active(fixture, "m-1");
+    const ask_t warm = {.tenant = "wide", .type = request_type_card_scan, .qr = "x"};
+    (void)ask_now(fixture, &warm);
+    uint64_t sent[16];
+    for (uint32_t i = 0; i < 16; i++) {
+        char member[3] = {'m', (char)('a' + i), '\0'};
+        sent[i] = ask(fixture, &(ask_t){.tenant = "wide",
+                                        .type = request_type_card_issue,
+                                        .member_id = member,
+                                        .partition = placement_partition(text_from_c(member), 16)});
+    }
+    journal_fake_refuse_appends(fixture->journal, RESULT_STORE_UNAVAILABLE, 1);
+    settle(fixture);
+    for (uint32_t i = 0; i < 16; i++) {
+        assert_error(answer_to(fixture, sent[i]), RESULT_STORE_UNAVAILABLE);
+    }
+    assert_int_equal(journal_fake_numbers(fixture->journal, "wide").events, 0);
+    assert_false(journal_fake_numbers(fixture->journal, "wide").is_open);
+    assert_true(journal_fake_numbers(fixture->journal, "acme").is_open);
+}
+
+static void a_card_ahead_of_its_commit_is_not_passivated(void **state)
+{
+    fixture_t *const fixture = *state;
+    uuid_t cards[8];
+    for (size_t i = 0; i < 8; i++) {
+        cards[i] = issue_active(fixture, "m-1");
+    }
+    fixture_crash(fixture);
+    /* The tenant's actor included. */
+    actor_system_configure(fixture->shard->system, &(actor_system_options_t){.actors_max = 4});
+    (void)get(fixture, &cards[7]);
+    journal_fake_hold_appends(fixture->journal, true);
+    const uint64_t revoke = send_change(fixture, request_type_card_revoke, &cards[0]);
+    settle(fixture);
+    for (size_t i = 1; i < 7; i++) {
+        (void)ask(fixture, &(ask_t){.type = request_type_card_get, .card = &cards[i]});
+        settle(fixture);
+    }
+    assert_true(status_number(fixture, "\"card\"", "passivations") > 0);
+    const uint64_t validation = send_validate(fixture, &cards[0]);
+    settle(fixture);
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    assert_int_equal(answer_to(fixture, revoke)->card.status, card_status_revoked);
+    assert_verdict(answer_to(fixture, validation), reason_revoked);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").rejected, 0);
+}
+
+static void a_full_mailbox_is_busy(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    uint64_t last = 0;
+    for (uint32_t i = 0; i < LIMIT_MAILBOX_MESSAGES + 1; i++) {
+        last = send_validate(fixture, &card); /* no turn in between */
+    }
+    assert_error(answer_to(fixture, last), RESULT_BUSY);
+    settle(fixture);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").events,
+                     2 + LIMIT_MAILBOX_MESSAGES);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -312,7 +382,10 @@ int main(void)
         TEST(a_batch_holds_no_more_than_its_limit),
         TEST(too_much_waiting_is_busy_and_nothing_is_lost),
         TEST(snapshots_follow_changes_and_every_64_events),
+        TEST(a_card_ahead_of_its_commit_is_not_passivated),
+        TEST(a_full_mailbox_is_busy),
         TEST(partitions_commit_on_their_own),
+        TEST(a_failing_partition_takes_the_others_of_its_tenant_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
