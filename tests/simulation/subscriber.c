@@ -240,8 +240,8 @@ static void send_news(world_t *world, uint32_t tenant, uint32_t relay, bool is_h
 static bool is_for(const world_t *world, uint32_t tenant, text_t topic)
 {
     char prefix[64];
-    const int size = snprintf(prefix, sizeof(prefix), "digitalcard.%s.",
-                              world->tenants[tenant].name);
+    const int size =
+        snprintf(prefix, sizeof(prefix), "digitalcard.%s.", world->tenants[tenant].name);
     return world->bug == BUG_cross_tenant_topic ||
            text_starts_with(topic, (text_t){prefix, (size_t)size});
 }
