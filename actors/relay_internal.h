@@ -96,6 +96,7 @@ typedef struct relay_subscription {
 
 typedef struct relay_round {
     bool is_running;
+    bool again; /* somebody came while it was running: the next one begins at once */
     uint32_t next_subscription;
     bool scans_tenants; /* the second part: prefixes that may name many tenants */
     char after[LIMIT_TENANT_NAME_SIZE];

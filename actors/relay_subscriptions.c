@@ -121,7 +121,9 @@ void relay_subscribed(relay_t *relay, text_t topic)
         return; /* who is not in the table gets the heads of the next round */
     }
     const prefix_meaning_t meaning = read_prefix(topic);
-    if (meaning.names_heads && !meaning.is_whole) {
+    if (meaning.names_heads && !meaning.is_whole && relay->round.is_running) {
+        relay->round.again = true; /* who subscribes all the time must not keep it from its end */
+    } else if (meaning.names_heads && !meaning.is_whole) {
         start_round(relay);
     } else if (meaning.names_heads && exists(relay, meaning.tenant)) {
         send_heads(relay, meaning.tenant);
@@ -248,7 +250,8 @@ void relay_round_tick(relay_t *relay)
         return;
     }
     const uint64_t now_ms = loop_now_ms(relay->loop);
-    if (!round->is_running && now_ms - round->started_ms >= LIMIT_EVENT_HEAD_INTERVAL_MS) {
+    if (!round->is_running &&
+        (round->again || now_ms - round->started_ms >= LIMIT_EVENT_HEAD_INTERVAL_MS)) {
         start_round(relay);
     }
     if (!round->is_running) {

@@ -38,10 +38,10 @@ typedef struct actor_slot actor_slot_t; /* a registered kind */
 typedef struct actor_notice actor_notice_t;
 typedef struct actor_supervision actor_supervision_t;
 
-/* Two cache lines: the first is what a turn touches. Behind it: the identity, unless its kind is
+/* Two cache lines: the first is what a turn touches. Behind it: the id, unless its kind is
  * anonymous, and the state. */
 struct actor {
-    alignas(64) slab_head_t head; /* what refers to it */
+    alignas(16) slab_head_t head; /* what refers to it */
     mailbox_t mailbox;
     actor_t *next; /* of the one list that its phase says */
     actor_t *previous;
@@ -233,9 +233,12 @@ static inline actor_t *actor_get_inline(const actor_system_t *system, actor_ref_
                                     : NULL;
 }
 
-static inline actor_identity_t *actor_identity_inline(actor_t *actor)
+enum { ACTOR_ID_SIZE = 16 };
+
+/* Of a kind that has identities: the tenant's part is in its record. */
+static inline uint8_t *actor_id_inline(const actor_t *actor)
 {
-    return (actor_identity_t *)(actor + 1);
+    return (uint8_t *)(uintptr_t)(actor + 1);
 }
 
 static inline void *actor_state_inline(actor_t *actor)

@@ -95,7 +95,8 @@ static uint32_t actor_run(actor_system_t *system, actor_t *actor, uint32_t messa
     uint32_t unaccounted = 0;
     actor->mailbox.phase = ACTOR_RUNNING;
     system->current_actor = actor;
-    while (count < messages_max && actor->mailbox.due == ACTOR_DUE_NOTHING) {
+    while (count < messages_max && actor->mailbox.due == ACTOR_DUE_NOTHING &&
+           actor->tenant->deficit > 0) {
         actor_message_t *const message = mailbox_take(&actor->mailbox);
         if (message == NULL) {
             break;
@@ -326,8 +327,7 @@ uint32_t actor_system_register(actor_system_t *system, const actor_kind_t *kind,
     slot->context = context;
     slot->number = system->slot_count;
     slot->until_sample = 1;
-    slot->state_offset =
-        (uint32_t)(sizeof(actor_t) + (kind->is_anonymous ? 0 : sizeof(actor_identity_t)));
+    slot->state_offset = (uint32_t)(sizeof(actor_t) + (kind->is_anonymous ? 0 : ACTOR_ID_SIZE));
     slot->mailbox_max = or_limit(kind->mailbox_max, LIMIT_MAILBOX_MESSAGES);
     slot->room_at = slot->mailbox_max / 2;
     slot->arena_size_max = or_limit(kind->arena_size_max, LIMIT_ACTOR_ARENA_SIZE);
@@ -351,10 +351,13 @@ void *actor_state(actor_t *actor)
     return actor_state_inline(actor);
 }
 
-const actor_identity_t *actor_identity(const actor_t *actor)
+actor_identity_t actor_identity(const actor_t *actor)
 {
     assert(!actor->slot->kind.is_anonymous);
-    return (const actor_identity_t *)(actor + 1);
+    actor_identity_t identity = {.tenant = actor->tenant->name,
+                                 .tenant_size = actor->tenant->name_size};
+    memcpy(identity.id, actor_id_inline(actor), sizeof(identity.id));
+    return identity;
 }
 
 actor_system_t *actor_system_of(const actor_t *actor)

@@ -34,6 +34,7 @@ enum {
     LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
     LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
     LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_DRAIN_IDLE_MS = 200,          /* a request may be on its way on an idle connection */
     LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
     LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
     LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
@@ -210,8 +211,9 @@ enum {
                                            fresh starts of everything do not mend is for systemd */
     LIMIT_ROLE_GROUP_WINDOW_MS = 60000, /* within this time: six times that of a role */
     LIMIT_ROLE_GROUP_STOP_MS = 1000,    /* a sibling may finish what is in flight for so long */
-    LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
-    LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
+    LIMIT_START_MS = 15000,     /* a role that is not ready by then is ended and counts as failed */
+    LIMIT_DRAIN_MS = 10000,     /* SIGTERM to SIGKILL */
+    LIMIT_DRAIN_REFUSE_MS = 50, /* a shard goes on refusing: every front has heard of it by then */
     LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
     LIMIT_LINK_QUEUE_SIZE = 33554432, /* unsent bytes of one link: four largest frames; then its
                                          reader hangs and the link counts as broken */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_SIZE = 64, DIRECTORY_FIRST = 64 };
+enum { LINE_SIZE = 64, LINES_MAX = 4, ALIGNMENT_LARGE = 16, DIRECTORY_FIRST = 64 };
 
 /* A free place: the next free one stands behind the head. */
 typedef struct slab_free {
@@ -16,7 +16,10 @@ typedef struct slab_free {
 void slab_init(slab_t *slab, size_t object_size, uint32_t count_max, uint32_t tag)
 {
     assert(object_size >= sizeof(slab_free_t));
-    const size_t stride = (object_size + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE;
+    /* Small objects begin at cache lines; of large ones there are fewer bytes to gain by that than
+     * to lose. */
+    const size_t alignment = object_size <= LINES_MAX * LINE_SIZE ? LINE_SIZE : ALIGNMENT_LARGE;
+    const size_t stride = (object_size + alignment - 1) / alignment * alignment;
     *slab = (slab_t){.stride = stride, .count_max = count_max, .tag = tag};
 }
 

@@ -27,8 +27,8 @@ typedef struct slab {
     uint32_t tag; /* in every index that a head shows, above the bits of places */
 } slab_t;
 
-/* `object_size` with its head; places begin at cache lines. `tag` has no bit in common with an
- * index below `count_max`. */
+/* `object_size` with its head; places are aligned to 16 bytes, small ones to 64. `tag` has no bit
+ * in common with an index below `count_max`. */
 void slab_init(slab_t *slab, size_t object_size, uint32_t count_max, uint32_t tag);
 void slab_deinit(slab_t *slab);
 /* A place whose bytes behind the head are unspecified; NULL: no memory, or `count_max` reached. */

@@ -26,6 +26,7 @@ typedef struct shard_role {
     shard_t *shard;
     channel_server_t *server;
     channel_client_t *relay;
+    loop_timer_t *leave; /* NULL until the shard is drained */
 } shard_role_t;
 
 /* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
@@ -84,10 +85,20 @@ static void shard_role_peer_down(void *context, const char *name)
     }
 }
 
+static void shard_role_leave(void *context)
+{
+    const shard_role_t *role = context;
+    loop_stop(role->base.loop);
+}
+
+/* Fronts that have not heard of the drain yet are still told that this shard does nothing more, and
+ * its last replies arrive before the news of its end: else they would have to say "outcome unknown"
+ * of what they sent meanwhile. */
 static void shard_role_drained(void *context)
 {
     shard_role_t *role = context;
-    loop_stop(role->base.loop);
+    role->leave = loop_timer_create(role->base.loop, shard_role_leave, role);
+    loop_timer_start(role->leave, LIMIT_DRAIN_REFUSE_MS, 0);
 }
 
 static void shard_role_drain(void *context)
@@ -185,6 +196,9 @@ static result_t shard_role_compose(shard_role_t *role)
 static void shard_role_destroy(shard_role_t *role)
 {
     link_destroy(&role->base.link);
+    if (role->leave != NULL) {
+        loop_timer_destroy(&role->leave);
+    }
     if (role->shard != NULL) {
         shard_destroy(&role->shard);
     }

@@ -476,7 +476,7 @@ void http_connection_turn(http_connection_t *connection)
     update_reading(connection);
     const bool quiet = connection->slot_count == 0 && connection->write == NULL &&
                        connection->output.size == 0 && !more;
-    if (connection->server->draining && http_connection_is_idle(connection) &&
+    if (connection->server->closes_idle && http_connection_is_idle(connection) &&
         !connection->last_request) {
         connection->broken = true;
     } else if (quiet && (connection->last_request || connection->end_of_input)) {

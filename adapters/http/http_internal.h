@@ -149,6 +149,7 @@ struct http_server {
     uint32_t handles; /* of libuv, open or closing */
     bool listening;
     bool draining;
+    bool closes_idle;       /* the drain goes on long enough: nothing more is on its way */
     bool has_logged_accept; /* since the timer looked last */
     loop_timer_t *timer;
     loop_hook_t *hook;

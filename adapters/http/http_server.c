@@ -38,9 +38,22 @@ static void on_connection(uv_stream_t *listener, int status)
     http_connection_accept(server);
 }
 
+static void touch_all(http_server_t *server)
+{
+    http_connection_t *connection = NULL;
+    TAILQ_FOREACH(connection, &server->connections, all)
+    {
+        http_connection_touch(connection);
+    }
+}
+
 static void on_timer(void *context)
 {
     http_server_t *server = context;
+    if (server->draining && !server->closes_idle) {
+        server->closes_idle = true;
+        touch_all(server);
+    }
     const uint64_t now_ms = loop_now_ms(server->loop);
     http_date_update(&server->date, clock_wall_ms());
     metric_set(server->metrics.in_flight, server->in_flight);
@@ -190,8 +203,11 @@ void http_server_drain(http_server_t *server, loop_callback_t *drained, void *co
     TAILQ_FOREACH(connection, &server->connections, all)
     {
         connection->wait = HTTP_WAIT_NONE; /* half a request has its time from now on */
-        http_connection_touch(connection);
     }
+    touch_all(server);
+    /* Closed at once, an idle connection would take a request with it that its client has sent but
+     * a moment ago: it is still answered, with Connection: close. */
+    loop_timer_start(server->timer, LIMIT_HTTP_DRAIN_IDLE_MS, LIMIT_HTTP_TICK_MS);
     loop_again(server->loop);
 }
 

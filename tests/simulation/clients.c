@@ -121,8 +121,9 @@ static void ask(world_t *world, command_t *command)
     command->state = COMMAND_WAITING;
     command->front = front->id;
     command->asked++;
-    trace_add(world, "command %" PRIu64 " of type %" PRIu64 " and tenant %" PRIu64
-                     " goes to process %" PRIu64,
+    trace_add(world,
+              "command %" PRIu64 " of type %" PRIu64 " and tenant %" PRIu64
+              " goes to process %" PRIu64,
               command->number, command->type, command->tenant, front->id);
     agenda_add(world, generator_between(&world->workload, 10, 200), front->id, submit_due,
                payload_free, number_of(command));
@@ -197,8 +198,8 @@ static size_t put(uint8_t *out, size_t at, const void *data, size_t size)
 /* The answer as bytes: a repeat must bring the same ones. */
 static size_t flatten(const gateway_reply_t *reply, uint8_t *out)
 {
-    const uint64_t numbers[] = {reply->result,  reply->reason,  reply->created,
-                                reply->version, reply->has_card};
+    const uint64_t numbers[] = {reply->result, reply->reason, reply->created, reply->version,
+                                reply->has_card};
     size_t size = put(out, 0, numbers, sizeof(numbers));
     size = put(out, size, &reply->card, reply->has_card ? sizeof(reply->card) : 0);
     size = put(out, size, reply->detail.data, reply->detail.size);
@@ -254,8 +255,7 @@ static void take_verdict(world_t *world, command_t *command, const verdict_t *ve
                         command->number);
     }
     if (verdict->reason == reason_unknown_card && command->card != CARDS_MAX) {
-        world_violation(world, 1, "command %u: a card that was issued is unknown",
-                        command->number);
+        world_violation(world, 1, "command %u: a card that was issued is unknown", command->number);
     }
 }
 
@@ -290,8 +290,7 @@ static void take_card(world_t *world, command_t *command, const card_t *card)
         known->ended_order =
             clients->order < known->ended_order ? clients->order : known->ended_order;
     }
-    if (command->type != request_type_card_replace &&
-        card->version > known->version_acknowledged) {
+    if (command->type != request_type_card_replace && card->version > known->version_acknowledged) {
         known->version_acknowledged = card->version;
     }
 }
@@ -353,7 +352,6 @@ static void take_error(world_t *world, command_t *command, result_t result)
             command_event(command->type) != event_name_none) {
             command->is_known = true;
             command->result = RESULT_OK;
-            command->version = UINT64_MAX;
         }
     }
     if (!is_expected_error(command, result)) {
@@ -381,12 +379,10 @@ static void take_intrusion(world_t *world, command_t *command, const gateway_rep
     const verdict_t *const verdict =
         reply->document_type == &verdict_message ? reply->document : NULL;
     const bool is_let_in =
-        reply->result == RESULT_OK &&
-        (verdict == NULL || verdict->result == verdict_result_valid ||
-         MESSAGE_HAS(verdict, verdict, card));
+        reply->result == RESULT_OK && (verdict == NULL || verdict->result == verdict_result_valid ||
+                                       MESSAGE_HAS(verdict, verdict, card));
     if (is_let_in || reply->result == RESULT_REFUSED) {
-        world_violation(world, 5, "command %u reached a card of another tenant",
-                        command->number);
+        world_violation(world, 5, "command %u reached a card of another tenant", command->number);
     }
     end(world, command);
 }

@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum { QUIET_US = 5000000 };
+
 typedef enum notice_kind { NOTICE_UP, NOTICE_DRAINING, NOTICE_DOWN } notice_kind_t;
 
 typedef struct slot {
@@ -21,7 +23,7 @@ typedef struct slot {
 
 struct cluster {
     slot_t slots[WORLD_SLOTS];
-    uint32_t rotations; /* of card keys */
+    uint32_t rotations;            /* of card keys */
     uint64_t told_us[WORLD_SLOTS]; /* one line to each role: notices keep their order */
 };
 
@@ -98,6 +100,9 @@ static void send_notice(world_t *world, const process_t *observer, notice_kind_t
         return;
     }
     uint64_t delay_us = generator_between(&world->storm, 100, world->is_stormy ? 120000 : 2000);
+    if (world->is_stormy && generator_chance(&world->storm, world->weather.slow_notice)) {
+        delay_us += generator_below(&world->storm, 2500000);
+    }
     uint64_t *const last_us = &world->cluster->told_us[observer->slot];
     if (world->now_us + delay_us <= *last_us) {
         delay_us = *last_us - world->now_us + 1;
@@ -279,14 +284,19 @@ static void pause_some(world_t *world)
     if (process == NULL || process->is_draining || process->paused_until_us > world->now_us) {
         return;
     }
-    const uint64_t duration_us = generator_between(&world->storm, 5000, 2500000);
+    const bool is_given_up = generator_chance(&world->storm, 600);
+    const uint64_t given_up_us = generator_between(&world->storm, 2000, 600000);
+    uint64_t duration_us = generator_between(&world->storm, 5000, 2500000);
+    if (is_given_up && generator_chance(&world->storm, 500)) {
+        /* It wakes up soon after its successor came, when not everybody has heard of that. */
+        duration_us = given_up_us + generator_between(&world->storm, 20000, 500000);
+    }
     world->numbers.pauses++;
     process->paused_until_us = world->now_us + duration_us;
     trace_add(world, "process %" PRIu64 " sleeps for %" PRIu64 " us", process->id, duration_us, 0,
               0);
-    if (generator_chance(&world->storm, 600)) {
-        agenda_add(world, generator_between(&world->storm, 2000, 600000), 0, supersede_due,
-                   payload_free, number_payload(process->id));
+    if (is_given_up) {
+        agenda_add(world, given_up_us, 0, supersede_due, payload_free, number_payload(process->id));
     }
 }
 
@@ -419,6 +429,10 @@ bool cluster_drain(world_t *world)
         process_t *process = cluster_process(world, slot);
         if (process == NULL) {
             continue;
+        }
+        const uint64_t quiet_us = world->now_us + QUIET_US; /* heads and sweeps go on */
+        while (!process_is_quiet(process) && world->now_us < quiet_us) {
+            (void)agenda_step(world, quiet_us);
         }
         if (!process_is_quiet(process)) {
             world_violation(world, 11, "slot %u still has something under way", slot);

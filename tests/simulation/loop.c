@@ -1,7 +1,7 @@
-/* runtime/loop.h on simulated time: one loop per process, turned by the agenda. Sources (ZeroMQ) are
- * not there: envelopes come through network.c. */
-#include "tests/simulation/process.h"
+/* runtime/loop.h on simulated time: one loop per process, turned by the agenda. Sources (ZeroMQ)
+ * are not there: envelopes come through network.c. */
 #include "runtime/loop_internal.h"
+#include "tests/simulation/process.h"
 #include <assert.h>
 #include <stdlib.h>
 

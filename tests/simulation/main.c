@@ -47,20 +47,19 @@ static void print_numbers(const world_numbers_t *numbers)
            ", commits %" PRIu64 ", events stored %" PRIu64 ", agenda entries %" PRIu64 "\n",
            numbers->requests, numbers->acknowledged, numbers->repeats, numbers->repairs,
            numbers->commits, numbers->stored_events, numbers->events);
-    printf("faults: lost %" PRIu64 ", duplicated %" PRIu64 " of %" PRIu64
-           " sent, crashes %" PRIu64 ", drains %" PRIu64 ", pauses %" PRIu64 ", zombies %" PRIu64
-           ", partitions %" PRIu64 ", clock jumps %" PRIu64 ", failed writes %" PRIu64
-           ", full disks %" PRIu64 ", fenced %" PRIu64 ", unknown commits %" PRIu64 "\n",
+    printf("faults: lost %" PRIu64 ", duplicated %" PRIu64 " of %" PRIu64 " sent, crashes %" PRIu64
+           ", drains %" PRIu64 ", pauses %" PRIu64 ", zombies %" PRIu64 ", partitions %" PRIu64
+           ", clock jumps %" PRIu64 ", failed writes %" PRIu64 ", full disks %" PRIu64
+           ", fenced %" PRIu64 ", unknown commits %" PRIu64 "\n",
            numbers->lost, numbers->duplicated, numbers->sent, numbers->crashes, numbers->drains,
            numbers->pauses, numbers->zombies, numbers->partitions, numbers->clock_jumps,
-           numbers->failed_writes, numbers->full_disks, numbers->fenced,
-           numbers->unknown_commits);
+           numbers->failed_writes, numbers->full_disks, numbers->fenced, numbers->unknown_commits);
 }
 
 static void print_failure(const world_t *world)
 {
-    printf("seed %" PRIu64 " with %u steps fails: %s\n", world->options.seed,
-           world->options.steps, world->failure);
+    printf("seed %" PRIu64 " with %u steps fails: %s\n", world->options.seed, world->options.steps,
+           world->failure);
     if (!world->options.verbose) {
         printf("the last of %" PRIu64 " entries:\n", world->trace.count);
         trace_print(world);
@@ -133,8 +132,8 @@ static bool run_seeds(const arguments_t *arguments)
             return false;
         }
     }
-    printf("%" PRIu64 " seeds with %u steps hold; trace of all %016" PRIx64 "\n",
-           arguments->seeds, arguments->options.steps, all);
+    printf("%" PRIu64 " seeds with %u steps hold; trace of all %016" PRIx64 "\n", arguments->seeds,
+           arguments->options.steps, all);
     print_numbers(&sum);
     return true;
 }
@@ -158,7 +157,8 @@ static bool find_bug(const arguments_t *arguments, bug_t bug)
             options.bug = bug;
             world_t *world = NULL;
             if (!world_run(&options, &world)) {
-                const int size = snprintf(text, sizeof(text), "%" PRIu64 " %s", i + 1, world->failure);
+                const int size =
+                    snprintf(text, sizeof(text), "%" PRIu64 " %s", i + 1, world->failure);
                 (void)!write(line[1], text, (size_t)size);
                 _exit(1);
             }

@@ -203,8 +203,7 @@ static uint32_t number_in(const world_t *world, uint32_t tenant, text_t marker)
     return number < world->clients->command_count ? number : COMMANDS_MAX;
 }
 
-static void count_effect(world_t *world, model_t *model, uint32_t tenant,
-                         const store_event_t *row)
+static void count_effect(world_t *world, model_t *model, uint32_t tenant, const store_event_t *row)
 {
     const event_data_t *const data = &row->event.data;
     const uint8_t name = row->event.name;
@@ -219,8 +218,8 @@ static void count_effect(world_t *world, model_t *model, uint32_t tenant,
         return;
     }
     const command_t *const command = world->clients->commands[number];
-    const bool is_scan = command->type == request_type_card_validate ||
-                         command->type == request_type_card_scan;
+    const bool is_scan =
+        command->type == request_type_card_validate || command->type == request_type_card_scan;
     if (is_scan || name == command_event(command->type)) {
         model->effects[number]++;
         model->effect[number] = row;
@@ -319,11 +318,9 @@ static void compare(world_t *world, const command_t *command, const card_t *show
     const bool is_due = is_alive(card) && card->expires_at <= now_ms;
     const uint8_t status = is_due ? (uint8_t)card_status_expired : card->status;
     const uint64_t version = card->version + (is_due ? 1 : 0);
-    const bool is_near =
-        card->expires_at > now_ms - NEAR_MS && card->expires_at < now_ms + NEAR_MS;
-    if (!text_equal(shown->member_id, card->member_id) ||
-        !text_equal(shown->tier, card->tier) || shown->expires_at != card->expires_at ||
-        shown->valid_from != card->valid_from ||
+    const bool is_near = card->expires_at > now_ms - NEAR_MS && card->expires_at < now_ms + NEAR_MS;
+    if (!text_equal(shown->member_id, card->member_id) || !text_equal(shown->tier, card->tier) ||
+        shown->expires_at != card->expires_at || shown->valid_from != card->valid_from ||
         (!is_near && (shown->status != status || shown->version != version))) {
         world_violation(world, 8,
                         "command %u shows status %u and version %" PRIu64
@@ -410,19 +407,17 @@ static void check_reads(world_t *world, const model_t *model)
 static void check_effect(world_t *world, const command_t *command, uint32_t effects,
                          const store_event_t *row)
 {
-    const bool is_scan = command->type == request_type_card_validate ||
-                         command->type == request_type_card_scan;
+    const bool is_scan =
+        command->type == request_type_card_validate || command->type == request_type_card_scan;
     if (command->result == RESULT_REFUSED) {
         if (effects != 0) {
-            world_violation(world, 3, "command %u was refused and has an effect",
-                            command->number);
+            world_violation(world, 3, "command %u was refused and has an effect", command->number);
         }
         return;
     }
     if (effects != 1) {
         world_violation(world, effects == 0 ? 1 : 3,
-                        "command %u was acknowledged and has %u effects", command->number,
-                        effects);
+                        "command %u was acknowledged and has %u effects", command->number, effects);
         return;
     }
     const event_t *const event = &row->event;
@@ -435,7 +430,7 @@ static void check_effect(world_t *world, const command_t *command, uint32_t effe
     }
     const bool is_same_version = command->type == request_type_card_issue ||
                                  command->type == request_type_card_replace || is_scan ||
-                                 event->version == command->version;
+                                 command->version == 0 || event->version == command->version;
     if (!is_same_version) {
         world_violation(world, 1, "command %u: another version was stored than acknowledged",
                         command->number);
@@ -459,9 +454,8 @@ static void check_command(world_t *world, const command_t *command, uint32_t eff
         check_effect(world, command, effects, row);
     } else if (effects > 1 ||
                (effects == 1 && !command->maybe_unknown && command->key[0] == '\0')) {
-        world_violation(world, effects > 1 ? 3 : 1,
-                        "command %u ended with %s and has %u effects", command->number,
-                        result_code(command->last_error), effects);
+        world_violation(world, effects > 1 ? 3 : 1, "command %u ended with %s and has %u effects",
+                        command->number, result_code(command->last_error), effects);
     }
 }
 

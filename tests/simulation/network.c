@@ -48,8 +48,8 @@ static void arrive(world_t *world, void *payload)
     process_receive(process_find(world, letter->to), letter->from, letter->bytes, letter->size);
 }
 
-static void post(world_t *world, const process_t *from, const process_t *to,
-                 const uint8_t *bytes, size_t size)
+static void post(world_t *world, const process_t *from, const process_t *to, const uint8_t *bytes,
+                 size_t size)
 {
     letter_t *letter = malloc(sizeof(*letter) + size);
     assert(letter != NULL);
@@ -86,8 +86,7 @@ void network_send(world_t *world, uint32_t from, uint32_t to, const uint8_t *byt
     }
     const bool is_blocked =
         world->network->blocked_us[sender->slot][receiver->slot] > world->now_us;
-    if (is_blocked ||
-        (world->is_stormy && generator_chance(&world->wire, world->weather.loss))) {
+    if (is_blocked || (world->is_stormy && generator_chance(&world->wire, world->weather.loss))) {
         world->numbers.lost++;
         return;
     }

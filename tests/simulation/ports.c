@@ -240,8 +240,8 @@ void ports_relay_reply(void *context, uint32_t peer, const uint8_t *bytes, size_
     }
 }
 
-result_t ports_relay_publish(void *context, text_t topic, const uint8_t *header,
-                             size_t header_size, const uint8_t *body, size_t body_size)
+result_t ports_relay_publish(void *context, text_t topic, const uint8_t *header, size_t header_size,
+                             const uint8_t *body, size_t body_size)
 {
     const process_t *const process = context;
     if (!process->is_dying) {

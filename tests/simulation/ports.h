@@ -17,7 +17,7 @@ void ports_front_peer_up(process_t *process, uint32_t slot);
 void ports_shard_reply(void *context, uint32_t peer, const uint8_t *envelope, size_t size);
 void ports_shard_publish(void *context, const uint8_t *envelope, size_t size);
 void ports_relay_reply(void *context, uint32_t peer, const uint8_t *envelope, size_t size);
-result_t ports_relay_publish(void *context, text_t topic, const uint8_t *header,
-                             size_t header_size, const uint8_t *body, size_t body_size);
+result_t ports_relay_publish(void *context, text_t topic, const uint8_t *header, size_t header_size,
+                             const uint8_t *body, size_t body_size);
 
 #endif

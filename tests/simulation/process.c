@@ -61,8 +61,8 @@ static void start_shard(process_t *process, uint32_t incarnation)
                                  .wall_ms = ports_wall_ms,
                                  .random_fill = ports_random_fill};
     shard_options_t options = {.index = process->index, .shards = WORLD_SHARDS};
-    (void)snprintf(options.incarnation, sizeof(options.incarnation), "shard-%u.%u",
-                   process->index, incarnation);
+    (void)snprintf(options.incarnation, sizeof(options.incarnation), "shard-%u.%u", process->index,
+                   incarnation);
     const result_t result =
         shard_create(process->loop, process->metrics, &ports, &options, &process->shard);
     assert(result == RESULT_OK);
@@ -78,8 +78,7 @@ static void start_relay(process_t *process)
                                  .publish = ports_relay_publish,
                                  .context = process,
                                  .wall_ms = ports_wall_ms};
-    const result_t result =
-        relay_create(process->loop, process->metrics, &ports, &process->relay);
+    const result_t result = relay_create(process->loop, process->metrics, &ports, &process->relay);
     assert(result == RESULT_OK);
 }
 

@@ -63,9 +63,8 @@ static void apply_open(operation_t *operation)
         tenant->reply_count = 0;
     }
     trace_add(world, "  opened by process %" PRIu64 ": tenant %" PRIu64 ", epoch %" PRIu64,
-              operation->port->process->id,
-              world_tenant_index(world, text_from_c(tenant->name)), tenant->partitions[0].row.epoch,
-              0);
+              operation->port->process->id, world_tenant_index(world, text_from_c(tenant->name)),
+              tenant->partitions[0].row.epoch, 0);
 }
 
 static void apply_clean(operation_t *operation)
@@ -85,8 +84,8 @@ static void apply(operation_t *operation)
 {
     world_t *const world = operation->port->store->world;
     operation->is_applied = true;
-    if (operation->kind != OPERATION_APPEND && operation->result == RESULT_OK &&
-        world->is_stormy && generator_chance(&world->disk, world->weather.failed_read)) {
+    if (operation->kind != OPERATION_APPEND && operation->result == RESULT_OK && world->is_stormy &&
+        generator_chance(&world->disk, world->weather.failed_read)) {
         operation->result = RESULT_STORE_UNAVAILABLE;
     }
     if (operation->result != RESULT_OK) {
@@ -162,9 +161,8 @@ static void tell(operation_t *operation)
                             &(journal_due_t){result, operation->uuids, operation->count});
         break;
     case OPERATION_CARDS:
-        operation->done.cards(
-            operation->context,
-            &(journal_cards_t){result, operation->rows, operation->count, cursor});
+        operation->done.cards(operation->context, &(journal_cards_t){result, operation->rows,
+                                                                     operation->count, cursor});
         break;
     case OPERATION_EVENTS:
         operation->done.events(operation->context,
@@ -210,8 +208,8 @@ static void apply_due(world_t *world, void *payload)
         return;
     }
     apply(operation);
-    agenda_add(world, generator_between(&world->disk, 20, 300), process->id, tell_due,
-               payload_free, ticket_of(operation));
+    agenda_add(world, generator_between(&world->disk, 20, 300), process->id, tell_due, payload_free,
+               ticket_of(operation));
 }
 
 static uint64_t draw_delay(store_port_t *port, operation_kind_t kind, uint64_t written_us)
@@ -311,8 +309,7 @@ static result_t port_append(journal_tenant_t *tenant, const journal_batch_t *bat
 {
     assert(!tenant->is_readonly);
     result_t result;
-    operation_t *const operation =
-        begin(tenant->port, OPERATION_APPEND, tenant, context, &result);
+    operation_t *const operation = begin(tenant->port, OPERATION_APPEND, tenant, context, &result);
     if (operation != NULL) {
         operation->batch = batch;
         operation->done.batch = done;
@@ -369,9 +366,8 @@ static bool parse_cursor(text_t cursor, uint64_t *value)
     return true;
 }
 
-static result_t port_list_cards(journal_tenant_t *tenant, const card_list_t *filter,
-                                int64_t now_ms, uint32_t limit, journal_cards_done_t *done,
-                                void *context)
+static result_t port_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
+                                uint32_t limit, journal_cards_done_t *done, void *context)
 {
     result_t result;
     operation_t *const operation = begin(tenant->port, OPERATION_CARDS, tenant, context, &result);

@@ -70,8 +70,8 @@ static void load_reply(operation_t *operation)
     const store_t *const store = operation->port->store;
     const text_t key = operation->load->idempotency_key;
     const disk_reply_t *row = find_reply(operation->handle->tenant, key);
-    for (uint32_t i = 0; row == NULL && store->world->bug == BUG_share_idempotency &&
-                         i < store->tenant_count;
+    for (uint32_t i = 0;
+         row == NULL && store->world->bug == BUG_share_idempotency && i < store->tenant_count;
          i++) {
         row = find_reply(store->tenants[i], key);
     }
@@ -153,9 +153,8 @@ static void put_row(operation_t *operation, const disk_card_t *card, size_t *eve
     operation->count++;
     row->snapshot = snapshot->body;
     row->tail = operation->events + *event_count;
-    row->tail_count = is_stale ? 0
-                               : copy_tail(card, snapshot->card_sequence,
-                                           operation->events + *event_count);
+    row->tail_count =
+        is_stale ? 0 : copy_tail(card, snapshot->card_sequence, operation->events + *event_count);
     *event_count += row->tail_count;
     const disk_member_t *const member = store_member(tenant, snapshot->member_id);
     row->sealed_member_key = member == NULL ? TEXT_NONE : member->sealed_key;

@@ -240,8 +240,8 @@ static void send_news(world_t *world, uint32_t tenant, uint32_t relay, bool is_h
 static bool is_for(const world_t *world, uint32_t tenant, text_t topic)
 {
     char prefix[64];
-    const int size = snprintf(prefix, sizeof(prefix), "digitalcard.%s.",
-                              world->tenants[tenant].name);
+    const int size =
+        snprintf(prefix, sizeof(prefix), "digitalcard.%s.", world->tenants[tenant].name);
     return world->bug == BUG_cross_tenant_topic ||
            text_starts_with(topic, (text_t){prefix, (size_t)size});
 }
@@ -273,6 +273,9 @@ static void connect_due(world_t *world, void *payload)
 {
     const uint32_t relay = *(const uint32_t *)payload;
     process_t *const process = process_find(world, relay);
+    if (relay < world->subscribers->relay) {
+        return; /* a zombie that woke up: its successor is heard already */
+    }
     world->subscribers->relay = relay;
     for (uint32_t i = 0; i < world->tenant_count; i++) {
         char prefix[64];

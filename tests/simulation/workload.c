@@ -10,8 +10,7 @@ enum { MEMBERS = 6, OPEN_MAX = 40, CARDS_OF_TENANT_MAX = 40 };
 bool command_is_read(const command_t *command)
 {
     return command->type == request_type_card_get || command->type == request_type_card_list ||
-           command->type == request_type_card_history ||
-           command->type == request_type_events_read;
+           command->type == request_type_card_history || command->type == request_type_events_read;
 }
 
 uint8_t command_event(uint8_t type)
@@ -168,12 +167,12 @@ static uint8_t draw_type(world_t *world)
         uint8_t type;
         uint8_t weight;
     } shares[] = {
-        {request_type_card_issue, 14},     {request_type_card_activate, 8},
-        {request_type_card_suspend, 8},    {request_type_card_reinstate, 7},
-        {request_type_card_renew, 6},      {request_type_card_replace, 4},
-        {request_type_card_revoke, 5},     {request_type_card_validate, 24},
-        {request_type_card_scan, 8},       {request_type_card_get, 10},
-        {request_type_card_list, 3},       {request_type_card_history, 3},
+        {request_type_card_issue, 14},  {request_type_card_activate, 8},
+        {request_type_card_suspend, 8}, {request_type_card_reinstate, 7},
+        {request_type_card_renew, 6},   {request_type_card_replace, 4},
+        {request_type_card_revoke, 5},  {request_type_card_validate, 24},
+        {request_type_card_scan, 8},    {request_type_card_get, 10},
+        {request_type_card_list, 3},    {request_type_card_history, 3},
     };
     uint32_t drawn = generator_below(&world->workload, 100);
     for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
@@ -199,6 +198,9 @@ static void ask_work(world_t *world)
     const uint32_t tenant = generator_below(&world->workload, world->tenant_count);
     uint8_t type = draw_type(world);
     const uint32_t card = draw_card(world, tenant);
+    if (generator_chance(&world->workload, world->weather.reads)) {
+        type = request_type_card_get;
+    }
     if (card == CARDS_MAX && type != request_type_card_list) {
         type = request_type_card_issue;
     } else if (type == request_type_card_issue &&
@@ -232,8 +234,8 @@ static void ask_intrusion(world_t *world)
     static const uint8_t types[] = {request_type_card_get, request_type_card_validate,
                                     request_type_card_scan, request_type_card_history,
                                     request_type_card_revoke};
-    command_t *const command = clients_new_command(
-        world, tenant, types[generator_below(&world->workload, sizeof(types))]);
+    command_t *const command =
+        clients_new_command(world, tenant, types[generator_below(&world->workload, sizeof(types))]);
     command->purpose = PURPOSE_INTRUSION;
     aim(world, command, card);
     command->card = CARDS_MAX;
@@ -287,8 +289,7 @@ void clients_probe(world_t *world)
 {
     for (uint32_t tenant = 0; tenant < world->tenant_count; tenant++) {
         for (uint32_t i = 0; i < 3; i++) {
-            command_t *const command =
-                clients_new_command(world, tenant, request_type_card_issue);
+            command_t *const command = clients_new_command(world, tenant, request_type_card_issue);
             fill_new_card(world, command);
             give_key(world, command);
             clients_submit(world, command);

@@ -66,8 +66,7 @@ void world_wall_range(const world_t *world, uint64_t since_us, int64_t *low_ms, 
     *high_ms = *low_ms;
     uint64_t end_us = world->now_us;
     for (uint32_t i = jump_count; i > 0 && end_us >= since_us; i--) {
-        const uint64_t begin_us =
-            jumps[i - 1].time_us > since_us ? jumps[i - 1].time_us : since_us;
+        const uint64_t begin_us = jumps[i - 1].time_us > since_us ? jumps[i - 1].time_us : since_us;
         const int64_t base_ms = world->wall_start_ms + jumps[i - 1].offset_ms;
         const int64_t first_ms = base_ms + (int64_t)(begin_us / 1000);
         const int64_t last_ms = base_ms + (int64_t)(end_us / 1000);
@@ -133,7 +132,8 @@ static void draw_weather(world_t *world)
         .loss_to_subscribers = draw(world, 700, 300),
         .crash = draw(world, 700, 25),
         .drain = draw(world, 500, 8),
-        .pause = draw(world, 600, 15),
+        .pause = draw(world, 600, 25),
+        .slow_notice = draw(world, 600, 300),
         .partition = draw(world, 500, 12),
         .clock_jump = draw(world, 500, 20),
         .failed_write = draw(world, 500, 60),
@@ -143,6 +143,7 @@ static void draw_weather(world_t *world)
         .slow_commit = draw(world, 600, 200),
         .key_rotation = draw(world, 400, 10),
         .control_failure = draw(world, 300, 6),
+        .reads = draw(world, 400, 950),
     };
 }
 

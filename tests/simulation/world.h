@@ -3,9 +3,9 @@
  *
  *   agenda.c      what happens when             platform.c  clock, randomness, log of the product
  *   loop.c        runtime/loop.h                network.c   envelopes between processes
- *   store*.c      actors/ports/journal.h        process.c   fronts, shards, relay: start, end, ports
- *   clients.c     who asks                      cluster.c   the supervisor's part, and the faults
- *   subscriber.c  who listens                   model.c     what must be true in the end */
+ *   store*.c      actors/ports/journal.h        process.c   fronts, shards, relay: start, end,
+ * ports clients.c     who asks                      cluster.c   the supervisor's part, and the
+ * faults subscriber.c  who listens                   model.c     what must be true in the end */
 #ifndef TESTS_SIMULATION_WORLD_H
 #define TESTS_SIMULATION_WORLD_H
 
@@ -115,6 +115,7 @@ typedef struct weather {
     uint32_t crash; /* per step */
     uint32_t drain;
     uint32_t pause;
+    uint32_t slow_notice; /* of who is up and who is not */
     uint32_t partition;
     uint32_t clock_jump;
     uint32_t failed_write;
@@ -124,6 +125,7 @@ typedef struct weather {
     uint32_t slow_commit;
     uint32_t key_rotation;
     uint32_t control_failure;
+    uint32_t reads; /* of the requests, besides the usual ones */
 } weather_t;
 
 typedef struct world_numbers {

@@ -41,8 +41,7 @@ uint64_t __wrap_partition_append(partition_t *partition, batch_t *batch,
     const shard_t *const shard = partition->tenant->shard;
     if (world_current()->bug == BUG_publish_uncommitted) {
         const text_t published = batch->published[batch->event_count - 1];
-        shard->ports.publish(shard->ports.context, (const uint8_t *)published.data,
-                             published.size);
+        shard->ports.publish(shard->ports.context, (const uint8_t *)published.data, published.size);
     }
     return sequence;
 }
