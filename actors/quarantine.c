@@ -229,6 +229,10 @@ static void begin_replay(quarantine_t *quarantine)
 void quarantine_refresh(quarantine_t *quarantine)
 {
     read_letters(quarantine);
+}
+
+void quarantine_tick(quarantine_t *quarantine)
+{
     if (quarantine->is_asked && !quarantine->is_replaying && !quarantine->shard->is_draining) {
         begin_replay(quarantine);
     }

@@ -13,8 +13,11 @@ typedef struct shard_message shard_message_t;
 /* Stores the order that the supervisor left, if any, before anything else is done. */
 quarantine_t *quarantine_create(shard_t *shard);
 void quarantine_destroy(quarantine_t **quarantine);
-/* Reads the dead letters again, and begins a replay that is asked for. */
+/* Reads the dead letters again. */
 void quarantine_refresh(quarantine_t *quarantine);
+/* Begins a replay that is asked for. By the shard's timer: whoever asked has his answer by then,
+ * should the replay end the role. */
+void quarantine_tick(quarantine_t *quarantine);
 /* Costs one comparison while nothing is quarantined. */
 bool quarantine_holds(const quarantine_t *quarantine, const shard_message_t *message);
 /* The reply to the dead letter that is being replayed. */

@@ -123,6 +123,7 @@ static void poll_due(void *context)
 {
     shard_t *const shard = context;
     shard_control_changed(shard);
+    quarantine_tick(shard->quarantine);
     if (!shard->is_draining) {
         shard_sweep_tick(shard);
     }

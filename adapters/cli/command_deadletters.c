@@ -153,19 +153,22 @@ static bool is_on_its_way(const json_t *answer)
     return strcmp(state, "replay_asked") == 0 || strcmp(state, "replaying") == 0;
 }
 
-/* The dead letter once its replay has ended, or as it stands when patience ends. */
+/* The dead letter once its replay has ended, or as it stands when patience ends. The role that
+ * answers may be the one that the replay kills. */
 static json_t *wait_replayed(const letter_arguments_t *arguments)
 {
     const uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
-    for (;;) {
-        json_t *answer = control_client_execute(&arguments->configuration,
-                                                named("deadletters.show", arguments), false);
-        if (answer == NULL || !is_on_its_way(answer) || clock_monotonic_ms() >= deadline_ms) {
+    while (clock_monotonic_ms() < deadline_ms) {
+        json_t *answer =
+            control_client_look(&arguments->configuration, named("deadletters.show", arguments));
+        if (answer != NULL && !is_on_its_way(answer)) {
             return answer;
         }
         json_decref(answer);
         (void)poll(NULL, 0, LOOK_MS);
     }
+    return control_client_execute(&arguments->configuration, named("deadletters.show", arguments),
+                                  false);
 }
 
 static int say_replayed(const letter_arguments_t *arguments, json_t *answer)

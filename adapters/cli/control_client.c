@@ -136,3 +136,17 @@ json_t *control_client_ask_service(const configuration_t *configuration, json_t 
     }
     return say_error(answer);
 }
+
+json_t *control_client_look(const configuration_t *configuration, json_t *command)
+{
+    json_t *answer = NULL;
+    char *text = json_dumps(command, JSON_COMPACT);
+    json_decref(command);
+    const result_t result = text == NULL ? RESULT_NO_MEMORY : ask(configuration, text, &answer);
+    free(text);
+    if (result == RESULT_OK && json_object_get(answer, "error") != NULL) {
+        json_decref(answer);
+        return NULL;
+    }
+    return result == RESULT_OK ? answer : NULL;
+}
