@@ -161,6 +161,7 @@ struct world {
     world_options_t options;
     bug_t bug;
     uint64_t now_us;
+    uint64_t ticks; /* of handlers */
     int64_t wall_start_ms;
     int64_t wall_offset_ms;
     bool is_stormy; /* faults happen */
