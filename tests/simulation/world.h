@@ -179,6 +179,7 @@ struct world {
     uint32_t tenant_count;
     world_tenant_t tenants[WORLD_TENANTS_MAX];
     uint32_t front_count;
+    uint32_t cards_max; /* of a tenant, until replacements add to them */
     process_t *processes[WORLD_PROCESSES_MAX];
     uint32_t next_process;
     network_t *network;
