@@ -239,7 +239,7 @@ static void ask_intrusion(world_t *world)
     command->purpose = PURPOSE_INTRUSION;
     aim(world, command, card);
     command->card = CARDS_MAX;
-    command->was_told_at_once = generator_chance(&world->workload, 300); /* the wrong door */
+    command->is_wrong_door = generator_chance(&world->workload, 300);
     clients_submit(world, command);
 }
 
