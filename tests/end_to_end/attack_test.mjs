@@ -33,19 +33,23 @@ function greedySubscriber(port, count) {
   const ready = Buffer.concat([Buffer.from([5]), Buffer.from('READY'), Buffer.from([11]), Buffer.from('Socket-Type'), Buffer.from([0, 0, 0, 3]), Buffer.from('SUB')]);
   const socket = net.connect(port, '127.0.0.1');
   socket.on('error', () => {});
-  socket.resume();
   socket.write(Buffer.concat([greeting, Buffer.from([4, ready.length]), ready]));
-  for (let i = 0; i < count; i++) {
-    const prefix = Buffer.from(`digitalcard.nobody.x${i}`);
-    socket.write(Buffer.concat([Buffer.from([0, prefix.length + 1, 1]), prefix]));
-  }
+  let heard = 0; // the other side's greeting and READY: only then does it listen to subscriptions
+  socket.on('data', (part) => {
+    const before = heard;
+    heard += part.length;
+    for (let i = 0; before <= 64 && heard > 64 && i < count; i++) {
+      const prefix = Buffer.from(`digitalcard.nobody.x${i}`);
+      socket.write(Buffer.concat([Buffer.from([0, prefix.length + 1, 1]), prefix]));
+    }
+  });
   return socket;
 }
 
-test('a subscriber with 10,000 prefixes does not take the heads from the others', async () => {
+test('a subscriber with 6,000 prefixes does not take the heads from the others', async () => {
   const token = await service.tenant('heads');
   await service.issue('heads', token);
-  const greedy = greedySubscriber(service.ports.events, 10_000);
+  const greedy = greedySubscriber(service.ports.events, 6_000);
   await until(async () => Number(/^digitalcard_relay_subscriptions\{[^}]*\} (\d+)/m.exec((await service.request('GET', '/metrics')).raw)?.[1]) >= 4096,
     'the table of subscriptions is full', 10_000);
   const follower = new EventFollower(service.events, 'heads');
