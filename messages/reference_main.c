@@ -94,7 +94,7 @@ int main(void)
         "field names below, and a decoder refuses unknown ones by name. Msgpack with ids, between\n"
         "roles and in the journal, uses the ids, which are for ever, and skips unknown ones.\n\n"
         "| type | JSON and msgpack with names | msgpack with ids |\n|---|---|---|\n"
-        "| text | string, UTF-8 without NUL; a required one is not empty | the same |\n"
+        "| text | string, UTF-8 without control characters; a required one is not empty | the same |\n"
         "| any text | string, UTF-8, whatever it says | the same |\n"
         "| binary | not shown in JSON; bin | bin |\n"
         "| UUID | string of 36 characters | bin of 16 bytes |\n"
