@@ -200,6 +200,7 @@ static void turn_end(void *context)
         flush_refusals(shard);
     }
     submit_wanted(shard);
+    tenants_admit(shard);
     metric_set(shard->metrics.keys_in_flight, key_table_count(shard->key_table));
     drain_further(shard);
 }

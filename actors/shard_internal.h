@@ -79,6 +79,8 @@ struct shard {
 
     tenant_t *tenants[SHARD_TENANT_BUCKETS];
     uint32_t tenants_open;         /* or opening, or closing: files of the store */
+    tenant_t *waiting_first;       /* tenants in line to be opened, */
+    tenant_t *waiting_last;        /* each once: bounded by the mailboxes' messages */
     partition_t *wanted_first;     /* partitions with a batch to submit at the end of the turn */
     partition_t *submitting_first; /* those of this turn's end that are still to come */
     card_actor_t *unknown_first;   /* actors of cards that do not exist, dropped at its end */
