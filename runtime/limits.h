@@ -32,10 +32,12 @@ enum {
     LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000,   /* a client that does not read its answers is closed */
     LIMIT_HTTP_LINGER_MS = 2000,      /* after the last answer, so that it is read before a reset */
     LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
-    LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
-    LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
-    LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
-    LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
+    LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,    /* half a request may still be completed on drain */
+    LIMIT_HTTP_HAND_OVER_IDLE_MS = 3000,   /* an idle connection may still ask the old front, and is
+                                              told to close; nobody waits for that time to pass */
+    LIMIT_HTTP_TICK_MS = 250,              /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_CONNECTIONS_REFUSED = 64,   /* told 503 at once; beyond that closed unanswered */
+    LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256, /* nobody uses them; read over, not kept */
     LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
     LIMIT_HTTP_LARGE_BODY_SIZE = 16384,      /* ours are below 4 KiB; larger ones count as large */
     LIMIT_HTTP_LARGE_BODIES = 64, /* large ones on their way at a time: 128 MiB; then `busy` */
@@ -115,6 +117,11 @@ enum {
     LIMIT_PAGE_ITEMS_MAX = 500,   /* of lists and histories: card_page.items, history_page.items */
     LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
+    LIMIT_API_HOLD_MS =
+        300, /* replies held on a hand-over: clients that wait for them fall quiet */
+    LIMIT_API_QUIET_MS = 25, /* nothing came for so long: a round trip on one machine or network */
+    LIMIT_API_LEAVE_MS = 2000,            /* of LIMIT_DRAIN_MS, for clients that never fall quiet */
+    LIMIT_API_TICK_MS = 5,                /* how often it is looked whether they did */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
     LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */
@@ -213,7 +220,8 @@ enum {
                                         loops of longer runs are what the intensity is for */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
                                    that: then its health page says what is missing */
-    LIMIT_ROLE_ARGUMENTS = 32,  /* argv of one role; ours take 20 */
+    LIMIT_PROGRAM_PATH_SIZE = 4096,  /* PATH_MAX */
+    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
     LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
     LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */

@@ -280,6 +280,17 @@ result_t zsocket_bind(zsocket_t *socket, const char *endpoint)
     return result;
 }
 
+void zsocket_unbind(zsocket_t *socket)
+{
+    char endpoint[LIMIT_ROLE_ENDPOINT_SIZE + 1];
+    size_t size = sizeof(endpoint);
+    if (zmq_getsockopt(socket->handle, ZMQ_LAST_ENDPOINT, endpoint, &size) != 0 ||
+        zmq_unbind(socket->handle, endpoint) != 0) {
+        log_warn("a ZeroMQ socket goes on accepting", LOG_STRING("error", zmq_strerror(errno)));
+    }
+    loop_source_mark(socket->loop, &socket->source);
+}
+
 result_t zsocket_connect(zsocket_t *socket, const char *endpoint)
 {
     allow_address_family(socket->handle, endpoint);

@@ -39,6 +39,8 @@ MUST_USE result_t zsocket_create(loop_t *loop, const zsocket_options_t *options,
 void zsocket_destroy(zsocket_t **socket);
 MUST_USE result_t zsocket_bind(zsocket_t *socket,
                                const char *endpoint); /* ADDRESS_IN_USE, INVALID_ARGUMENT */
+/* Accepts no more peers; those that are there stay. A file of ipc:// stays too. */
+void zsocket_unbind(zsocket_t *socket);
 MUST_USE result_t zsocket_connect(zsocket_t *socket, const char *endpoint);
 
 /* Of a socket that will be destroyed: overrides `linger_ms`. */

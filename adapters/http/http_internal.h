@@ -149,6 +149,8 @@ struct http_server {
     uint32_t handles; /* of libuv, open or closing */
     bool listening;
     bool draining;
+    bool hands_over;        /* a successor accepts: no hurry */
+    uint64_t idle_until_ms; /* of loop_now_ms: until then idle connections stay while draining */
     bool has_logged_accept; /* since the timer looked last */
     loop_timer_t *timer;
     loop_hook_t *hook;

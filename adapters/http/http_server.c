@@ -50,6 +50,9 @@ static void on_timer(void *context)
     TAILQ_FOREACH(connection, &server->connections, all)
     {
         http_connection_tick(connection, now_ms); /* closes nothing by itself */
+        if (server->draining && now_ms >= server->idle_until_ms) {
+            http_connection_touch(connection);
+        }
         server->unsent += http_connection_unsent(connection);
     }
 }
@@ -193,6 +196,13 @@ void http_server_drain(http_server_t *server, loop_callback_t *drained, void *co
         http_connection_touch(connection);
     }
     loop_again(server->loop);
+}
+
+void http_server_hand_over(http_server_t *server, loop_callback_t *drained, void *context)
+{
+    server->hands_over = true;
+    server->idle_until_ms = loop_now_ms(server->loop) + LIMIT_HTTP_HAND_OVER_IDLE_MS;
+    http_server_drain(server, drained, context);
 }
 
 void http_server_destroy(http_server_t **server)
