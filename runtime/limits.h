@@ -120,6 +120,7 @@ enum {
     LIMIT_API_HOLD_MS =
         300, /* replies held on a hand-over: clients that wait for them fall quiet */
     LIMIT_API_QUIET_MS = 25, /* nothing came for so long: a round trip on one machine or network */
+    LIMIT_API_FLUSH_MS = 20, /* ZeroMQ's thread writes to the kernel what it was given */
     LIMIT_API_LEAVE_MS = 2000,            /* of LIMIT_DRAIN_MS, for clients that never fall quiet */
     LIMIT_API_TICK_MS = 5,                /* how often it is looked whether they did */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */

@@ -43,9 +43,12 @@ typedef struct router_held {
 
 typedef enum router_leaving {
     ROUTER_STAYS,
-    ROUTER_HOLDS,   /* hands over: replies are held until its clients wait for nothing else */
-    ROUTER_WAITS,   /* they did not fall quiet: replies leave, a quiet moment is waited for */
-    ROUTER_FINISHES /* reads nothing any more; ends with the last reply */
+    ROUTER_HOLDS,      /* hands over: replies are held until its clients wait for nothing else */
+    ROUTER_SENDS_LAST, /* they wait for nothing but the held ones, which are on their way to the
+                          kernel */
+    ROUTER_WAS_LEFT,   /* they were told the end */
+    ROUTER_WAITS,      /* they did not fall quiet: replies leave, a quiet moment is waited for */
+    ROUTER_FINISHES    /* reads nothing any more; ends with the last reply */
 } router_leaving_t;
 
 typedef struct router_metrics {

@@ -1,8 +1,8 @@
 /* How the ROUTER API leaves. ZeroMQ tells nobody that it closes a connection, and loses what is on
  * its way in that moment; so the moment is chosen. On a hand-over the socket accepts no new clients
  * and goes on reading, but holds its replies: clients that wait for replies before they send more
- * fall quiet. Then nothing is on its way to us: all replies leave at once, and the socket closes
- * right behind them. Clients reconnect by themselves and find the successor. A client that sends
+ * fall quiet. Then nothing is on its way to us: all replies leave in one piece with the end of the
+ * connection. Clients reconnect by themselves and find the successor. A client that sends
  * without waiting never falls quiet: for it the first pause of LIMIT_API_QUIET_MS has to do, and
  * what it sends in the moment of the end is lost; it repeats by its idempotency key. */
 #include "adapters/router/router_front.h"
@@ -63,26 +63,44 @@ void router_held_forget(router_front_t *front)
 
 static void leave(router_front_t *front)
 {
-    send_held(front);
     loop_timer_stop(front->timer);
     front->leaving = ROUTER_FINISHES;
     zsocket_destroy(&front->socket);
+    loop_again(front->loop);
+}
+
+/* Its clients wait for nothing but these replies. */
+static void send_last(router_front_t *front)
+{
+    zsocket_gather(front->socket);
+    send_held(front);
+    front->leaving = ROUTER_SENDS_LAST;
+    front->leaving_at_ms = loop_now_ms(front->loop);
 }
 
 void router_leave_tick(void *context)
 {
     router_front_t *front = context;
     const uint64_t now_ms = loop_now_ms(front->loop);
+    const uint64_t passed_ms = now_ms - front->leaving_at_ms;
     const bool is_quiet =
         front->in_flight_count == 0 && now_ms - front->received_ms >= LIMIT_API_QUIET_MS;
-    if (is_quiet) {
-        leave(front);
-        loop_again(front->loop);
-    } else if (front->leaving == ROUTER_HOLDS &&
-               now_ms - front->leaving_at_ms >= LIMIT_API_HOLD_MS) {
+    if (front->leaving == ROUTER_SENDS_LAST) {
+        if (passed_ms >= LIMIT_API_FLUSH_MS) {
+            zsocket_finish(front->socket);
+            front->leaving = ROUTER_WAS_LEFT;
+            front->leaving_at_ms = now_ms;
+        }
+    } else if (front->leaving == ROUTER_WAS_LEFT) {
+        if (passed_ms >= LIMIT_API_FLUSH_MS) {
+            leave(front);
+        }
+    } else if (is_quiet) {
+        send_last(front);
+    } else if (front->leaving == ROUTER_HOLDS && passed_ms >= LIMIT_API_HOLD_MS) {
         front->leaving = ROUTER_WAITS;
         send_held(front);
-    } else if (now_ms - front->leaving_at_ms >= LIMIT_API_LEAVE_MS) {
+    } else if (passed_ms >= LIMIT_API_LEAVE_MS) {
         log_warn("clients of the API send without a pause: what they send now may be lost");
         loop_timer_stop(front->timer);
         front->leaving = ROUTER_FINISHES;
@@ -117,6 +135,8 @@ void router_front_hand_over(router_front_t *front, loop_callback_t *drained, voi
     front->drained_context = context;
     front->leaving_at_ms = loop_now_ms(front->loop);
     front->received_ms = front->leaving_at_ms;
-    zsocket_unbind(front->socket);
+    if (zsocket_stop_accepting(front->socket) != RESULT_OK) {
+        log_warn("new clients of the API may still come to the front that goes");
+    }
     loop_timer_start(front->timer, LIMIT_API_TICK_MS, LIMIT_API_TICK_MS);
 }
