@@ -147,6 +147,11 @@ shard_message_t *shard_message_decode(shard_t *shard, uint32_t peer, const uint8
     if (!message_unpack(&envelope_message, MESSAGE_KEYS_IDS, message->bytes, size, &arena, &decoded,
                         &fault) ||
         !MESSAGE_HAS(envelope, &decoded, request)) {
+        if (fault.kind == MESSAGE_FAULT_NONE && MESSAGE_HAS(envelope, &decoded, farewell)) {
+            shard_message_destroy(&message);
+            shard_front_farewell(shard);
+            return NULL;
+        }
         metric_add(shard->metrics.malformed, 1);
         log_error("an envelope from a front is no request and was dropped; the roles may be of "
                   "different versions",

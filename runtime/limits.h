@@ -55,6 +55,15 @@ enum {
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
+    LIMIT_SHARD_REQUESTS = 16384,     /* in a shard at a time, of all fronts: 1.5 KiB each */
+    LIMIT_FRONT_CREDITS = 4096,       /* of one front at one shard: 50 ms of a shard's work */
+    LIMIT_TENANT_CREDITS = 1024, /* of them, of one tenant: what the mailbox of one card takes */
+    LIMIT_RELAY_CREDITS = 1024,  /* of one front at the relay: pages of up to 8 MiB */
+    LIMIT_RELAY_TENANT_CREDITS = 256, /* of them, of one tenant */
+    LIMIT_TENANT_WAITING = 2048, /* of one tenant and target in a front beyond the credits, while
+                                    so many slots are free; done within 100 ms at 20,000/s */
+    LIMIT_FRONTS = 64,           /* that a shard grants credits to; one is usual */
+    LIMIT_FAREWELL_MS = 1000, /* a shard that drained waits for its fronts' last word no longer */
     LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */

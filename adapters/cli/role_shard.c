@@ -26,6 +26,7 @@ typedef struct shard_role {
     shard_t *shard;
     channel_server_t *server;
     channel_client_t *relay;
+    uint64_t fronts; /* those that are up, one bit each */
 } shard_role_t;
 
 /* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
@@ -57,11 +58,23 @@ static void relay_receives_only(void *context, const uint8_t *envelope, size_t s
     (void)size; /* the relay answers nothing to shards */
 }
 
+static void count_front(shard_role_t *role, const char *name, bool is_up)
+{
+    uint32_t index = 0;
+    if (!role_name_is_front(name, &index)) {
+        return;
+    }
+    const uint64_t bit = UINT64_C(1) << index;
+    role->fronts = is_up ? role->fronts | bit : role->fronts & ~bit;
+    shard_set_fronts(role->shard, (uint32_t)__builtin_popcountll(role->fronts));
+}
+
 static void shard_role_peer_up(void *context, const char *name, const char *endpoint,
                                uint64_t incarnation)
 {
     shard_role_t *role = context;
     (void)incarnation;
+    count_front(role, name, true);
     if (strcmp(name, "relay") == 0) {
         const result_t result = channel_client_connect(role->relay, endpoint);
         if (result != RESULT_OK) {
@@ -79,6 +92,7 @@ static void shard_role_peer_draining(void *context, const char *name)
 static void shard_role_peer_down(void *context, const char *name)
 {
     shard_role_t *role = context;
+    count_front(role, name, false);
     if (strcmp(name, "relay") == 0) {
         channel_client_disconnect(role->relay);
     }
