@@ -1,9 +1,9 @@
 /* Back-pressure in the front. A shard grants credits: so many requests of this front, and so many
  * of one tenant, may be with it at a time. What comes beyond waits here, in one queue per tenant
  * and peer, and the tenants take turns: one that floods fills its own queue, and is told `busy`
- * when that is full. The queues share the slots of the gateway: one may be as long as there are
- * slots free, so that with any number of floods the next tenant finds room. Must not send or
- * answer. */
+ * when that is full. The queues share LIMIT_REQUESTS_WAITING: one may be as long as there is room
+ * left, but for some that is kept for tenants with nothing waiting, so that with any number of
+ * floods the next tenant finds room. Must not send or answer. */
 #include "actors/gateway_internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -79,8 +79,7 @@ static gateway_flow_t *flow_make(gateway_t *gateway, uint16_t *bucket, uint16_t 
 
 gateway_flow_t *gateway_flow_enter(gateway_t *gateway, uint16_t peer, text_t tenant)
 {
-    const uint32_t free_slots = LIMIT_REQUESTS_IN_FLIGHT - gateway->in_flight_count;
-    if (free_slots == 0) {
+    if (gateway->in_flight_count == LIMIT_REQUESTS_IN_FLIGHT) {
         return NULL;
     }
     uint16_t *bucket = bucket_of(gateway, peer, tenant);
@@ -88,8 +87,10 @@ gateway_flow_t *gateway_flow_enter(gateway_t *gateway, uint16_t peer, text_t ten
     if (flow == NULL) {
         return flow_make(gateway, bucket, peer, tenant);
     }
-    const bool is_full =
-        flow->waiting_count >= LIMIT_TENANT_WAITING || flow->waiting_count >= free_slots;
+    const bool is_full = flow->waiting_count >= LIMIT_TENANT_WAITING ||
+                         (flow->waiting_count > 0 &&
+                          flow->waiting_count + gateway->waiting_count + LIMIT_WAITING_RESERVED >=
+                              LIMIT_REQUESTS_WAITING);
     return is_full ? NULL : flow;
 }
 
@@ -138,7 +139,7 @@ void gateway_flow_place(gateway_t *gateway, gateway_flow_t *flow)
 void gateway_flow_leave(gateway_t *gateway, gateway_flow_t *flow)
 {
     gateway_flow_place(gateway, flow);
-    if (flow->waiting_count > 0 || flow->sent_count > 0) {
+    if (flow->waiting_count > 0 || flow->sent_count > 0 || flow->lost_count > 0) {
         return;
     }
     const uint16_t index = index_of(gateway, flow);
@@ -167,7 +168,10 @@ void gateway_flow_grant(gateway_t *gateway, uint16_t number, uint32_t credits,
                         uint32_t tenant_credits)
 {
     gateway_peer_t *peer = &gateway->peers[number];
-    peer->credits = credits;
+    const uint32_t share = number == GATEWAY_RELAY_PEER
+                               ? LIMIT_RELAY_CREDITS
+                               : LIMIT_REQUESTS_SENT / gateway->ports.shards;
+    peer->credits = credits < share ? credits : share;
     peer->tenant_credits = tenant_credits;
     for (uint32_t i = 0; i < gateway->flows_used_count; i++) {
         gateway_flow_t *flow = &gateway->flows[i];

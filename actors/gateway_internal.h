@@ -92,6 +92,7 @@ typedef struct gateway_flow {
     gateway_list_t waiting;
     uint32_t waiting_count;
     uint32_t sent_count;
+    uint32_t lost_count;
 } gateway_flow_t;
 
 enum { GATEWAY_FLOW_BUCKETS = 1024 };
@@ -168,8 +169,9 @@ struct gateway {
     uint16_t flow_buckets[GATEWAY_FLOW_BUCKETS];
     uint16_t flow_first_free;
     uint32_t flows_used_count;
-    uint16_t *wheel;     /* LIMIT_DEADLINE_TICKS first slots */
-    uint32_t used_count; /* slots that were ever used: the others were never touched */
+    uint32_t waiting_count; /* slots that wait, of all peers */
+    uint16_t *wheel;        /* LIMIT_DEADLINE_TICKS first slots */
+    uint32_t used_count;    /* slots that were ever used: the others were never touched */
     uint16_t first_free;
     uint32_t in_flight_count;
     uint64_t ticks_done; /* loop time in ticks up to which deadlines were looked at */

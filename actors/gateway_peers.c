@@ -147,23 +147,22 @@ void gateway_dispatch(gateway_t *gateway, uint16_t number)
 
 void gateway_dispatch_all(gateway_t *gateway)
 {
-    uint32_t waiting = 0;
     for (uint32_t i = 0; i < GATEWAY_PEERS; i++) {
         gateway_dispatch(gateway, (uint16_t)i);
-        waiting += gateway->peers[i].unsent_count;
     }
-    metric_set(gateway->numbers.waiting, waiting);
+    metric_set(gateway->numbers.waiting, gateway->waiting_count);
 }
 
 /* Sends a request that was just packed, unless others wait before it or there is no credit. */
 static result_t send_first(gateway_t *gateway, gateway_pending_t *pending)
 {
     gateway_peer_t *peer = &gateway->peers[pending->peer];
-    const gateway_flow_t *flow = &gateway->flows[pending->flow];
+    gateway_flow_t *flow = &gateway->flows[pending->flow];
     if (!takes_requests(gateway, peer)) {
         return RESULT_OK;
     }
     if (peer->unsent_count > 1) {
+        gateway_flow_place(gateway, flow);
         gateway_dispatch(gateway, pending->peer);
         return RESULT_OK;
     }

@@ -7,6 +7,9 @@
 
 _Static_assert((int)LIMIT_REQUESTS_IN_FLIGHT < (int)GATEWAY_DIRECTORY_SLOT,
                "slots are counted in 16 bits");
+_Static_assert(LIMIT_REQUESTS_SENT + LIMIT_RELAY_CREDITS + LIMIT_REQUESTS_WAITING <=
+                   LIMIT_REQUESTS_IN_FLIGHT,
+               "no flood takes the last slot");
 _Static_assert((LIMIT_DEADLINE_TICKS - 1) * LIMIT_DEADLINE_TICK_MS >
                    LIMIT_REQUEST_DEADLINE_MS_MAX + LIMIT_DEADLINE_TICK_MS,
                "the wheel turns more slowly than the longest deadline");
@@ -125,10 +128,13 @@ static void leave_list(gateway_t *gateway, gateway_pending_t *pending)
     order_remove(gateway, list_of(gateway, pending), pending);
     if (pending->state == GATEWAY_PENDING_UNSENT) {
         peer->unsent_count -= 1;
+        gateway->waiting_count -= 1;
         flow->waiting_count -= 1;
     } else if (pending->state == GATEWAY_PENDING_SENT) {
         peer->sent_count -= 1;
         flow->sent_count -= 1;
+    } else {
+        flow->lost_count -= 1;
     }
 }
 
@@ -208,6 +214,7 @@ gateway_pending_t *gateway_pending_take(gateway_t *gateway, uint16_t peer, text_
     pending->deadline_span_ms = deadline_ms;
     pending->deadline_ms = loop_now_ms(gateway->loop) + deadline_ms;
     gateway->peers[peer].unsent_count += 1;
+    gateway->waiting_count += 1;
     flow->waiting_count += 1;
     order_append(gateway, &flow->waiting, pending);
     deadline_insert(gateway, pending);
@@ -252,6 +259,8 @@ void gateway_pending_lose(gateway_t *gateway, gateway_pending_t *pending)
     assert(pending->state != GATEWAY_PENDING_FREE && pending->state != GATEWAY_PENDING_LOST);
     leave_list(gateway, pending);
     pending->state = GATEWAY_PENDING_LOST;
+    gateway->flows[pending->flow].lost_count += 1;
+    gateway_flow_place(gateway, &gateway->flows[pending->flow]);
     order_append(gateway, &gateway->lost, pending);
 }
 
@@ -264,6 +273,7 @@ void gateway_pending_set_unsent(gateway_t *gateway, gateway_pending_t *pending)
     leave_list(gateway, pending);
     pending->state = GATEWAY_PENDING_UNSENT;
     gateway->peers[pending->peer].unsent_count += 1;
+    gateway->waiting_count += 1;
     flow->waiting_count += 1;
     order_insert(gateway, &flow->waiting, pending);
     gateway_flow_place(gateway, flow);

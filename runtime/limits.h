@@ -60,9 +60,12 @@ enum {
     LIMIT_TENANT_CREDITS = 1024, /* of them, of one tenant: what the mailbox of one card takes */
     LIMIT_RELAY_CREDITS = 1024,  /* of one front at the relay: pages of up to 8 MiB */
     LIMIT_RELAY_TENANT_CREDITS = 256, /* of them, of one tenant */
-    LIMIT_TENANT_WAITING = 2048, /* of one tenant and target in a front beyond the credits, while
-                                    so many slots are free; done within 100 ms at 20,000/s */
-    LIMIT_FRONTS = 64,           /* that a shard grants credits to; one is usual */
+    LIMIT_TENANT_WAITING = 2048,   /* of one tenant and target in a front, beyond its credits: done
+                                      within 100 ms at 20,000/s */
+    LIMIT_REQUESTS_SENT = 8192,    /* of LIMIT_REQUESTS_IN_FLIGHT, with all shards together */
+    LIMIT_REQUESTS_WAITING = 7168, /* of them, for credit or a successor: what is left for it */
+    LIMIT_WAITING_RESERVED = 1024, /* of these, for tenants of which nothing waits yet */
+    LIMIT_FRONTS = 64,             /* that a shard grants credits to; one is usual */
     LIMIT_FAREWELL_MS = 1000, /* a shard that drained waits for its fronts' last word no longer */
     LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
