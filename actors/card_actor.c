@@ -139,6 +139,7 @@ static card_load_t *load_create(card_actor_t *card, tenant_t *tenant)
     load->tenant = tenant;
     load->card = card;
     load->load.member_id = TEXT_NONE;
+    load->keys_moment = member_keys_moment(tenant->shard->member_keys);
     return load;
 }
 
@@ -212,6 +213,7 @@ static void keep_repeat(card_actor_t *card, const card_load_t *load, const journ
     repeat->serial = load->serial;
     repeat->key_checked = !text_is_empty(load->load.idempotency_key);
     repeat->member_is_new = member_is_new(load, loaded);
+    repeat->keys_moment = load->keys_moment;
     repeat->found = repeat->key_checked && loaded->idempotency_found;
     if (repeat->found) {
         memcpy(repeat->request_hash, loaded->request_hash, sizeof(repeat->request_hash));
@@ -330,9 +332,9 @@ static void activate(actor_t *actor, void *context)
 {
     shard_t *const shard = context;
     card_actor_t *const card = card_of(actor);
-    const actor_identity_t *const identity = actor_identity(actor);
+    const actor_identity_t identity = actor_identity(actor);
     tenant_t *const tenant =
-        tenant_find(shard, (text_t){.data = identity->tenant, .size = identity->tenant_size});
+        tenant_find(shard, (text_t){.data = identity.tenant, .size = identity.tenant_size});
     assert(tenant != NULL); /* its waiting messages keep the record */
     card->actor = actor;
     if (tenant->status != TENANT_OPEN) {
@@ -342,7 +344,7 @@ static void activate(actor_t *actor, void *context)
     }
     card_load_t *load = load_create(card, tenant);
     load->is_activation = true;
-    memcpy(load->id.bytes, identity->id, sizeof(load->id.bytes));
+    memcpy(load->id.bytes, identity.id, sizeof(load->id.bytes));
     card->generation = tenant->generation;
     card->partition = &tenant->partitions[card_id_partition(&load->id)];
     const shard_message_t *const first =
@@ -375,6 +377,7 @@ static bool answer_repeat(card_actor_t *card, shard_message_t **message)
     }
     (*message)->key_checked = repeat->key_checked;
     (*message)->member_is_new = repeat->member_is_new;
+    (*message)->keys_moment = repeat->keys_moment;
     if (repeat->found) {
         shard_message_repeat(message, repeat->request_hash,
                              (text_t){.data = repeat->reply, .size = repeat->reply_size});
@@ -460,6 +463,7 @@ static void continue_held(card_load_t *load, const journal_loaded_t *loaded)
     } else {
         message->key_checked = true;
         message->member_is_new = member_is_new(load, loaded);
+        message->keys_moment = load->keys_moment;
     }
     run_held(card);
 }
@@ -520,4 +524,5 @@ const actor_kind_t card_actor_kind = {
     .undeliverable = undeliverable,
     .may_passivate = may_passivate,
     .deactivate = deactivate,
+    .describe = shard_message_describe,
 };

@@ -13,6 +13,7 @@ typedef struct card_load {
     card_actor_t *card; /* NULL: the actor is gone */
     bool is_activation;
     uint64_t serial; /* of the message whose key is looked up; 0: none */
+    uint64_t keys_moment;
     uuid_t id;
     journal_load_t load;
     char member_id[128];
@@ -24,6 +25,7 @@ typedef struct card_repeat {
     uint64_t serial;
     bool key_checked;
     bool member_is_new;
+    uint64_t keys_moment;
     bool found; /* a reply for its key */
     uint8_t request_hash[32];
     char *reply; /* malloc'ed */

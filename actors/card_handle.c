@@ -66,12 +66,17 @@ static text_t issued_name(const shard_message_t *message)
 text_t card_handle_missing_member(const card_actor_t *card, const shard_message_t *message)
 {
     (void)card;
-    if (text_is_empty(issued_name(message)) || message->member_is_new) {
+    if (text_is_empty(issued_name(message))) {
+        return TEXT_NONE;
+    }
+    member_keys_t *const keys = message->shard->member_keys;
+    /* Another card of the member may have made its key meanwhile, and the cache may have lost it: a
+     * second key would make the names under the first one unreadable. */
+    if (message->member_is_new && !member_keys_has_forgotten_since(keys, message->keys_moment)) {
         return TEXT_NONE;
     }
     const text_t member_id = message->command.issue.member_id;
-    const crypto_key_t *const key =
-        member_keys_find(message->shard->member_keys, tenant_name(message->tenant), member_id);
+    const crypto_key_t *const key = member_keys_find(keys, tenant_name(message->tenant), member_id);
     return key == NULL ? member_id : TEXT_NONE;
 }
 

@@ -169,7 +169,7 @@ void gateway_flow_grant(gateway_t *gateway, uint16_t number, uint32_t credits,
 {
     gateway_peer_t *peer = &gateway->peers[number];
     const uint32_t share = number == GATEWAY_RELAY_PEER
-                               ? LIMIT_RELAY_CREDITS
+                               ? LIMIT_PAGES_IN_FLIGHT
                                : LIMIT_REQUESTS_SENT / gateway->ports.shards;
     peer->credits = credits < share ? credits : share;
     peer->tenant_credits = tenant_credits;

@@ -114,6 +114,7 @@ typedef struct gateway_tenant {
     char name[LIMIT_TENANT_NAME_SIZE];
     uint8_t name_size;
     uint8_t partitions;
+    int64_t created_at_ms; /* 0: not told */
 } gateway_tenant_t;
 
 /* A set of tenants and keys as of one version. */

@@ -255,7 +255,7 @@ void gateway_fail_unsent(gateway_t *gateway)
 static void grant_usual(gateway_t *gateway, uint16_t number)
 {
     const bool is_relay = number == GATEWAY_RELAY_PEER;
-    gateway_flow_grant(gateway, number, is_relay ? LIMIT_RELAY_CREDITS : LIMIT_FRONT_CREDITS,
+    gateway_flow_grant(gateway, number, is_relay ? LIMIT_PAGES_IN_FLIGHT : LIMIT_FRONT_CREDITS,
                        is_relay ? LIMIT_RELAY_TENANT_CREDITS : LIMIT_TENANT_CREDITS);
 }
 

@@ -7,7 +7,7 @@
 
 _Static_assert((int)LIMIT_REQUESTS_IN_FLIGHT < (int)GATEWAY_DIRECTORY_SLOT,
                "slots are counted in 16 bits");
-_Static_assert(LIMIT_REQUESTS_SENT + LIMIT_RELAY_CREDITS + LIMIT_REQUESTS_WAITING <=
+_Static_assert(LIMIT_REQUESTS_SENT + LIMIT_PAGES_IN_FLIGHT + LIMIT_REQUESTS_WAITING <=
                    LIMIT_REQUESTS_IN_FLIGHT,
                "no flood takes the last slot");
 _Static_assert((LIMIT_DEADLINE_TICKS - 1) * LIMIT_DEADLINE_TICK_MS >

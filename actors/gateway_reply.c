@@ -201,8 +201,12 @@ static void receive_reply(gateway_t *gateway, const reply_t *reply)
         return;
     }
     const uint16_t peer = pending->peer;
-    const ending_t ending = end_pending(gateway, pending);
+    ending_t ending = end_pending(gateway, pending);
     gateway_after_release(gateway, peer);
+    if (reply->trace_id.size == sizeof(ending.trace_id)) {
+        /* A repeat answers what the first request was answered, its trace id included. */
+        memcpy(ending.trace_id, reply->trace_id.data, sizeof(ending.trace_id));
+    }
     if (reply->outcome == outcome_ok) {
         answer_ok(gateway, &ending, reply);
     } else if (reply->outcome == outcome_refused && reply->reason != reason_none) {

@@ -245,6 +245,8 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     created->next_serial = 1;
     seed(created);
     shard_metrics_init(&created->metrics, metrics);
+    const actor_system_options_t actor_options = {.bytes_max = options->actor_bytes_max};
+    actor_system_configure(created->system, &actor_options);
     created->tenant_kind = actor_system_register(created->system, &tenant_actor_kind, created);
     created->card_kind = actor_system_register(created->system, &card_actor_kind, created);
     created->directory = directory_create(ports->control);

@@ -38,9 +38,10 @@ struct shard_message {
     shard_t *shard;
     tenant_t *tenant; /* referenced; NULL until it is known */
     shard_message_kind_t kind;
-    bool key_checked;   /* the store has no reply for its key */
-    bool member_is_new; /* the store has no key of its member */
-    bool in_key_table;  /* its key is marked as in flight */
+    bool key_checked;     /* the store has no reply for its key */
+    bool member_is_new;   /* the store has no key of its member, */
+    bool in_key_table;    /* its key is marked as in flight */
+    uint64_t keys_moment; /* as asked at this moment of the member keys */
     uint32_t peer;
     uint32_t partition;   /* of the card */
     uuid_t card;          /* where it goes */
@@ -57,9 +58,9 @@ struct shard_message {
 
 /* Whom credit was granted to. */
 typedef struct shard_fronts {
-    uint32_t up;        /* as the supervisor says */
+    uint32_t up; /* as the supervisor says */
     uint32_t farewells;
-    uint64_t quiet_ms;  /* of loop_now_ms: since then the drain waits for them; 0: it does not */
+    uint64_t quiet_ms; /* of loop_now_ms: since then the drain waits for them; 0: it does not */
     uint32_t known_count;
     uint32_t replaced; /* of known, next */
     uint32_t known[LIMIT_FRONTS];
@@ -127,6 +128,9 @@ static inline shard_message_t *shard_message_of(actor_message_t *message)
 {
     return (shard_message_t *)message; /* base is its first member */
 }
+/* For log lines about a handler: the type of the request and its trace id. */
+void shard_message_describe(const actor_message_t *message, actor_description_t *description,
+                            void *context);
 /* Forgets a message without a reply: it never was one, or the reply was sent. Nulls the pointer. */
 void shard_message_destroy(shard_message_t **message);
 

@@ -44,6 +44,23 @@ void shard_message_set_tenant(shard_message_t *message, tenant_t *tenant)
     tenant_reference(tenant);
 }
 
+void shard_message_describe(const actor_message_t *message, actor_description_t *description,
+                            void *context)
+{
+    enum { TRACEPARENT_SIZE = 55, TRACE_ID_AT = 3 }; /* W3C: 00-trace id-… */
+    (void)context;
+    const shard_message_t *const described = (const shard_message_t *)message;
+    if (described->kind != SHARD_REQUEST) {
+        description->command = described->kind == SHARD_EXPIRE ? "expire" : "sweep";
+        return;
+    }
+    description->command = enum_name(&request_type_enum, described->request.type).data;
+    if (described->request.traceparent.size == TRACEPARENT_SIZE) {
+        description->trace_id = described->request.traceparent.data + TRACE_ID_AT;
+        description->trace_id_size = ACTOR_TRACE_ID_SIZE;
+    }
+}
+
 void shard_message_destroy(shard_message_t **message)
 {
     shard_message_t *const ended = *message;

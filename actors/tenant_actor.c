@@ -452,9 +452,9 @@ static result_t check_exists(tenant_t *tenant)
 static void activate(actor_t *actor, void *context)
 {
     shard_t *const shard = context;
-    const actor_identity_t *const identity = actor_identity(actor);
+    const actor_identity_t identity = actor_identity(actor);
     tenant_t *const tenant =
-        tenant_find(shard, (text_t){.data = identity->tenant, .size = identity->tenant_size});
+        tenant_find(shard, (text_t){.data = identity.tenant, .size = identity.tenant_size});
     assert(tenant != NULL); /* its waiting messages keep the record */
     if (is_failing(tenant)) {
         fail_activation(tenant, actor, failure_of(tenant));
@@ -538,6 +538,7 @@ const actor_kind_t tenant_actor_kind = {
     .undeliverable = undeliverable,
     .may_passivate = may_passivate,
     .deactivate = deactivate,
+    .describe = shard_message_describe,
 };
 
 void tenant_deliver(tenant_t *tenant, shard_message_t **message)

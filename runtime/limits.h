@@ -36,6 +36,7 @@ enum {
     LIMIT_HTTP_HAND_OVER_IDLE_MS = 3000,   /* an idle connection may still ask the old front, and is
                                               told to close; nobody waits for that time to pass */
     LIMIT_HTTP_TICK_MS = 250,              /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_DRAIN_IDLE_MS = 200,        /* a request may be on its way on an idle connection */
     LIMIT_HTTP_CONNECTIONS_REFUSED = 64,   /* told 503 at once; beyond that closed unanswered */
     LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256, /* nobody uses them; read over, not kept */
     LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
@@ -58,7 +59,6 @@ enum {
     LIMIT_SHARD_REQUESTS = 16384,     /* in a shard at a time, of all fronts: 1.5 KiB each */
     LIMIT_FRONT_CREDITS = 4096,       /* of one front at one shard: 50 ms of a shard's work */
     LIMIT_TENANT_CREDITS = 1024, /* of them, of one tenant: what the mailbox of one card takes */
-    LIMIT_RELAY_CREDITS = 1024,  /* of one front at the relay: pages of up to 8 MiB */
     LIMIT_RELAY_TENANT_CREDITS = 256, /* of them, of one tenant */
     LIMIT_TENANT_WAITING = 2048,   /* of one tenant and target in a front, beyond its credits: done
                                       within 100 ms at 20,000/s */
@@ -67,6 +67,8 @@ enum {
     LIMIT_WAITING_RESERVED = 1024, /* of these, for tenants of which nothing waits yet */
     LIMIT_FRONTS = 64,             /* that a shard grants credits to; one is usual */
     LIMIT_FAREWELL_MS = 1000, /* a shard that drained waits for its fronts' last word no longer */
+    LIMIT_PAGES_IN_FLIGHT = 512, /* lists, histories and replays of them: up to a MiB each, with the
+                                    relay at a time; more wait */
     LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
@@ -114,7 +116,7 @@ enum {
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
-    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay keeps; beyond, heads go to all */
     LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
     LIMIT_EVENT_PACKED_SIZE = 8192,      /* header or body; texts of an event are under 1 KiB */
     LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
@@ -167,7 +169,6 @@ enum {
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
     LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
-    LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
     LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
     LIMIT_MEMBER_KEYS_CACHED = 16384,    /* per shard, 32 bytes each and a name */
@@ -231,9 +232,17 @@ enum {
                                   control command, takes milliseconds */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
+    LIMIT_CRASH_REQUEST_SIZE =
+        8192, /* kept of the command in work: ours have under 4 KiB of texts */
+    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
+                                       each; with LIMIT_RESTARTS an hour of crashes at the very
+                                       least */
+    LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
+                                       out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
                                    that: then its health page says what is missing */
     LIMIT_PROGRAM_PATH_SIZE = 4096,  /* PATH_MAX */
+    LIMIT_OPEN_FILES_MIN = 256,      /* of one role: 30 of its own, some connections and tenants */
     LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
     LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */

@@ -139,9 +139,29 @@ static void describe_exit(int status, char text[PROCESS_EXIT_TEXT_SIZE])
                    WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
-bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
+static process_end_t end_of(int status)
+{
+    if (!WIFSIGNALED(status)) {
+        return PROCESS_END_OTHER;
+    }
+    switch (WTERMSIG(status)) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGABRT:
+        return PROCESS_END_CRASHED;
+    case SIGKILL:
+        return PROCESS_END_KILLED;
+    default:
+        return PROCESS_END_OTHER;
+    }
+}
+
+bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE], process_end_t *end)
 {
     int status = 0;
+    *end = PROCESS_END_OTHER;
     pid_t ended = -1;
     do {
         ended = waitpid((pid_t)pid, &status, WNOHANG);
@@ -154,6 +174,7 @@ bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
         return true;
     }
     describe_exit(status, text);
+    *end = end_of(status);
     return true;
 }
 
@@ -179,6 +200,54 @@ void process_close(int descriptor)
 int64_t process_self(void)
 {
     return getpid();
+}
+
+/* --- Kills for want of memory --- */
+
+/* The line of the unified hierarchy: "0::/system.slice/digitalcard.service". */
+static bool own_control_group(char path[PROCESS_OOM_PATH_SIZE])
+{
+    char line[PROCESS_OOM_PATH_SIZE / 2];
+    bool found = false;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        found = strncmp(line, "0::/", 4) == 0;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    if (!found) {
+        return false;
+    }
+    const int size = snprintf(path, PROCESS_OOM_PATH_SIZE, "/sys/fs/cgroup%s%smemory.events",
+                              line + 3, line[4] == '\0' ? "" : "/");
+    return size > 0 && access(path, R_OK) == 0;
+}
+
+void process_oom_find(process_oom_t *oom)
+{
+    if (!own_control_group(oom->path)) {
+        (void)snprintf(oom->path, sizeof oom->path, "/proc/vmstat");
+    }
+}
+
+uint64_t process_oom_kills(const process_oom_t *oom)
+{
+    static const char name[] = "oom_kill ";
+    char line[256];
+    uint64_t kills = 0;
+    FILE *file = fopen(oom->path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, sizeof name - 1) == 0) {
+            kills = strtoull(line + sizeof name - 1, NULL, 10);
+        }
+    }
+    (void)fclose(file);
+    return kills;
 }
 
 static uint64_t line_kib(const char *line, const char *name)

@@ -79,6 +79,7 @@ static void drain_begin(supervisor_t *supervisor)
 {
     supervisor->stage = SUPERVISOR_DRAINING;
     supervisor->rolling = false;
+    supervisor_notify_stopping(supervisor);
     supervisor->drain_order = 0;
     supervisor->drain_started_ms = loop_now_ms(supervisor->loop);
     group_drain(supervisor);
@@ -91,7 +92,7 @@ static void kill_all(supervisor_t *supervisor)
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *role = &supervisor->roles[i];
         if (role->pid != 0) {
-            role_kill(role, "the service was told to end at once");
+            role_kill(role, KILLER_TIME_LIMIT, "the service was told to end at once");
         } else {
             role_drain(role, 1);
         }
@@ -117,6 +118,9 @@ void supervisor_role_ready(role_t *role)
         if (supervisor->options->started != NULL) {
             supervisor->options->started(supervisor->options->context);
         }
+        supervisor_notify_ready(supervisor);
+    } else if (!supervisor->rolling && all_in(supervisor, ROLE_READY)) {
+        supervisor_notify_ready(supervisor); /* only the status is new */
     }
     if (role->twin != NULL && role->twin->state == ROLE_READY) {
         role->twin->retiring = true;
@@ -174,6 +178,8 @@ static void tick(void *context)
         role_requests_expire(&supervisor->roles[i], now_ms);
         role_watch(&supervisor->roles[i], now_ms);
     }
+    supervisor_crash_tick(supervisor, now_ms);
+    supervisor_notify_tick(supervisor, now_ms);
 }
 
 /* --- Life --- */
@@ -220,11 +226,13 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
     assert(options->role_count > 0 && options->role_count <= LIMIT_ROLES);
     *supervisor = (supervisor_t){.options = options, .bounds = bounds_complete(&options->bounds)};
     rolling_init(supervisor);
+    notify_open(&supervisor->notify);
     result_t result = loop_create(&supervisor->loop);
     if (result != RESULT_OK) {
         return result;
     }
     supervisor->metrics = metrics_create("supervisor");
+    supervisor_crash_init(supervisor);
     supervisor->roles = calloc(LIMIT_ROLES, sizeof *supervisor->roles);
     assert(supervisor->roles != NULL);
     supervisor->started_ms = loop_now_ms(supervisor->loop);
@@ -245,6 +253,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
 
 static void supervisor_deinit(supervisor_t *supervisor)
 {
+    notify_close(&supervisor->notify);
     if (supervisor->loop == NULL) {
         return;
     }

@@ -10,7 +10,12 @@
  * A role ends and is started anew when it dies, is not ready within LIMIT_START_MS, closes its link
  * or does not answer the watchdog for LIMIT_WATCHDOG_MS. More than LIMIT_RESTARTS of one role
  * within LIMIT_RESTARTS_WINDOW_MS escalate: everything drains and supervisor_run returns
- * UNAVAILABLE. Restarts by SIGHUP and of a role that was sent SIGTERM do not count. */
+ * UNAVAILABLE. Restarts by SIGHUP and of a role that was sent SIGTERM do not count.
+ *
+ * A role with a crash slot that dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, of the watchdog
+ * or for want of memory while it works on a command is the command's fault: the log names it, and
+ * when it happens a second time the role's successor is told to set that command aside before it
+ * takes work. */
 #ifndef RUNTIME_SUPERVISOR_H
 #define RUNTIME_SUPERVISOR_H
 
@@ -31,6 +36,9 @@ typedef struct supervisor_role {
     int descriptors[4];
     /* On a planned restart the successor starts beside it and is ready before it is told to go. */
     bool hands_over;
+    /* The role gets a crash slot (runtime/crash_slot.h) behind its descriptors, and finds
+     * "--crash-slot" and the number of the descriptor behind its arguments. */
+    bool has_crash_slot;
     uint32_t drain_order; /* on SIGTERM roles drain in rising order: fronts 0, shards 1, relay 2 */
 } supervisor_role_t;
 
@@ -56,6 +64,8 @@ typedef struct supervisor_options {
     void (*started)(void *context);
     /* That incarnation is dead for certain: what it left behind may be removed. May be NULL. */
     void (*role_ended)(void *context, const char *name, uint64_t incarnation);
+    /* Name of a command for the log, from the number in a crash slot. May be NULL. */
+    const char *(*command_name)(uint8_t type);
     void *context;
     const char *version; /* for `tree` */
     supervisor_bounds_t bounds;

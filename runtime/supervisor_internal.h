@@ -3,15 +3,19 @@
  *   supervisor_rolling.c   rolling restart: which program, which role next, successors beside
  *   supervisor_role.c      one role: start, link, end, restart, watchdog
  *   supervisor_requests.c  questions to roles with their deadlines
+ *   supervisor_crash.c     which command killed a role, and what follows for it
  *   supervisor_control.c   commands of the control socket and of roles: tree, metrics, forwarding
- *   supervisor_metrics.c   merges Prometheus texts by family */
+ *   supervisor_metrics.c   merges Prometheus texts by family
+ *   supervisor_notify.c    what the service manager is told */
 #ifndef RUNTIME_SUPERVISOR_INTERNAL_H
 #define RUNTIME_SUPERVISOR_INTERNAL_H
 
 #include "runtime/control.h"
+#include "runtime/crash_slot.h"
 #include "runtime/frame_stream.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
+#include "runtime/notify.h"
 #include "runtime/platform_process.h"
 #include "runtime/supervisor.h"
 
@@ -37,6 +41,12 @@ typedef struct role_request {
     uint64_t deadline_ms;
 } role_request_t;
 
+typedef enum role_killer {
+    KILLER_NONE, /* not us */
+    KILLER_WATCHDOG,
+    KILLER_TIME_LIMIT, /* of its start or drain, or the end of the service */
+} role_killer_t;
+
 struct role {
     supervisor_t *supervisor;
     const supervisor_role_t *declared;
@@ -60,6 +70,9 @@ struct role {
     uint64_t *failure_times; /* the last bounds.restarts of them, a ring */
     uint64_t failures_ever;
     char last_exit[PROCESS_EXIT_TEXT_SIZE];
+    role_killer_t killer;
+    crash_slot_t *crash_slot; /* NULL: it has none */
+    int crash_descriptor;
     role_request_t requests[LIMIT_LINK_REQUESTS];
     uint32_t request_last;
     char restarts_label[LIMIT_ROLE_NAME_SIZE + 16];
@@ -72,6 +85,12 @@ typedef enum supervisor_stage {
     SUPERVISOR_DRAINING, /* groups of roles, in rising drain_order */
     SUPERVISOR_KILLING,  /* everything was sent SIGKILL */
 } supervisor_stage_t;
+
+typedef struct crash_kills {
+    uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];
+    uint32_t kills; /* 0: free place */
+    uint64_t at_ms; /* of the last one */
+} crash_kills_t;
 
 struct supervisor {
     loop_t *loop;
@@ -92,6 +111,16 @@ struct supervisor {
     control_server_t *control;
     loop_timer_t *tick; /* watchdog and deadlines of requests */
     metrics_t *metrics;
+    metric_t *crashes_metric;
+    metric_t *quarantines_metric;
+    process_oom_t oom;
+    uint64_t oom_kills; /* an interval of LIMIT_OOM_WINDOW_MS or two ago */
+    uint64_t oom_kills_next;
+    uint64_t oom_looked_ms;
+    crash_kills_t crash_kills[LIMIT_CRASH_FINGERPRINTS];
+    crash_record_t crash_record; /* the one that is looked at: too large for the stack */
+    notify_t notify;
+    uint64_t notified_ms; /* the last WATCHDOG=1 */
     role_t *roles;
     size_t role_count;
 };
@@ -102,7 +131,7 @@ void role_deinit(role_t *role);
 void role_start(role_t *role);
 /* Tells the others, then the role; killed after `timeout_ms`. */
 void role_drain(role_t *role, uint64_t timeout_ms);
-void role_kill(role_t *role, const char *why);
+void role_kill(role_t *role, role_killer_t killer, const char *why);
 /* After SIGCHLD: collects it if it ended, and decides what follows. */
 void role_collect(role_t *role);
 void role_watch(role_t *role, uint64_t now_ms);
@@ -139,6 +168,19 @@ void role_requests_end(role_t *role); /* all, without an answer */
 /* supervisor_control.c */
 void supervisor_control(void *context, control_request_t *request, const char *json, size_t size);
 void supervisor_role_asks(role_t *role, const uint8_t *payload, size_t size);
+
+/* supervisor_crash.c */
+void supervisor_crash_init(supervisor_t *supervisor);
+void supervisor_crash_tick(supervisor_t *supervisor, uint64_t now_ms);
+/* The process of the role has ended this way. */
+void supervisor_crash_examine(role_t *role, process_end_t end);
+
+/* supervisor_notify.c */
+void supervisor_notify_ready(const supervisor_t *supervisor);
+void supervisor_notify_restarting(const supervisor_t *supervisor, const role_t *role);
+void supervisor_notify_reloading(const supervisor_t *supervisor);
+void supervisor_notify_stopping(const supervisor_t *supervisor);
+void supervisor_notify_tick(supervisor_t *supervisor, uint64_t now_ms);
 
 /* supervisor_metrics.c: families in order of first appearance, each with one HELP and one TYPE. */
 typedef struct metrics_merge metrics_merge_t;

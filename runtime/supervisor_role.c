@@ -50,6 +50,11 @@ void role_init(role_t *role, supervisor_t *supervisor, const supervisor_role_t *
                         role->restarts_label, "Starts of a role after its first one");
     role->ready_metric = metrics_gauge(supervisor->metrics, "digitalcard_role_ready",
                                        role->restarts_label, "1 while the role takes work");
+    if (declared->has_crash_slot &&
+        crash_slot_create(&role->crash_slot, &role->crash_descriptor) != RESULT_OK) {
+        log_warn("no crash slot: a command that kills this role cannot be named",
+                 LOG_STRING("name", declared->name));
+    }
 }
 
 void role_deinit(role_t *role)
@@ -58,6 +63,7 @@ void role_deinit(role_t *role)
     role_requests_end(role);
     frame_stream_destroy(&role->link);
     loop_timer_destroy(&role->timer);
+    crash_slot_destroy(&role->crash_slot, &role->crash_descriptor);
     free(role->failure_times);
 }
 
@@ -187,11 +193,33 @@ static void link_closed(void *context)
     }
 }
 
-/* argv: name, declared arguments, "--incarnation", number. */
+/* The link, what was declared, the crash slot; returns how many. */
+static size_t collect_descriptors(const role_t *role, int link,
+                                  int descriptors[PROCESS_DESCRIPTORS_MAX])
+{
+    const size_t declared_max =
+        sizeof role->declared->descriptors / sizeof role->declared->descriptors[0];
+    size_t count = 1;
+    descriptors[0] = link;
+    for (size_t i = 0; i < declared_max && role->declared->descriptors[i] >= 0; i++) {
+        descriptors[count] = role->declared->descriptors[i];
+        count++;
+    }
+    if (role->crash_slot != NULL) {
+        descriptors[count] = role->crash_descriptor;
+        count++;
+    }
+    return count;
+}
+
+/* argv: name, declared arguments, "--incarnation", number, "--crash-slot", its descriptor. */
 static result_t start_process(role_t *role, int link)
 {
-    const char *arguments[LIMIT_ROLE_ARGUMENTS + 4] = {"digitalcard"};
+    const char *arguments[LIMIT_ROLE_ARGUMENTS + 6] = {"digitalcard"};
     char incarnation[24];
+    char crash_slot[24];
+    int descriptors[PROCESS_DESCRIPTORS_MAX];
+    const size_t descriptor_count = collect_descriptors(role, link, descriptors);
     size_t count = 1;
     for (size_t i = 0; role->declared->arguments[i] != NULL; i++) {
         assert(i < LIMIT_ROLE_ARGUMENTS);
@@ -201,13 +229,12 @@ static result_t start_process(role_t *role, int link)
     (void)snprintf(incarnation, sizeof incarnation, "%" PRIu64, role->incarnation);
     arguments[count] = "--incarnation";
     arguments[count + 1] = incarnation;
-    int descriptors[PROCESS_DESCRIPTORS_MAX] = {link};
-    size_t descriptor_count = 1;
-    const size_t declared_max =
-        sizeof role->declared->descriptors / sizeof role->declared->descriptors[0];
-    for (size_t i = 0; i < declared_max && role->declared->descriptors[i] >= 0; i++) {
-        descriptors[descriptor_count] = role->declared->descriptors[i];
-        descriptor_count++;
+    if (role->crash_slot != NULL) {
+        crash_slot_clear(role->crash_slot);
+        (void)snprintf(crash_slot, sizeof crash_slot, "%zu",
+                       PROCESS_DESCRIPTOR_FIRST + descriptor_count - 1);
+        arguments[count + 2] = "--crash-slot";
+        arguments[count + 3] = crash_slot;
     }
     const process_start_t start = {.arguments = arguments,
                                    .descriptors = descriptors,
@@ -260,6 +287,9 @@ static void role_schedule(role_t *role)
             return;
         }
         delay_ms = backoff_ms(role, now_ms);
+    }
+    if (!role->planned) {
+        supervisor_notify_restarting(role->supervisor, role);
     }
     role->planned = false;
     role->state = ROLE_WAITING;
@@ -331,6 +361,7 @@ void role_start(role_t *role)
     role->started_ms = loop_now_ms(supervisor->loop);
     role->pinged_ms = role->started_ms;
     role->pings_unanswered = 0;
+    role->killer = KILLER_NONE;
     role->endpoint[0] = '\0';
     role->state = ROLE_STARTING;
     result_t result = process_socket_pair(pair);
@@ -356,13 +387,14 @@ void role_start(role_t *role)
     role_end(role);
 }
 
-void role_kill(role_t *role, const char *why)
+void role_kill(role_t *role, role_killer_t killer, const char *why)
 {
     if (role->pid == 0) {
         return;
     }
     log_warn("role is killed", LOG_STRING("name", role->declared->name), LOG_STRING("why", why),
              LOG_NUMBER("child_pid", role->pid));
+    role->killer = killer;
     process_kill(role->pid);
     role->state = ROLE_KILLED;
     loop_timer_stop(role->timer);
@@ -376,10 +408,10 @@ static void role_timer(void *context)
         role_start(role);
         break;
     case ROLE_STARTING:
-        role_kill(role, "it was not ready in time");
+        role_kill(role, KILLER_TIME_LIMIT, "it was not ready in time");
         break;
     case ROLE_DRAINING:
-        role_kill(role, "it did not end in time");
+        role_kill(role, KILLER_TIME_LIMIT, "it did not end in time");
         break;
     case ROLE_STOPPED:
     case ROLE_READY:
@@ -414,7 +446,9 @@ void role_drain(role_t *role, uint64_t timeout_ms)
 
 void role_collect(role_t *role)
 {
-    if (role->pid != 0 && process_has_ended(role->pid, role->last_exit)) {
+    process_end_t end = PROCESS_END_OTHER;
+    if (role->pid != 0 && process_has_ended(role->pid, role->last_exit, &end)) {
+        supervisor_crash_examine(role, end);
         role_end(role);
     }
 }
@@ -428,7 +462,7 @@ void role_watch(role_t *role, uint64_t now_ms)
         return;
     }
     if (role->pings_unanswered == WATCHDOG_PINGS) {
-        role_kill(role, "it does not answer: a handler of it hangs");
+        role_kill(role, KILLER_WATCHDOG, "it does not answer: a handler of it hangs");
         return;
     }
     role->pinged_ms = now_ms;

@@ -53,6 +53,7 @@ void rolling_abort(supervisor_t *supervisor, const role_t *because)
               LOG_STRING("program", supervisor->program_path));
     rolling_end(supervisor);
     program_close(&supervisor->program_next);
+    supervisor_notify_ready(supervisor);
 }
 
 void rolling_begin(supervisor_t *supervisor)
@@ -67,10 +68,13 @@ void rolling_begin(supervisor_t *supervisor)
         log_error("the program cannot be started anew: the roles stay as they are",
                   LOG_STRING("program", supervisor->program_path),
                   LOG_STRING("why", result_title(result)));
+        supervisor_notify_reloading(supervisor); /* it waits for the end of what it asked for */
+        supervisor_notify_ready(supervisor);
         return;
     }
     log_info("the roles are restarted one by one", LOG_STRING("program", supervisor->program_path));
     supervisor->rolling = true;
+    supervisor_notify_reloading(supervisor);
     rolling_continue(supervisor);
 }
 
@@ -121,6 +125,7 @@ void rolling_continue(supervisor_t *supervisor)
         supervisor->program = supervisor->program_next;
         supervisor->program_next = -1;
         log_info("all roles were restarted");
+        supervisor_notify_ready(supervisor);
         return;
     }
     role->rolled = true;

@@ -1,16 +1,15 @@
 /* `digitalcard serve`: everything that can be wrong is found here, in the order in which a person
  * can mend it, each with one line and exit status 1; then the supervisor takes over. */
 #include "adapters/cli/configuration.h"
-#include "adapters/cli/control_commands.h"
 #include "adapters/cli/endpoint.h"
 #include "adapters/cli/installation.h"
 #include "adapters/cli/service_file.h"
-#include "adapters/signer/signer.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
 #include "runtime/supervisor.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum {
@@ -108,14 +107,35 @@ static bool bind_addresses(service_t *service)
     return true;
 }
 
+/* A role that gets no descriptors fails in places that do not say why; said here, it is clear. */
+static bool check_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= LIMIT_OPEN_FILES_MIN) {
+        return true;
+    }
+    (void)command_fail("only %llu files may be open at once (ulimit -n): at least %d are needed",
+                       (unsigned long long)limit.rlim_max, LIMIT_OPEN_FILES_MIN);
+    return false;
+}
+
 /* --- Data --- */
+
+static bool lock_data(service_t *service)
+{
+    char error[1024];
+    if (installation_lock(service->configuration.texts.data, true, &service->installation, error,
+                          sizeof error) != RESULT_OK) {
+        (void)command_fail("%s", error);
+        return false;
+    }
+    return true;
+}
 
 static bool open_data(service_t *service)
 {
     char error[1024];
-    log_start("supervisor", service->configuration.log_level);
-    result_t result = installation_open(service->configuration.texts.data, true,
-                                        &service->installation, error, sizeof error);
+    result_t result = installation_open_stores(&service->installation, true, error, sizeof error);
     if (result == RESULT_OK) {
         result = data_directory_clear_run(&service->installation.directory, error, sizeof error);
     }
@@ -123,14 +143,12 @@ static bool open_data(service_t *service)
         (void)command_fail("%s", error);
         return false;
     }
-    const control_commands_t commands = {.control = service->installation.control,
-                                         .crypto = &signer_functions,
-                                         .master_key = &service->installation.master_key};
-    result = control_token_key_ensure(&commands);
     installation_close_stores(&service->installation); /* the supervisor has no database */
-    if (result != RESULT_OK) {
-        (void)command_fail("the first token key cannot be stored: %s", result_title(result));
-        return false;
+    log_start("supervisor", service->configuration.log_level);
+    if (service->installation.is_new) {
+        log_info("master key made: keep a copy of it apart from the backups of the data",
+                 LOG_STRING("file", "master.key"),
+                 LOG_STRING("directory", service->installation.directory.path));
     }
     return true;
 }
@@ -231,6 +249,7 @@ static int run(service_t *service)
 int command_serve(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
+    bool ready = false;
     service_t service = {.installation.directory.lock = -1,
                          .http.descriptor = -1,
                          .api.descriptor = -1,
@@ -243,7 +262,12 @@ int command_serve(const command_t *command, int argc, char **argv)
     status = EXIT_FAILED;
     (void)umask(S_IRWXG | S_IRWXO); /* of all roles: nothing here is for others to read */
     if (configuration_load(&service.configuration) && parse_addresses(&service) &&
-        open_data(&service) && bind_addresses(&service)) {
+        check_open_files()) {
+        /* A directory that is in use says more than its ports; no key is made before both are ours.
+         */
+        ready = lock_data(&service) && bind_addresses(&service) && open_data(&service);
+    }
+    if (ready) {
         status = run(&service);
         service_file_remove(&service.installation.directory);
     }

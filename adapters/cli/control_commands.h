@@ -31,7 +31,8 @@ typedef struct control_commands {
 json_t *control_command_execute(const control_commands_t *commands, const json_t *command,
                                 bool *changed);
 
-/* Makes the first token key when there is none. */
+/* Makes the first token key when there is none. STORE_CORRUPT: the newest one does not open with
+ * this master key. */
 MUST_USE result_t control_token_key_ensure(const control_commands_t *commands);
 
 /* {"error":{code,detail}} */

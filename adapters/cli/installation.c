@@ -1,18 +1,20 @@
 /* Opening of an installation, in the order in which a person should hear about what is wrong. */
 #include "adapters/cli/installation.h"
 
+#include "adapters/cli/control_commands.h"
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/signer/signer.h"
+#include "runtime/log.h"
+#include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static const char *advice(result_t result)
 {
     switch (result) {
     case RESULT_PERMISSION_DENIED:
-        return "; it must belong to this user and have mode 0600";
-    case RESULT_MISSING:
-        return "; create a tenant or run digitalcard serve first";
+        return "; it must belong to this user";
     case RESULT_STORE_CORRUPT:
         return "; restore it from a backup";
     case RESULT_STORE_FULL:
@@ -24,39 +26,102 @@ static const char *advice(result_t result)
     }
 }
 
-static result_t open_stores(bool create, installation_t *installation, char *error,
-                            size_t error_size)
+/* What is wrong with the file, in words that mend it. */
+static const char *master_key_fault(result_t result)
+{
+    switch (result) {
+    case RESULT_PERMISSION_DENIED:
+        return "must be a regular file that belongs to this user, with mode 0600";
+    case RESULT_STORE_CORRUPT:
+        return "is damaged, it must be exactly 32 bytes; restore it from a backup";
+    case RESULT_MISSING:
+        return "is missing, and control.db holds what is sealed under it; restore it from a backup";
+    default:
+        return NULL;
+    }
+}
+
+static bool file_exists(const char *directory, const char *name)
+{
+    char path[PATH_MAX + 16];
+    struct stat about;
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    return lstat(path, &about) == 0;
+}
+
+static result_t open_master_key(installation_t *installation, bool create, char *error,
+                                size_t error_size)
 {
     const char *path = installation->directory.path;
+    const bool is_sealed = file_exists(path, "control.db");
+    installation->is_new = !file_exists(path, "master.key");
+    if (!is_sealed && !create) {
+        (void)snprintf(error, error_size,
+                       "data directory %s is empty; create a tenant or run digitalcard serve first",
+                       path);
+        return RESULT_MISSING;
+    }
     result_t result = signer_start();
     if (result == RESULT_OK) {
-        result = signer_master_key(path, create, &installation->master_key);
+        result = signer_master_key(path, create && !is_sealed, &installation->master_key);
     }
     if (result != RESULT_OK) {
-        (void)snprintf(error, error_size, "%s/master.key: %s%s", path, result_title(result),
-                       advice(result));
+        const char *fault = master_key_fault(result);
+        (void)snprintf(error, error_size, "%s/master.key%s%s", path, fault == NULL ? ": " : " ",
+                       fault == NULL ? result_title(result) : fault);
+    }
+    return result;
+}
+
+result_t installation_open_stores(installation_t *installation, bool create, char *error,
+                                  size_t error_size)
+{
+    const char *path = installation->directory.path;
+    log_set_level(LOG_SILENT_LEVEL);
+    result_t result = open_master_key(installation, create, error, error_size);
+    if (result != RESULT_OK) {
         return result;
     }
     result =
         control_sqlite_open(path, create, journal_sqlite_create_tenant, &installation->control);
     if (result != RESULT_OK) {
-        (void)snprintf(error, error_size, "%s/control.db: %s%s", path, result_title(result),
+        (void)snprintf(error, error_size, "%s/control.db: %s%s", path,
+                       result == RESULT_STORE_CORRUPT ? "The file is damaged"
+                                                      : result_title(result),
                        advice(result));
+        return result;
+    }
+    const control_commands_t commands = {.control = installation->control,
+                                         .crypto = &signer_functions,
+                                         .master_key = &installation->master_key};
+    result = control_token_key_ensure(&commands);
+    if (result == RESULT_STORE_CORRUPT) {
+        (void)snprintf(error, error_size,
+                       "%s/master.key does not open what control.db holds: put the right one back",
+                       path);
+    } else if (result != RESULT_OK) {
+        (void)snprintf(error, error_size, "%s/control.db: the first token key cannot be stored: %s",
+                       path, result_title(result));
     }
     return result;
+}
+
+result_t installation_lock(const char *data, bool create, installation_t *installation, char *error,
+                           size_t error_size)
+{
+    *installation = (installation_t){.directory.lock = -1};
+    const result_t result =
+        data_directory_open(data, create, &installation->directory, error, error_size);
+    return result != RESULT_OK ? result
+                               : data_directory_lock(&installation->directory, error, error_size);
 }
 
 result_t installation_open(const char *data, bool create, installation_t *installation, char *error,
                            size_t error_size)
 {
-    *installation = (installation_t){.directory.lock = -1};
-    result_t result =
-        data_directory_open(data, create, &installation->directory, error, error_size);
+    result_t result = installation_lock(data, create, installation, error, error_size);
     if (result == RESULT_OK) {
-        result = data_directory_lock(&installation->directory, error, error_size);
-    }
-    if (result == RESULT_OK) {
-        result = open_stores(create, installation, error, error_size);
+        result = installation_open_stores(installation, create, error, error_size);
     }
     if (result != RESULT_OK) {
         installation_close(installation);

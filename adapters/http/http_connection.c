@@ -482,7 +482,7 @@ static bool has_unread_bytes(const http_connection_t *connection)
 static void leave_idle(http_connection_t *connection)
 {
     const http_server_t *server = connection->server;
-    if (loop_now_ms(server->loop) < server->idle_until_ms || has_unread_bytes(connection)) {
+    if (has_unread_bytes(connection)) {
         return;
     }
     if (server->hands_over) {
@@ -501,7 +501,7 @@ void http_connection_turn(http_connection_t *connection)
     update_reading(connection);
     const bool quiet = connection->slot_count == 0 && connection->write == NULL &&
                        connection->output.size == 0 && !more;
-    if (connection->server->draining && http_connection_is_idle(connection) &&
+    if (connection->server->closes_idle && http_connection_is_idle(connection) &&
         !connection->last_request) {
         leave_idle(connection);
     } else if (quiet && (connection->last_request || connection->end_of_input)) {
