@@ -48,10 +48,13 @@ void shard_destroy(shard_t **shard);
 
 /* An envelope from a front. What cannot be decoded is counted and logged. */
 void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_t size);
+/* How many fronts there are: they share what the shard takes at a time, and a drain waits for the
+ * last word of each (LIMIT_FAREWELL_MS). None, until told. */
+void shard_set_fronts(shard_t *shard, uint32_t count);
 /* Reads tenants and keys anew if the control store changed; also done by a timer. */
 void shard_control_changed(shard_t *shard);
-/* Commits what waits, replies to it, closes the tenants; then `drained`. New requests end with
- * DRAINING. */
+/* Commits what waits, replies to it, waits until no front has anything on its way here, closes the
+ * tenants; then `drained`. New requests end with DRAINING. */
 void shard_drain(shard_t *shard, loop_callback_t *drained, void *context);
 /* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As
  * message_to_json. */

@@ -58,6 +58,16 @@ struct shard_message {
     uint8_t bytes[];
 };
 
+/* Whom credit was granted to. */
+typedef struct shard_fronts {
+    uint32_t up; /* as the supervisor says */
+    uint32_t farewells;
+    uint64_t quiet_ms; /* of loop_now_ms: since then the drain waits for them; 0: it does not */
+    uint32_t known_count;
+    uint32_t replaced; /* of known, next */
+    uint32_t known[LIMIT_FRONTS];
+} shard_fronts_t;
+
 struct shard {
     loop_t *loop;
     shard_ports_t ports;
@@ -94,6 +104,8 @@ struct shard {
     uint64_t rotation_next_ms;
     char rotation_after[LIMIT_TENANT_NAME_SIZE]; /* the tenant swept last */
     size_t rotation_after_size;
+
+    shard_fronts_t fronts;
 
     bool is_control_failing;
     bool is_draining;
@@ -156,6 +168,14 @@ void shard_message_answer(shard_message_t **message, text_t envelope, uint8_t ou
 void shard_message_reply(shard_message_t **message, const reply_t *reply);
 /* With the reply that the store has kept for its key, or with KEY_REUSED. */
 void shard_message_repeat(shard_message_t **message, const uint8_t request_hash[32], text_t stored);
+
+/* --- shard_fronts.c: credits, and the last word of fronts --- */
+
+/* A front sent something: the first time it is granted its credits. */
+void shard_front_heard(shard_t *shard, uint32_t peer);
+void shard_front_farewell(shard_t *shard);
+/* Nothing more comes from any front, as far as can be known. */
+bool shard_fronts_are_done(shard_t *shard);
 
 /* --- shard.c --- */
 

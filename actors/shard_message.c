@@ -163,6 +163,11 @@ static shard_message_t *decode(shard_t *shard, uint32_t peer, text_t envelope, b
     if (!message_unpack(&envelope_message, MESSAGE_KEYS_IDS, message->bytes, envelope.size, &arena,
                         &decoded, &fault) ||
         !MESSAGE_HAS(envelope, &decoded, request)) {
+        if (fault.kind == MESSAGE_FAULT_NONE && MESSAGE_HAS(envelope, &decoded, farewell)) {
+            shard_message_destroy(&message);
+            shard_front_farewell(shard);
+            return NULL;
+        }
         metric_add(shard->metrics.malformed, 1);
         log_error("an envelope from a front is no request and was dropped; the roles may be of "
                   "different versions",

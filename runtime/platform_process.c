@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -63,7 +64,11 @@ static _Noreturn void child_run(const process_start_t *start, pid_t parent)
     }
     child_reset_signals();
     if (child_place_descriptors(start->descriptors, start->descriptor_count)) {
-        (void)execv("/proc/self/exe", (char *const *)start->arguments);
+        if (start->program >= 0) {
+            (void)fexecve(start->program, (char *const *)start->arguments, environ);
+        } else {
+            (void)execv("/proc/self/exe", (char *const *)start->arguments);
+        }
     }
     _exit(EXIT_EXEC_FAILED);
 }
@@ -85,6 +90,40 @@ result_t process_start(const process_start_t *start, int64_t *pid)
         return RESULT_UNAVAILABLE;
     }
     *pid = child;
+    return RESULT_OK;
+}
+
+bool process_program_path(char *out, size_t capacity)
+{
+    /* /proc/self/exe would name the file behind a link, and upgrades often turn the link. */
+    const char *given = (const char *)getauxval(AT_EXECFN);
+    char directory[LIMIT_PROGRAM_PATH_SIZE];
+    int size = -1;
+    if (given != NULL && given[0] == '/') {
+        size = snprintf(out, capacity, "%s", given);
+    } else if (given != NULL && getcwd(directory, sizeof directory) != NULL) {
+        size = snprintf(out, capacity, "%s/%s", directory, given);
+    }
+    return size > 0 && (size_t)size < capacity;
+}
+
+result_t process_program_open(const char *path, int *program)
+{
+    const int opened = open(path, O_RDONLY | O_CLOEXEC);
+    if (opened < 0) {
+        return errno == ENOENT ? RESULT_MISSING : RESULT_PERMISSION_DENIED;
+    }
+    /* Above the descriptors that a child puts in place before it executes. */
+    *program = fcntl(opened, F_DUPFD_CLOEXEC, DESCRIPTOR_SAFE_MIN);
+    (void)close(opened);
+    if (*program < 0) {
+        return RESULT_UNAVAILABLE;
+    }
+    if (faccessat(*program, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
+        process_close(*program);
+        *program = -1;
+        return RESULT_PERMISSION_DENIED;
+    }
     return RESULT_OK;
 }
 

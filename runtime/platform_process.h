@@ -17,9 +17,18 @@ typedef struct process_start {
     const char *const *arguments; /* argv, argv[0] included, NULL at the end */
     const int *descriptors;       /* nothing else stays open but 0, 1 and 2 */
     size_t descriptor_count;      /* up to PROCESS_DESCRIPTORS_MAX */
+    int program;                  /* of process_program_open; -1: this same binary */
 } process_start_t;
 
-/* Forks and executes this same binary. The child is killed by the kernel when the calling thread
+/* Where this program was started from, absolute, links not followed: what stands there later may be
+ * a newer one. Asked at the start, before anybody changes the directory. False: it cannot be known.
+ */
+bool process_program_path(char *out, size_t capacity);
+/* Opens a program for process_start, so that every later start gets the same one whatever happens
+ * to the file. MISSING, PERMISSION_DENIED when it cannot be executed. */
+MUST_USE result_t process_program_open(const char *path, int *program);
+
+/* Forks and executes the program. The child is killed by the kernel when the calling thread
  * ends, ignores SIGINT (a Ctrl-C reaches the whole terminal group, and only the supervisor decides
  * what it means) and has no signal blocked. UNAVAILABLE when the system has no more processes. */
 MUST_USE result_t process_start(const process_start_t *start, int64_t *pid);

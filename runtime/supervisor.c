@@ -1,5 +1,5 @@
-/* The process supervisor as a whole: beginning and end, signals, the order of draining, the rolling
- * restart. It never looks into what a role does. */
+/* The process supervisor as a whole: beginning and end, signals, the order of draining. It
+ * never looks into what a role does. */
 #include "runtime/supervisor.h"
 
 #include "runtime/clock.h"
@@ -14,7 +14,8 @@ enum { TICK_MS = 100, INCARNATION_SHIFT = 8 };
 static bool all_in(const supervisor_t *supervisor, role_state_t state)
 {
     for (size_t i = 0; i < supervisor->role_count; i++) {
-        if (supervisor->roles[i].state != state) {
+        const role_t *role = &supervisor->roles[i];
+        if (role->state != state && !role_is_spare(role)) {
             return false;
         }
     }
@@ -109,27 +110,9 @@ void supervisor_escalate(supervisor_t *supervisor, const role_t *role)
     drain_begin(supervisor);
 }
 
-/* --- Rolling restart: one role at a time, in order of declaration --- */
-
-static void rolling_continue(supervisor_t *supervisor)
+void supervisor_role_ready(role_t *role)
 {
-    if (!supervisor->rolling || !all_in(supervisor, ROLE_READY)) {
-        return;
-    }
-    if (supervisor->rolling_at == supervisor->role_count) {
-        supervisor->rolling = false;
-        log_info("all roles were restarted");
-        supervisor_notify_ready(supervisor);
-        return;
-    }
-    role_t *role = &supervisor->roles[supervisor->rolling_at];
-    supervisor->rolling_at++;
-    role->planned = true;
-    role_drain(role, supervisor->bounds.drain_ms);
-}
-
-void supervisor_role_ready(supervisor_t *supervisor)
-{
+    supervisor_t *supervisor = role->supervisor;
     if (!supervisor->was_ready && all_in(supervisor, ROLE_READY)) {
         supervisor->was_ready = true;
         if (supervisor->options->started != NULL) {
@@ -139,6 +122,11 @@ void supervisor_role_ready(supervisor_t *supervisor)
     } else if (!supervisor->rolling && all_in(supervisor, ROLE_READY)) {
         supervisor_notify_ready(supervisor); /* only the status is new */
     }
+    if (role->twin != NULL && role->twin->state == ROLE_READY) {
+        role->twin->retiring = true;
+        role->twin->planned = true;
+        role_drain(role->twin, supervisor->bounds.drain_ms);
+    }
     rolling_continue(supervisor);
 }
 
@@ -146,6 +134,8 @@ void supervisor_role_ended(supervisor_t *supervisor)
 {
     if (supervisor->stage != SUPERVISOR_RUNNING) {
         drain_continue(supervisor);
+    } else {
+        rolling_continue(supervisor); /* the end of one that had handed over */
     }
 }
 
@@ -175,12 +165,8 @@ static void signal_seen(void *context, process_notice_t notice)
         collect_all(supervisor);
     } else if (notice == PROCESS_NOTICE_TERMINATE || notice == PROCESS_NOTICE_INTERRUPT) {
         signal_stop(supervisor, notice);
-    } else if (supervisor->stage == SUPERVISOR_RUNNING && !supervisor->rolling) {
-        log_info("the roles are restarted one by one");
-        supervisor->rolling = true;
-        supervisor->rolling_at = 0;
-        supervisor_notify_reloading(supervisor);
-        rolling_continue(supervisor);
+    } else if (supervisor->stage == SUPERVISOR_RUNNING) {
+        rolling_begin(supervisor);
     }
 }
 
@@ -219,14 +205,30 @@ static supervisor_bounds_t bounds_complete(const supervisor_bounds_t *given)
     };
 }
 
+/* One place for each role, and a second one beside it for a successor. */
+static void roles_add(supervisor_t *supervisor, const supervisor_role_t *declared)
+{
+    const size_t places = declared->hands_over ? 2 : 1;
+    role_t *role = &supervisor->roles[supervisor->role_count];
+    assert(supervisor->role_count + places <= LIMIT_ROLES);
+    supervisor->role_count += places;
+    for (size_t i = 0; i < places; i++) {
+        role_init(&role[i], supervisor, declared);
+    }
+    if (places == 2) {
+        role[0].twin = &role[1];
+        role[1].twin = &role[0];
+        role[1].state = ROLE_STOPPED;
+    }
+}
+
 static result_t supervisor_init(supervisor_t *supervisor, const supervisor_options_t *options)
 {
     static const process_notice_t notices[] = {PROCESS_NOTICE_CHILD, PROCESS_NOTICE_TERMINATE,
                                                PROCESS_NOTICE_INTERRUPT, PROCESS_NOTICE_RELOAD};
     assert(options->role_count > 0 && options->role_count <= LIMIT_ROLES);
-    *supervisor = (supervisor_t){.options = options,
-                                 .bounds = bounds_complete(&options->bounds),
-                                 .role_count = options->role_count};
+    *supervisor = (supervisor_t){.options = options, .bounds = bounds_complete(&options->bounds)};
+    rolling_init(supervisor);
     notify_open(&supervisor->notify);
     result_t result = loop_create(&supervisor->loop);
     if (result != RESULT_OK) {
@@ -234,12 +236,12 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
     }
     supervisor->metrics = metrics_create("supervisor");
     supervisor_crash_init(supervisor);
-    supervisor->roles = calloc(options->role_count, sizeof *supervisor->roles);
+    supervisor->roles = calloc(LIMIT_ROLES, sizeof *supervisor->roles);
     assert(supervisor->roles != NULL);
     supervisor->started_ms = loop_now_ms(supervisor->loop);
     supervisor->incarnation_last = (uint64_t)clock_wall_ms() << INCARNATION_SHIFT;
     for (size_t i = 0; i < options->role_count; i++) {
-        role_init(&supervisor->roles[i], supervisor, &options->roles[i]);
+        roles_add(supervisor, &options->roles[i]);
     }
     supervisor->tick = loop_timer_create(supervisor->loop, tick, supervisor);
     loop_timer_start(supervisor->tick, TICK_MS, TICK_MS);
@@ -266,6 +268,7 @@ static void supervisor_deinit(supervisor_t *supervisor)
     loop_timer_destroy(&supervisor->tick);
     loop_destroy(&supervisor->loop);
     metrics_destroy(&supervisor->metrics);
+    rolling_deinit(supervisor);
     free(supervisor->roles);
 }
 
@@ -276,7 +279,9 @@ result_t supervisor_run(const supervisor_options_t *options)
     result_t result = supervisor_init(&supervisor, options);
     if (result == RESULT_OK) {
         for (size_t i = 0; i < supervisor.role_count; i++) {
-            role_start(&supervisor.roles[i]);
+            if (supervisor.roles[i].state == ROLE_WAITING) {
+                role_start(&supervisor.roles[i]);
+            }
         }
         loop_run(supervisor.loop);
         result = supervisor.result;

@@ -1,7 +1,11 @@
 /* The process supervisor: one thread, no ZeroMQ, no database. Starts every role by fork + exec of
  * this binary, restarts what dies (strategies, intensity, jittered backoff), tells the roles about
  * each other, answers `tree`, `top` and `metrics` on the control socket, drains on SIGTERM and
- * SIGINT (a second one kills at once), restarts the roles one by one on SIGHUP.
+ * SIGINT (a second one kills at once), restarts the roles one by one on SIGHUP,
+ * with the program that then stands where the service was started from. Until then every restart
+ * gets the program of the start, whatever becomes of the file; the supervisor itself stays the one
+ * that it is. A new program that cannot be executed, or whose role ends before it is ready, ends
+ * the rolling restart, and that role is started from the program before.
  *
  * A role ends and is started anew when it dies, is not ready within LIMIT_START_MS, closes its link
  * or does not answer the watchdog for LIMIT_WATCHDOG_MS; which others are restarted with it says
@@ -32,6 +36,8 @@ typedef struct supervisor_role {
     /* Listening descriptors handed to the role as 4, 5, …; at most 4, -1 ends. The supervisor keeps
      * them open, so that connections wait in the kernel while the role restarts. */
     int descriptors[4];
+    /* On a planned restart the successor starts beside it and is ready before it is told to go. */
+    bool hands_over;
     /* The role gets a crash slot (runtime/crash_slot.h) behind its descriptors, and finds
      * "--crash-slot" and the number of the descriptor behind its arguments. */
     bool has_crash_slot;

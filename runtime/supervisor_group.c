@@ -32,7 +32,13 @@ static void hold_from(role_t *failed, size_t first, uint64_t delay_ms)
     group->delay_ms = delay_ms > group->delay_ms ? delay_ms : group->delay_ms;
     for (size_t i = first; i < supervisor->role_count; i++) {
         role_t *role = &supervisor->roles[i];
-        if (role->declared->group == failed->declared->group && !role->is_held) {
+        const bool goes_anyway = role_is_spare(role) || role->retiring;
+        if (role->declared->group != failed->declared->group || role->is_held || goes_anyway) {
+            continue;
+        }
+        if (role->twin != NULL && role->twin->is_held) {
+            role_kill(role, KILLER_TIME_LIMIT, "its twin is started anew with the group");
+        } else {
             hold(role);
         }
     }

@@ -1,5 +1,6 @@
 /* Insides of the process supervisor, shared by supervisor*.c and nobody else:
- *   supervisor.c           begins, ends, signals, order of draining, rolling restart
+ *   supervisor.c           begins, ends, signals, order of draining
+ *   supervisor_rolling.c   rolling restart: which program, which role next, successors beside
  *   supervisor_role.c      one role: start, link, end, restart, watchdog
  *   supervisor_group.c     strategies: who is restarted with a role, escalation
  *   supervisor_requests.c  questions to roles with their deadlines
@@ -51,9 +52,13 @@ struct role {
     supervisor_t *supervisor;
     const supervisor_role_t *declared;
     role_state_t state;
-    bool is_held; /* its group is restarted: it starts when all held ones have ended */
-    bool planned; /* its coming end was asked for (SIGHUP, SIGTERM to it): does not count */
-    int64_t pid;  /* 0: no process */
+    bool is_held;  /* its group is restarted: it starts when all held ones have ended */
+    role_t *twin;  /* of a role that hands over: the other of its two places, one of them mostly
+                      STOPPED; NULL: it does not */
+    bool retiring; /* its twin is ready and it was told to go */
+    bool rolled;   /* by the rolling restart that goes on: it is, or will be, the new program */
+    bool planned;  /* its coming end was asked for (SIGHUP, SIGTERM to it): does not count */
+    int64_t pid;   /* 0: no process */
     frame_stream_t *link;
     loop_timer_t *timer; /* of the state */
     char endpoint[LIMIT_ROLE_ENDPOINT_SIZE + 1];
@@ -101,10 +106,12 @@ struct supervisor {
     supervisor_bounds_t bounds; /* no zeros */
     supervisor_stage_t stage;
     result_t result;
-    bool was_ready; /* options->started was called */
-    bool rolling;   /* SIGHUP: roles from rolling_at on are still to be restarted */
-    size_t rolling_at;
-    uint32_t drain_order; /* group that drains now */
+    bool was_ready;   /* options->started was called */
+    bool rolling;     /* SIGHUP: roles that are not `rolled` are still to be restarted */
+    int program;      /* that roles are started from; -1: the supervisor's own */
+    int program_next; /* of those that are `rolled`; -1: none */
+    char program_path[LIMIT_PROGRAM_PATH_SIZE]; /* empty: not known */
+    uint32_t drain_order;                       /* group that drains now */
     uint64_t drain_started_ms;
     uint64_t started_ms;
     uint64_t incarnation_last;
@@ -141,8 +148,23 @@ void role_watch(role_t *role, uint64_t now_ms);
 void role_restart(role_t *role, uint64_t delay_ms);
 const char *role_state_name(role_state_t state);
 
+/* A place without a process beside a twin that has one. */
+bool role_is_spare(const role_t *role);
+
+/* supervisor_rolling.c */
+void rolling_init(supervisor_t *supervisor);
+void rolling_deinit(supervisor_t *supervisor);
+void rolling_begin(supervisor_t *supervisor);
+/* Restarts the next role when all are ready. */
+void rolling_continue(supervisor_t *supervisor);
+/* Ends it; roles that are new and well stay. */
+void rolling_abort(supervisor_t *supervisor, const role_t *because);
+int rolling_program(const role_t *role);
+/* A planned restart: beside its successor if it can, else one after the other. */
+void role_replace(role_t *role);
+
 /* supervisor.c: what a role reports upwards. */
-void supervisor_role_ready(supervisor_t *supervisor);
+void supervisor_role_ready(role_t *role);
 void supervisor_role_ended(supervisor_t *supervisor);
 void supervisor_escalate(supervisor_t *supervisor, const role_t *role);
 

@@ -12,7 +12,7 @@ void supervisor_notify_ready(const supervisor_t *supervisor)
 {
     char lines[NOTIFY_TEXT_SIZE];
     const int size = snprintf(lines, sizeof lines, "READY=1\nSTATUS=all %zu roles are ready",
-                              supervisor->role_count);
+                              supervisor->options->role_count);
     assert(size > 0 && (size_t)size < sizeof lines);
     notify_send(&supervisor->notify, lines);
 }
@@ -44,7 +44,8 @@ static bool all_answer(const supervisor_t *supervisor)
         const role_t *role = &supervisor->roles[i];
         /* One that is restarted because somebody asked for it is as good as there. */
         const bool answers = role->state == ROLE_READY && role->pings_unanswered <= UNANSWERED_MAX;
-        if (!answers && !role->planned && !(supervisor->rolling && role->state != ROLE_READY)) {
+        if (!answers && !role->planned && !role_is_spare(role) &&
+            !(supervisor->rolling && role->state != ROLE_READY)) {
             return false;
         }
     }

@@ -96,6 +96,9 @@ static void tell(role_t *to, link_frame_t kind, const role_t *about)
 
 static void tell_others(const role_t *about, link_frame_t kind)
 {
+    if (about->retiring) {
+        return; /* whoever bears its name now is up */
+    }
     supervisor_t *supervisor = about->supervisor;
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *to = &supervisor->roles[i];
@@ -125,20 +128,19 @@ static void role_became_ready(role_t *role, const uint8_t *payload, size_t size)
     if (role->state != ROLE_STARTING || size > LIMIT_ROLE_ENDPOINT_SIZE) {
         return; /* told to end before it was ready */
     }
-    supervisor_t *supervisor = role->supervisor;
     if (size > 0) {
         memcpy(role->endpoint, payload, size);
     }
     role->endpoint[size] = '\0';
     role->state = ROLE_READY;
-    role->ready_ms = loop_now_ms(supervisor->loop);
+    role->ready_ms = loop_now_ms(role->supervisor->loop);
     loop_timer_stop(role->timer);
     metric_set(role->ready_metric, 1);
     log_info("role is ready", LOG_STRING("name", role->declared->name),
              LOG_NUMBER("child_pid", role->pid), LOG_NUMBER("incarnation", role->incarnation),
              LOG_NUMBER("start_ms", role->ready_ms - role->started_ms));
     tell_others(role, LINK_FRAME_PEER_UP);
-    supervisor_role_ready(supervisor);
+    supervisor_role_ready(role);
 }
 
 static void role_leaving(role_t *role)
@@ -146,8 +148,7 @@ static void role_leaving(role_t *role)
     if (role->supervisor->stage == SUPERVISOR_RUNNING && role->state == ROLE_READY) {
         log_info("role was told to end by a signal: it drains and is started anew",
                  LOG_STRING("name", role->declared->name));
-        role->planned = true;
-        role_drain(role, role->supervisor->bounds.drain_ms);
+        role_replace(role);
     }
 }
 
@@ -235,8 +236,10 @@ static result_t start_process(role_t *role, int link)
         arguments[count + 2] = "--crash-slot";
         arguments[count + 3] = crash_slot;
     }
-    const process_start_t start = {
-        .arguments = arguments, .descriptors = descriptors, .descriptor_count = descriptor_count};
+    const process_start_t start = {.arguments = arguments,
+                                   .descriptors = descriptors,
+                                   .descriptor_count = descriptor_count,
+                                   .program = rolling_program(role)};
     return process_start(&start, &role->pid);
 }
 
@@ -305,6 +308,26 @@ static void role_schedule(role_t *role)
     }
 }
 
+/* A role ended while it was, or has, a successor: the other one goes on alone. A new program that
+ * does not even become ready ends the rolling restart. */
+static bool role_leaves_to_twin(role_t *role)
+{
+    if (role->rolled && role->ready_ms == 0) {
+        rolling_abort(role->supervisor, role);
+    }
+    const bool is_alone = role->twin == NULL || role->twin->state == ROLE_STOPPED;
+    if (is_alone) {
+        return false;
+    }
+    role->planned = false;
+    return true;
+}
+
+bool role_is_spare(const role_t *role)
+{
+    return role->state == ROLE_STOPPED && role->twin != NULL && role->twin->state != ROLE_STOPPED;
+}
+
 /* The process is gone, or could not be made. */
 static void role_end(role_t *role)
 {
@@ -319,7 +342,7 @@ static void role_end(role_t *role)
     role->pid = 0;
     loop_timer_stop(role->timer);
     frame_stream_destroy(&role->link);
-    metric_set(role->ready_metric, 0);
+    metric_set(role->ready_metric, role->twin != NULL && role->twin->state == ROLE_READY ? 1 : 0);
     if (was_announced) {
         tell_others(role, LINK_FRAME_PEER_DOWN);
     }
@@ -328,12 +351,14 @@ static void role_end(role_t *role)
         supervisor->options->role_ended(supervisor->options->context, role->declared->name,
                                         role->incarnation);
     }
-    if (supervisor->stage == SUPERVISOR_RUNNING) {
-        role_schedule(role);
-    } else {
+    const bool leaves_to_twin = !role->is_held && role_leaves_to_twin(role);
+    if (supervisor->stage != SUPERVISOR_RUNNING || leaves_to_twin) {
         role->state = ROLE_STOPPED;
+    } else {
+        role_schedule(role);
     }
     role->ready_ms = 0;
+    role->retiring = false;
     supervisor_role_ended(supervisor);
 }
 
@@ -422,7 +447,9 @@ void role_drain(role_t *role, uint64_t timeout_ms)
             tell_others(role, LINK_FRAME_PEER_DRAINING);
         }
         if (role->link != NULL) {
-            frame_stream_send(role->link, LINK_FRAME_DRAIN, NULL, 0, NULL, 0);
+            const uint8_t has_successor = 1;
+            frame_stream_send(role->link, LINK_FRAME_DRAIN, &has_successor, role->retiring ? 1 : 0,
+                              NULL, 0);
         }
     }
     loop_timer_start(role->timer, timeout_ms, 0);

@@ -195,6 +195,7 @@ static void declare_roles(service_t *service)
     role_text_t *front_text = &service->texts[0];
     front->descriptors[0] = service->http.descriptor;
     front->descriptors[1] = service->api.descriptor;
+    front->hands_over = true;
     add_argument(front_text, "--http-descriptor", "4");
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);

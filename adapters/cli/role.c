@@ -165,6 +165,17 @@ int role_failed(const char *what, result_t result)
     return EXIT_FAILED;
 }
 
+bool role_name_is_front(const char *name, uint32_t *index)
+{
+    uint64_t number = 0;
+    if (strncmp(name, "front-", 6) != 0 || !arguments_number(name + 6, &number) ||
+        number >= LIMIT_FRONTS) {
+        return false;
+    }
+    *index = (uint32_t)number;
+    return true;
+}
+
 bool role_name_is_shard(const char *name, uint32_t *index)
 {
     uint64_t number = 0;

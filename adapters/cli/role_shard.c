@@ -26,7 +26,7 @@ typedef struct shard_role {
     shard_t *shard;
     channel_server_t *server;
     channel_client_t *relay;
-    loop_timer_t *leave; /* NULL until the shard is drained */
+    uint64_t fronts; /* those that are up, one bit each */
 } shard_role_t;
 
 /* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
@@ -58,11 +58,23 @@ static void relay_receives_only(void *context, const uint8_t *envelope, size_t s
     (void)size; /* the relay answers nothing to shards */
 }
 
+static void count_front(shard_role_t *role, const char *name, bool is_up)
+{
+    uint32_t index = 0;
+    if (!role_name_is_front(name, &index)) {
+        return;
+    }
+    const uint64_t bit = UINT64_C(1) << index;
+    role->fronts = is_up ? role->fronts | bit : role->fronts & ~bit;
+    shard_set_fronts(role->shard, (uint32_t)__builtin_popcountll(role->fronts));
+}
+
 static void shard_role_peer_up(void *context, const char *name, const char *endpoint,
                                uint64_t incarnation)
 {
     shard_role_t *role = context;
     (void)incarnation;
+    count_front(role, name, true);
     if (strcmp(name, "relay") == 0) {
         const result_t result = channel_client_connect(role->relay, endpoint);
         if (result != RESULT_OK) {
@@ -80,25 +92,16 @@ static void shard_role_peer_draining(void *context, const char *name)
 static void shard_role_peer_down(void *context, const char *name)
 {
     shard_role_t *role = context;
+    count_front(role, name, false);
     if (strcmp(name, "relay") == 0) {
         channel_client_disconnect(role->relay);
     }
 }
 
-static void shard_role_leave(void *context)
-{
-    const shard_role_t *role = context;
-    loop_stop(role->base.loop);
-}
-
-/* Fronts that have not heard of the drain yet are still told that this shard does nothing more, and
- * its last replies arrive before the news of its end: else they would have to say "outcome unknown"
- * of what they sent meanwhile. */
 static void shard_role_drained(void *context)
 {
     shard_role_t *role = context;
-    role->leave = loop_timer_create(role->base.loop, shard_role_leave, role);
-    loop_timer_start(role->leave, LIMIT_DRAIN_REFUSE_MS, 0);
+    loop_stop(role->base.loop);
 }
 
 static void shard_role_drain(void *context)
@@ -196,9 +199,6 @@ static result_t shard_role_compose(shard_role_t *role)
 static void shard_role_destroy(shard_role_t *role)
 {
     link_destroy(&role->base.link);
-    if (role->leave != NULL) {
-        loop_timer_destroy(&role->leave);
-    }
     if (role->shard != NULL) {
         shard_destroy(&role->shard);
     }

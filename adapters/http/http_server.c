@@ -50,11 +50,11 @@ static void touch_all(http_server_t *server)
 static void on_timer(void *context)
 {
     http_server_t *server = context;
-    if (server->draining && !server->closes_idle) {
-        server->closes_idle = true;
-        touch_all(server);
-    }
     const uint64_t now_ms = loop_now_ms(server->loop);
+    if (server->draining && now_ms >= server->idle_until_ms) {
+        server->closes_idle = true;
+        touch_all(server); /* each time: some may have had unread bytes */
+    }
     http_date_update(&server->date, clock_wall_ms());
     metric_set(server->metrics.in_flight, server->in_flight);
     server->has_logged_accept = false;
@@ -205,10 +205,19 @@ void http_server_drain(http_server_t *server, loop_callback_t *drained, void *co
         connection->wait = HTTP_WAIT_NONE; /* half a request has its time from now on */
     }
     touch_all(server);
+    server->idle_until_ms =
+        loop_now_ms(server->loop) +
+        (server->hands_over ? LIMIT_HTTP_HAND_OVER_IDLE_MS : LIMIT_HTTP_DRAIN_IDLE_MS);
     /* Closed at once, an idle connection would take a request with it that its client has sent but
      * a moment ago: it is still answered, with Connection: close. */
     loop_timer_start(server->timer, LIMIT_HTTP_DRAIN_IDLE_MS, LIMIT_HTTP_TICK_MS);
     loop_again(server->loop);
+}
+
+void http_server_hand_over(http_server_t *server, loop_callback_t *drained, void *context)
+{
+    server->hands_over = true;
+    http_server_drain(server, drained, context);
 }
 
 void http_server_destroy(http_server_t **server)

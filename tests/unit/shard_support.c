@@ -37,9 +37,27 @@ static const message_type_t *document_type(uint8_t type)
                                                                                 : &card_message;
 }
 
+static bool take_credit(fixture_t *fixture, const uint8_t *envelope, size_t size)
+{
+    envelope_t decoded;
+    message_fault_t fault;
+    arena_t arena = {0};
+    assert_true(message_unpack(&envelope_message, MESSAGE_KEYS_IDS, envelope, size, &arena,
+                               &decoded, &fault));
+    if (!MESSAGE_HAS(envelope, &decoded, credit)) {
+        return false;
+    }
+    fixture->credit = decoded.credit;
+    fixture->credit_count++;
+    return true;
+}
+
 static void take_reply(void *context, uint32_t peer, const uint8_t *envelope, size_t size)
 {
     fixture_t *const fixture = context;
+    if (take_credit(fixture, envelope, size)) {
+        return;
+    }
     assert_true(fixture->answer_count < REPLIES_MAX);
     answer_t *const answer = &fixture->answers[fixture->answer_count];
     fixture->answer_count++;

@@ -34,6 +34,8 @@ typedef struct answer {
 } answer_t;
 
 typedef struct fixture {
+    credit_t credit; /* the last one granted */
+    uint32_t credit_count;
     loop_t *loop;
     metrics_t *metrics;
     journal_fake_t *journal;

@@ -280,6 +280,61 @@ static void drain_answers_what_is_under_way_and_refuses_the_rest(void **state)
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").refusals, 1);
 }
 
+static void farewell(fixture_t *fixture)
+{
+    envelope_t envelope = {0};
+    MESSAGE_SET(farewell, &envelope.farewell, shard, 0);
+    MESSAGE_MARK(envelope, &envelope, farewell);
+    uint8_t bytes[64];
+    const size_t size =
+        message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS, bytes, sizeof(bytes));
+    shard_receive(fixture->shard, 1, bytes, size);
+    settle(fixture);
+}
+
+static void fronts_share_what_the_shard_takes(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    assert_int_equal(fixture->credit_count, 1);
+    assert_int_equal(fixture->credit.requests, LIMIT_FRONT_CREDITS);
+    assert_int_equal(fixture->credit.tenant_requests, LIMIT_TENANT_CREDITS);
+    shard_set_fronts(fixture->shard, 2);
+    assert_int_equal(fixture->credit_count, 1); /* enough for both */
+    shard_set_fronts(fixture->shard, 32);
+    assert_int_equal(fixture->credit_count, 2);
+    assert_int_equal(fixture->credit.requests, LIMIT_SHARD_REQUESTS / 32);
+    assert_int_equal(fixture->credit.tenant_requests, LIMIT_SHARD_REQUESTS / 32);
+}
+
+static void drain_waits_for_the_last_word_of_every_front(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    shard_set_fronts(fixture->shard, 2);
+    farewell(fixture); /* it knew of the drain before the shard did */
+    fixture_drain(fixture);
+    settle(fixture);
+    assert_false(fixture->is_drained);
+    farewell(fixture);
+    assert_true(fixture->is_drained);
+}
+
+static void drain_does_not_wait_for_a_front_that_died_or_is_silent(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    shard_set_fronts(fixture->shard, 2);
+    fixture_drain(fixture);
+    settle(fixture);
+    shard_set_fronts(fixture->shard, 1);
+    advance(fixture, LIMIT_DIRECTORY_POLL_MS);
+    assert_false(fixture->is_drained);
+    advance(fixture, LIMIT_FAREWELL_MS);
+    settle(fixture);
+    assert_true(fixture->is_drained);
+}
+
 static void an_idle_shard_drains_at_once(void **state)
 {
     fixture_t *const fixture = *state;
@@ -336,6 +391,9 @@ int main(void)
         TEST(tenants_that_wait_too_long_are_told_so),
         TEST(directory_names_tenants_and_token_keys),
         TEST(drain_answers_what_is_under_way_and_refuses_the_rest),
+        TEST(fronts_share_what_the_shard_takes),
+        TEST(drain_waits_for_the_last_word_of_every_front),
+        TEST(drain_does_not_wait_for_a_front_that_died_or_is_silent),
         TEST(an_idle_shard_drains_at_once),
         TEST(drain_ends_while_the_store_fails),
         TEST(status_is_cut_at_the_capacity_and_says_its_size),
