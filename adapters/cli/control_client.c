@@ -58,6 +58,7 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
     const control_commands_t commands = {.control = installation.control,
                                          .dead_letters =
                                              control_sqlite_dead_letters(installation.control),
+                                         .flags = control_sqlite_flags(installation.control),
                                          .crypto = &signer_functions,
                                          .master_key = &installation.master_key};
     *answer = control_command_execute(&commands, command, &changed);

@@ -122,6 +122,7 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
     bool changed = false;
     const control_commands_t commands = {.control = role->control,
                                          .dead_letters = control_sqlite_dead_letters(role->control),
+                                         .flags = control_sqlite_flags(role->control),
                                          .crypto = &signer_functions,
                                          .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
@@ -182,6 +183,7 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .context = role,
                                      .crash_slot = attach_crash_slot(options),
                                      .dead_letters = control_sqlite_dead_letters(role->control),
+                                     .flags = control_sqlite_flags(role->control),
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
         shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};

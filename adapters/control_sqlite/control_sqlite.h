@@ -4,6 +4,7 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
 
 /* Makes a tenant's empty journal: journal_sqlite_create_tenant, handed in because adapters do not
  * know each other. */
@@ -21,5 +22,7 @@ void control_sqlite_close(control_store_t **store);
 /* The dead letters in the same file, over the same connection; lives as long as the store. Unlike
  * everything else in it they are written by every shard, each for its own tenants. */
 dead_letters_t *control_sqlite_dead_letters(control_store_t *store);
+/* The feature flags in the same file; live as long as the store. */
+flags_t *control_sqlite_flags(control_store_t *store);
 
 #endif

@@ -38,6 +38,7 @@ static int set_up(void **state)
     fixture->commands = (control_commands_t){
         .control = fixture->installation.control,
         .dead_letters = control_sqlite_dead_letters(fixture->installation.control),
+        .flags = control_sqlite_flags(fixture->installation.control),
         .crypto = &signer_functions,
         .master_key = &fixture->installation.master_key};
     *state = fixture;
