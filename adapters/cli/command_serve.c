@@ -5,17 +5,21 @@
 #include "adapters/cli/endpoint.h"
 #include "adapters/cli/installation.h"
 #include "adapters/cli/service_file.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
 #include "runtime/supervisor.h"
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum {
     ARGUMENTS_MAX = 24,
     NUMBER_SIZE = 16,
+    START_WAIT_MS = 1000,
     DRAIN_FRONTS = 0,
     DRAIN_SHARDS = 1,
     DRAIN_RELAY = 2,
@@ -110,12 +114,35 @@ static bool bind_addresses(service_t *service)
 
 /* --- Data --- */
 
+/* A PostgreSQL that is not up yet is waited for: machines start services in any order. */
+static result_t open_installation(service_t *service, char *error, size_t error_size)
+{
+    const configuration_texts_t *texts = &service->configuration.texts;
+    result_t result = RESULT_STORE_UNAVAILABLE;
+    for (int i = 0; i < LIMIT_POSTGRES_START_TRIES && result == RESULT_STORE_UNAVAILABLE; i++) {
+        if (i > 0) {
+            log_warn("waiting for PostgreSQL", LOG_STRING("why", error));
+            (void)poll(NULL, 0, START_WAIT_MS);
+        }
+        result = installation_open(texts->data, texts->store, true, &service->installation, error,
+                                   error_size);
+        if (!stores_is_postgres(texts->store)) {
+            break;
+        }
+    }
+    return result;
+}
+
 static bool open_data(service_t *service)
 {
     char error[1024];
     log_start("supervisor", service->configuration.log_level);
-    result_t result = installation_open(service->configuration.texts.data, true,
-                                        &service->installation, error, sizeof error);
+    if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
+        setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
+            0) {
+        return false;
+    }
+    result_t result = open_installation(service, error, sizeof error);
     if (result == RESULT_OK) {
         result = data_directory_clear_run(&service->installation.directory, error, sizeof error);
     }

@@ -49,8 +49,8 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
 {
     installation_t installation;
     bool changed = false;
-    const result_t result =
-        installation_open(configuration->texts.data, create, &installation, error, error_size);
+    const result_t result = installation_open(configuration->texts.data, configuration->texts.store,
+                                              create, &installation, error, error_size);
     if (result != RESULT_OK) {
         return result;
     }

@@ -1,8 +1,7 @@
 /* Opening of an installation, in the order in which a person should hear about what is wrong. */
 #include "adapters/cli/installation.h"
 
-#include "adapters/control_sqlite/control_sqlite.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include <stdio.h>
 
@@ -37,19 +36,20 @@ static result_t open_stores(bool create, installation_t *installation, char *err
                        advice(result));
         return result;
     }
-    result =
-        control_sqlite_open(path, create, journal_sqlite_create_tenant, &installation->control);
-    if (result != RESULT_OK) {
+    error[0] = '\0';
+    result = stores_control_open(installation->store, path, create, &installation->master_key,
+                                 error, error_size, &installation->control);
+    if (result != RESULT_OK && error[0] == '\0') {
         (void)snprintf(error, error_size, "%s/control.db: %s%s", path, result_title(result),
                        advice(result));
     }
     return result;
 }
 
-result_t installation_open(const char *data, bool create, installation_t *installation, char *error,
-                           size_t error_size)
+result_t installation_open(const char *data, const char *store, bool create,
+                           installation_t *installation, char *error, size_t error_size)
 {
-    *installation = (installation_t){.directory.lock = -1};
+    *installation = (installation_t){.directory.lock = -1, .store = store};
     result_t result =
         data_directory_open(data, create, &installation->directory, error, error_size);
     if (result == RESULT_OK) {
@@ -67,7 +67,7 @@ result_t installation_open(const char *data, bool create, installation_t *instal
 void installation_close_stores(installation_t *installation)
 {
     if (installation->control != NULL) {
-        control_sqlite_close(&installation->control);
+        stores_control_close(installation->store, &installation->control);
     }
     signer_functions.wipe(&installation->master_key, sizeof installation->master_key);
 }

@@ -6,8 +6,7 @@
 #include "actors/shard.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/control_commands.h"
-#include "adapters/control_sqlite/control_sqlite.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
 #include "runtime/clock.h"
@@ -140,7 +139,8 @@ static result_t shard_role_compose(shard_role_t *role)
     loop_t *loop = role->base.loop;
     result_t result = role_open_control(options, &role->master_key, &role->control);
     if (result == RESULT_OK) {
-        result = journal_sqlite_create(loop, role->base.metrics, options->data, &role->journal);
+        result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
+                                       &role->journal);
     }
     if (result == RESULT_OK) {
         result = channel_client_create(loop, relay_receives_only, role, &role->relay);
@@ -180,10 +180,10 @@ static void shard_role_destroy(shard_role_t *role)
         channel_client_destroy(&role->relay);
     }
     if (role->journal != NULL) {
-        journal_sqlite_destroy(&role->journal);
+        stores_journal_destroy(&role->journal);
     }
     if (role->control != NULL) {
-        control_sqlite_close(&role->control);
+        stores_control_close(stores_of_role(), &role->control);
     }
     signer_functions.wipe(&role->master_key, sizeof role->master_key);
     role_end(&role->base);

@@ -28,7 +28,7 @@ static result_t control_incarnation_add(control_store_t *store, text_t role, uin
     const value_t values[] = {value_bytes(role), value_integer((int64_t)incarnation),
                               value_integer(pid), value_integer(now_ms)};
     const value_t kept = value_integer(LIMIT_CONTROL_INCARNATIONS);
-    result_t result = change_begin(control);
+    result_t result = transaction_begin(control);
     if (result != RESULT_OK) {
         return result;
     }
@@ -42,19 +42,19 @@ static result_t control_incarnation_add(control_store_t *store, text_t role, uin
                                 "incarnation) - $1::int8",
                                 &kept, 1, NULL);
     }
-    return change_end(control, result);
+    return transaction_end(control, result);
 }
 
 static const control_store_functions_t functions = {
     .version = control_version,
-    .tenants = control_tenants,
-    .tenant = control_tenant,
-    .token_keys = control_token_keys,
-    .tenant_create = control_tenant_create,
-    .tenant_delete = control_tenant_delete,
-    .key_rotate = control_key_rotate,
-    .key_set_state = control_key_set_state,
-    .token_key_add = control_token_key_add,
+    .tenants = control_postgres_tenants,
+    .tenant = control_postgres_tenant,
+    .token_keys = control_postgres_token_keys,
+    .tenant_create = control_postgres_tenant_create,
+    .tenant_delete = control_postgres_tenant_delete,
+    .key_rotate = control_postgres_key_rotate,
+    .key_set_state = control_postgres_key_set_state,
+    .token_key_add = control_postgres_token_key_add,
     .incarnation_add = control_incarnation_add,
 };
 
@@ -146,7 +146,7 @@ static result_t schema_prepare(control_postgres_t *control)
     if (result == RESULT_OK && !is_there) {
         result = others_keep_out(control);
     }
-    result = change_end(control, result);
+    result = transaction_end(control, result);
     return result == RESULT_OK ? schema_read(control, &is_there) : result;
 }
 
@@ -198,7 +198,7 @@ void control_postgres_close(control_store_t **store)
     }
     control_postgres_t *const control = control_of(*store);
     *store = NULL;
-    database_close(control);
+    control_disconnect(control);
     explicit_bzero(&control->options, sizeof control->options);
     explicit_bzero(control->url, strlen(control->url));
     free(control->url);

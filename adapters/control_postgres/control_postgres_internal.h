@@ -24,8 +24,9 @@ static inline control_postgres_t *control_of(control_store_t *store)
 
 /* Connects when there is no connection. */
 MUST_USE result_t database_ready(control_postgres_t *control);
-void database_close(control_postgres_t *control);
-result_t database_error(control_postgres_t *control, const PGresult *rows, const char *action);
+void control_disconnect(control_postgres_t *control);
+result_t control_database_error(control_postgres_t *control, const PGresult *rows,
+                                const char *action);
 /* Fixed SQL without values. */
 MUST_USE result_t database_execute(control_postgres_t *control, const char *sql);
 
@@ -45,10 +46,11 @@ MUST_USE result_t database_query(control_postgres_t *control, const char *sql,
 int64_t row_integer(const PGresult *rows, int row, int column);
 text_t row_bytes(const PGresult *rows, int row, int column);
 
-/* A transaction that changes something; the version rises with it. End it with change_end, which
- * commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it. */
-MUST_USE result_t change_begin(control_postgres_t *control);
-MUST_USE result_t change_end(control_postgres_t *control, result_t result);
+/* A transaction that changes something; the version rises with it. End it with transaction_end,
+ * which commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it.
+ */
+MUST_USE result_t transaction_begin(control_postgres_t *control);
+MUST_USE result_t transaction_end(control_postgres_t *control, result_t result);
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const control_postgres_migrations[];
@@ -56,22 +58,23 @@ extern const size_t control_postgres_migrations_count;
 
 /* --- tenants.c --- */
 
-result_t control_tenants(control_store_t *store, text_t after, control_tenant_visit_t *visit,
-                         void *context);
-result_t control_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
-                        void *context);
-result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant);
-result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,
-                               size_t kept_as_size);
+result_t control_postgres_tenants(control_store_t *store, text_t after,
+                                  control_tenant_visit_t *visit, void *context);
+result_t control_postgres_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
+                                 void *context);
+result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant);
+result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int64_t now_ms,
+                                        char *kept_as, size_t kept_as_size);
 
 /* --- keys.c --- */
 
-result_t control_key_rotate(control_store_t *store, text_t tenant, text_t sealed_secret,
-                            int64_t now_ms, uint32_t *kid);
-result_t control_key_set_state(control_store_t *store, text_t tenant, uint32_t kid, uint8_t state);
-result_t control_token_keys(control_store_t *store, control_token_key_visit_t *visit,
-                            void *context);
-result_t control_token_key_add(control_store_t *store, const control_token_key_t *key);
+result_t control_postgres_key_rotate(control_store_t *store, text_t tenant, text_t sealed_secret,
+                                     int64_t now_ms, uint32_t *kid);
+result_t control_postgres_key_set_state(control_store_t *store, text_t tenant, uint32_t kid,
+                                        uint8_t state);
+result_t control_postgres_token_keys(control_store_t *store, control_token_key_visit_t *visit,
+                                     void *context);
+result_t control_postgres_token_key_add(control_store_t *store, const control_token_key_t *key);
 
 /* --- place.c: the database and the role of a tenant --- */
 

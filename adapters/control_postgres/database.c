@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-result_t database_error(control_postgres_t *control, const PGresult *rows, const char *action)
+result_t control_database_error(control_postgres_t *control, const PGresult *rows,
+                                const char *action)
 {
     const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *detail = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
@@ -30,7 +31,7 @@ result_t database_error(control_postgres_t *control, const PGresult *rows, const
     return RESULT_STORE_UNAVAILABLE;
 }
 
-void database_close(control_postgres_t *control)
+void control_disconnect(control_postgres_t *control)
 {
     if (control->connection != NULL) {
         PQfinish(control->connection);
@@ -45,7 +46,7 @@ result_t database_ready(control_postgres_t *control)
     if (control->connection != NULL && PQstatus(control->connection) == CONNECTION_OK) {
         return RESULT_OK;
     }
-    database_close(control);
+    control_disconnect(control);
     const uint64_t now_ms = clock_monotonic_ms();
     if (now_ms < control->retry_ms) {
         return RESULT_STORE_UNAVAILABLE;
@@ -61,7 +62,7 @@ result_t database_ready(control_postgres_t *control)
         return RESULT_OK;
     }
     control->retry_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CONTROL_RETRY_MS;
-    return database_error(control, NULL, "connect");
+    return control_database_error(control, NULL, "connect");
 }
 
 value_t value_integer(int64_t number)
@@ -119,7 +120,7 @@ result_t database_query(control_postgres_t *control, const char *sql, const valu
         answer = query_send(control, sql, values, count);
     }
     if (!is_good(answer)) {
-        result = database_error(control, answer, "query");
+        result = control_database_error(control, answer, "query");
         PQclear(answer);
         return result;
     }
@@ -137,7 +138,8 @@ result_t database_execute(control_postgres_t *control, const char *sql)
         return RESULT_STORE_UNAVAILABLE;
     }
     PGresult *const rows = PQexec(control->connection, sql);
-    const result_t result = is_good(rows) ? RESULT_OK : database_error(control, rows, "execute");
+    const result_t result =
+        is_good(rows) ? RESULT_OK : control_database_error(control, rows, "execute");
     PQclear(rows);
     return result;
 }
@@ -160,7 +162,7 @@ text_t row_bytes(const PGresult *rows, int row, int column)
 }
 
 /* The row of the version is the lock of all changes. */
-result_t change_begin(control_postgres_t *control)
+result_t transaction_begin(control_postgres_t *control)
 {
     PGresult *rows = NULL;
     result_t result = database_query(control, "SELECT 1", NULL, 0, &rows); /* a live connection */
@@ -172,19 +174,19 @@ result_t change_begin(control_postgres_t *control)
         result = database_execute(control, "UPDATE control SET version = version + 1 WHERE id = 1");
     }
     if (result != RESULT_OK) {
-        return change_end(control, result);
+        return transaction_end(control, result);
     }
     return RESULT_OK;
 }
 
-result_t change_end(control_postgres_t *control, result_t result)
+result_t transaction_end(control_postgres_t *control, result_t result)
 {
     if (result == RESULT_OK) {
         return database_execute(control, "COMMIT");
     }
     if (control->connection != NULL && PQtransactionStatus(control->connection) != PQTRANS_IDLE &&
         database_execute(control, "ROLLBACK") != RESULT_OK) {
-        database_close(control);
+        control_disconnect(control);
     }
     return result;
 }

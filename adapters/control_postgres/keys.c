@@ -46,8 +46,8 @@ static result_t key_replace(control_postgres_t *control, text_t tenant, text_t s
                           added, 5, NULL);
 }
 
-result_t control_key_rotate(control_store_t *store, text_t tenant, text_t sealed_secret,
-                            int64_t now_ms, uint32_t *kid)
+result_t control_postgres_key_rotate(control_store_t *store, text_t tenant, text_t sealed_secret,
+                                     int64_t now_ms, uint32_t *kid)
 {
     control_postgres_t *const control = control_of(store);
     if (sealed_secret.size > CONTROL_SECRET_SIZE_MAX) {
@@ -55,7 +55,7 @@ result_t control_key_rotate(control_store_t *store, text_t tenant, text_t sealed
     }
     int64_t count = 0;
     int64_t kid_max = 0;
-    result_t result = change_begin(control);
+    result_t result = transaction_begin(control);
     if (result != RESULT_OK) {
         return result;
     }
@@ -65,7 +65,7 @@ result_t control_key_rotate(control_store_t *store, text_t tenant, text_t sealed
                      ? RESULT_NO_MEMORY
                      : key_replace(control, tenant, sealed_secret, now_ms, kid_max + 1);
     }
-    result = change_end(control, result);
+    result = transaction_end(control, result);
     if (result == RESULT_OK) {
         *kid = (uint32_t)(kid_max + 1);
     }
@@ -95,23 +95,25 @@ static result_t key_state_change(control_postgres_t *control, text_t tenant, uin
                           values, 3, NULL);
 }
 
-result_t control_key_set_state(control_store_t *store, text_t tenant, uint32_t kid, uint8_t state)
+result_t control_postgres_key_set_state(control_store_t *store, text_t tenant, uint32_t kid,
+                                        uint8_t state)
 {
     control_postgres_t *const control = control_of(store);
     if (state != key_state_retired && state != key_state_compromised) {
         return RESULT_INVALID_ARGUMENT;
     }
-    result_t result = change_begin(control);
+    result_t result = transaction_begin(control);
     if (result != RESULT_OK) {
         return result;
     }
     result = key_state_change(control, tenant, kid, state);
-    return change_end(control, result);
+    return transaction_end(control, result);
 }
 
 /* --- Token keys --- */
 
-result_t control_token_keys(control_store_t *store, control_token_key_visit_t *visit, void *context)
+result_t control_postgres_token_keys(control_store_t *store, control_token_key_visit_t *visit,
+                                     void *context)
 {
     PGresult *rows = NULL;
     const result_t result =
@@ -137,7 +139,7 @@ result_t control_token_keys(control_store_t *store, control_token_key_visit_t *v
     return RESULT_OK;
 }
 
-result_t control_token_key_add(control_store_t *store, const control_token_key_t *key)
+result_t control_postgres_token_key_add(control_store_t *store, const control_token_key_t *key)
 {
     control_postgres_t *const control = control_of(store);
     if (text_is_empty(key->kid) || text_is_empty(key->public_jwk)) {
@@ -146,7 +148,7 @@ result_t control_token_key_add(control_store_t *store, const control_token_key_t
     PGresult *rows = NULL;
     const value_t values[] = {value_bytes(key->kid), value_bytes(key->sealed_private_jwk),
                               value_bytes(key->public_jwk), value_integer(key->created_at)};
-    result_t result = change_begin(control);
+    result_t result = transaction_begin(control);
     if (result != RESULT_OK) {
         return result;
     }
@@ -159,5 +161,5 @@ result_t control_token_key_add(control_store_t *store, const control_token_key_t
         result = RESULT_ALREADY_EXISTS;
     }
     PQclear(rows);
-    return change_end(control, result);
+    return transaction_end(control, result);
 }

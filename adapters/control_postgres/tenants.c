@@ -60,8 +60,8 @@ static bool tenant_visit(const PGresult *rows, int *row, control_tenant_visit_t 
     return visit(context, &tenant);
 }
 
-result_t control_tenants(control_store_t *store, text_t after, control_tenant_visit_t *visit,
-                         void *context)
+result_t control_postgres_tenants(control_store_t *store, text_t after,
+                                  control_tenant_visit_t *visit, void *context)
 {
     PGresult *rows = NULL;
     const value_t value = value_bytes(after);
@@ -78,8 +78,8 @@ result_t control_tenants(control_store_t *store, text_t after, control_tenant_vi
     return RESULT_OK;
 }
 
-result_t control_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
-                        void *context)
+result_t control_postgres_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
+                                 void *context)
 {
     if (!name_is_valid(name)) {
         return RESULT_MISSING;
@@ -198,7 +198,7 @@ static result_t prefix_ready(control_postgres_t *control)
     return result;
 }
 
-result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant)
+result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant)
 {
     control_postgres_t *const control = control_of(store);
     if (!name_is_valid(tenant->name) || tenant->partitions < 1 ||
@@ -208,7 +208,7 @@ result_t control_tenant_create(control_store_t *store, const control_tenant_t *t
         return RESULT_INVALID_ARGUMENT;
     }
     assert(control->options.make_journal != NULL);
-    result_t result = control_tenant(store, tenant->name, ignore_tenant, NULL);
+    result_t result = control_postgres_tenant(store, tenant->name, ignore_tenant, NULL);
     if (result != RESULT_MISSING) {
         return result == RESULT_OK ? RESULT_ALREADY_EXISTS : result;
     }
@@ -221,10 +221,10 @@ result_t control_tenant_create(control_store_t *store, const control_tenant_t *t
         explicit_bzero(&place, sizeof place);
         return result;
     }
-    result = change_begin(control);
+    result = transaction_begin(control);
     if (result == RESULT_OK) {
         result = tenant_write(control, tenant, &place);
-        result = change_end(control, result);
+        result = transaction_end(control, result);
     }
     if (result != RESULT_OK) {
         place_unmake(control, &place);
@@ -233,8 +233,8 @@ result_t control_tenant_create(control_store_t *store, const control_tenant_t *t
     return result;
 }
 
-result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,
-                               size_t kept_as_size)
+result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int64_t now_ms,
+                                        char *kept_as, size_t kept_as_size)
 {
     control_postgres_t *const control = control_of(store);
     if (!name_is_valid(name)) {
@@ -242,7 +242,7 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
     }
     PGresult *rows = NULL;
     const value_t value = value_bytes(name);
-    result_t result = change_begin(control);
+    result_t result = transaction_begin(control);
     if (result != RESULT_OK) {
         return result;
     }
@@ -259,7 +259,7 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         (void)snprintf(role, sizeof role, "%.*s", TEXT_PRINT(row_bytes(rows, 0, 1)));
     }
     PQclear(rows);
-    result = change_end(control, result);
+    result = transaction_end(control, result);
     if (result != RESULT_OK) {
         return result;
     }

@@ -400,12 +400,12 @@ static result_t outcome(const append_command_t *append)
     if (append->looks_for_event) {
         const PGresult *const found = append->base.results[1];
         uuid_t id;
-        is_stored = PQntuples(found) == 1 && column_uuid(found, 0, 0, &id) &&
+        is_stored = PQntuples(found) == 1 && field_uuid(found, 0, 0, &id) &&
                     uuid_equal(&id, &batch->events[0].event_id);
     } else if (append->looks_for_reply) {
         const PGresult *const found = append->base.results[1];
         is_stored = PQntuples(found) == 1 &&
-                    text_equal(column_bytes(found, 0, 0),
+                    text_equal(field_bytes(found, 0, 0),
                                (text_t){(const char *)batch->idempotency[0].request_hash,
                                         sizeof batch->idempotency[0].request_hash});
     } else if (batch_parts(batch) != 0) {
@@ -436,7 +436,7 @@ static bool append_finish(command_t *command)
         result = outcome(append);
         const bool is_last = lane->queue_first == NULL || !lane->queue_first->is_lost;
         lane->lost_ms = is_last ? 0 : lane->lost_ms;
-    } else if (result == RESULT_OK && column_integer(command->results[0], 0, 0) != 1) {
+    } else if (result == RESULT_OK && field_integer(command->results[0], 0, 0) != 1) {
         result = RESULT_FENCED;
     }
     append_count(append, result);
@@ -444,8 +444,8 @@ static bool append_finish(command_t *command)
     return false;
 }
 
-result_t journal_append(journal_tenant_t *tenant, const journal_batch_t *batch,
-                        journal_batch_done_t *done, void *context)
+result_t postgres_append(journal_tenant_t *tenant, const journal_batch_t *batch,
+                         journal_batch_done_t *done, void *context)
 {
     assert(!tenant->readonly && !tenant->closing);
     append_command_t *append =
@@ -485,8 +485,8 @@ static bool clean_finish(command_t *command)
     return false;
 }
 
-result_t journal_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
-                       void *context)
+result_t postgres_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
+                        void *context)
 {
     assert(!tenant->readonly && !tenant->closing);
     clean_command_t *clean =

@@ -135,7 +135,7 @@ static void polled(uv_poll_t *handle, int status, int events)
     lane_polled(lane);
 }
 
-bool connection_watch(lane_t *lane, int events)
+bool session_watch(lane_t *lane, int events)
 {
     if (lane->poll == NULL) {
         uv_poll_t *poll = calloc(1, sizeof *poll);
@@ -155,7 +155,7 @@ bool connection_watch(lane_t *lane, int events)
     return uv_poll_start(lane->poll, events, polled) == 0;
 }
 
-bool connection_start(lane_t *lane)
+bool session_start(lane_t *lane)
 {
     journal_tenant_t *const tenant = lane->tenant;
     connection_keywords_t keywords;
@@ -169,26 +169,26 @@ bool connection_start(lane_t *lane)
         PQsocket(lane->connection) < 0) {
         return false;
     }
-    return connection_watch(lane, UV_WRITABLE);
+    return session_watch(lane, UV_WRITABLE);
 }
 
 /* libpq may go on to another address, on another socket: the watch begins anew each time. */
-connection_progress_t connection_continue(lane_t *lane)
+connection_progress_t session_continue(lane_t *lane)
 {
     poll_close(lane);
     const PostgresPollingStatusType status = PQconnectPoll(lane->connection);
     if (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
         const int events = status == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE;
-        return connection_watch(lane, events) ? CONNECTION_GOES_ON : CONNECTION_FAILED;
+        return session_watch(lane, events) ? CONNECTION_GOES_ON : CONNECTION_FAILED;
     }
     if (status != PGRES_POLLING_OK || PQsetnonblocking(lane->connection, 1) != 0 ||
         PQenterPipelineMode(lane->connection) != 1) {
         return CONNECTION_FAILED;
     }
-    return connection_watch(lane, UV_READABLE) ? CONNECTION_STANDS : CONNECTION_FAILED;
+    return session_watch(lane, UV_READABLE) ? CONNECTION_STANDS : CONNECTION_FAILED;
 }
 
-void connection_close(lane_t *lane)
+void session_close(lane_t *lane)
 {
     poll_close(lane);
     if (lane->connection != NULL) {

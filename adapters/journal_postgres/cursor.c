@@ -4,7 +4,7 @@
 
 enum { CURSOR_VERSION = '1' };
 
-text_t cursor_format(cursor_kind_t kind, int64_t position, char text[CURSOR_TEXT_SIZE])
+text_t page_cursor_format(cursor_kind_t kind, int64_t position, char text[CURSOR_TEXT_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
     text[0] = (char)kind;
@@ -15,7 +15,7 @@ text_t cursor_format(cursor_kind_t kind, int64_t position, char text[CURSOR_TEXT
     return (text_t){.data = text, .size = CURSOR_TEXT_SIZE};
 }
 
-bool cursor_parse(cursor_kind_t kind, text_t cursor, int64_t *position)
+bool page_cursor_parse(cursor_kind_t kind, text_t cursor, int64_t *position)
 {
     if (cursor.size != CURSOR_TEXT_SIZE || cursor.data[0] != (char)kind ||
         cursor.data[1] != CURSOR_VERSION) {

@@ -8,12 +8,12 @@ enum { DECODE_ROOM = 512 }; /* event_data has no lists; room for those of later 
 
 /* --- Columns --- */
 
-bool column_is_null(const PGresult *rows, int row, int column)
+bool field_is_null(const PGresult *rows, int row, int column)
 {
     return PQgetisnull(rows, row, column) == 1;
 }
 
-int64_t column_integer(const PGresult *rows, int row, int column)
+int64_t field_integer(const PGresult *rows, int row, int column)
 {
     const uint8_t *const bytes = (const uint8_t *)PQgetvalue(rows, row, column);
     const int size = PQgetlength(rows, row, column);
@@ -24,13 +24,13 @@ int64_t column_integer(const PGresult *rows, int row, int column)
     return (int64_t)value;
 }
 
-text_t column_bytes(const PGresult *rows, int row, int column)
+text_t field_bytes(const PGresult *rows, int row, int column)
 {
     return (text_t){.data = PQgetvalue(rows, row, column),
                     .size = (size_t)PQgetlength(rows, row, column)};
 }
 
-bool column_uuid(const PGresult *rows, int row, int column, uuid_t *uuid)
+bool field_uuid(const PGresult *rows, int row, int column, uuid_t *uuid)
 {
     if (PQgetlength(rows, row, column) != (int)sizeof uuid->bytes) {
         return false;
@@ -61,22 +61,22 @@ result_t row_is_damaged(const journal_tenant_t *tenant, int64_t id, const char *
     return RESULT_STORE_CORRUPT;
 }
 
-result_t event_from_row(const journal_tenant_t *tenant, const PGresult *rows, int row, int column,
-                        arena_t *arena, event_t *event)
+result_t event_from_fields(const journal_tenant_t *tenant, const PGresult *rows, int row,
+                           int column, arena_t *arena, event_t *event)
 {
     *event = (event_t){0};
-    const int64_t id = column_integer(rows, row, column);
+    const int64_t id = field_integer(rows, row, column);
     uuid_t card;
     uuid_t event_id;
-    if (!column_uuid(rows, row, column + 1, &card) ||
-        !column_uuid(rows, row, column + 6, &event_id)) {
+    if (!field_uuid(rows, row, column + 1, &card) ||
+        !field_uuid(rows, row, column + 6, &event_id)) {
         return row_is_damaged(tenant, id, "id");
     }
-    const int64_t name = column_integer(rows, row, column + 3);
+    const int64_t name = field_integer(rows, row, column + 3);
     if (name < 1 || name >= event_name_enum.count) {
         return row_is_damaged(tenant, id, "name");
     }
-    const text_t body = column_bytes(rows, row, column + 8);
+    const text_t body = field_bytes(rows, row, column + 8);
     event_data_t data;
     message_fault_t fault;
     if (!message_unpack(&event_data_message, MESSAGE_KEYS_IDS, (const uint8_t *)body.data,
@@ -88,11 +88,11 @@ result_t event_from_row(const journal_tenant_t *tenant, const PGresult *rows, in
     MESSAGE_SET(event, event, partition, (uint64_t)id >> JOURNAL_SEQUENCE_BITS);
     MESSAGE_SET(event, event, sequence, (uint64_t)(id & JOURNAL_SEQUENCE_MAX));
     MESSAGE_SET(event, event, card, card);
-    MESSAGE_SET(event, event, card_sequence, (uint64_t)column_integer(rows, row, column + 2));
+    MESSAGE_SET(event, event, card_sequence, (uint64_t)field_integer(rows, row, column + 2));
     MESSAGE_SET(event, event, name, (uint8_t)name);
-    MESSAGE_SET(event, event, version, (uint64_t)column_integer(rows, row, column + 4));
-    MESSAGE_SET(event, event, occurred_at, column_integer(rows, row, column + 5));
-    const text_t traceparent = column_bytes(rows, row, column + 7);
+    MESSAGE_SET(event, event, version, (uint64_t)field_integer(rows, row, column + 4));
+    MESSAGE_SET(event, event, occurred_at, field_integer(rows, row, column + 5));
+    const text_t traceparent = field_bytes(rows, row, column + 7);
     if (traceparent.size > 0) {
         MESSAGE_SET(event, event, traceparent, traceparent);
     }
@@ -126,7 +126,7 @@ static result_t page_decode(events_command_t *events, int count, int column)
     event_t *const decoded = arena_take(&arena, (size_t)count * sizeof *decoded);
     result_t result = RESULT_OK;
     for (int i = 0; result == RESULT_OK && i < count; i++) {
-        result = event_from_row(events->base.lane->tenant, rows, i, column, &arena, &decoded[i]);
+        result = event_from_fields(events->base.lane->tenant, rows, i, column, &arena, &decoded[i]);
     }
     events->page.events = decoded;
     events->page.event_count = (size_t)count;
@@ -171,7 +171,7 @@ static bool history_finish(command_t *command)
     const bool is_more = found > (int)events->limit;
     if (is_more) {
         events->page.next_cursor =
-            cursor_format(CURSOR_HISTORY, column_integer(rows, found - 1, 0), events->cursor);
+            page_cursor_format(CURSOR_HISTORY, field_integer(rows, found - 1, 0), events->cursor);
     }
     result_t result = page_decode(events, is_more ? found - 1 : found, 0);
     for (size_t i = 1; result == RESULT_OK && i < events->page.event_count; i++) {
@@ -186,8 +186,8 @@ static bool history_finish(command_t *command)
     return events_end(events, result);
 }
 
-result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,
-                              uint32_t limit, journal_events_done_t *done, void *context)
+result_t postgres_read_history(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,
+                               uint32_t limit, journal_events_done_t *done, void *context)
 {
     assert(limit > 0 && !tenant->closing);
     events_command_t *events =
@@ -197,7 +197,7 @@ result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text
     events->card = *card;
     events->has_cursor = !text_is_empty(cursor);
     events->is_bad_cursor =
-        events->has_cursor && !cursor_parse(CURSOR_HISTORY, cursor, &events->position);
+        events->has_cursor && !page_cursor_parse(CURSOR_HISTORY, cursor, &events->position);
     events->limit = limit < LIMIT_STORE_PAGE_ROWS ? limit : LIMIT_STORE_PAGE_ROWS;
     command_uses(&events->base, STATEMENT_history);
     return lane_submit(&events->base);
@@ -225,8 +225,8 @@ static bool partition_finish(command_t *command)
     if (found == 0) {
         return events_end(events, RESULT_MISSING);
     }
-    events->page.head = (uint64_t)column_integer(rows, 0, 0);
-    const bool is_empty = column_is_null(rows, 0, 1);
+    events->page.head = (uint64_t)field_integer(rows, 0, 0);
+    const bool is_empty = field_is_null(rows, 0, 1);
     result_t result = page_decode(events, is_empty ? 0 : found, 1);
     for (size_t i = 0; result == RESULT_OK && i < events->page.event_count; i++) {
         if (events->page.events[i].sequence != events->after + 1 + i) {
@@ -245,8 +245,8 @@ static bool partition_finish(command_t *command)
     return events_end(events, result);
 }
 
-result_t journal_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
-                             uint32_t limit, journal_events_done_t *done, void *context)
+result_t postgres_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
+                              uint32_t limit, journal_events_done_t *done, void *context)
 {
     assert(limit > 0 && !tenant->closing);
     events_command_t *events = command_create(&tenant->reader, sizeof *events, COMMAND_READ,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. */
-bool tenant_name_is_valid(text_t name)
+bool journal_name_is_valid(text_t name)
 {
     if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
         return false;
@@ -104,10 +104,10 @@ static result_t partitions_read(open_command_t *open, const PGresult *rows)
     const int count = PQntuples(rows);
     bool is_sound = count > 0 && count <= LIMIT_PARTITIONS;
     for (int i = 0; is_sound && i < count; i++) {
-        const int64_t head = column_integer(rows, i, 2);
-        is_sound = column_integer(rows, i, 0) == i &&
-                   head == (column_integer(rows, i, 3) & JOURNAL_SEQUENCE_MAX);
-        open->partitions[i] = (journal_partition_t){.epoch = (uint64_t)column_integer(rows, i, 1),
+        const int64_t head = field_integer(rows, i, 2);
+        is_sound = field_integer(rows, i, 0) == i &&
+                   head == (field_integer(rows, i, 3) & JOURNAL_SEQUENCE_MAX);
+        open->partitions[i] = (journal_partition_t){.epoch = (uint64_t)field_integer(rows, i, 1),
                                                     .head = (uint64_t)head};
     }
     if (!is_sound) {
@@ -161,7 +161,7 @@ static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnat
                             journal_opened_done_t *done, void *context)
 {
     journal_postgres_t *const journal = (journal_postgres_t *)base;
-    if (!tenant_name_is_valid(name)) {
+    if (!journal_name_is_valid(name)) {
         return RESULT_INVALID_ARGUMENT;
     }
     if (journal->tenants_open >= LIMIT_POSTGRES_TENANTS || journal->stopping) {
@@ -211,13 +211,13 @@ static const journal_functions_t functions = {
     .open = journal_open,
     .open_readonly = journal_open_readonly,
     .close = journal_close,
-    .append = journal_append,
-    .load = journal_load,
-    .due = journal_due,
-    .clean = journal_clean,
-    .list_cards = journal_list_cards,
-    .read_history = journal_read_history,
-    .read_events = journal_read_events,
+    .append = postgres_append,
+    .load = postgres_load,
+    .due = postgres_due,
+    .clean = postgres_clean,
+    .list_cards = postgres_list_cards,
+    .read_history = postgres_read_history,
+    .read_events = postgres_read_events,
 };
 
 static void metrics_register(journal_postgres_t *journal, metrics_t *metrics)

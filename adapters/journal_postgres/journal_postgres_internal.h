@@ -144,11 +144,11 @@ typedef enum connection_progress {
     CONNECTION_STANDS,
     CONNECTION_FAILED,
 } connection_progress_t;
-MUST_USE bool connection_start(lane_t *lane);
-MUST_USE connection_progress_t connection_continue(lane_t *lane);
-void connection_close(lane_t *lane);
+MUST_USE bool session_start(lane_t *lane);
+MUST_USE connection_progress_t session_continue(lane_t *lane);
+void session_close(lane_t *lane);
 /* Waits for what the connection needs: reading always, writing when `wants_write`. */
-MUST_USE bool connection_watch(lane_t *lane, int events);
+MUST_USE bool session_watch(lane_t *lane, int events);
 /* What an SQLSTATE means to the port. */
 result_t error_result(const char *sqlstate);
 /* Logs at most one line per LIMIT_STORE_LOG_INTERVAL_MS and lane. */
@@ -210,7 +210,7 @@ MUST_USE bool connection_keywords_fill(const PQconninfoOption *url,
                                        const journal_postgres_place_t *place, bool is_loop,
                                        connection_keywords_t *keywords);
 
-bool tenant_name_is_valid(text_t name);
+bool journal_name_is_valid(text_t name);
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const journal_postgres_migrations[];
@@ -218,10 +218,10 @@ extern const size_t journal_postgres_migrations_count;
 
 /* --- append.c --- */
 
-result_t journal_append(journal_tenant_t *tenant, const journal_batch_t *batch,
-                        journal_batch_done_t *done, void *context);
-result_t journal_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
-                       void *context);
+result_t postgres_append(journal_tenant_t *tenant, const journal_batch_t *batch,
+                         journal_batch_done_t *done, void *context);
+result_t postgres_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
+                        void *context);
 /* From now on the command finds out what became of it. */
 void append_becomes_lost(command_t *command);
 /* The SQL of a batch's statement, `which` ≥ STATEMENT_FIXED, and the types of its values. */
@@ -229,36 +229,36 @@ void append_sql(statement_t which, char *sql, size_t size, const Oid **types, in
 
 /* --- load.c, events.c, list.c --- */
 
-result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
-                      journal_loaded_done_t *done, void *context);
-result_t journal_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
-                     journal_due_done_t *done, void *context);
-result_t journal_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
-                            uint32_t limit, journal_cards_done_t *done, void *context);
-result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,
+result_t postgres_load(journal_tenant_t *tenant, const journal_load_t *load,
+                       journal_loaded_done_t *done, void *context);
+result_t postgres_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                      journal_due_done_t *done, void *context);
+result_t postgres_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
+                             uint32_t limit, journal_cards_done_t *done, void *context);
+result_t postgres_read_history(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,
+                               uint32_t limit, journal_events_done_t *done, void *context);
+result_t postgres_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                               uint32_t limit, journal_events_done_t *done, void *context);
-result_t journal_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
-                             uint32_t limit, journal_events_done_t *done, void *context);
 
 /* Room for `count` decoded events and `extra` bytes; becomes the command's memory. */
 arena_t *events_arena(command_t *command, size_t count, size_t extra, arena_t *arena);
 enum { EVENT_COLUMN_COUNT = 9 };
 /* Fills `event` from the columns of a row from `column` on (EVENT_COLUMNS of statements.def).
  * STORE_CORRUPT when the row cannot be one that we wrote. */
-MUST_USE result_t event_from_row(const journal_tenant_t *tenant, const PGresult *rows, int row,
-                                 int column, arena_t *arena, event_t *event);
+MUST_USE result_t event_from_fields(const journal_tenant_t *tenant, const PGresult *rows, int row,
+                                    int column, arena_t *arena, event_t *event);
 result_t row_is_damaged(const journal_tenant_t *tenant, int64_t id, const char *what);
 
-bool column_is_null(const PGresult *rows, int row, int column);
-int64_t column_integer(const PGresult *rows, int row, int column); /* of 2, 4 or 8 bytes */
-text_t column_bytes(const PGresult *rows, int row, int column);    /* until the command ends */
-bool column_uuid(const PGresult *rows, int row, int column, uuid_t *uuid);
+bool field_is_null(const PGresult *rows, int row, int column);
+int64_t field_integer(const PGresult *rows, int row, int column); /* of 2, 4 or 8 bytes */
+text_t field_bytes(const PGresult *rows, int row, int column);    /* until the command ends */
+bool field_uuid(const PGresult *rows, int row, int column, uuid_t *uuid);
 
 /* --- cursor.c: opaque texts --- */
 
 enum { CURSOR_TEXT_SIZE = 18 }; /* kind, version, 16 hexadecimal digits */
 typedef enum cursor_kind { CURSOR_CARDS = 'c', CURSOR_HISTORY = 'h' } cursor_kind_t;
-text_t cursor_format(cursor_kind_t kind, int64_t position, char text[CURSOR_TEXT_SIZE]);
-bool cursor_parse(cursor_kind_t kind, text_t cursor, int64_t *position);
+text_t page_cursor_format(cursor_kind_t kind, int64_t position, char text[CURSOR_TEXT_SIZE]);
+bool page_cursor_parse(cursor_kind_t kind, text_t cursor, int64_t *position);
 
 #endif

@@ -34,7 +34,7 @@ void lane_deinit(lane_t *lane)
     if (lane->state == LANE_WAITING) {
         pool_cancel(lane);
     } else if (lane->state == LANE_CONNECTING || lane->state == LANE_READY) {
-        connection_close(lane);
+        session_close(lane);
         lane->state = LANE_IDLE;
         pool_give(lane);
     }
@@ -193,7 +193,7 @@ void lane_granted(lane_t *lane)
     if (lane->tenant->journal->connects != NULL) {
         metric_add(lane->tenant->journal->connects, 1);
     }
-    if (!connection_start(lane)) {
+    if (!session_start(lane)) {
         lane_break(lane, RESULT_OK);
     }
 }
@@ -201,7 +201,7 @@ void lane_granted(lane_t *lane)
 void lane_close_connection(lane_t *lane)
 {
     assert(lane->state == LANE_READY && lane->flight_first == NULL);
-    connection_close(lane);
+    session_close(lane);
     state_set(lane, LANE_IDLE);
     pool_give(lane);
 }
@@ -330,7 +330,7 @@ static bool transaction_send(lane_t *lane)
 static bool lane_flush(lane_t *lane)
 {
     const int left = PQflush(lane->connection);
-    return left >= 0 && connection_watch(lane, left == 0 ? UV_READABLE : UV_READABLE | UV_WRITABLE);
+    return left >= 0 && session_watch(lane, left == 0 ? UV_READABLE : UV_READABLE | UV_WRITABLE);
 }
 
 /* A writer has one transaction under way: what comes meanwhile shares the next. Readers pipeline.
@@ -482,7 +482,7 @@ static void session_check(lane_t *lane, const PGresult *rows)
         lane_break(lane, result_fault(lane, rows));
         return;
     }
-    const int64_t version = PQntuples(rows) == 1 ? column_integer(rows, 0, 0) : -1;
+    const int64_t version = PQntuples(rows) == 1 ? field_integer(rows, 0, 0) : -1;
     if (version > (int64_t)journal_postgres_migrations_count) {
         lane_log(lane, "the journal was written by a newer version: run that one", NULL, NULL);
         lane_break(lane, RESULT_SCHEMA_TOO_NEW);
@@ -543,7 +543,7 @@ void lane_polled(lane_t *lane)
     }
     tenant_hold(lane);
     if (lane->state == LANE_CONNECTING && PQstatus(lane->connection) != CONNECTION_OK) {
-        const connection_progress_t progress = connection_continue(lane);
+        const connection_progress_t progress = session_continue(lane);
         if (progress == CONNECTION_FAILED ||
             (progress == CONNECTION_STANDS && !session_begin(lane))) {
             lane_break(lane, RESULT_OK);
@@ -634,7 +634,7 @@ static void lane_repair(lane_t *lane)
                                 : "the connection to PostgreSQL was lost",
                  NULL, lane->connection == NULL ? NULL : PQerrorMessage(lane->connection));
     }
-    connection_close(lane);
+    session_close(lane);
     state_set(lane, LANE_IDLE);
     pool_give(lane);
     flight_lose(lane, why);

@@ -107,27 +107,27 @@ static result_t card_decode(list_command_t *list, int *row, arena_t *arena,
 {
     const PGresult *const rows = list->base.results[0];
     const int first = *row;
-    const int64_t number = column_integer(rows, first, LIST_NUMBER);
+    const int64_t number = field_integer(rows, first, LIST_NUMBER);
     int end = first + 1;
-    while (end < PQntuples(rows) && column_integer(rows, end, LIST_NUMBER) == number) {
+    while (end < PQntuples(rows) && field_integer(rows, end, LIST_NUMBER) == number) {
         end++;
     }
     *row = end;
-    *card = (journal_card_row_t){.snapshot = column_bytes(rows, first, LIST_BODY),
-                                 .sealed_member_key = column_bytes(rows, first, LIST_MEMBER_KEY)};
-    if (column_is_null(rows, first, LIST_EVENT)) {
+    *card = (journal_card_row_t){.snapshot = field_bytes(rows, first, LIST_BODY),
+                                 .sealed_member_key = field_bytes(rows, first, LIST_MEMBER_KEY)};
+    if (field_is_null(rows, first, LIST_EVENT)) {
         return RESULT_OK;
     }
     const journal_tenant_t *const tenant = list->base.lane->tenant;
-    const uint64_t after = (uint64_t)column_integer(rows, first, LIST_CARD_SEQUENCE);
+    const uint64_t after = (uint64_t)field_integer(rows, first, LIST_CARD_SEQUENCE);
     event_t *const events = arena_take(arena, (size_t)(end - first) * sizeof *events);
     result_t result = RESULT_OK;
     for (int i = first; result == RESULT_OK && i < end; i++) {
         event_t *const event = &events[i - first];
-        result = event_from_row(tenant, rows, i, LIST_EVENT, arena, event);
+        result = event_from_fields(tenant, rows, i, LIST_EVENT, arena, event);
         if (result == RESULT_OK && event->card_sequence != after + 1 + (uint64_t)(i - first)) {
             result =
-                row_is_damaged(tenant, column_integer(rows, i, LIST_EVENT), "chain of its card");
+                row_is_damaged(tenant, field_integer(rows, i, LIST_EVENT), "chain of its card");
         }
     }
     card->tail = events;
@@ -139,25 +139,25 @@ static result_t page_decode(list_command_t *list)
 {
     const PGresult *const rows = list->base.results[0];
     const int count = PQntuples(rows);
-    const int64_t found = column_integer(rows, 0, LIST_FOUND);
+    const int64_t found = field_integer(rows, 0, LIST_FOUND);
     arena_t arena;
     (void)events_arena(&list->base, (size_t)count, (size_t)count * sizeof(journal_card_row_t) + 64,
                        &arena);
     journal_card_row_t *const cards = arena_take(&arena, (size_t)count * sizeof *cards);
     result_t result = RESULT_OK;
-    int row = column_is_null(rows, 0, LIST_NUMBER) ? count : 0;
+    int row = field_is_null(rows, 0, LIST_NUMBER) ? count : 0;
     size_t card_count = 0;
     int64_t last = 0;
     while (result == RESULT_OK && row < count && card_count < list->limit) {
-        last = column_integer(rows, row, LIST_NUMBER);
+        last = field_integer(rows, row, LIST_NUMBER);
         result = card_decode(list, &row, &arena, &cards[card_count]);
         card_count++;
     }
     const bool is_full = row < count;
     const bool is_cut = !list->is_gathered && found >= list->candidates;
     if (result == RESULT_OK && (is_full || is_cut)) {
-        list->page.next_cursor = cursor_format(
-            CURSOR_CARDS, is_full ? last : column_integer(rows, 0, LIST_LAST), list->cursor);
+        list->page.next_cursor = page_cursor_format(
+            CURSOR_CARDS, is_full ? last : field_integer(rows, 0, LIST_LAST), list->cursor);
     }
     list->page.rows = cards;
     list->page.row_count = card_count;
@@ -172,7 +172,7 @@ static bool list_finish(command_t *command)
         result = RESULT_INVALID_CURSOR;
     }
     if (result == RESULT_OK && list->is_gathered &&
-        column_integer(command->results[0], 0, LIST_FOUND) >= list->candidates) {
+        field_integer(command->results[0], 0, LIST_FOUND) >= list->candidates) {
         /* Too many to be sorted: the newest are looked through instead. */
         source_set(list, STATEMENT_list_all, false, LIMIT_LIST_SCAN_ROWS);
         return true;
@@ -188,8 +188,8 @@ static bool list_finish(command_t *command)
     return false;
 }
 
-result_t journal_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
-                            uint32_t limit, journal_cards_done_t *done, void *context)
+result_t postgres_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
+                             uint32_t limit, journal_cards_done_t *done, void *context)
 {
     assert(limit > 0 && !tenant->closing);
     list_command_t *list =
@@ -201,7 +201,7 @@ result_t journal_list_cards(journal_tenant_t *tenant, const card_list_t *filter,
     list->context = context;
     list->below = INT64_MAX;
     list->is_bad_cursor = MESSAGE_HAS(card_list, filter, cursor) &&
-                          !cursor_parse(CURSOR_CARDS, filter->cursor, &list->below);
+                          !page_cursor_parse(CURSOR_CARDS, filter->cursor, &list->below);
     list->member_id = MESSAGE_HAS(card_list, filter, member_id) ? filter->member_id : TEXT_NONE;
     list->prefix = MESSAGE_HAS(card_list, filter, q) ? filter->q : TEXT_NONE;
     list->status = MESSAGE_HAS(card_list, filter, status) ? filter->status : 0;

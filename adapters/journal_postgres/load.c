@@ -66,11 +66,11 @@ static bool load_end(load_command_t *load, result_t result)
 static result_t tail_decode(load_command_t *load, const PGresult *rows)
 {
     const journal_tenant_t *const tenant = load->base.lane->tenant;
-    const int count = column_is_null(rows, 0, LOAD_EVENT) ? 0 : PQntuples(rows);
+    const int count = field_is_null(rows, 0, LOAD_EVENT) ? 0 : PQntuples(rows);
     const uint64_t after =
-        column_is_null(rows, 0, LOAD_BODY) ? 0 : (uint64_t)column_integer(rows, 0, 1);
+        field_is_null(rows, 0, LOAD_BODY) ? 0 : (uint64_t)field_integer(rows, 0, 1);
     if (count > LIMIT_LOAD_TAIL_EVENTS) {
-        return row_is_damaged(tenant, column_integer(rows, 0, LOAD_EVENT),
+        return row_is_damaged(tenant, field_integer(rows, 0, LOAD_EVENT),
                               "no snapshot near the last event");
     }
     arena_t arena;
@@ -78,10 +78,10 @@ static result_t tail_decode(load_command_t *load, const PGresult *rows)
     event_t *const events = arena_take(&arena, (size_t)count * sizeof *events);
     result_t result = RESULT_OK;
     for (int i = 0; result == RESULT_OK && i < count; i++) {
-        result = event_from_row(tenant, rows, i, LOAD_EVENT, &arena, &events[i]);
+        result = event_from_fields(tenant, rows, i, LOAD_EVENT, &arena, &events[i]);
         if (result == RESULT_OK && events[i].card_sequence != after + 1 + (uint64_t)i) {
             result =
-                row_is_damaged(tenant, column_integer(rows, i, LOAD_EVENT), "chain of its card");
+                row_is_damaged(tenant, field_integer(rows, i, LOAD_EVENT), "chain of its card");
         }
     }
     load->loaded.tail = events;
@@ -94,18 +94,18 @@ static result_t rows_read(load_command_t *load, const PGresult *rows)
     journal_loaded_t *const loaded = &load->loaded;
     *loaded = (journal_loaded_t){0};
     const result_t result = tail_decode(load, rows);
-    const bool has_card = !column_is_null(rows, 0, LOAD_BODY);
-    loaded->snapshot = has_card ? column_bytes(rows, 0, LOAD_BODY) : TEXT_NONE;
+    const bool has_card = !field_is_null(rows, 0, LOAD_BODY);
+    loaded->snapshot = has_card ? field_bytes(rows, 0, LOAD_BODY) : TEXT_NONE;
     loaded->card_found = has_card || loaded->tail_count > 0;
-    loaded->sealed_member_key = column_bytes(rows, 0, LOAD_MEMBER_KEY);
-    const text_t hash = column_bytes(rows, 0, LOAD_REQUEST_HASH);
-    loaded->idempotency_found = !column_is_null(rows, 0, LOAD_REQUEST_HASH);
+    loaded->sealed_member_key = field_bytes(rows, 0, LOAD_MEMBER_KEY);
+    const text_t hash = field_bytes(rows, 0, LOAD_REQUEST_HASH);
+    loaded->idempotency_found = !field_is_null(rows, 0, LOAD_REQUEST_HASH);
     if (loaded->idempotency_found) {
         if (hash.size != sizeof loaded->request_hash) {
             return RESULT_STORE_CORRUPT;
         }
         memcpy(loaded->request_hash, hash.data, hash.size);
-        loaded->reply = column_bytes(rows, 0, LOAD_REPLY);
+        loaded->reply = field_bytes(rows, 0, LOAD_REPLY);
     }
     return result;
 }
@@ -127,7 +127,7 @@ static bool load_finish(command_t *command)
     if (load->first != NULL) { /* the second time */
         load->loaded.sealed_member_key = PQntuples(command->results[0]) == 0
                                              ? TEXT_NONE
-                                             : column_bytes(command->results[0], 0, 0);
+                                             : field_bytes(command->results[0], 0, 0);
         return load_end(load, RESULT_OK);
     }
     const result_t result = PQntuples(command->results[0]) == 0
@@ -145,8 +145,8 @@ static bool load_finish(command_t *command)
     return true;
 }
 
-result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
-                      journal_loaded_done_t *done, void *context)
+result_t postgres_load(journal_tenant_t *tenant, const journal_load_t *load,
+                       journal_loaded_done_t *done, void *context)
 {
     assert(!tenant->closing);
     load_command_t *command =
@@ -187,7 +187,7 @@ static bool due_finish(command_t *command)
         (void)events_arena(command, 0, (size_t)count * sizeof(uuid_t), &arena);
         uuid_t *const cards = arena_take(&arena, (size_t)count * sizeof *cards);
         for (int i = 0; i < count && found.result == RESULT_OK; i++) {
-            if (!column_uuid(command->results[0], i, 0, &cards[i])) {
+            if (!field_uuid(command->results[0], i, 0, &cards[i])) {
                 found.result = RESULT_STORE_CORRUPT;
             }
         }
@@ -198,8 +198,8 @@ static bool due_finish(command_t *command)
     return false;
 }
 
-result_t journal_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
-                     journal_due_done_t *done, void *context)
+result_t postgres_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                      journal_due_done_t *done, void *context)
 {
     assert(limit > 0 && limit <= LIMIT_STORE_PAGE_ROWS && !tenant->closing);
     due_command_t *due =

@@ -187,7 +187,7 @@ result_t journal_postgres_verify(const char *url, const journal_postgres_place_t
                                  text_t tenant, char **report)
 {
     *report = NULL;
-    if (!tenant_name_is_valid(tenant)) {
+    if (!journal_name_is_valid(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     verification_t verification = {0};
