@@ -5,3 +5,6 @@ set(journal_postgres_libraries digitalcard_journal_postgres digitalcard_control_
 digitalcard_test(NAME journal_postgres_test
   SOURCES journal_postgres_test.c ${journal_postgres} ${journal_contract}
   LIBRARIES ${journal_postgres_libraries} LABELS contract TIMEOUT 180)
+digitalcard_test(NAME journal_postgres_faults_test
+  SOURCES journal_postgres_faults_test.c ${journal_postgres} journal_harness.c ${CMAKE_SOURCE_DIR}/tests/support/tcp_proxy.c
+  LIBRARIES ${journal_postgres_libraries} Threads::Threads LABELS contract TIMEOUT 240)

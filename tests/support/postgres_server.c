@@ -125,6 +125,8 @@ void postgres_server_run_again(postgres_server_t *server)
                                "shared_buffers=128MB",
                                "-c",
                                "max_connections=200",
+                               "-c", /* a restart after a kill in tens of ms, not in seconds */
+                               "recovery_init_sync_method=syncfs",
                                NULL};
     server->process = child_start(server, arguments);
     ready_wait(server);
@@ -221,10 +223,24 @@ void postgres_server_clear(postgres_server_t *server)
                             "CREATE DATABASE digitalcard OWNER digitalcard TEMPLATE template0");
 }
 
+/* Backends are sessions of their own: the postmaster is held while all of its children are ended.
+ */
 void postgres_server_kill(postgres_server_t *server)
 {
-    /* Backends leave the group of none: all of them die with the postmaster's group. */
-    (void)kill(-server->process, SIGKILL);
+    char path[64];
+    (void)kill(server->process, SIGSTOP);
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", server->process,
+                   server->process);
+    FILE *const children = fopen(path, "r");
+    assert(children != NULL);
+    char line[8192] = "";
+    const size_t size = fread(line, 1, sizeof line - 1, children);
+    line[size] = '\0';
+    (void)fclose(children);
+    char *at = line;
+    for (long child = strtol(at, &at, 10); child > 0; child = strtol(at, &at, 10)) {
+        (void)kill((pid_t)child, SIGKILL);
+    }
     (void)kill(server->process, SIGKILL);
     (void)child_wait(server->process);
     server->process = 0;
