@@ -210,9 +210,9 @@ enum {
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
-        1000,                       /* a control database that is away blocks no loop longer */
+        1000,                        /* a control database that is away blocks no loop longer */
     LIMIT_POSTGRES_START_TRIES = 60, /* a second apart, before `serve` gives up */
-    LIMIT_POSTGRES_CLOSE_MS = 5000, /* a role that stops waits so long for the last commits */
+    LIMIT_POSTGRES_CLOSE_MS = 5000,  /* a role that stops waits so long for the last commits */
 
     /* --- Control store --- */
     LIMIT_CONTROL_INCARNATIONS = 1000, /* role starts remembered, for looking back */

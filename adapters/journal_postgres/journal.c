@@ -268,19 +268,27 @@ result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,
     return RESULT_OK;
 }
 
+static void closing_tick(void *context)
+{
+    (void)context; /* the loop wakes up, and the deadline is looked at */
+}
+
 /* The last commits of tenants that were closed a moment ago. */
 static void closing_wait(journal_postgres_t *journal)
 {
     const uint64_t deadline_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CLOSE_MS;
+    loop_timer_t *tick = loop_timer_create(journal->loop, closing_tick, NULL);
+    loop_timer_start(tick, LIMIT_POSTGRES_RETRY_MS, LIMIT_POSTGRES_RETRY_MS);
     while (journal->tenants_open > 0 && clock_monotonic_ms() < deadline_ms) {
-        (void)uv_run(loop_uv(journal->loop), UV_RUN_ONCE); /* lanes at work have a timer */
+        (void)uv_run(loop_uv(journal->loop), UV_RUN_ONCE);
     }
+    loop_timer_destroy(&tick);
 }
 
 /* The server does not answer: whoever waits is told, and the tenant goes. */
 static void tenant_abandon(journal_tenant_t *tenant)
 {
-    assert(tenant->closing);
+    tenant->closing = true;
     tenant->commands++; /* until both lanes are empty */
     lane_abandon(&tenant->writer);
     lane_abandon(&tenant->reader);

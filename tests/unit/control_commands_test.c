@@ -31,9 +31,9 @@ static int set_up(void **state)
     fixture_t *fixture = calloc(1, sizeof *fixture);
     (void)snprintf(fixture->directory, sizeof fixture->directory, "/tmp/control-test-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
-    assert_int_equal(
-        installation_open(fixture->directory, "sqlite", true, &fixture->installation, error, sizeof error),
-        RESULT_OK);
+    assert_int_equal(installation_open(fixture->directory, "sqlite", true, &fixture->installation,
+                                       error, sizeof error),
+                     RESULT_OK);
     fixture->commands = (control_commands_t){.control = fixture->installation.control,
                                              .crypto = &signer_functions,
                                              .master_key = &fixture->installation.master_key};
