@@ -677,7 +677,8 @@ static void lane_tick(void *context)
         state_set(lane, LANE_IDLE);
         lane_wake(lane);
     }
-    if (lane->lost_ms != 0 && now_ms - lane->lost_ms > LIMIT_POSTGRES_RESOLVE_MS) {
+    /* The clock anew: what was lost a moment ago was lost after `now_ms`. */
+    if (lane->lost_ms != 0 && clock_monotonic_ms() - lane->lost_ms > LIMIT_POSTGRES_RESOLVE_MS) {
         outcomes_give_up(lane);
     }
     if (lane->state == LANE_IDLE && lane->queue_first != NULL) {

@@ -87,8 +87,42 @@ static PGconn *superuser_connect(postgres_server_t *server, const char *database
     return PQconnectdb(text);
 }
 
-static void ready_wait(postgres_server_t *server)
+static void server_start(postgres_server_t *server)
 {
+    char data[160];
+    char port[16];
+    (void)snprintf(data, sizeof data, "%s/data", server->directory);
+    (void)snprintf(port, sizeof port, "%u", server->port);
+    char *const arguments[] = {
+        BINARIES "postgres",
+        "-D",
+        data,
+        "-p",
+        port,
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "unix_socket_directories=",
+        "-c",
+        "fsync=on",
+        "-c",
+        "password_encryption=scram-sha-256",
+        "-c",
+        "shared_buffers=128MB",
+        "-c",
+        "max_connections=200",
+        "-c", /* a restart after a kill in tens of ms, not in seconds */
+        "recovery_init_sync_method=syncfs",
+        NULL,
+    };
+    server->process = child_start(server, arguments);
+}
+
+/* A server that was killed may not have let go of its memory yet: then the new one ends at once,
+ * and is started again. */
+void postgres_server_run_again(postgres_server_t *server)
+{
+    server_start(server);
     for (int i = 0; i < READY_TRIES; i++) {
         PGconn *const connection = superuser_connect(server, "postgres");
         const bool is_ready = PQstatus(connection) == CONNECTION_OK;
@@ -96,40 +130,13 @@ static void ready_wait(postgres_server_t *server)
         if (is_ready) {
             return;
         }
+        if (waitpid(server->process, NULL, WNOHANG) == server->process) {
+            server_start(server);
+        }
         (void)poll(NULL, 0, READY_WAIT_MS);
     }
     (void)fprintf(stderr, "PostgreSQL does not start: see %s/log\n", server->directory);
     abort();
-}
-
-void postgres_server_run_again(postgres_server_t *server)
-{
-    char data[160];
-    char port[16];
-    (void)snprintf(data, sizeof data, "%s/data", server->directory);
-    (void)snprintf(port, sizeof port, "%u", server->port);
-    char *const arguments[] = {BINARIES "postgres",
-                               "-D",
-                               data,
-                               "-p",
-                               port,
-                               "-c",
-                               "listen_addresses=127.0.0.1",
-                               "-c",
-                               "unix_socket_directories=",
-                               "-c",
-                               "fsync=on",
-                               "-c",
-                               "password_encryption=scram-sha-256",
-                               "-c",
-                               "shared_buffers=128MB",
-                               "-c",
-                               "max_connections=200",
-                               "-c", /* a restart after a kill in tens of ms, not in seconds */
-                               "recovery_init_sync_method=syncfs",
-                               NULL};
-    server->process = child_start(server, arguments);
-    ready_wait(server);
 }
 
 static void cluster_make(postgres_server_t *server)
