@@ -102,11 +102,6 @@ bool batch_has_room(const batch_t *batch)
            batch->stored_size + BATCH_REQUEST_SIZE_MAX <= LIMIT_BATCH_SIZE;
 }
 
-bool batch_is_empty(const batch_t *batch)
-{
-    return batch->event_count == 0 && batch->waiter_count == 0 && batch->refusal_count == 0;
-}
-
 static size_t chunk_room(const batch_chunk_t *chunk)
 {
     return chunk->size - chunk->used;

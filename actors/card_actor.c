@@ -139,6 +139,7 @@ static card_load_t *load_create(card_actor_t *card, tenant_t *tenant)
     load->tenant = tenant;
     load->card = card;
     load->load.member_id = TEXT_NONE;
+    load->keys_moment = member_keys_moment(tenant->shard->member_keys);
     return load;
 }
 
@@ -212,6 +213,7 @@ static void keep_repeat(card_actor_t *card, const card_load_t *load, const journ
     repeat->serial = load->serial;
     repeat->key_checked = !text_is_empty(load->load.idempotency_key);
     repeat->member_is_new = member_is_new(load, loaded);
+    repeat->keys_moment = load->keys_moment;
     repeat->found = repeat->key_checked && loaded->idempotency_found;
     if (repeat->found) {
         memcpy(repeat->request_hash, loaded->request_hash, sizeof(repeat->request_hash));
@@ -330,9 +332,9 @@ static void activate(actor_t *actor, void *context)
 {
     shard_t *const shard = context;
     card_actor_t *const card = card_of(actor);
-    const actor_identity_t *const identity = actor_identity(actor);
+    const actor_identity_t identity = actor_identity(actor);
     tenant_t *const tenant =
-        tenant_find(shard, (text_t){.data = identity->tenant, .size = identity->tenant_size});
+        tenant_find(shard, (text_t){.data = identity.tenant, .size = identity.tenant_size});
     assert(tenant != NULL); /* its waiting messages keep the record */
     card->actor = actor;
     if (tenant->status != TENANT_OPEN) {
@@ -342,7 +344,7 @@ static void activate(actor_t *actor, void *context)
     }
     card_load_t *load = load_create(card, tenant);
     load->is_activation = true;
-    memcpy(load->id.bytes, identity->id, sizeof(load->id.bytes));
+    memcpy(load->id.bytes, identity.id, sizeof(load->id.bytes));
     card->generation = tenant->generation;
     card->partition = &tenant->partitions[card_id_partition(&load->id)];
     const shard_message_t *const first =
@@ -375,6 +377,7 @@ static bool answer_repeat(card_actor_t *card, shard_message_t **message)
     }
     (*message)->key_checked = repeat->key_checked;
     (*message)->member_is_new = repeat->member_is_new;
+    (*message)->keys_moment = repeat->keys_moment;
     if (repeat->found) {
         shard_message_repeat(message, repeat->request_hash,
                              (text_t){.data = repeat->reply, .size = repeat->reply_size});
@@ -387,6 +390,27 @@ static bool needs_load(const card_actor_t *card, const shard_message_t *message)
 {
     return (shard_message_has_key(message) && !message->key_checked) ||
            !text_is_empty(card_handle_missing_member(card, message));
+}
+
+/* A handler that fails concerns its message and its card alone. */
+static result_t handle(card_actor_t *card, shard_message_t **message)
+{
+    shard_t *const shard = (*message)->shard;
+    shard_message_enter(*message);
+    const result_t result = card_handle(card, message);
+    shard_message_leave(shard);
+    if (result != RESULT_OK) {
+        metric_add(shard->metrics.dead_poison, 1);
+        shard_message_fail(message, RESULT_INTERNAL, NULL, NULL);
+    }
+    return result;
+}
+
+/* Built anew it would be older than what is decided but not committed: then it goes on as it is,
+ * since a handler that failed has changed nothing. */
+static bool may_be_rebuilt(const card_actor_t *card)
+{
+    return card->tenant == NULL || partition_is_durable(card->partition, card->batch_number);
 }
 
 /* Handles what is held, in order, until one has to wait for the journal. */
@@ -407,7 +431,11 @@ static void run_held(card_actor_t *card)
             continue;
         }
         message = unhold_first(card);
-        card_handle(card, &message);
+        /* Not within a turn of the actor system: nobody supervises but us. */
+        if (handle(card, &message) != RESULT_OK && may_be_rebuilt(card)) {
+            card_actor_drop(card);
+            return;
+        }
     }
     if (card->state.status == card_status_none && card->loading == NULL) {
         list_as_unknown(card);
@@ -431,7 +459,10 @@ static result_t receive(actor_t *actor, actor_message_t *base, void *context)
         return RESULT_OK;
     }
     if (card->held_first == NULL && !needs_load(card, message)) {
-        card_handle(card, &message);
+        const result_t result = handle(card, &message);
+        if (result != RESULT_OK) {
+            return result;
+        }
         if (card->state.status == card_status_none) {
             list_as_unknown(card);
         }
@@ -460,6 +491,7 @@ static void continue_held(card_load_t *load, const journal_loaded_t *loaded)
     } else {
         message->key_checked = true;
         message->member_is_new = member_is_new(load, loaded);
+        message->keys_moment = load->keys_moment;
     }
     run_held(card);
 }
@@ -512,6 +544,13 @@ static void deactivate(actor_t *actor, void *context)
     release(card);
 }
 
+static actor_directive_t directive(actor_t *actor, result_t why, void *context)
+{
+    (void)why;
+    (void)context;
+    return may_be_rebuilt(card_of(actor)) ? ACTOR_DIRECTIVE_RESTART : ACTOR_DIRECTIVE_RESUME;
+}
+
 const actor_kind_t card_actor_kind = {
     .name = "card",
     .state_size = sizeof(card_actor_t),
@@ -520,4 +559,6 @@ const actor_kind_t card_actor_kind = {
     .undeliverable = undeliverable,
     .may_passivate = may_passivate,
     .deactivate = deactivate,
+    .directive = directive,
+    .describe = shard_message_describe,
 };

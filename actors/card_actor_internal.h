@@ -13,6 +13,7 @@ typedef struct card_load {
     card_actor_t *card; /* NULL: the actor is gone */
     bool is_activation;
     uint64_t serial; /* of the message whose key is looked up; 0: none */
+    uint64_t keys_moment;
     uuid_t id;
     journal_load_t load;
     char member_id[128];
@@ -24,6 +25,7 @@ typedef struct card_repeat {
     uint64_t serial;
     bool key_checked;
     bool member_is_new;
+    uint64_t keys_moment;
     bool found; /* a reply for its key */
     uint8_t request_hash[32];
     char *reply; /* malloc'ed */
@@ -67,8 +69,9 @@ text_t card_texts_open_name(const tenant_t *tenant, const card_state_t *state,
 /* --- card_handle.c --- */
 
 /* Takes the message and ends it, now or when its batch is durable. Everything that had to be read
- * has been. */
-void card_handle(card_actor_t *card, shard_message_t **message);
+ * has been. An error: nothing was decided, the message is still the caller's, and the card is to be
+ * built anew. */
+MUST_USE result_t card_handle(card_actor_t *card, shard_message_t **message);
 /* The member whose key the message needs and the cache lacks; empty: none. */
 text_t card_handle_missing_member(const card_actor_t *card, const shard_message_t *message);
 

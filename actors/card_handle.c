@@ -66,12 +66,17 @@ static text_t issued_name(const shard_message_t *message)
 text_t card_handle_missing_member(const card_actor_t *card, const shard_message_t *message)
 {
     (void)card;
-    if (text_is_empty(issued_name(message)) || message->member_is_new) {
+    if (text_is_empty(issued_name(message))) {
+        return TEXT_NONE;
+    }
+    member_keys_t *const keys = message->shard->member_keys;
+    /* Another card of the member may have made its key meanwhile, and the cache may have lost it: a
+     * second key would make the names under the first one unreadable. */
+    if (message->member_is_new && !member_keys_has_forgotten_since(keys, message->keys_moment)) {
         return TEXT_NONE;
     }
     const text_t member_id = message->command.issue.member_id;
-    const crypto_key_t *const key =
-        member_keys_find(message->shard->member_keys, tenant_name(message->tenant), member_id);
+    const crypto_key_t *const key = member_keys_find(keys, tenant_name(message->tenant), member_id);
     return key == NULL ? member_id : TEXT_NONE;
 }
 
@@ -382,13 +387,13 @@ static void run_command(handling_t *handling, shard_message_t **message)
     card_reply_wait(handling->card->partition, handling->batch, message, &reply);
 }
 
-void card_handle(card_actor_t *card, shard_message_t **message)
+result_t card_handle(card_actor_t *card, shard_message_t **message)
 {
     tenant_t *const tenant = card->tenant;
     shard_t *const shard = tenant->shard;
     if (loop_now_ms(shard->loop) >= (*message)->deadline_ms) {
         shard_message_fail(message, RESULT_DEADLINE_EXCEEDED, NULL, NULL);
-        return;
+        return RESULT_OK;
     }
     handling_t handling;
     handling.card = card;
@@ -401,11 +406,12 @@ void card_handle(card_actor_t *card, shard_message_t **message)
     const result_t result = partition_gather(card->partition, &handling.batch);
     if (result != RESULT_OK) {
         shard_message_fail(message, result, NULL, NULL);
-        return;
+        return RESULT_OK;
     }
     if ((*message)->kind == SHARD_REQUEST && (*message)->request.type == request_type_card_get) {
         read_card(&handling, message);
     } else {
         run_command(&handling, message);
     }
+    return RESULT_OK;
 }

@@ -33,6 +33,7 @@ void card_texts_own(card_actor_t *card, card_state_t *state, text_t holder_name)
     card_texts_free(card); /* only now: texts may come from the old block */
     card->texts = block;
     card->holder_name = holder_name;
+    actor_report_bytes(card->actor, (uint32_t)size);
 }
 
 void card_texts_free(card_actor_t *card)

@@ -9,6 +9,7 @@ enum { KID_SIZE_MAX = 64, JWK_SIZE_MAX = 1024 }; /* messages/internal.def */
 typedef struct tenant_entry {
     uint32_t partitions;
     uint32_t name_size;
+    int64_t created_at;
     char name[LIMIT_TENANT_NAME_SIZE];
 } tenant_entry_t;
 
@@ -72,6 +73,7 @@ static bool add_tenant(void *context, const control_tenant_t *tenant)
     tenant_entry_t *const entry = &contents->tenants[contents->tenant_count];
     contents->tenant_count++;
     entry->partitions = tenant->partitions;
+    entry->created_at = tenant->created_at > 0 ? tenant->created_at : 0;
     entry->name_size = (uint32_t)tenant->name.size;
     memcpy(entry->name, tenant->name.data, tenant->name.size);
     return true;
@@ -187,6 +189,7 @@ static uint32_t fill_tenants(const contents_t *contents, uint32_t first,
         const tenant_entry_t *const entry = &contents->tenants[first + count];
         MESSAGE_SET(directory_tenant, &tenants[count], name, entry_name(entry));
         MESSAGE_SET(directory_tenant, &tenants[count], partitions, entry->partitions);
+        MESSAGE_SET(directory_tenant, &tenants[count], created_at, (uint64_t)entry->created_at);
         count++;
     }
     return count;

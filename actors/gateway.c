@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void fail_overdue(gateway_t *gateway, gateway_pending_t *pending)
+void gateway_fail_overdue(gateway_t *gateway, gateway_pending_t *pending)
 {
     const bool has_effects = pending->sent_count > 0 && !gateway_shape(pending->type)->is_read;
     char detail[GATEWAY_DETAIL_SIZE];
@@ -31,10 +31,10 @@ static void tick(void *context)
     gateway_t *gateway = context;
     gateway_pending_t *pending = gateway_pending_overdue(gateway);
     while (pending != NULL) {
-        fail_overdue(gateway, pending);
+        gateway_fail_overdue(gateway, pending);
         pending = gateway_pending_overdue(gateway);
     }
-    gateway_flush_all(gateway);
+    gateway_dispatch_all(gateway);
     if (gateway->in_flight_count > 0) {
         return;
     }
@@ -108,7 +108,7 @@ void gateway_destroy(gateway_t **gateway)
 static void explain_start(gateway_admission_t *admission, result_t result)
 {
     const char *sentence = result == RESULT_BUSY
-                               ? "Too many requests are in flight: try again in a moment."
+                               ? "Too many requests of this tenant wait: try again in a moment."
                                : "The request could not be handed on within the service and had "
                                  "no effect: try again.";
     (void)snprintf(admission->detail, sizeof(admission->detail), "%s", sentence);
@@ -143,7 +143,9 @@ void gateway_cancel(gateway_t *gateway, uint64_t handle)
 {
     gateway_pending_t *pending = gateway_pending_find(gateway, handle);
     if (pending != NULL) {
+        const uint16_t peer = pending->peer;
         gateway_pending_release(gateway, pending);
+        gateway_after_release(gateway, peer);
     }
     if (gateway->is_draining && gateway->in_flight_count == 0) {
         gateway_tick_start(gateway);

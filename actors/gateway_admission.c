@@ -244,6 +244,13 @@ static result_t check_access(gateway_t *gateway, const gateway_request_t *reques
         return refuse(admission, RESULT_TENANT_NOT_FOUND, "There is no tenant %.*s.",
                       TEXT_PRINT(request->tenant));
     }
+    /* A deleted tenant's tokens must not open a later one that was given the same name. */
+    const int64_t since_ms = admission->claims.tenant_since_ms;
+    if (since_ms != 0 && admission->tenant->created_at_ms != 0 &&
+        since_ms != admission->tenant->created_at_ms) {
+        return refuse(admission, RESULT_UNAUTHENTICATED,
+                      "The token was made for an earlier tenant of this name: ask for a new one.");
+    }
     return RESULT_OK;
 }
 

@@ -172,7 +172,8 @@ static bool add_tenants(gateway_tenants_t *tenants, const directory_t *page)
         }
         gateway_tenant_t *entry = &tenants->entries[tenants->count];
         *entry = (gateway_tenant_t){.name_size = (uint8_t)tenant->name.size,
-                                    .partitions = (uint8_t)tenant->partitions};
+                                    .partitions = (uint8_t)tenant->partitions,
+                                    .created_at_ms = (int64_t)tenant->created_at};
         memcpy(entry->name, tenant->name.data, tenant->name.size);
         tenants->count += 1;
     }

@@ -52,13 +52,16 @@ typedef struct gateway_link {
 /* One request in flight. Its envelope is kept until the reply: a peer may die or refuse because it
  * is draining, and nearly all envelopes fit into the slot. */
 typedef struct gateway_pending {
+    uint64_t serial;     /* rises with every submission */
     uint32_t generation; /* rises with each use of the slot; from 1 */
     uint8_t state;       /* gateway_pending_state_t */
     uint8_t type;
-    bool may_resend;         /* a read, or a command with a key */
-    uint8_t sent_count;      /* 0: it cannot have had an effect */
-    uint16_t peer;           /* index in gateway.peers */
-    gateway_link_t order;    /* list of its peer, the lost, or (next only) the free ones */
+    bool may_resend;      /* a read, or a command with a key */
+    uint8_t sent_count;   /* 0: it cannot have had an effect */
+    uint16_t peer;        /* index in gateway.peers */
+    uint16_t flow;        /* index in gateway.flows */
+    gateway_link_t order; /* waiting: list of its flow; sent: of its peer; the lost; or (next only)
+                             the free ones */
     gateway_link_t deadline; /* list of its wheel bucket */
     uint32_t deadline_span_ms;
     uint64_t deadline_ms; /* loop time */
@@ -77,10 +80,33 @@ typedef enum gateway_peer_state {
     GATEWAY_PEER_DRAINING
 } gateway_peer_state_t;
 
+/* The requests of one tenant to one peer, while there are any: those beyond its credits wait here,
+ * in order of submission. */
+typedef struct gateway_flow {
+    uint16_t peer;
+    uint16_t chain; /* of its bucket, or of the free ones */
+    gateway_link_t ring;
+    bool is_in_ring; /* something waits, and it has credit */
+    uint8_t name_size;
+    char name[LIMIT_TENANT_NAME_SIZE];
+    gateway_list_t waiting;
+    uint32_t waiting_count;
+    uint32_t sent_count;
+    uint32_t lost_count;
+} gateway_flow_t;
+
+enum { GATEWAY_FLOW_BUCKETS = 1024 };
+
 typedef struct gateway_peer {
     gateway_peer_state_t state;
-    gateway_list_t requests; /* in order of submission, sent or not */
-    uint32_t unsent_count;
+    gateway_list_t sent; /* in order of sending */
+    uint32_t sent_count;
+    uint32_t unsent_count;   /* of all its flows */
+    uint32_t credits;        /* so many may be sent and not answered */
+    uint32_t tenant_credits; /* the same of one tenant */
+    gateway_list_t ring;     /* flows whose turn comes */
+    bool is_dispatching;     /* `done` of one that is overdue may submit the next */
+    bool is_farewell_said;
     uint64_t held_until_ms; /* it said that it is draining, and the supervisor did not yet */
 } gateway_peer_t;
 
@@ -88,6 +114,7 @@ typedef struct gateway_tenant {
     char name[LIMIT_TENANT_NAME_SIZE];
     uint8_t name_size;
     uint8_t partitions;
+    int64_t created_at_ms; /* 0: not told */
 } gateway_tenant_t;
 
 /* A set of tenants and keys as of one version. */
@@ -120,6 +147,7 @@ typedef struct gateway_numbers {
     metric_t *resent;
     metric_t *outcome_unknown;
     metric_t *busy;
+    metric_t *waiting;
     metric_t *deadline_exceeded;
     metric_t *late;
     metric_t *undecodable;
@@ -137,8 +165,14 @@ struct gateway {
     bool is_ticking;
 
     gateway_pending_t *pending; /* LIMIT_REQUESTS_IN_FLIGHT */
-    uint16_t *wheel;            /* LIMIT_DEADLINE_TICKS first slots */
-    uint32_t used_count;        /* slots that were ever used: the others were never touched */
+    uint64_t serial_last;
+    gateway_flow_t *flows; /* LIMIT_REQUESTS_IN_FLIGHT: each has a request at least */
+    uint16_t flow_buckets[GATEWAY_FLOW_BUCKETS];
+    uint16_t flow_first_free;
+    uint32_t flows_used_count;
+    uint32_t waiting_count; /* slots that wait, of all peers */
+    uint16_t *wheel;        /* LIMIT_DEADLINE_TICKS first slots */
+    uint32_t used_count;    /* slots that were ever used: the others were never touched */
     uint16_t first_free;
     uint32_t in_flight_count;
     uint64_t ticks_done; /* loop time in ticks up to which deadlines were looked at */
@@ -190,30 +224,68 @@ void gateway_traceparent(gateway_t *gateway, text_t given, char out[GATEWAY_TRAC
 /* --- gateway_pending.c: the table of requests in flight --- */
 MUST_USE result_t gateway_pending_init(gateway_t *gateway);
 void gateway_pending_deinit(gateway_t *gateway);
-/* NULL when the table is full. The slot is in its peer's list, unsent, with its deadline set. */
-gateway_pending_t *gateway_pending_take(gateway_t *gateway, uint16_t peer, uint32_t deadline_ms);
+/* NULL when the table is full, or when more of its tenant wait than may. The slot waits in its
+ * flow, with its deadline set. */
+gateway_pending_t *gateway_pending_take(gateway_t *gateway, uint16_t peer, text_t tenant,
+                                        uint32_t deadline_ms);
 /* NULL when the correlation belongs to nothing in flight. */
 gateway_pending_t *gateway_pending_find(gateway_t *gateway, uint64_t correlation);
 uint64_t gateway_pending_correlation(const gateway_t *gateway, const gateway_pending_t *pending);
 /* Frees the slot without a word. */
 void gateway_pending_release(gateway_t *gateway, gateway_pending_t *pending);
-/* Takes a slot out of its peer's list and puts it at the end of the lost. */
+/* Takes a slot out of its list and puts it at the end of the lost. */
 void gateway_pending_lose(gateway_t *gateway, gateway_pending_t *pending);
 void gateway_pending_set_unsent(gateway_t *gateway, gateway_pending_t *pending);
 void gateway_pending_set_sent(gateway_t *gateway, gateway_pending_t *pending);
 /* The first slot of a list, or NULL; and the one after. */
 gateway_pending_t *gateway_pending_first(gateway_t *gateway, const gateway_list_t *list);
 gateway_pending_t *gateway_pending_next(gateway_t *gateway, const gateway_pending_t *pending);
+/* The last slot of a list, or NULL; and the one before. */
+gateway_pending_t *gateway_pending_last(gateway_t *gateway, const gateway_list_t *list);
+gateway_pending_t *gateway_pending_previous(gateway_t *gateway, const gateway_pending_t *pending);
 /* A slot whose deadline is over, or NULL when there is none up to the loop's now. */
 gateway_pending_t *gateway_pending_overdue(gateway_t *gateway);
+
+/* --- gateway_flow.c: who waits for credit, and whose turn is next --- */
+MUST_USE result_t gateway_flow_init(gateway_t *gateway);
+void gateway_flow_deinit(gateway_t *gateway);
+/* Finds or makes it; NULL when it may not have one more request waiting. */
+gateway_flow_t *gateway_flow_enter(gateway_t *gateway, uint16_t peer, text_t tenant);
+/* Goes when nothing waits in it and nothing of it was sent. */
+void gateway_flow_leave(gateway_t *gateway, gateway_flow_t *flow);
+/* After any change of its counts or of its peer's credits: in the ring if something of it may go.
+ */
+void gateway_flow_place(gateway_t *gateway, gateway_flow_t *flow);
+/* The flow whose turn it is, and behind the others it goes; NULL when nothing may be sent. */
+gateway_flow_t *gateway_flow_next(gateway_t *gateway, gateway_peer_t *peer);
+void gateway_flow_grant(gateway_t *gateway, uint16_t peer, uint32_t credits,
+                        uint32_t tenant_credits);
+
+/* --- gateway.c --- */
+/* Ends a request whose deadline has passed. */
+void gateway_fail_overdue(gateway_t *gateway, gateway_pending_t *pending);
 
 /* --- gateway_peers.c: sending, and what happens when peers come and go --- */
 /* Packs, keeps and sends (or keeps waiting). BUSY: nothing is pending. */
 MUST_USE result_t gateway_start(gateway_t *gateway, const gateway_request_t *request,
                                 const gateway_admission_t *admission, gateway_done_t *done,
                                 void *context, uint64_t *handle);
-void gateway_flush_peer(gateway_t *gateway, uint16_t peer);
-void gateway_flush_all(gateway_t *gateway);
+/* Sends what waits and may go, tenant by tenant. */
+void gateway_dispatch(gateway_t *gateway, uint16_t peer);
+void gateway_dispatch_all(gateway_t *gateway);
+void gateway_receive_credit(gateway_t *gateway, const credit_t *credit);
+/* To a shard that drains, once nothing of ours is with it. */
+void gateway_say_farewell(gateway_t *gateway, uint16_t peer);
+/* One request less is with the peer: the next may go. */
+static inline void gateway_after_release(gateway_t *gateway, uint16_t peer)
+{
+    if (gateway->peers[peer].unsent_count > 0) {
+        gateway_dispatch(gateway, peer);
+    }
+    if (gateway->peers[peer].state == GATEWAY_PEER_DRAINING) {
+        gateway_say_farewell(gateway, peer);
+    }
+}
 /* Ends those that were never sent, with DRAINING: they cannot count on a successor any more. */
 void gateway_fail_unsent(gateway_t *gateway);
 void gateway_tick_start(gateway_t *gateway);

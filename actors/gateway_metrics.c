@@ -56,6 +56,9 @@ void gateway_metrics_init(gateway_t *gateway, metrics_t *metrics)
         "Commands without a known outcome: their shard died or gave no answer in time");
     numbers->busy = metrics_counter(metrics, "digitalcard_requests_busy_total", "",
                                     "Requests refused because too many are in flight");
+    numbers->waiting = metrics_gauge(metrics, "digitalcard_requests_waiting", "",
+                                     "Requests in a front that wait for a shard's credit, or for "
+                                     "a shard");
     numbers->deadline_exceeded =
         metrics_counter(metrics, "digitalcard_requests_deadline_exceeded_total", "",
                         "Requests without effects that got no answer in time");

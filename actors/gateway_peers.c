@@ -111,43 +111,62 @@ static bool takes_requests(const gateway_t *gateway, const gateway_peer_t *peer)
     return peer->state == GATEWAY_PEER_UP && loop_now_ms(gateway->loop) >= peer->held_until_ms;
 }
 
-void gateway_flush_peer(gateway_t *gateway, uint16_t index)
+/* False: the transport has no room now; the next tick tries again. */
+static bool send_again(gateway_t *gateway, gateway_pending_t *pending)
 {
-    gateway_peer_t *peer = &gateway->peers[index];
-    gateway_pending_t *pending = gateway_pending_first(gateway, &peer->requests);
-    while (pending != NULL && peer->unsent_count > 0 && takes_requests(gateway, peer)) {
-        if (pending->state == GATEWAY_PENDING_UNSENT) {
-            const size_t size = refresh_deadline(gateway, pending);
-            if (send_bytes(gateway, index, gateway->envelope_scratch, size) != RESULT_OK) {
-                return; /* the next tick tries again, in the same order */
-            }
-            if (pending->sent_count > 0) {
-                metric_add(gateway->numbers.resent, 1);
-            }
-            gateway_pending_set_sent(gateway, pending);
-        }
-        pending = gateway_pending_next(gateway, pending);
+    const size_t size = refresh_deadline(gateway, pending);
+    if (send_bytes(gateway, pending->peer, gateway->envelope_scratch, size) != RESULT_OK) {
+        return false;
     }
+    if (pending->sent_count > 0) {
+        metric_add(gateway->numbers.resent, 1);
+    }
+    gateway_pending_set_sent(gateway, pending);
+    return true;
 }
 
-void gateway_flush_all(gateway_t *gateway)
+void gateway_dispatch(gateway_t *gateway, uint16_t number)
+{
+    gateway_peer_t *peer = &gateway->peers[number];
+    if (peer->is_dispatching || peer->unsent_count == 0 || !takes_requests(gateway, peer)) {
+        return;
+    }
+    peer->is_dispatching = true;
+    const gateway_flow_t *flow = gateway_flow_next(gateway, peer);
+    while (flow != NULL) { /* each round sends or ends one */
+        gateway_pending_t *pending = gateway_pending_first(gateway, &flow->waiting);
+        if (loop_now_ms(gateway->loop) >= pending->deadline_ms) {
+            gateway_fail_overdue(gateway, pending); /* nobody waits for it: not worked on */
+        } else if (!send_again(gateway, pending)) {
+            break;
+        }
+        flow = gateway_flow_next(gateway, peer);
+    }
+    peer->is_dispatching = false;
+}
+
+void gateway_dispatch_all(gateway_t *gateway)
 {
     for (uint32_t i = 0; i < GATEWAY_PEERS; i++) {
-        if (gateway->peers[i].unsent_count > 0) {
-            gateway_flush_peer(gateway, (uint16_t)i);
-        }
+        gateway_dispatch(gateway, (uint16_t)i);
     }
+    metric_set(gateway->numbers.waiting, gateway->waiting_count);
 }
 
-/* Sends a request that was just packed, unless older ones of its peer still wait. */
+/* Sends a request that was just packed, unless others wait before it or there is no credit. */
 static result_t send_first(gateway_t *gateway, gateway_pending_t *pending)
 {
     gateway_peer_t *peer = &gateway->peers[pending->peer];
+    gateway_flow_t *flow = &gateway->flows[pending->flow];
     if (!takes_requests(gateway, peer)) {
         return RESULT_OK;
     }
     if (peer->unsent_count > 1) {
-        gateway_flush_peer(gateway, pending->peer);
+        gateway_flow_place(gateway, flow);
+        gateway_dispatch(gateway, pending->peer);
+        return RESULT_OK;
+    }
+    if (peer->sent_count >= peer->credits || flow->sent_count >= peer->tenant_credits) {
         return RESULT_OK;
     }
     const result_t result =
@@ -167,7 +186,8 @@ result_t gateway_start(gateway_t *gateway, const gateway_request_t *request,
     if (deadline_ms > LIMIT_REQUEST_DEADLINE_MS_MAX) {
         deadline_ms = LIMIT_REQUEST_DEADLINE_MS_MAX;
     }
-    gateway_pending_t *pending = gateway_pending_take(gateway, admission->peer, deadline_ms);
+    gateway_pending_t *pending =
+        gateway_pending_take(gateway, admission->peer, request->tenant, deadline_ms);
     if (pending == NULL) {
         return RESULT_BUSY;
     }
@@ -187,6 +207,7 @@ result_t gateway_start(gateway_t *gateway, const gateway_request_t *request,
         gateway_pending_release(gateway, pending);
         return result;
     }
+    gateway_flow_place(gateway, &gateway->flows[pending->flow]);
     gateway_tick_start(gateway);
     return RESULT_OK;
 }
@@ -205,35 +226,63 @@ static void fail_lost(gateway_t *gateway, result_t result, const char *detail)
  * the client can find out; what may be repeated waits for the successor. */
 static void lose_requests(gateway_t *gateway, gateway_peer_t *peer)
 {
-    gateway_pending_t *pending = gateway_pending_first(gateway, &peer->requests);
-    while (pending != NULL) {
-        gateway_pending_t *next = gateway_pending_next(gateway, pending);
-        if (pending->state == GATEWAY_PENDING_SENT) {
-            if (pending->may_resend) {
-                gateway_pending_set_unsent(gateway, pending);
-            } else {
-                gateway_pending_lose(gateway, pending);
-            }
+    gateway_pending_t *pending = gateway_pending_last(gateway, &peer->sent);
+    while (pending != NULL) { /* the youngest first: each goes before those that wait */
+        gateway_pending_t *previous = gateway_pending_previous(gateway, pending);
+        if (pending->may_resend) {
+            gateway_pending_set_unsent(gateway, pending);
+        } else {
+            gateway_pending_lose(gateway, pending);
         }
-        pending = next;
+        pending = previous;
     }
     fail_lost(gateway, RESULT_OUTCOME_UNKNOWN, died_detail);
 }
 
 void gateway_fail_unsent(gateway_t *gateway)
 {
-    for (size_t i = 0; i < GATEWAY_PEERS; i++) {
-        gateway_pending_t *pending = gateway_pending_first(gateway, &gateway->peers[i].requests);
-        while (pending != NULL) {
-            gateway_pending_t *next = gateway_pending_next(gateway, pending);
-            if (pending->state == GATEWAY_PENDING_UNSENT && pending->sent_count == 0) {
-                gateway_pending_lose(gateway, pending);
-            }
-            pending = next;
+    for (size_t i = 0; i < gateway->used_count; i++) {
+        gateway_pending_t *pending = &gateway->pending[i];
+        if (pending->state == GATEWAY_PENDING_UNSENT && pending->sent_count == 0) {
+            gateway_pending_lose(gateway, pending);
         }
     }
     fail_lost(gateway, RESULT_DRAINING,
               "The service is stopping, and the request had no effect: try again.");
+}
+
+/* What a peer takes that has granted nothing yet, and the relay, which grants nothing. */
+static void grant_usual(gateway_t *gateway, uint16_t number)
+{
+    const bool is_relay = number == GATEWAY_RELAY_PEER;
+    gateway_flow_grant(gateway, number, is_relay ? LIMIT_PAGES_IN_FLIGHT : LIMIT_FRONT_CREDITS,
+                       is_relay ? LIMIT_RELAY_TENANT_CREDITS : LIMIT_TENANT_CREDITS);
+}
+
+void gateway_receive_credit(gateway_t *gateway, const credit_t *credit)
+{
+    if (credit->shard < gateway->ports.shards) {
+        gateway_flow_grant(gateway, (uint16_t)credit->shard, (uint32_t)credit->requests,
+                           (uint32_t)credit->tenant_requests);
+        gateway_dispatch(gateway, (uint16_t)credit->shard);
+    }
+}
+
+void gateway_say_farewell(gateway_t *gateway, uint16_t number)
+{
+    gateway_peer_t *peer = &gateway->peers[number];
+    if (peer->state != GATEWAY_PEER_DRAINING || peer->sent_count > 0 || peer->is_farewell_said ||
+        number == GATEWAY_RELAY_PEER) {
+        return;
+    }
+    envelope_t envelope = {0};
+    MESSAGE_SET(farewell, &envelope.farewell, shard, number);
+    MESSAGE_MARK(envelope, &envelope, farewell);
+    uint8_t bytes[64];
+    const size_t size =
+        message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS, bytes, sizeof(bytes));
+    assert(size <= sizeof(bytes));
+    peer->is_farewell_said = send_bytes(gateway, number, bytes, size) == RESULT_OK;
 }
 
 void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index)
@@ -247,7 +296,9 @@ void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index
     }
     peer->state = GATEWAY_PEER_UP;
     peer->held_until_ms = 0;
-    gateway_flush_peer(gateway, number);
+    peer->is_farewell_said = false;
+    grant_usual(gateway, number);
+    gateway_dispatch(gateway, number);
     if (number == 0) {
         gateway_directory_ask_all(gateway);
     }
@@ -255,9 +306,11 @@ void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index
 
 void gateway_peer_draining(gateway_t *gateway, gateway_target_t target, uint32_t index)
 {
-    gateway_peer_t *peer = &gateway->peers[peer_of(gateway, target, index)];
+    const uint16_t number = peer_of(gateway, target, index);
+    gateway_peer_t *peer = &gateway->peers[number];
     if (peer->state == GATEWAY_PEER_UP) {
         peer->state = GATEWAY_PEER_DRAINING;
+        gateway_say_farewell(gateway, number);
     }
 }
 

@@ -62,7 +62,9 @@ static void answer_error(gateway_t *gateway, const ending_t *ending, result_t re
 void gateway_fail(gateway_t *gateway, gateway_pending_t *pending, result_t result,
                   const char *detail)
 {
+    const uint16_t peer = pending->peer;
     const ending_t ending = end_pending(gateway, pending);
+    gateway_after_release(gateway, peer);
     answer_error(gateway, &ending, result, text_from_c(detail), TEXT_NONE);
 }
 
@@ -180,6 +182,7 @@ static bool waits_for_successor(gateway_t *gateway, gateway_pending_t *pending,
     if (pending->sent_count > 0) {
         pending->sent_count--; /* that time had no effect */
     }
+    gateway_say_farewell(gateway, pending->peer);
     return true;
 }
 
@@ -197,7 +200,13 @@ static void receive_reply(gateway_t *gateway, const reply_t *reply)
     if (waits_for_successor(gateway, pending, reply)) {
         return;
     }
-    const ending_t ending = end_pending(gateway, pending);
+    const uint16_t peer = pending->peer;
+    ending_t ending = end_pending(gateway, pending);
+    gateway_after_release(gateway, peer);
+    if (reply->trace_id.size == sizeof(ending.trace_id)) {
+        /* A repeat answers what the first request was answered, its trace id included. */
+        memcpy(ending.trace_id, reply->trace_id.data, sizeof(ending.trace_id));
+    }
     if (reply->outcome == outcome_ok) {
         answer_ok(gateway, &ending, reply);
     } else if (reply->outcome == outcome_refused && reply->reason != reason_none) {
@@ -213,12 +222,17 @@ void gateway_receive(gateway_t *gateway, const uint8_t *envelope, size_t size)
     arena_t arena = {.base = NULL, .size = 0}; /* a reply has no lists */
     message_fault_t fault = {0};
     if (!message_unpack(&envelope_message, MESSAGE_KEYS_IDS, envelope, size, &arena, &decoded,
-                        &fault) ||
-        !MESSAGE_HAS(envelope, &decoded, reply)) {
+                        &fault)) {
         count_undecodable(gateway, "envelope", &fault);
         return;
     }
-    receive_reply(gateway, &decoded.reply);
+    if (MESSAGE_HAS(envelope, &decoded, reply)) {
+        receive_reply(gateway, &decoded.reply);
+    } else if (MESSAGE_HAS(envelope, &decoded, credit)) {
+        gateway_receive_credit(gateway, &decoded.credit);
+    } else {
+        count_undecodable(gateway, "envelope", &fault);
+    }
 }
 
 void gateway_problem(const gateway_reply_t *reply, char type_text[128], problem_t *problem)

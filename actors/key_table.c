@@ -43,9 +43,7 @@ result_t key_table_add(key_table_t *table, shard_message_t *message)
     shard_message_t **const bucket = &table->buckets[message->key_hash & (BUCKETS - 1)];
     for (shard_message_t *other = *bucket; other != NULL; other = other->key_chain) {
         if (is_same_key(other, message)) {
-            return text_equal(other->request.key_hash, message->request.key_hash)
-                       ? RESULT_KEY_IN_FLIGHT
-                       : RESULT_KEY_REUSED;
+            return RESULT_KEY_IN_FLIGHT; /* whose key it is, the store says once that has ended */
         }
     }
     if (table->count >= LIMIT_KEYS_IN_FLIGHT) {

@@ -12,8 +12,8 @@ typedef struct key_table key_table_t;
 key_table_t *key_table_create(const uint8_t hash_key[16]);
 void key_table_destroy(key_table_t **table);
 
-/* Marks (tenant, key) of the message. KEY_IN_FLIGHT: the same request is under way; KEY_REUSED:
- * another one with this key is; BUSY: the table is full. */
+/* Marks (tenant, key) of the message. KEY_IN_FLIGHT: a request with this key is under way, the same
+ * or another one: which of the two the key belongs to is not known yet. BUSY: the table is full. */
 MUST_USE result_t key_table_add(key_table_t *table, shard_message_t *message);
 void key_table_remove(key_table_t *table, shard_message_t *message);
 uint32_t key_table_count(const key_table_t *table);

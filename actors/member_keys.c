@@ -10,6 +10,7 @@ struct member_key {
     member_key_t *older;
     uint64_t hash;
     bool is_pinned;
+    uint64_t made; /* moment; 0: read from the store */
     crypto_key_t key;
     text_t tenant; /* both in `texts` */
     text_t member_id;
@@ -22,6 +23,8 @@ struct member_keys {
     uint32_t entries_max;
     uint32_t count;
     uint32_t bucket_mask;
+    uint64_t moment;         /* rises with each key that is made */
+    uint64_t forgotten_made; /* the latest made one among those that had to go */
     member_key_t **buckets;
     member_key_t *newest;
     member_key_t *oldest;
@@ -138,6 +141,9 @@ static void make_room(member_keys_t *keys)
         entry = entry->newer;
     }
     if (entry != NULL) {
+        if (entry->made > keys->forgotten_made) {
+            keys->forgotten_made = entry->made;
+        }
         entry_remove(keys, entry);
     }
 }
@@ -159,6 +165,7 @@ static member_key_t *entry_put(member_keys_t *keys, text_t tenant, text_t member
     entry->member_id = (text_t){.data = entry->texts + tenant.size, .size = member_id.size};
     entry->hash = hash_of(keys, tenant, member_id);
     entry->is_pinned = false;
+    entry->made = 0;
     entry->key = *key;
     entry->chain = keys->buckets[entry->hash & keys->bucket_mask];
     keys->buckets[entry->hash & keys->bucket_mask] = entry;
@@ -178,7 +185,19 @@ member_key_t *member_keys_put_pinned(member_keys_t *keys, text_t tenant, text_t 
     member_key_t *const entry = entry_put(keys, tenant, member_id, key);
     assert(!entry->is_pinned); /* one uncommitted key per member: the second card finds the first */
     entry->is_pinned = true;
+    keys->moment++;
+    entry->made = keys->moment;
     return entry;
+}
+
+uint64_t member_keys_moment(const member_keys_t *keys)
+{
+    return keys->moment;
+}
+
+bool member_keys_has_forgotten_since(const member_keys_t *keys, uint64_t moment)
+{
+    return keys->forgotten_made > moment;
 }
 
 void member_keys_committed(member_keys_t *keys, member_key_t *pinned)

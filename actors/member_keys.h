@@ -24,6 +24,12 @@ member_key_t *member_keys_put_pinned(member_keys_t *keys, text_t tenant, text_t 
                                      const crypto_key_t *key);
 void member_keys_committed(member_keys_t *keys, member_key_t *pinned);
 void member_keys_failed(member_keys_t *keys, member_key_t *pinned);
+/* For who asks the store whether a member has a key: what it says ("none") is out of date once a
+ * key that was made after the question has left this cache again. `moment` was taken with the
+ * question.
+ */
+uint64_t member_keys_moment(const member_keys_t *keys);
+bool member_keys_has_forgotten_since(const member_keys_t *keys, uint64_t moment);
 /* A tenant of the same name may come back with other keys. None of its entries may be pinned. */
 void member_keys_forget_tenant(member_keys_t *keys, text_t tenant);
 uint32_t member_keys_count(const member_keys_t *keys);

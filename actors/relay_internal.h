@@ -96,6 +96,7 @@ typedef struct relay_subscription {
 
 typedef struct relay_round {
     bool is_running;
+    bool again; /* somebody came while it was running: the next one begins at once */
     uint32_t next_subscription;
     bool scans_tenants; /* the second part: prefixes that may name many tenants */
     char after[LIMIT_TENANT_NAME_SIZE];
@@ -142,7 +143,7 @@ struct relay {
 
     relay_subscription_t *subscriptions; /* LIMIT_EVENT_SUBSCRIPTIONS */
     uint32_t subscription_count;
-    uint32_t overflow_count; /* subscriptions beyond the table: something is published for them */
+    uint32_t overflow_count; /* subscriptions beyond the table: everything is published for them */
     relay_round_t round;
 
     bool is_draining;

@@ -93,17 +93,15 @@ static void start_round(relay_t *relay)
     relay->round = (relay_round_t){.is_running = true, .started_ms = loop_now_ms(relay->loop)};
 }
 
-void relay_subscribed(relay_t *relay, text_t topic)
+/* False when the table is full: the prefix is counted only. */
+static bool keep_subscription(relay_t *relay, text_t topic)
 {
-    if (relay->is_draining) {
-        return;
-    }
     relay_subscription_t *subscription = find(relay, topic);
     if (subscription == NULL) {
         if (relay->subscription_count >= LIMIT_EVENT_SUBSCRIPTIONS ||
             topic.size > LIMIT_EVENT_TOPIC_SIZE) {
             relay->overflow_count += 1;
-            return;
+            return false;
         }
         subscription = &relay->subscriptions[relay->subscription_count];
         relay->subscription_count += 1;
@@ -114,8 +112,18 @@ void relay_subscribed(relay_t *relay, text_t topic)
     }
     subscription->count += 1;
     metric_set(relay->numbers.subscriptions, relay->subscription_count);
+    return true;
+}
+
+void relay_subscribed(relay_t *relay, text_t topic)
+{
+    if (relay->is_draining || !keep_subscription(relay, topic)) {
+        return; /* who is not in the table gets the heads of the next round */
+    }
     const prefix_meaning_t meaning = read_prefix(topic);
-    if (meaning.names_heads && !meaning.is_whole) {
+    if (meaning.names_heads && !meaning.is_whole && relay->round.is_running) {
+        relay->round.again = true; /* who subscribes all the time must not keep it from its end */
+    } else if (meaning.names_heads && !meaning.is_whole) {
         start_round(relay);
     } else if (meaning.names_heads && exists(relay, meaning.tenant)) {
         send_heads(relay, meaning.tenant);
@@ -183,6 +191,9 @@ static bool visit_scanned(void *context, const control_tenant_t *row)
 
 static bool is_named_by_many(const relay_t *relay, text_t name)
 {
+    if (relay->overflow_count > 0) {
+        return true;
+    }
     for (uint32_t i = 0; i < relay->subscription_count; i++) {
         const prefix_meaning_t meaning = read_prefix(prefix_of(&relay->subscriptions[i]));
         if (meaning.names_heads && !meaning.is_whole && begins_with(name, meaning.tenant)) {
@@ -234,17 +245,21 @@ static void send_scan_slice(relay_t *relay, uint32_t count_max)
 void relay_round_tick(relay_t *relay)
 {
     relay_round_t *round = &relay->round;
-    if (relay->subscription_count == 0) {
+    if (!relay_has_subscribers(relay)) {
         round->is_running = false;
         return;
     }
     const uint64_t now_ms = loop_now_ms(relay->loop);
-    if (!round->is_running && now_ms - round->started_ms >= LIMIT_EVENT_HEAD_INTERVAL_MS) {
+    if (!round->is_running &&
+        (round->again || now_ms - round->started_ms >= LIMIT_EVENT_HEAD_INTERVAL_MS)) {
         start_round(relay);
     }
     if (!round->is_running) {
         return;
     }
+    /* Prefixes that nobody could keep may name any tenant: one greedy subscriber must not take the
+     * heads from the others. */
+    round->scans_tenants = round->scans_tenants || relay->overflow_count > 0;
     const uint32_t left = send_named(relay, LIMIT_RELAY_HEAD_SLICE);
     if (round->next_subscription < relay->subscription_count || left == 0) {
         return;

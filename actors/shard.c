@@ -55,32 +55,43 @@ static void answer_directory(shard_t *shard, shard_message_t **message)
     free((void *)(uintptr_t)document.data);
 }
 
+void shard_accept(shard_t *shard, shard_message_t **message)
+{
+    const request_t *const request = &(*message)->request;
+    if (shard->is_draining) {
+        shard_message_fail(message, RESULT_DRAINING, NULL, NULL);
+        return;
+    }
+    if (shard->messages_alive > LIMIT_SHARD_REQUESTS) {
+        shard_message_fail(message, RESULT_BUSY, NULL, NULL); /* more than was granted */
+        return;
+    }
+    if (shard_message_has_key(*message) && request->key_hash.size != 32) {
+        shard_message_fail(message, RESULT_INTERNAL, "A key came without the hash of its request.",
+                           NULL);
+        return;
+    }
+    if (!tenant_name_is_valid(request->tenant)) {
+        shard_message_fail(message, RESULT_TENANT_NOT_FOUND, NULL, NULL);
+        return;
+    }
+    tenant_t *const tenant = tenant_acquire(shard, request->tenant);
+    shard_message_set_tenant(*message, tenant);
+    tenant_deliver(tenant, message);
+}
+
 void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_t size)
 {
     shard_message_t *message = shard_message_decode(shard, peer, envelope, size);
     if (message == NULL) {
         return;
     }
+    shard_front_heard(shard, peer);
     if (message->request.type == request_type_directory_get) {
         answer_directory(shard, &message);
         return;
     }
-    if (shard->is_draining) {
-        shard_message_fail(&message, RESULT_DRAINING, NULL, NULL);
-        return;
-    }
-    if (shard_message_has_key(message) && message->request.key_hash.size != 32) {
-        shard_message_fail(&message, RESULT_INTERNAL, "A key came without the hash of its request.",
-                           NULL);
-        return;
-    }
-    if (!tenant_name_is_valid(message->request.tenant)) {
-        shard_message_fail(&message, RESULT_TENANT_NOT_FOUND, NULL, NULL);
-        return;
-    }
-    tenant_t *const tenant = tenant_acquire(shard, message->request.tenant);
-    shard_message_set_tenant(message, tenant);
-    tenant_deliver(tenant, &message);
+    shard_accept(shard, &message);
 }
 
 /* --- The control store --- */
@@ -109,6 +120,7 @@ void shard_control_changed(shard_t *shard)
     shard->is_control_failing = result != RESULT_OK;
     if (changed) {
         refresh_tenants(shard);
+        quarantine_refresh(shard->quarantine);
     }
 }
 
@@ -116,6 +128,7 @@ static void poll_due(void *context)
 {
     shard_t *const shard = context;
     shard_control_changed(shard);
+    quarantine_tick(shard->quarantine);
     if (!shard->is_draining) {
         shard_sweep_tick(shard);
     }
@@ -175,6 +188,9 @@ static void drain_further(shard_t *shard)
     if (!shard->is_draining || shard->is_drained || !is_quiet(shard)) {
         return;
     }
+    if (!shard_fronts_are_done(shard)) {
+        return; /* the timer asks again */
+    }
     close_tenants(shard);
     if (shard->tenants_open > 0) {
         return; /* a refusal log is being written */
@@ -192,6 +208,7 @@ static void turn_end(void *context)
         flush_refusals(shard);
     }
     submit_wanted(shard);
+    tenants_admit(shard);
     metric_set(shard->metrics.keys_in_flight, key_table_count(shard->key_table));
     drain_further(shard);
 }
@@ -237,12 +254,15 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     created->next_serial = 1;
     seed(created);
     shard_metrics_init(&created->metrics, metrics);
+    const actor_system_options_t actor_options = {.bytes_max = options->actor_bytes_max};
+    actor_system_configure(created->system, &actor_options);
     created->tenant_kind = actor_system_register(created->system, &tenant_actor_kind, created);
     created->card_kind = actor_system_register(created->system, &card_actor_kind, created);
     created->directory = directory_create(ports->control);
     created->key_table = key_table_create(created->hash_key);
     created->member_keys =
         member_keys_create(ports->crypto, created->hash_key, LIMIT_MEMBER_KEYS_CACHED);
+    created->quarantine = quarantine_create(created);
     created->turn_end = loop_hook_create(loop, turn_end, created);
     created->retry_timer = loop_timer_create(loop, retry_due, created);
     created->poll_timer = loop_timer_create(loop, poll_due, created);
@@ -285,6 +305,7 @@ void shard_destroy(shard_t **shard)
     batch_pool_deinit(&destroyed->batches);
     member_keys_destroy(&destroyed->member_keys);
     key_table_destroy(&destroyed->key_table);
+    quarantine_destroy(&destroyed->quarantine);
     directory_destroy(&destroyed->directory);
     destroyed->ports.crypto->wipe(&destroyed->ports.master_key,
                                   sizeof(destroyed->ports.master_key));

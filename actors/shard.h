@@ -10,6 +10,7 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
+#include "actors/ports/dead_letters.h"
 #include "actors/ports/journal.h"
 #include "runtime/actor_system.h"
 #include "runtime/loop.h"
@@ -28,14 +29,17 @@ typedef struct shard_ports {
      * then). */
     void (*publish)(void *context, const uint8_t *envelope, size_t size);
     void *context;
-    int64_t (*wall_ms)(void); /* clock_wall_ms, or a test's */
+    crash_slot_t *crash_slot;     /* NULL: nobody looks at it */
+    dead_letters_t *dead_letters; /* NULL: what is quarantined is forgotten with the process */
+    int64_t (*wall_ms)(void);     /* clock_wall_ms, or a test's */
     void (*random_fill)(void *out, size_t size);
 } shard_ports_t;
 
 typedef struct shard_options {
     uint32_t index;
     uint32_t shards;
-    char incarnation[64]; /* "shard-0.17" */
+    char incarnation[64];     /* "shard-0.17" */
+    uint64_t actor_bytes_max; /* of active actors before idle ones go; 0: LIMIT_ACTOR_BYTES */
 } shard_options_t;
 
 MUST_USE result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *ports,
@@ -44,10 +48,13 @@ void shard_destroy(shard_t **shard);
 
 /* An envelope from a front. What cannot be decoded is counted and logged. */
 void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_t size);
+/* How many fronts there are: they share what the shard takes at a time, and a drain waits for the
+ * last word of each (LIMIT_FAREWELL_MS). None, until told. */
+void shard_set_fronts(shard_t *shard, uint32_t count);
 /* Reads tenants and keys anew if the control store changed; also done by a timer. */
 void shard_control_changed(shard_t *shard);
-/* Commits what waits, replies to it, closes the tenants; then `drained`. New requests end with
- * DRAINING. */
+/* Commits what waits, replies to it, waits until no front has anything on its way here, closes the
+ * tenants; then `drained`. New requests end with DRAINING. */
 void shard_drain(shard_t *shard, loop_callback_t *drained, void *context);
 /* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As
  * message_to_json. */

@@ -1,4 +1,4 @@
-# Debian 12 packages (DESIGN 2.6); deploy/packages.txt lists them for apt.
+# Debian 12 packages (DESIGN 2.6); deploy/packages.sh installs them.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(package libuv libzmq libczmq sqlite3 libsodium libqrencode libpng jansson cjose libcyaml libcrypto libpq)

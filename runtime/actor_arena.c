@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { ALIGNMENT = 16, BLOCK_SIZE_FIRST = 256 };
+enum { ALIGNMENT = 16 };
 
 typedef struct arena_block {
     message_pool_block_t link;
@@ -44,8 +44,12 @@ void *actor_allocate(actor_t *actor, size_t size)
     const size_t room = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     arena_block_t *block = (arena_block_t *)actor->arena;
     if (block == NULL || block->size - actor->arena_used < room) {
+        /* The first block fits what is asked for, later ones double what there is. */
         const size_t wanted = room + sizeof(*block);
-        block = block_create(actor, wanted < BLOCK_SIZE_FIRST ? BLOCK_SIZE_FIRST : wanted);
+        const size_t grown =
+            actor->arena_size < MESSAGE_POOL_SIZE_MAX ? actor->arena_size : MESSAGE_POOL_SIZE_MAX;
+        block = block_create(actor, wanted < grown ? grown : wanted);
+        block = block == NULL && wanted < grown ? block_create(actor, wanted) : block;
     }
     if (block == NULL) {
         actor->has_failed = true;

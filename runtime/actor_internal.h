@@ -38,10 +38,10 @@ typedef struct actor_slot actor_slot_t; /* a registered kind */
 typedef struct actor_notice actor_notice_t;
 typedef struct actor_supervision actor_supervision_t;
 
-/* Two cache lines: the first is what a turn touches. Behind it: the identity, unless its kind is
+/* Two cache lines: the first is what a turn touches. Behind it: the id, unless its kind is
  * anonymous, and the state. */
 struct actor {
-    alignas(64) slab_head_t head; /* its index without the kind */
+    alignas(16) slab_head_t head; /* what refers to it */
     mailbox_t mailbox;
     actor_t *next; /* of the one list that its phase says */
     actor_t *previous;
@@ -83,6 +83,7 @@ struct actor_slot {
     void *context;
     slab_t slab;
     uint32_t number;
+    uint32_t until_sample; /* of the time of its handlers */
     uint32_t state_offset;
     uint32_t mailbox_max;
     uint32_t room_at; /* waiters are told when no more wait */
@@ -221,8 +222,7 @@ static inline actor_t *actor_list_take(actor_list_t *list)
 
 static inline actor_ref_t actor_ref_inline(const actor_t *actor)
 {
-    return (actor_ref_t){actor->head.index | actor->slot->number << ACTOR_PLACE_BITS,
-                         actor->head.generation};
+    return (actor_ref_t){actor->head.index, actor->head.generation};
 }
 
 static inline actor_t *actor_get_inline(const actor_system_t *system, actor_ref_t ref)
@@ -233,9 +233,12 @@ static inline actor_t *actor_get_inline(const actor_system_t *system, actor_ref_
                                     : NULL;
 }
 
-static inline actor_identity_t *actor_identity_inline(actor_t *actor)
+enum { ACTOR_ID_SIZE = 16 };
+
+/* Of a kind that has identities: the tenant's part is in its record. */
+static inline uint8_t *actor_id_inline(const actor_t *actor)
 {
-    return (actor_identity_t *)(actor + 1);
+    return (uint8_t *)(uintptr_t)(actor + 1);
 }
 
 static inline void *actor_state_inline(actor_t *actor)
@@ -361,7 +364,7 @@ void notice_refuse_question(actor_system_t *system, const actor_message_t *quest
 /* Its own end: what it asked for is forgotten. */
 void notice_forget_owned(actor_t *actor);
 void notice_tell_watchers(actor_t *actor, result_t why);
-void notice_tell_room(actor_t *actor);
+void notice_tell_room(actor_t *actor, uint32_t count_max);
 /* Fires what is due; at the end of a turn the loop's timer is set for what comes. */
 void notice_turn(actor_system_t *system);
 void notice_turn_end(actor_system_t *system);

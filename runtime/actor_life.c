@@ -234,7 +234,7 @@ void actor_end(actor_t *actor, result_t why)
     notice_forget_owned(actor);
     actor_supervision_detach(actor);
     notice_tell_watchers(actor, why);
-    notice_tell_room(actor);
+    notice_tell_room(actor, UINT32_MAX);
     actor_arena_free(actor);
     actor_place_free(actor);
 }

@@ -171,13 +171,11 @@ void notice_tell_watchers(actor_t *actor, result_t why)
     }
 }
 
-void notice_tell_room(actor_t *actor)
+void notice_tell_room(actor_t *actor, uint32_t count_max)
 {
-    const bool is_gone = actor->mailbox.phase == ACTOR_GONE;
-    uint32_t room = actor->slot->mailbox_max - actor->mailbox.count[MAILBOX_USER];
-    while (actor->room_waiters != NULL && (room > 0 || is_gone)) {
-        notice_fire(actor->room_waiters, ACTOR_SYSTEM_ROOM, is_gone ? RESULT_MISSING : RESULT_OK);
-        room -= room > 0 ? 1 : 0;
+    const result_t result = actor->mailbox.phase == ACTOR_GONE ? RESULT_MISSING : RESULT_OK;
+    for (uint32_t count = 0; count < count_max && actor->room_waiters != NULL; count++) {
+        notice_fire(actor->room_waiters, ACTOR_SYSTEM_ROOM, result);
     }
     actor->mailbox.has_room_waiters = actor->room_waiters != NULL;
 }
@@ -199,14 +197,34 @@ static void set_loop_timer(actor_system_t *system)
     loop_timer_start(system->wheel_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
 }
 
-static void backoff_end(actor_notice_t *notice)
+static void backoff_end_of(actor_t *actor, actor_notice_t *notice)
 {
-    actor_t *const actor = actor_get_inline(notice->system, notice->subject);
     notice_destroy(notice);
-    assert(actor != NULL && actor->mailbox.phase == ACTOR_BACKING_OFF);
+    assert(actor->mailbox.phase == ACTOR_BACKING_OFF);
     actor->supervision->backoff = 0;
     actor_restart_after(actor, 0);
     actor->slot->numbers.restarts--; /* counted when it began to wait */
+}
+
+/* Those of its group that wait as long come with it, in the order they were spawned. */
+static void backoff_end(actor_notice_t *notice)
+{
+    actor_system_t *const system = notice->system;
+    const uint64_t due_ms = notice->timer.due_ms;
+    actor_t *const actor = actor_get_inline(system, notice->subject);
+    assert(actor != NULL);
+    const actor_group_t *const group = actor->supervision->group;
+    if (group == NULL) {
+        backoff_end_of(actor, notice);
+        return;
+    }
+    for (uint32_t position = 0; position < group->count; position++) {
+        actor_t *const child = actor_get_inline(system, group->children[position]);
+        actor_notice_t *const other = notice_find(system, child->supervision->backoff);
+        if (other != NULL && other->timer.due_ms <= due_ms) {
+            backoff_end_of(child, other);
+        }
+    }
 }
 
 static void notice_due(actor_notice_t *notice, uint64_t now_ms)
@@ -231,7 +249,7 @@ static void notice_due(actor_notice_t *notice, uint64_t now_ms)
     case NOTICE_ROOM:
     case NOTICE_AGAIN:
     case NOTICE_ESCALATION:
-        assert(!"these have no timer");
+        assert(false); /* these have no timer */
         break;
     }
 }

@@ -82,9 +82,7 @@ static actor_t *create_identified(actor_system_t *system, actor_slot_t *slot, ui
         return NULL;
     }
     actor->hash = (uint32_t)hash;
-    actor_identity_t *const own = actor_identity_inline(actor);
-    *own = *identity;
-    own->tenant = actor->tenant->name;
+    memcpy(actor_id_inline(actor), identity->id, ACTOR_ID_SIZE);
     if (actor_table_insert(&system->table, actor) != RESULT_OK) {
         actor_place_free(actor);
         return NULL;

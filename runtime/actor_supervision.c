@@ -85,7 +85,7 @@ static void id_print(actor_t *actor, char text[33])
         (void)snprintf(text, 33, "%u.%u", ref.index, ref.generation);
         return;
     }
-    const uint8_t *const id = actor_identity_inline(actor)->id;
+    const uint8_t *const id = actor_id_inline(actor);
     for (size_t index = 0; index < 16; index++) {
         (void)snprintf(text + 2 * index, 3, "%02x", id[index]);
     }

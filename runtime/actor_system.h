@@ -157,7 +157,8 @@ void *actor_allocate(actor_t *actor, size_t size);
 void actor_report_bytes(actor_t *actor, uint32_t bytes);
 
 void *actor_state(actor_t *actor);
-const actor_identity_t *actor_identity(const actor_t *actor);
+/* Its tenant is borrowed while the actor exists. */
+actor_identity_t actor_identity(const actor_t *actor);
 void actor_activated(actor_t *actor);
 /* Ends activation: waiting messages go to `undeliverable` with `why`, the actor is forgotten. The
  * kind has released what the state points to. `actor` is gone when this returns. */

@@ -36,12 +36,12 @@ uint64_t actor_table_hash(const actor_table_t *table, uint32_t kind,
     return keyed_hash(&table->key, input, fixed_size + identity->tenant_size);
 }
 
-static bool actor_is(actor_t *actor, const actor_identity_t *identity)
+static bool actor_is(const actor_t *actor, const actor_identity_t *identity)
 {
-    const actor_identity_t *const own = actor_identity_inline(actor);
-    return own->tenant_size == identity->tenant_size &&
-           memcmp(own->id, identity->id, sizeof(identity->id)) == 0 &&
-           memcmp(own->tenant, identity->tenant, identity->tenant_size) == 0;
+    const scheduler_tenant_t *const tenant = actor->tenant;
+    return memcmp(actor_id_inline(actor), identity->id, ACTOR_ID_SIZE) == 0 &&
+           tenant->name_size == identity->tenant_size &&
+           memcmp(tenant->name, identity->tenant, identity->tenant_size) == 0;
 }
 
 actor_t *actor_table_find(const actor_system_t *system, uint64_t hash, uint32_t kind,

@@ -32,10 +32,13 @@ enum {
     LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000,   /* a client that does not read its answers is closed */
     LIMIT_HTTP_LINGER_MS = 2000,      /* after the last answer, so that it is read before a reset */
     LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */
-    LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,      /* half a request may still be completed on drain */
-    LIMIT_HTTP_TICK_MS = 250,                /* how often timeouts are looked at; all are >= 2 s */
-    LIMIT_HTTP_CONNECTIONS_REFUSED = 64,     /* told 503 at once; beyond that closed unanswered */
-    LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256,   /* nobody uses them; read over, not kept */
+    LIMIT_HTTP_DRAIN_PARTIAL_MS = 2000,    /* half a request may still be completed on drain */
+    LIMIT_HTTP_HAND_OVER_IDLE_MS = 3000,   /* an idle connection may still ask the old front, and is
+                                              told to close; nobody waits for that time to pass */
+    LIMIT_HTTP_TICK_MS = 250,              /* how often timeouts are looked at; all are >= 2 s */
+    LIMIT_HTTP_DRAIN_IDLE_MS = 200,        /* a request may be on its way on an idle connection */
+    LIMIT_HTTP_CONNECTIONS_REFUSED = 64,   /* told 503 at once; beyond that closed unanswered */
+    LIMIT_HTTP_CHUNK_EXTENSION_SIZE = 256, /* nobody uses them; read over, not kept */
     LIMIT_HTTP_CHUNK_OVERHEAD_SIZE = 262144, /* framing of one body: chunks of 32 bytes still fit */
     LIMIT_HTTP_LARGE_BODY_SIZE = 16384,      /* ours are below 4 KiB; larger ones count as large */
     LIMIT_HTTP_LARGE_BODIES = 64, /* large ones on their way at a time: 128 MiB; then `busy` */
@@ -53,6 +56,19 @@ enum {
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
+    LIMIT_SHARD_REQUESTS = 16384,     /* in a shard at a time, of all fronts: 1.5 KiB each */
+    LIMIT_FRONT_CREDITS = 4096,       /* of one front at one shard: 50 ms of a shard's work */
+    LIMIT_TENANT_CREDITS = 1024, /* of them, of one tenant: what the mailbox of one card takes */
+    LIMIT_RELAY_TENANT_CREDITS = 256, /* of them, of one tenant */
+    LIMIT_TENANT_WAITING = 2048,   /* of one tenant and target in a front, beyond its credits: done
+                                      within 100 ms at 20,000/s */
+    LIMIT_REQUESTS_SENT = 8192,    /* of LIMIT_REQUESTS_IN_FLIGHT, with all shards together */
+    LIMIT_REQUESTS_WAITING = 7168, /* of them, for credit or a successor: what is left for it */
+    LIMIT_WAITING_RESERVED = 1024, /* of these, for tenants of which nothing waits yet */
+    LIMIT_FRONTS = 64,             /* that a shard grants credits to; one is usual */
+    LIMIT_FAREWELL_MS = 1000, /* a shard that drained waits for its fronts' last word no longer */
+    LIMIT_PAGES_IN_FLIGHT = 512, /* lists, histories and replays of them: up to a MiB each, with the
+                                    relay at a time; more wait */
     LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
@@ -100,7 +116,7 @@ enum {
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
-    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay counts; beyond, no heads are sent */
+    LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay keeps; beyond, heads go to all */
     LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
     LIMIT_EVENT_PACKED_SIZE = 8192,      /* header or body; texts of an event are under 1 KiB */
     LIMIT_RELAY_TENANTS = 4096,   /* with positions in memory, 3 KiB each; least recently used go */
@@ -115,6 +131,12 @@ enum {
     LIMIT_PAGE_ITEMS_MAX = 500,   /* of lists and histories: card_page.items, history_page.items */
     LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
+    LIMIT_API_HOLD_MS =
+        300, /* replies held on a hand-over: clients that wait for them fall quiet */
+    LIMIT_API_QUIET_MS = 25, /* nothing came for so long: a round trip on one machine or network */
+    LIMIT_API_FLUSH_MS = 20, /* ZeroMQ's thread writes to the kernel what it was given */
+    LIMIT_API_LEAVE_MS = 2000,            /* of LIMIT_DRAIN_MS, for clients that never fall quiet */
+    LIMIT_API_TICK_MS = 5,                /* how often it is looked whether they did */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
     LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */
@@ -147,7 +169,6 @@ enum {
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
     LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
-    LIMIT_CARD_STATE_SIZE = 2048, /* texts of one card: 256 + 128 + 64 and room for sealed forms */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
     LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
     LIMIT_MEMBER_KEYS_CACHED = 16384,    /* per shard, 32 bytes each and a name */
@@ -156,6 +177,8 @@ enum {
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
     LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of
+                                         dead letters; the newest count */
     LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
@@ -218,11 +241,18 @@ enum {
     LIMIT_CONTROL_INCARNATIONS = 1000, /* role starts remembered, for looking back */
     LIMIT_CONTROL_BUSY_MS = 2000,      /* the writer holds its lock for milliseconds */
 
+    LIMIT_DEAD_LETTERS = 256, /* per tenant, 2 MiB: each took two kills of a role; the oldest go */
+
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
     LIMIT_RESTARTS_WINDOW_MS = 10000,
     LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
     LIMIT_BACKOFF_MS_MAX = 5000,
+    LIMIT_ROLE_GROUPS = 4,              /* of roles that are restarted together; serve has one */
+    LIMIT_ROLE_GROUP_RESTARTS = 2,      /* of a whole group before the service gives up: what two
+                                           fresh starts of everything do not mend is for systemd */
+    LIMIT_ROLE_GROUP_WINDOW_MS = 60000, /* within this time: six times that of a role */
+    LIMIT_ROLE_GROUP_STOP_MS = 1000,    /* a sibling may finish what is in flight for so long */
     LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
     LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
     LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
@@ -232,11 +262,22 @@ enum {
     LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
     LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
                                   control command, takes milliseconds */
+    LIMIT_WATCHDOG_MS_MIN = 400,     /* --watchdog-ms: four pings of a tick */
+    LIMIT_WATCHDOG_MS_MAX = 600000,  /* longer is as good as none */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
+    LIMIT_CRASH_REQUEST_SIZE =
+        8192, /* kept of the command in work: ours have under 4 KiB of texts */
+    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
+                                       each; with LIMIT_RESTARTS an hour of crashes at the very
+                                       least */
+    LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
+                                       out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
                                    that: then its health page says what is missing */
-    LIMIT_ROLE_ARGUMENTS = 32,  /* argv of one role; ours take 20 */
+    LIMIT_PROGRAM_PATH_SIZE = 4096,  /* PATH_MAX */
+    LIMIT_OPEN_FILES_MIN = 256,      /* of one role: 30 of its own, some connections and tenants */
+    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
     LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
     LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
     LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */

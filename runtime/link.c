@@ -42,10 +42,15 @@ struct link {
     link_waiting_t waiting[LIMIT_LINK_REQUESTS];
 };
 
-static void link_drain(link_t *link)
+static void link_drain(link_t *link, bool has_successor)
 {
-    if (!link->drain_told) {
-        link->drain_told = true;
+    if (link->drain_told) {
+        return;
+    }
+    link->drain_told = true;
+    if (has_successor && link->handler.hand_over != NULL) {
+        link->handler.hand_over(link->context);
+    } else {
         link->handler.drain(link->context);
     }
 }
@@ -55,7 +60,7 @@ static void link_closed(void *context)
     link_t *link = context;
     frame_stream_destroy(&link->stream);
     log_error("the supervisor is gone: this role drains and ends");
-    link_drain(link);
+    link_drain(link, false);
 }
 
 /* Copies a name out of a frame; false when it cannot be one. */
@@ -164,7 +169,7 @@ static void link_receive(void *context, uint8_t kind, const uint8_t *payload, si
         }
         break;
     case LINK_FRAME_DRAIN:
-        link_drain(link);
+        link_drain(link, size > 0 && payload[0] != 0);
         break;
     case LINK_FRAME_RELOAD:
         if (link->handler.reload != NULL) {
@@ -196,7 +201,7 @@ static void link_signal(void *context, process_notice_t notice)
     link_t *link = context;
     (void)notice;
     if (link->stream == NULL) {
-        link_drain(link);
+        link_drain(link, false);
         return;
     }
     frame_stream_send(link->stream, LINK_FRAME_LEAVING, NULL, 0, NULL, 0);

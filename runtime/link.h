@@ -22,6 +22,9 @@ typedef struct link_handler {
     void (*peer_down)(void *context, const char *name);
     /* Finish what is in flight, then loop_stop; the process exits 0 within LIMIT_DRAIN_MS. */
     void (*drain)(void *context);
+    /* The same, while a successor of this role takes work already: there is time to let clients go
+     * gently, still within LIMIT_DRAIN_MS. NULL: as drain. */
+    void (*hand_over)(void *context);
     /* SIGHUP: read settings again. May be NULL. */
     void (*reload)(void *context);
     /* The supervisor asks (JSON text, borrowed for the call): {"command":"metrics"|"status"|…}. */

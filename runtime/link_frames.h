@@ -1,5 +1,7 @@
 /* Kinds of the frames between supervisor and role (runtime/link.h). Numbers within a frame are
- * little-endian. Both sides are the same binary, so there is no version. */
+ * little-endian. During and after a rolling restart the role may be newer than the
+ * supervisor: numbers keep their meaning for ever, a frame grows at its end only, and kinds that
+ * the other side does not know are skipped. */
 #ifndef RUNTIME_LINK_FRAMES_H
 #define RUNTIME_LINK_FRAMES_H
 
@@ -17,7 +19,7 @@ typedef enum link_frame {
     LINK_FRAME_PEER_UP = 16,       /* u64 incarnation, u8 size of the name, name, endpoint */
     LINK_FRAME_PEER_DRAINING = 17, /* name */
     LINK_FRAME_PEER_DOWN = 18,     /* name */
-    LINK_FRAME_DRAIN = 19,         /* nothing */
+    LINK_FRAME_DRAIN = 19,         /* nothing, or u8 1: a successor is up already */
     LINK_FRAME_RELOAD = 20,        /* nothing */
     LINK_FRAME_REQUEST = 21,       /* u32 request, JSON */
     LINK_FRAME_ANSWER = 22,        /* u32 ask, JSON; no JSON: there is no answer */

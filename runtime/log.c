@@ -210,7 +210,7 @@ void log_start(const char *role, log_level_t level_min)
 
 void log_set_level(log_level_t level_min)
 {
-    assert((unsigned)level_min < LEVELS);
+    assert((unsigned)level_min <= LOG_SILENT_LEVEL);
     atomic_store_explicit(&log_process.level_min, (int)level_min, memory_order_relaxed);
 }
 

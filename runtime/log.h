@@ -13,7 +13,8 @@ typedef enum log_level {
     LOG_DEBUG_LEVEL,
     LOG_INFO_LEVEL,
     LOG_WARN_LEVEL,
-    LOG_ERROR_LEVEL
+    LOG_ERROR_LEVEL,
+    LOG_SILENT_LEVEL /* as a least level: nothing is written */
 } log_level_t;
 
 typedef enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INTEGER } log_field_kind_t;

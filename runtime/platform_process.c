@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,7 +19,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127 };
+enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127, CORE_SIZE_REFUSED = 1 };
 
 /* libuv's handlers write into a pipe that parent and child share until exec: they must not run in
  * the child, so they go before the mask is opened again. */
@@ -63,7 +64,11 @@ static _Noreturn void child_run(const process_start_t *start, pid_t parent)
     }
     child_reset_signals();
     if (child_place_descriptors(start->descriptors, start->descriptor_count)) {
-        (void)execv("/proc/self/exe", (char *const *)start->arguments);
+        if (start->program >= 0) {
+            (void)fexecve(start->program, (char *const *)start->arguments, environ);
+        } else {
+            (void)execv("/proc/self/exe", (char *const *)start->arguments);
+        }
     }
     _exit(EXIT_EXEC_FAILED);
 }
@@ -88,6 +93,40 @@ result_t process_start(const process_start_t *start, int64_t *pid)
     return RESULT_OK;
 }
 
+bool process_program_path(char *out, size_t capacity)
+{
+    /* /proc/self/exe would name the file behind a link, and upgrades often turn the link. */
+    const char *given = (const char *)getauxval(AT_EXECFN);
+    char directory[LIMIT_PROGRAM_PATH_SIZE];
+    int size = -1;
+    if (given != NULL && given[0] == '/') {
+        size = snprintf(out, capacity, "%s", given);
+    } else if (given != NULL && getcwd(directory, sizeof directory) != NULL) {
+        size = snprintf(out, capacity, "%s/%s", directory, given);
+    }
+    return size > 0 && (size_t)size < capacity;
+}
+
+result_t process_program_open(const char *path, int *program)
+{
+    const int opened = open(path, O_RDONLY | O_CLOEXEC);
+    if (opened < 0) {
+        return errno == ENOENT ? RESULT_MISSING : RESULT_PERMISSION_DENIED;
+    }
+    /* Above the descriptors that a child puts in place before it executes. */
+    *program = fcntl(opened, F_DUPFD_CLOEXEC, DESCRIPTOR_SAFE_MIN);
+    (void)close(opened);
+    if (*program < 0) {
+        return RESULT_UNAVAILABLE;
+    }
+    if (faccessat(*program, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
+        process_close(*program);
+        *program = -1;
+        return RESULT_PERMISSION_DENIED;
+    }
+    return RESULT_OK;
+}
+
 static void describe_exit(int status, char text[PROCESS_EXIT_TEXT_SIZE])
 {
     if (WIFEXITED(status)) {
@@ -100,9 +139,29 @@ static void describe_exit(int status, char text[PROCESS_EXIT_TEXT_SIZE])
                    WCOREDUMP(status) ? " (core dumped)" : "");
 }
 
-bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
+static process_end_t end_of(int status)
+{
+    if (!WIFSIGNALED(status)) {
+        return PROCESS_END_OTHER;
+    }
+    switch (WTERMSIG(status)) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGABRT:
+        return PROCESS_END_CRASHED;
+    case SIGKILL:
+        return PROCESS_END_KILLED;
+    default:
+        return PROCESS_END_OTHER;
+    }
+}
+
+bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE], process_end_t *end)
 {
     int status = 0;
+    *end = PROCESS_END_OTHER;
     pid_t ended = -1;
     do {
         ended = waitpid((pid_t)pid, &status, WNOHANG);
@@ -115,6 +174,7 @@ bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE])
         return true;
     }
     describe_exit(status, text);
+    *end = end_of(status);
     return true;
 }
 
@@ -140,6 +200,54 @@ void process_close(int descriptor)
 int64_t process_self(void)
 {
     return getpid();
+}
+
+/* --- Kills for want of memory --- */
+
+/* The line of the unified hierarchy: "0::/system.slice/digitalcard.service". */
+static bool own_control_group(char path[PROCESS_OOM_PATH_SIZE])
+{
+    char line[PROCESS_OOM_PATH_SIZE / 2];
+    bool found = false;
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        found = strncmp(line, "0::/", 4) == 0;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    if (!found) {
+        return false;
+    }
+    const int size = snprintf(path, PROCESS_OOM_PATH_SIZE, "/sys/fs/cgroup%s%smemory.events",
+                              line + 3, line[4] == '\0' ? "" : "/");
+    return size > 0 && access(path, R_OK) == 0;
+}
+
+void process_oom_find(process_oom_t *oom)
+{
+    if (!own_control_group(oom->path)) {
+        (void)snprintf(oom->path, sizeof oom->path, "/proc/vmstat");
+    }
+}
+
+uint64_t process_oom_kills(const process_oom_t *oom)
+{
+    static const char name[] = "oom_kill ";
+    char line[256];
+    uint64_t kills = 0;
+    FILE *file = fopen(oom->path, "re");
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, sizeof name - 1) == 0) {
+            kills = strtoull(line + sizeof name - 1, NULL, 10);
+        }
+    }
+    (void)fclose(file);
+    return kills;
 }
 
 static uint64_t line_kib(const char *line, const char *name)
@@ -196,9 +304,21 @@ void process_numbers(int64_t pid, process_numbers_t *numbers)
     read_cpu(pid, numbers);
 }
 
+/* A core would hold the master key and personal data in clear. One byte instead of none: the
+ * kernel hands a core to a program in core_pattern whatever the limit is, unless it is exactly 1,
+ * and refuses a file of one byte as too small. Children inherit it; where the hard limit was 0
+ * already it stays so. PR_SET_DUMPABLE is left alone: without it /proc/PID is root's, and a
+ * supervisor that is not root could not read the memory of its children (smaps_rollup). */
+static void forbid_core_dumps(void)
+{
+    const struct rlimit limit = {.rlim_cur = CORE_SIZE_REFUSED, .rlim_max = CORE_SIZE_REFUSED};
+    (void)setrlimit(RLIMIT_CORE, &limit);
+}
+
 void process_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    forbid_core_dumps();
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;

@@ -8,24 +8,48 @@
 
 enum {
     PROCESS_DESCRIPTOR_FIRST = 3, /* what is handed down stands at 3, 4, … in the child */
-    PROCESS_DESCRIPTORS_MAX = 5,  /* the link and up to four listening sockets */
+    PROCESS_DESCRIPTORS_MAX = 6,  /* the link, up to four listening sockets, the crash slot */
     PROCESS_EXIT_TEXT_SIZE = 64,
+    PROCESS_OOM_PATH_SIZE = 4096,
 };
 
 typedef struct process_start {
     const char *const *arguments; /* argv, argv[0] included, NULL at the end */
     const int *descriptors;       /* nothing else stays open but 0, 1 and 2 */
     size_t descriptor_count;      /* up to PROCESS_DESCRIPTORS_MAX */
+    int program;                  /* of process_program_open; -1: this same binary */
 } process_start_t;
 
-/* Forks and executes this same binary. The child is killed by the kernel when the calling thread
+/* Where this program was started from, absolute, links not followed: what stands there later may be
+ * a newer one. Asked at the start, before anybody changes the directory. False: it cannot be known.
+ */
+bool process_program_path(char *out, size_t capacity);
+/* Opens a program for process_start, so that every later start gets the same one whatever happens
+ * to the file. MISSING, PERMISSION_DENIED when it cannot be executed. */
+MUST_USE result_t process_program_open(const char *path, int *program);
+
+/* Forks and executes the program. The child is killed by the kernel when the calling thread
  * ends, ignores SIGINT (a Ctrl-C reaches the whole terminal group, and only the supervisor decides
  * what it means) and has no signal blocked. UNAVAILABLE when the system has no more processes. */
 MUST_USE result_t process_start(const process_start_t *start, int64_t *pid);
+typedef enum process_end {
+    PROCESS_END_OTHER,   /* by itself, by a signal that is none of the below, or unseen */
+    PROCESS_END_CRASHED, /* SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT */
+    PROCESS_END_KILLED,  /* SIGKILL: by us, by the kernel for want of memory, or by an operator */
+} process_end_t;
+
 /* True when the process has ended; then `text` says how: "exited with status 1", "killed by
  * SIGKILL". Collects it: the pid is free afterwards. Never blocks. */
-bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE]);
-void process_kill(int64_t pid); /* at once: it cannot catch this */
+bool process_has_ended(int64_t pid, char text[PROCESS_EXIT_TEXT_SIZE], process_end_t *end);
+
+/* Where the kernel counts its out-of-memory kills: of this process's control group, else of the
+ * machine. */
+typedef struct process_oom {
+    char path[PROCESS_OOM_PATH_SIZE];
+} process_oom_t;
+void process_oom_find(process_oom_t *oom);
+uint64_t process_oom_kills(const process_oom_t *oom); /* so far; 0 when nobody counts */
+void process_kill(int64_t pid);                       /* at once: it cannot catch this */
 /* Two connected, close-on-exec stream sockets. */
 MUST_USE result_t process_socket_pair(int descriptors[2]);
 void process_close(int descriptor);
@@ -40,7 +64,7 @@ typedef struct process_numbers {
 void process_numbers(int64_t pid, process_numbers_t *numbers);
 
 /* Once at the start of every role and of the supervisor: a closed peer is an error of the write,
- * not a death, and the soft limit of descriptors rises to the hard one. */
+ * not a death, the soft limit of descriptors rises to the hard one, and no core is dumped. */
 void process_prepare(void);
 
 /* What this process may be told from outside. */

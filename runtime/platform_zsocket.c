@@ -2,7 +2,7 @@
  * eat its edge, so the descriptor only says "look"; whether there is something to read is asked of
  * ZMQ_EVENTS, before every wait in which the socket was touched (loop_internal.h). Must not know
  * what the frames mean. */
-#include "runtime/zsocket.h"
+#include "runtime/zsocket_internal.h"
 
 #include "runtime/limits.h"
 #include "runtime/log.h"
@@ -28,6 +28,8 @@ struct zsocket {
     void *context;
     bool is_paused;
     uint64_t dropped;
+    int listener;  /* the descriptor it was given; -1: none */
+    uint16_t port; /* bound over TCP; 0: not */
 };
 
 typedef struct message_frames {
@@ -222,6 +224,7 @@ result_t zsocket_create(loop_t *loop, const zsocket_options_t *options, zsocket_
         return RESULT_NO_MEMORY;
     }
     created->loop = loop;
+    created->listener = options->use_fd;
     created->receive = receive;
     created->context = context;
     created->handle = zmq_socket(loop_zmq_context(loop), options->type);
@@ -271,11 +274,33 @@ static void allow_address_family(void *handle, const char *endpoint)
     }
 }
 
+static uint16_t bound_port(const zsocket_t *socket)
+{
+    char endpoint[LIMIT_ROLE_ENDPOINT_SIZE + 1] = "";
+    size_t size = sizeof(endpoint);
+    const bool is_known = zmq_getsockopt(socket->handle, ZMQ_LAST_ENDPOINT, endpoint, &size) == 0;
+    const char *colon = is_known ? strrchr(endpoint, ':') : NULL;
+    return colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
+}
+
+uint16_t zsocket_port(const zsocket_t *socket)
+{
+    return socket->port;
+}
+
+int zsocket_listener(const zsocket_t *socket)
+{
+    return socket->listener;
+}
+
 result_t zsocket_bind(zsocket_t *socket, const char *endpoint)
 {
     allow_address_family(socket->handle, endpoint);
     const int failed = zmq_bind(socket->handle, endpoint);
     const result_t result = failed == 0 ? RESULT_OK : result_of_errno(zmq_errno());
+    if (failed == 0 && strncmp(endpoint, "tcp://", 6) == 0) {
+        socket->port = bound_port(socket);
+    }
     loop_source_mark(socket->loop, &socket->source);
     return result;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_SIZE = 64, DIRECTORY_FIRST = 64 };
+enum { LINE_SIZE = 64, LINES_MAX = 4, ALIGNMENT_LARGE = 16, DIRECTORY_FIRST = 64 };
 
 /* A free place: the next free one stands behind the head. */
 typedef struct slab_free {
@@ -13,11 +13,14 @@ typedef struct slab_free {
     uint32_t next; /* index + 1 */
 } slab_free_t;
 
-void slab_init(slab_t *slab, size_t object_size, uint32_t count_max)
+void slab_init(slab_t *slab, size_t object_size, uint32_t count_max, uint32_t tag)
 {
     assert(object_size >= sizeof(slab_free_t));
-    const size_t stride = (object_size + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE;
-    *slab = (slab_t){.stride = stride, .count_max = count_max};
+    /* Small objects begin at cache lines; of large ones there are fewer bytes to gain by that than
+     * to lose. */
+    const size_t alignment = object_size <= LINES_MAX * LINE_SIZE ? LINE_SIZE : ALIGNMENT_LARGE;
+    const size_t stride = (object_size + alignment - 1) / alignment * alignment;
+    *slab = (slab_t){.stride = stride, .count_max = count_max, .tag = tag};
 }
 
 void slab_deinit(slab_t *slab)
@@ -73,7 +76,7 @@ void *slab_take(slab_t *slab)
         return NULL;
     }
     slab_head_t *const head = slab_at(slab, slab->used_places);
-    *head = (slab_head_t){.index = slab->used_places, .generation = 1};
+    *head = (slab_head_t){.index = slab->used_places | slab->tag, .generation = 1};
     slab->used_places++;
     slab->count++;
     return head;
@@ -85,7 +88,7 @@ void slab_give(slab_t *slab, void *object)
     assert((given->head.generation & 1) != 0);
     given->head.generation++;
     given->next = slab->free_first;
-    slab->free_first = given->head.index + 1;
+    slab->free_first = (given->head.index & ~slab->tag) + 1;
     slab->count--;
 }
 

@@ -24,16 +24,18 @@ typedef struct slab {
     uint32_t free_first;  /* index + 1; chained behind the head */
     uint32_t count;
     uint32_t count_max;
+    uint32_t tag; /* in every index that a head shows, above the bits of places */
 } slab_t;
 
-/* `object_size` with its head; places begin at cache lines. */
-void slab_init(slab_t *slab, size_t object_size, uint32_t count_max);
+/* `object_size` with its head; places are aligned to 16 bytes, small ones to 64. `tag` has no bit
+ * in common with an index below `count_max`. */
+void slab_init(slab_t *slab, size_t object_size, uint32_t count_max, uint32_t tag);
 void slab_deinit(slab_t *slab);
 /* A place whose bytes behind the head are unspecified; NULL: no memory, or `count_max` reached. */
 void *slab_take(slab_t *slab);
 void slab_give(slab_t *slab, void *object);
 
-/* `index` was handed out by this slab. */
+/* `index` was handed out by this slab; without tag, here and below. */
 static inline void *slab_at(const slab_t *slab, uint32_t index)
 {
     return slab->chunks[index >> SLAB_CHUNK_BITS] +

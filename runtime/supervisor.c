@@ -1,5 +1,5 @@
-/* The process supervisor as a whole: beginning and end, signals, the order of draining, the rolling
- * restart. It never looks into what a role does. */
+/* The process supervisor as a whole: beginning and end, signals, the order of draining. It
+ * never looks into what a role does. */
 #include "runtime/supervisor.h"
 
 #include "runtime/clock.h"
@@ -14,7 +14,8 @@ enum { TICK_MS = 100, INCARNATION_SHIFT = 8 };
 static bool all_in(const supervisor_t *supervisor, role_state_t state)
 {
     for (size_t i = 0; i < supervisor->role_count; i++) {
-        if (supervisor->roles[i].state != state) {
+        const role_t *role = &supervisor->roles[i];
+        if (role->state != state && !role_is_spare(role)) {
             return false;
         }
     }
@@ -78,6 +79,7 @@ static void drain_begin(supervisor_t *supervisor)
 {
     supervisor->stage = SUPERVISOR_DRAINING;
     supervisor->rolling = false;
+    supervisor_notify_stopping(supervisor);
     supervisor->drain_order = 0;
     supervisor->drain_started_ms = loop_now_ms(supervisor->loop);
     group_drain(supervisor);
@@ -90,7 +92,7 @@ static void kill_all(supervisor_t *supervisor)
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *role = &supervisor->roles[i];
         if (role->pid != 0) {
-            role_kill(role, "the service was told to end at once");
+            role_kill(role, KILLER_TIME_LIMIT, "the service was told to end at once");
         } else {
             role_drain(role, 1);
         }
@@ -108,31 +110,22 @@ void supervisor_escalate(supervisor_t *supervisor, const role_t *role)
     drain_begin(supervisor);
 }
 
-/* --- Rolling restart: one role at a time, in order of declaration --- */
-
-static void rolling_continue(supervisor_t *supervisor)
+void supervisor_role_ready(role_t *role)
 {
-    if (!supervisor->rolling || !all_in(supervisor, ROLE_READY)) {
-        return;
-    }
-    if (supervisor->rolling_at == supervisor->role_count) {
-        supervisor->rolling = false;
-        log_info("all roles were restarted");
-        return;
-    }
-    role_t *role = &supervisor->roles[supervisor->rolling_at];
-    supervisor->rolling_at++;
-    role->planned = true;
-    role_drain(role, supervisor->bounds.drain_ms);
-}
-
-void supervisor_role_ready(supervisor_t *supervisor)
-{
+    supervisor_t *supervisor = role->supervisor;
     if (!supervisor->was_ready && all_in(supervisor, ROLE_READY)) {
         supervisor->was_ready = true;
         if (supervisor->options->started != NULL) {
             supervisor->options->started(supervisor->options->context);
         }
+        supervisor_notify_ready(supervisor);
+    } else if (!supervisor->rolling && all_in(supervisor, ROLE_READY)) {
+        supervisor_notify_ready(supervisor); /* only the status is new */
+    }
+    if (role->twin != NULL && role->twin->state == ROLE_READY) {
+        role->twin->retiring = true;
+        role->twin->planned = true;
+        role_drain(role->twin, supervisor->bounds.drain_ms);
     }
     rolling_continue(supervisor);
 }
@@ -141,6 +134,8 @@ void supervisor_role_ended(supervisor_t *supervisor)
 {
     if (supervisor->stage != SUPERVISOR_RUNNING) {
         drain_continue(supervisor);
+    } else {
+        rolling_continue(supervisor); /* the end of one that had handed over */
     }
 }
 
@@ -170,11 +165,8 @@ static void signal_seen(void *context, process_notice_t notice)
         collect_all(supervisor);
     } else if (notice == PROCESS_NOTICE_TERMINATE || notice == PROCESS_NOTICE_INTERRUPT) {
         signal_stop(supervisor, notice);
-    } else if (supervisor->stage == SUPERVISOR_RUNNING && !supervisor->rolling) {
-        log_info("the roles are restarted one by one");
-        supervisor->rolling = true;
-        supervisor->rolling_at = 0;
-        rolling_continue(supervisor);
+    } else if (supervisor->stage == SUPERVISOR_RUNNING) {
+        rolling_begin(supervisor);
     }
 }
 
@@ -186,6 +178,8 @@ static void tick(void *context)
         role_requests_expire(&supervisor->roles[i], now_ms);
         role_watch(&supervisor->roles[i], now_ms);
     }
+    supervisor_crash_tick(supervisor, now_ms);
+    supervisor_notify_tick(supervisor, now_ms);
 }
 
 /* --- Life --- */
@@ -205,7 +199,27 @@ static supervisor_bounds_t bounds_complete(const supervisor_bounds_t *given)
         .start_ms = bound_or(given->start_ms, LIMIT_START_MS),
         .drain_ms = bound_or(given->drain_ms, LIMIT_DRAIN_MS),
         .watchdog_ms = bound_or(given->watchdog_ms, LIMIT_WATCHDOG_MS),
+        .group_restarts = bound_or(given->group_restarts, LIMIT_ROLE_GROUP_RESTARTS),
+        .group_window_ms = bound_or(given->group_window_ms, LIMIT_ROLE_GROUP_WINDOW_MS),
+        .group_stop_ms = bound_or(given->group_stop_ms, LIMIT_ROLE_GROUP_STOP_MS),
     };
+}
+
+/* One place for each role, and a second one beside it for a successor. */
+static void roles_add(supervisor_t *supervisor, const supervisor_role_t *declared)
+{
+    const size_t places = declared->hands_over ? 2 : 1;
+    role_t *role = &supervisor->roles[supervisor->role_count];
+    assert(supervisor->role_count + places <= LIMIT_ROLES);
+    supervisor->role_count += places;
+    for (size_t i = 0; i < places; i++) {
+        role_init(&role[i], supervisor, declared);
+    }
+    if (places == 2) {
+        role[0].twin = &role[1];
+        role[1].twin = &role[0];
+        role[1].state = ROLE_STOPPED;
+    }
 }
 
 static result_t supervisor_init(supervisor_t *supervisor, const supervisor_options_t *options)
@@ -213,20 +227,21 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
     static const process_notice_t notices[] = {PROCESS_NOTICE_CHILD, PROCESS_NOTICE_TERMINATE,
                                                PROCESS_NOTICE_INTERRUPT, PROCESS_NOTICE_RELOAD};
     assert(options->role_count > 0 && options->role_count <= LIMIT_ROLES);
-    *supervisor = (supervisor_t){.options = options,
-                                 .bounds = bounds_complete(&options->bounds),
-                                 .role_count = options->role_count};
+    *supervisor = (supervisor_t){.options = options, .bounds = bounds_complete(&options->bounds)};
+    rolling_init(supervisor);
+    notify_open(&supervisor->notify);
     result_t result = loop_create(&supervisor->loop);
     if (result != RESULT_OK) {
         return result;
     }
     supervisor->metrics = metrics_create("supervisor");
-    supervisor->roles = calloc(options->role_count, sizeof *supervisor->roles);
+    supervisor_crash_init(supervisor);
+    supervisor->roles = calloc(LIMIT_ROLES, sizeof *supervisor->roles);
     assert(supervisor->roles != NULL);
     supervisor->started_ms = loop_now_ms(supervisor->loop);
     supervisor->incarnation_last = (uint64_t)clock_wall_ms() << INCARNATION_SHIFT;
     for (size_t i = 0; i < options->role_count; i++) {
-        role_init(&supervisor->roles[i], supervisor, &options->roles[i]);
+        roles_add(supervisor, &options->roles[i]);
     }
     supervisor->tick = loop_timer_create(supervisor->loop, tick, supervisor);
     loop_timer_start(supervisor->tick, TICK_MS, TICK_MS);
@@ -241,6 +256,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
 
 static void supervisor_deinit(supervisor_t *supervisor)
 {
+    notify_close(&supervisor->notify);
     if (supervisor->loop == NULL) {
         return;
     }
@@ -252,6 +268,7 @@ static void supervisor_deinit(supervisor_t *supervisor)
     loop_timer_destroy(&supervisor->tick);
     loop_destroy(&supervisor->loop);
     metrics_destroy(&supervisor->metrics);
+    rolling_deinit(supervisor);
     free(supervisor->roles);
 }
 
@@ -262,7 +279,9 @@ result_t supervisor_run(const supervisor_options_t *options)
     result_t result = supervisor_init(&supervisor, options);
     if (result == RESULT_OK) {
         for (size_t i = 0; i < supervisor.role_count; i++) {
-            role_start(&supervisor.roles[i]);
+            if (supervisor.roles[i].state == ROLE_WAITING) {
+                role_start(&supervisor.roles[i]);
+            }
         }
         loop_run(supervisor.loop);
         result = supervisor.result;

@@ -94,7 +94,8 @@ static json_t *service_tree(const supervisor_t *supervisor, uint64_t now_ms)
     bool ready = true;
     process_numbers(process_self(), &numbers);
     for (size_t i = 0; i < supervisor->role_count; i++) {
-        ready = ready && supervisor->roles[i].state == ROLE_READY;
+        const role_t *role = &supervisor->roles[i];
+        ready = ready && (role->state == ROLE_READY || role_is_spare(role) || role->retiring);
     }
     const char *version = supervisor->options->version;
     return json_pack("{s:I,s:s,s:I,s:b,s:I,s:I,s:I}", "pid", (json_int_t)process_self(), "version",
@@ -110,8 +111,10 @@ static void tree_finish(gather_t *gather)
     const uint64_t now_ms = loop_now_ms(supervisor->loop);
     json_t *roles = json_array();
     for (size_t i = 0; i < supervisor->role_count; i++) {
-        (void)json_array_append_new(roles,
-                                    role_tree(&supervisor->roles[i], gather->answers[i], now_ms));
+        const role_t *role = &supervisor->roles[i];
+        if (!role_is_spare(role)) {
+            (void)json_array_append_new(roles, role_tree(role, gather->answers[i], now_ms));
+        }
     }
     asker_answer_json(&gather->asker, json_pack("{s:o,s:o}", "service",
                                                 service_tree(supervisor, now_ms), "roles", roles));

@@ -50,6 +50,11 @@ void role_init(role_t *role, supervisor_t *supervisor, const supervisor_role_t *
                         role->restarts_label, "Starts of a role after its first one");
     role->ready_metric = metrics_gauge(supervisor->metrics, "digitalcard_role_ready",
                                        role->restarts_label, "1 while the role takes work");
+    if (declared->has_crash_slot &&
+        crash_slot_create(&role->crash_slot, &role->crash_descriptor) != RESULT_OK) {
+        log_warn("no crash slot: a command that kills this role cannot be named",
+                 LOG_STRING("name", declared->name));
+    }
 }
 
 void role_deinit(role_t *role)
@@ -58,6 +63,7 @@ void role_deinit(role_t *role)
     role_requests_end(role);
     frame_stream_destroy(&role->link);
     loop_timer_destroy(&role->timer);
+    crash_slot_destroy(&role->crash_slot, &role->crash_descriptor);
     free(role->failure_times);
 }
 
@@ -90,6 +96,9 @@ static void tell(role_t *to, link_frame_t kind, const role_t *about)
 
 static void tell_others(const role_t *about, link_frame_t kind)
 {
+    if (about->retiring) {
+        return; /* whoever bears its name now is up */
+    }
     supervisor_t *supervisor = about->supervisor;
     for (size_t i = 0; i < supervisor->role_count; i++) {
         role_t *to = &supervisor->roles[i];
@@ -119,20 +128,19 @@ static void role_became_ready(role_t *role, const uint8_t *payload, size_t size)
     if (role->state != ROLE_STARTING || size > LIMIT_ROLE_ENDPOINT_SIZE) {
         return; /* told to end before it was ready */
     }
-    supervisor_t *supervisor = role->supervisor;
     if (size > 0) {
         memcpy(role->endpoint, payload, size);
     }
     role->endpoint[size] = '\0';
     role->state = ROLE_READY;
-    role->ready_ms = loop_now_ms(supervisor->loop);
+    role->ready_ms = loop_now_ms(role->supervisor->loop);
     loop_timer_stop(role->timer);
     metric_set(role->ready_metric, 1);
     log_info("role is ready", LOG_STRING("name", role->declared->name),
              LOG_NUMBER("child_pid", role->pid), LOG_NUMBER("incarnation", role->incarnation),
              LOG_NUMBER("start_ms", role->ready_ms - role->started_ms));
     tell_others(role, LINK_FRAME_PEER_UP);
-    supervisor_role_ready(supervisor);
+    supervisor_role_ready(role);
 }
 
 static void role_leaving(role_t *role)
@@ -140,8 +148,7 @@ static void role_leaving(role_t *role)
     if (role->supervisor->stage == SUPERVISOR_RUNNING && role->state == ROLE_READY) {
         log_info("role was told to end by a signal: it drains and is started anew",
                  LOG_STRING("name", role->declared->name));
-        role->planned = true;
-        role_drain(role, role->supervisor->bounds.drain_ms);
+        role_replace(role);
     }
 }
 
@@ -186,11 +193,33 @@ static void link_closed(void *context)
     }
 }
 
-/* argv: name, declared arguments, "--incarnation", number. */
+/* The link, what was declared, the crash slot; returns how many. */
+static size_t collect_descriptors(const role_t *role, int link,
+                                  int descriptors[PROCESS_DESCRIPTORS_MAX])
+{
+    const size_t declared_max =
+        sizeof role->declared->descriptors / sizeof role->declared->descriptors[0];
+    size_t count = 1;
+    descriptors[0] = link;
+    for (size_t i = 0; i < declared_max && role->declared->descriptors[i] >= 0; i++) {
+        descriptors[count] = role->declared->descriptors[i];
+        count++;
+    }
+    if (role->crash_slot != NULL) {
+        descriptors[count] = role->crash_descriptor;
+        count++;
+    }
+    return count;
+}
+
+/* argv: name, declared arguments, "--incarnation", number, "--crash-slot", its descriptor. */
 static result_t start_process(role_t *role, int link)
 {
-    const char *arguments[LIMIT_ROLE_ARGUMENTS + 4] = {"digitalcard"};
+    const char *arguments[LIMIT_ROLE_ARGUMENTS + 6] = {"digitalcard"};
     char incarnation[24];
+    char crash_slot[24];
+    int descriptors[PROCESS_DESCRIPTORS_MAX];
+    const size_t descriptor_count = collect_descriptors(role, link, descriptors);
     size_t count = 1;
     for (size_t i = 0; role->declared->arguments[i] != NULL; i++) {
         assert(i < LIMIT_ROLE_ARGUMENTS);
@@ -200,16 +229,17 @@ static result_t start_process(role_t *role, int link)
     (void)snprintf(incarnation, sizeof incarnation, "%" PRIu64, role->incarnation);
     arguments[count] = "--incarnation";
     arguments[count + 1] = incarnation;
-    int descriptors[PROCESS_DESCRIPTORS_MAX] = {link};
-    size_t descriptor_count = 1;
-    const size_t declared_max =
-        sizeof role->declared->descriptors / sizeof role->declared->descriptors[0];
-    for (size_t i = 0; i < declared_max && role->declared->descriptors[i] >= 0; i++) {
-        descriptors[descriptor_count] = role->declared->descriptors[i];
-        descriptor_count++;
+    if (role->crash_slot != NULL) {
+        crash_slot_clear(role->crash_slot);
+        (void)snprintf(crash_slot, sizeof crash_slot, "%zu",
+                       PROCESS_DESCRIPTOR_FIRST + descriptor_count - 1);
+        arguments[count + 2] = "--crash-slot";
+        arguments[count + 3] = crash_slot;
     }
-    const process_start_t start = {
-        .arguments = arguments, .descriptors = descriptors, .descriptor_count = descriptor_count};
+    const process_start_t start = {.arguments = arguments,
+                                   .descriptors = descriptors,
+                                   .descriptor_count = descriptor_count,
+                                   .program = rolling_program(role)};
     return process_start(&start, &role->pid);
 }
 
@@ -246,23 +276,56 @@ static uint64_t backoff_ms(role_t *role, uint64_t now_ms)
     return 1U + random_below((uint32_t)delay_ms);
 }
 
-static void role_schedule(role_t *role)
+void role_restart(role_t *role, uint64_t delay_ms)
 {
-    const uint64_t now_ms = loop_now_ms(role->supervisor->loop);
-    uint64_t delay_ms = 0;
-    if (!role->planned) {
-        if (intensity_exceeded(role, now_ms)) {
-            role->state = ROLE_STOPPED;
-            supervisor_escalate(role->supervisor, role);
-            return;
-        }
-        delay_ms = backoff_ms(role, now_ms);
-    }
     role->planned = false;
     role->state = ROLE_WAITING;
     role->restarts++;
     metric_add(role->restarts_metric, 1);
     loop_timer_start(role->timer, delay_ms, 0);
+}
+
+static void role_schedule(role_t *role)
+{
+    const uint64_t now_ms = loop_now_ms(role->supervisor->loop);
+    if (role->is_held) {
+        role->state = ROLE_WAITING;
+        supervisor_group_continue(role);
+        return;
+    }
+    if (role->planned) {
+        role_restart(role, 0);
+        return;
+    }
+    if (intensity_exceeded(role, now_ms)) {
+        supervisor_group_escalate(role);
+        return;
+    }
+    supervisor_notify_restarting(role->supervisor, role);
+    const uint64_t delay_ms = backoff_ms(role, now_ms);
+    if (!supervisor_group_failed(role, delay_ms)) {
+        role_restart(role, delay_ms);
+    }
+}
+
+/* A role ended while it was, or has, a successor: the other one goes on alone. A new program that
+ * does not even become ready ends the rolling restart. */
+static bool role_leaves_to_twin(role_t *role)
+{
+    if (role->rolled && role->ready_ms == 0) {
+        rolling_abort(role->supervisor, role);
+    }
+    const bool is_alone = role->twin == NULL || role->twin->state == ROLE_STOPPED;
+    if (is_alone) {
+        return false;
+    }
+    role->planned = false;
+    return true;
+}
+
+bool role_is_spare(const role_t *role)
+{
+    return role->state == ROLE_STOPPED && role->twin != NULL && role->twin->state != ROLE_STOPPED;
 }
 
 /* The process is gone, or could not be made. */
@@ -279,7 +342,7 @@ static void role_end(role_t *role)
     role->pid = 0;
     loop_timer_stop(role->timer);
     frame_stream_destroy(&role->link);
-    metric_set(role->ready_metric, 0);
+    metric_set(role->ready_metric, role->twin != NULL && role->twin->state == ROLE_READY ? 1 : 0);
     if (was_announced) {
         tell_others(role, LINK_FRAME_PEER_DOWN);
     }
@@ -288,12 +351,14 @@ static void role_end(role_t *role)
         supervisor->options->role_ended(supervisor->options->context, role->declared->name,
                                         role->incarnation);
     }
-    if (supervisor->stage == SUPERVISOR_RUNNING) {
-        role_schedule(role);
-    } else {
+    const bool leaves_to_twin = !role->is_held && role_leaves_to_twin(role);
+    if (supervisor->stage != SUPERVISOR_RUNNING || leaves_to_twin) {
         role->state = ROLE_STOPPED;
+    } else {
+        role_schedule(role);
     }
     role->ready_ms = 0;
+    role->retiring = false;
     supervisor_role_ended(supervisor);
 }
 
@@ -307,6 +372,7 @@ void role_start(role_t *role)
     role->started_ms = loop_now_ms(supervisor->loop);
     role->pinged_ms = role->started_ms;
     role->pings_unanswered = 0;
+    role->killer = KILLER_NONE;
     role->endpoint[0] = '\0';
     role->state = ROLE_STARTING;
     result_t result = process_socket_pair(pair);
@@ -332,13 +398,14 @@ void role_start(role_t *role)
     role_end(role);
 }
 
-void role_kill(role_t *role, const char *why)
+void role_kill(role_t *role, role_killer_t killer, const char *why)
 {
     if (role->pid == 0) {
         return;
     }
     log_warn("role is killed", LOG_STRING("name", role->declared->name), LOG_STRING("why", why),
              LOG_NUMBER("child_pid", role->pid));
+    role->killer = killer;
     process_kill(role->pid);
     role->state = ROLE_KILLED;
     loop_timer_stop(role->timer);
@@ -352,10 +419,10 @@ static void role_timer(void *context)
         role_start(role);
         break;
     case ROLE_STARTING:
-        role_kill(role, "it was not ready in time");
+        role_kill(role, KILLER_TIME_LIMIT, "it was not ready in time");
         break;
     case ROLE_DRAINING:
-        role_kill(role, "it did not end in time");
+        role_kill(role, KILLER_TIME_LIMIT, "it did not end in time");
         break;
     case ROLE_STOPPED:
     case ROLE_READY:
@@ -380,7 +447,9 @@ void role_drain(role_t *role, uint64_t timeout_ms)
             tell_others(role, LINK_FRAME_PEER_DRAINING);
         }
         if (role->link != NULL) {
-            frame_stream_send(role->link, LINK_FRAME_DRAIN, NULL, 0, NULL, 0);
+            const uint8_t has_successor = 1;
+            frame_stream_send(role->link, LINK_FRAME_DRAIN, &has_successor, role->retiring ? 1 : 0,
+                              NULL, 0);
         }
     }
     loop_timer_start(role->timer, timeout_ms, 0);
@@ -388,7 +457,9 @@ void role_drain(role_t *role, uint64_t timeout_ms)
 
 void role_collect(role_t *role)
 {
-    if (role->pid != 0 && process_has_ended(role->pid, role->last_exit)) {
+    process_end_t end = PROCESS_END_OTHER;
+    if (role->pid != 0 && process_has_ended(role->pid, role->last_exit, &end)) {
+        supervisor_crash_examine(role, end);
         role_end(role);
     }
 }
@@ -402,7 +473,7 @@ void role_watch(role_t *role, uint64_t now_ms)
         return;
     }
     if (role->pings_unanswered == WATCHDOG_PINGS) {
-        role_kill(role, "it does not answer: a handler of it hangs");
+        role_kill(role, KILLER_WATCHDOG, "it does not answer: a handler of it hangs");
         return;
     }
     role->pinged_ms = now_ms;

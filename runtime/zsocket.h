@@ -39,6 +39,15 @@ MUST_USE result_t zsocket_create(loop_t *loop, const zsocket_options_t *options,
 void zsocket_destroy(zsocket_t **socket);
 MUST_USE result_t zsocket_bind(zsocket_t *socket,
                                const char *endpoint); /* ADDRESS_IN_USE, INVALID_ARGUMENT */
+/* Accepts no more peers on the listening descriptor it was given; those that are there stay (they
+ * go when ZeroMQ unbinds). Whoever else shares the descriptor goes on accepting. */
+MUST_USE result_t zsocket_stop_accepting(zsocket_t *socket);
+/* Of a socket bound to tcp:// that is about to go, its peers over TCP: what is sent to them from
+ * now on waits for zsocket_finish (no longer than 200 ms, and a full segment does not wait) … */
+void zsocket_gather(zsocket_t *socket);
+/* … and leaves in one piece with the end of the connection, so that a peer which answers to it
+ * knows already that it has to answer elsewhere. Other transports: nothing happens. */
+void zsocket_finish(zsocket_t *socket);
 MUST_USE result_t zsocket_connect(zsocket_t *socket, const char *endpoint);
 
 /* Of a socket that will be destroyed: overrides `linger_ms`. */

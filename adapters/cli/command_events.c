@@ -2,6 +2,7 @@
  * program would be one. */
 #include "adapters/cli/control_client.h"
 
+#include "actors/domain/card_id.h"
 #include "adapters/cli/service_file.h"
 #include "messages/messages.h"
 #include "runtime/limits.h"
@@ -158,6 +159,12 @@ static bool begin(const command_t *command, int argc, char **argv, bool replay,
     }
     if (arguments->tenant == NULL) {
         (void)command_fail("%s: --tenant T is missing", command->words);
+        *status = EXIT_USAGE;
+        return false;
+    }
+    if (!tenant_name_is_valid(text_from_c(arguments->tenant))) {
+        (void)command_fail("%s: --tenant %s is no name of a tenant", command->words,
+                           arguments->tenant);
         *status = EXIT_USAGE;
         return false;
     }

@@ -1,7 +1,9 @@
 /* key list|rotate|retire|compromise and token mint: arguments in, one control command, its answer
  * out. */
 #include "adapters/cli/control_client.h"
-
+#include "messages/message.h"
+#include "messages/messages.h"
+#include "runtime/limits.h"
 #include <stdio.h>
 
 enum { OPTIONS_MAX = CONFIGURATION_SETTINGS + 6, TOKEN_TTL_S = 900 };
@@ -135,6 +137,41 @@ static json_t *mint_command(const char *tenant, const char *role, const char *su
     return mint;
 }
 
+/* The same bytes that texts of the API must not hold. */
+static bool has_control_character(const char *text)
+{
+    while (*text != '\0' && (unsigned char)*text >= 0x20 && *text != 0x7f) {
+        text++;
+    }
+    return *text != '\0';
+}
+
+/* What is wrong with the arguments alone; NULL: nothing. */
+static const char *mint_fault(const char *tenant, const char *role, const char *subject,
+                              uint64_t ttl_s)
+{
+    uint8_t number = 0;
+    if (role == NULL) {
+        return "--role R is missing";
+    }
+    if (!enum_parse(&role_enum, text_from_c(role), &number)) {
+        return "--role must be platform_admin, tenant_admin, issuer, validator, auditor or member";
+    }
+    if (tenant == NULL && number != role_platform_admin) {
+        return "--tenant T is missing; only a platform_admin may go without";
+    }
+    if (subject == NULL && number == role_member) {
+        return "--subject S is missing; for a member it is the member's id";
+    }
+    if (subject != NULL && has_control_character(subject)) {
+        return "--subject must not contain control characters, line breaks included";
+    }
+    if (ttl_s < 1 || ttl_s > LIMIT_TOKEN_TTL_S_MAX) {
+        return "--ttl must be 1 to 86400 seconds";
+    }
+    return NULL;
+}
+
 int command_token_mint(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
@@ -157,8 +194,9 @@ int command_token_mint(const command_t *command, int argc, char **argv)
     if (!arguments_parse(command, argc, argv, options, count, NULL, 0, &status)) {
         return status;
     }
-    if (role == NULL) {
-        (void)command_fail("token mint: --role R is missing");
+    const char *fault = mint_fault(tenant, role, subject, ttl_s);
+    if (fault != NULL) {
+        (void)command_fail("token mint: %s", fault);
         return EXIT_USAGE;
     }
     json_t *answer = configuration_load(&configuration)

@@ -1,12 +1,10 @@
 /* `digitalcard serve`: everything that can be wrong is found here, in the order in which a person
  * can mend it, each with one line and exit status 1; then the supervisor takes over. */
 #include "adapters/cli/configuration.h"
-#include "adapters/cli/control_commands.h"
 #include "adapters/cli/endpoint.h"
 #include "adapters/cli/installation.h"
 #include "adapters/cli/service_file.h"
 #include "adapters/cli/stores.h"
-#include "adapters/signer/signer.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
 #include "runtime/supervisor.h"
@@ -14,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum {
@@ -112,23 +111,43 @@ static bool bind_addresses(service_t *service)
     return true;
 }
 
+/* A role that gets no descriptors fails in places that do not say why; said here, it is clear. */
+static bool check_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= LIMIT_OPEN_FILES_MIN) {
+        return true;
+    }
+    (void)command_fail("only %llu files may be open at once (ulimit -n): at least %d are needed",
+                       (unsigned long long)limit.rlim_max, LIMIT_OPEN_FILES_MIN);
+    return false;
+}
+
 /* --- Data --- */
+
+static bool lock_data(service_t *service)
+{
+    char error[1024];
+    const configuration_texts_t *texts = &service->configuration.texts;
+    if (installation_lock(texts->data, texts->store, true, &service->installation, error,
+                          sizeof error) != RESULT_OK) {
+        (void)command_fail("%s", error);
+        return false;
+    }
+    return true;
+}
 
 /* A PostgreSQL that is not up yet is waited for: machines start services in any order. */
 static result_t open_installation(service_t *service, char *error, size_t error_size)
 {
-    const configuration_texts_t *texts = &service->configuration.texts;
-    result_t result = RESULT_STORE_UNAVAILABLE;
-    for (int i = 0; i < LIMIT_POSTGRES_START_TRIES && result == RESULT_STORE_UNAVAILABLE; i++) {
-        if (i > 0) {
-            log_warn("waiting for PostgreSQL", LOG_STRING("why", error));
-            (void)poll(NULL, 0, START_WAIT_MS);
-        }
-        result = installation_open(texts->data, texts->store, true, &service->installation, error,
-                                   error_size);
-        if (!stores_is_postgres(texts->store)) {
-            break;
-        }
+    const bool waits = stores_is_postgres(service->configuration.texts.store);
+    result_t result = installation_open_stores(&service->installation, true, error, error_size);
+    for (int i = 0; waits && i < LIMIT_POSTGRES_START_TRIES && result == RESULT_STORE_UNAVAILABLE;
+         i++) {
+        log_start("supervisor", service->configuration.log_level);
+        log_warn("waiting for PostgreSQL", LOG_STRING("why", error));
+        (void)poll(NULL, 0, START_WAIT_MS);
+        result = installation_open_stores(&service->installation, true, error, error_size);
     }
     return result;
 }
@@ -136,7 +155,6 @@ static result_t open_installation(service_t *service, char *error, size_t error_
 static bool open_data(service_t *service)
 {
     char error[1024];
-    log_start("supervisor", service->configuration.log_level);
     if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
         setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
             0) {
@@ -150,14 +168,12 @@ static bool open_data(service_t *service)
         (void)command_fail("%s", error);
         return false;
     }
-    const control_commands_t commands = {.control = service->installation.control,
-                                         .crypto = &signer_functions,
-                                         .master_key = &service->installation.master_key};
-    result = control_token_key_ensure(&commands);
     installation_close_stores(&service->installation); /* the supervisor has no database */
-    if (result != RESULT_OK) {
-        (void)command_fail("the first token key cannot be stored: %s", result_title(result));
-        return false;
+    log_start("supervisor", service->configuration.log_level);
+    if (service->installation.is_new) {
+        log_info("master key made: keep a copy of it apart from the backups of the data",
+                 LOG_STRING("file", "master.key"),
+                 LOG_STRING("directory", service->installation.directory.path));
     }
     return true;
 }
@@ -204,11 +220,12 @@ static void declare_roles(service_t *service)
     role_text_t *front_text = &service->texts[0];
     front->descriptors[0] = service->http.descriptor;
     front->descriptors[1] = service->api.descriptor;
+    front->hands_over = true;
     add_argument(front_text, "--http-descriptor", "4");
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);
     for (uint32_t i = 0; i < service->configuration.shards; i++) {
-        (void)add_role(service, "shard", (int)i, DRAIN_SHARDS);
+        add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
     }
     role_text_t *relay_text = &service->texts[service->role_count];
     supervisor_role_t *relay = add_role(service, "relay", -1, DRAIN_RELAY);
@@ -236,6 +253,12 @@ static void role_ended(void *context, const char *name, uint64_t incarnation)
     data_directory_remove_socket(&service->installation.directory, name, incarnation);
 }
 
+static const char *command_name(uint8_t type)
+{
+    const bool is_known = type < request_type_enum.count && request_type_enum.names[type] != NULL;
+    return is_known ? request_type_enum.names[type] : "unknown";
+}
+
 static int run(service_t *service)
 {
     declare_roles(service);
@@ -245,8 +268,10 @@ static int run(service_t *service)
                                           .control_role = "shard-0",
                                           .started = started,
                                           .role_ended = role_ended,
+                                          .command_name = command_name,
                                           .context = service,
-                                          .version = DIGITALCARD_VERSION};
+                                          .version = DIGITALCARD_VERSION,
+                                          .bounds.watchdog_ms = service->configuration.watchdog_ms};
     const result_t result = supervisor_run(&options);
     if (result != RESULT_OK) {
         return command_fail("the service ended: %s", result_title(result));
@@ -257,6 +282,7 @@ static int run(service_t *service)
 int command_serve(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
+    bool ready = false;
     service_t service = {.installation.directory.lock = -1,
                          .http.descriptor = -1,
                          .api.descriptor = -1,
@@ -269,7 +295,12 @@ int command_serve(const command_t *command, int argc, char **argv)
     status = EXIT_FAILED;
     (void)umask(S_IRWXG | S_IRWXO); /* of all roles: nothing here is for others to read */
     if (configuration_load(&service.configuration) && parse_addresses(&service) &&
-        open_data(&service) && bind_addresses(&service)) {
+        check_open_files()) {
+        /* A directory that is in use says more than its ports; no key is made before both are ours.
+         */
+        ready = lock_data(&service) && bind_addresses(&service) && open_data(&service);
+    }
+    if (ready) {
         status = run(&service);
         service_file_remove(&service.installation.directory);
     }

@@ -1,6 +1,7 @@
 /* tenant create|list|show|delete: arguments in, one control command, its answer out. */
+#include "actors/domain/card_id.h"
 #include "adapters/cli/control_client.h"
-
+#include "runtime/limits.h"
 #include <stdio.h>
 
 typedef struct tenant_arguments {
@@ -90,6 +91,19 @@ static void print_deleted(const json_t *answer)
                  member(answer, "kept_as"));
 }
 
+/* What is wrong with the arguments alone; NULL: nothing. */
+static const char *create_fault(const tenant_arguments_t *arguments)
+{
+    if (!tenant_name_is_valid(text_from_c(arguments->name))) {
+        return "a tenant name is 2 to 39 characters: a to z first, then a to z, 0 to 9 and -; "
+               "api, mapi, health, metrics and admin are reserved";
+    }
+    if (arguments->partitions < 1 || arguments->partitions > LIMIT_PARTITIONS) {
+        return "--partitions must be 1 to 64";
+    }
+    return NULL;
+}
+
 int command_tenant_create(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
@@ -98,6 +112,12 @@ int command_tenant_create(const command_t *command, int argc, char **argv)
         OPTION_NUMBER("partitions", "N", &arguments.partitions, "1 to 64, fixed for ever (1)")};
     if (!begin(command, argc, argv, &arguments, own, 1, &status)) {
         return status;
+    }
+    const char *fault = create_fault(&arguments);
+    if (fault != NULL) {
+        (void)command_fail("tenant create: %s", fault);
+        configuration_release(&arguments.configuration);
+        return EXIT_USAGE;
     }
     json_t *answer = control_client_execute(&arguments.configuration,
                                             json_pack("{s:s,s:s,s:I}", "command", "tenant.create",

@@ -4,6 +4,7 @@
 
 #include "actors/domain/card_id.h"
 #include "actors/secrets.h"
+#include "adapters/cli/control_dead_letters.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
 #include "runtime/clock.h"
@@ -368,10 +369,36 @@ result_t control_token_key_ensure(const control_commands_t *commands)
     signing_key_t signing;
     const result_t result = signing_key_read(commands, &signing);
     commands->crypto->wipe(signing.jwk, sizeof signing.jwk);
+    if (result == RESULT_OK && signing.found && !signing.opened) {
+        return RESULT_STORE_CORRUPT;
+    }
     if (result != RESULT_OK || signing.found) {
         return result;
     }
     return token_key_add(commands);
+}
+
+static bool visit_created_at(void *context, const control_tenant_t *row)
+{
+    *(int64_t *)context = row->created_at;
+    return false;
+}
+
+/* The tenant of a token, and since when there is this tenant. */
+static json_t *read_tenant_claims(const control_commands_t *commands, text_t tenant,
+                                  token_claims_t *claims)
+{
+    if (tenant.size == 0) {
+        return control_error(RESULT_INVALID_ARGUMENT, "Only a platform_admin needs no tenant");
+    }
+    const result_t result = commands->control->functions->tenant(
+        commands->control, tenant, visit_created_at, &claims->tenant_since_ms);
+    if (result != RESULT_OK) {
+        return store_error(result, tenant);
+    }
+    assert(tenant.size < sizeof claims->tenant);
+    memcpy(claims->tenant, tenant.data, tenant.size);
+    return NULL;
 }
 
 /* Fills the claims, or says what is wrong with the command. */
@@ -397,16 +424,7 @@ static json_t *read_claims(const control_commands_t *commands, const json_t *com
     if (tenant.size == 0 && claims->role == role_platform_admin) {
         return NULL;
     }
-    json_t *known = NULL;
-    json_t *problem = tenant.size == 0 ? control_error(RESULT_INVALID_ARGUMENT,
-                                                       "Only a platform_admin needs no tenant")
-                                       : tenant_read(commands, tenant, &known);
-    json_decref(known);
-    if (problem == NULL) {
-        assert(tenant.size < sizeof claims->tenant);
-        memcpy(claims->tenant, tenant.data, tenant.size);
-    }
-    return problem;
+    return read_tenant_claims(commands, tenant, claims);
 }
 
 static json_t *token_mint_command(const control_commands_t *commands, const json_t *command,
@@ -424,12 +442,8 @@ static json_t *token_mint_command(const control_commands_t *commands, const json
         return control_error(RESULT_INVALID_ARGUMENT, "A token lives 1 to %d seconds",
                              LIMIT_TOKEN_TTL_S_MAX);
     }
+    (void)changed; /* whoever opened the store has ensured the first token key */
     result_t result = signing_key_read(commands, &signing);
-    if (result == RESULT_OK && !signing.found) {
-        *changed = true;
-        result = token_key_add(commands);
-        result = result == RESULT_OK ? signing_key_read(commands, &signing) : result;
-    }
     if (result == RESULT_OK && !signing.opened) {
         return control_error(RESULT_STORE_CORRUPT,
                              "The signing key does not open with DIR/master.key: is it the right "
@@ -453,11 +467,19 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
     static const struct {
         const char *name;
         execute_t *execute;
-    } table[] = {{"tenant.create", tenant_create},   {"tenant.list", tenant_list},
-                 {"tenant.show", tenant_show},       {"tenant.delete", tenant_delete},
-                 {"token.mint", token_mint_command}, {"key.list", key_list},
-                 {"key.rotate", key_rotate},         {"key.retire", key_retire},
-                 {"key.compromise", key_compromise}};
+    } table[] = {{"tenant.create", tenant_create},
+                 {"tenant.list", tenant_list},
+                 {"tenant.show", tenant_show},
+                 {"tenant.delete", tenant_delete},
+                 {"token.mint", token_mint_command},
+                 {"key.list", key_list},
+                 {"key.rotate", key_rotate},
+                 {"key.retire", key_retire},
+                 {"key.compromise", key_compromise},
+                 {"deadletters.list", control_dead_letters_list},
+                 {"deadletters.show", control_dead_letters_show},
+                 {"deadletters.replay", control_dead_letters_replay},
+                 {"deadletters.drop", control_dead_letters_drop}};
     const text_t name = member_text(command, "command");
     *changed = false;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -75,7 +75,11 @@ result_t data_directory_open(const char *path, bool create, data_directory_t *di
         return fail(error, error_size, path, "cannot be made");
     }
     if (realpath(path, directory->path) == NULL || stat(directory->path, &about) != 0) {
-        return fail(error, error_size, path, "cannot be found");
+        const int number = errno;
+        (void)snprintf(error, error_size, "data directory %s cannot be found: %s%s", path,
+                       strerror(number),
+                       create ? "" : "; create a tenant or run digitalcard serve first");
+        return result_from_errno(number);
     }
     if (!S_ISDIR(about.st_mode)) {
         errno = ENOTDIR;

@@ -30,7 +30,8 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_NUMBER("incarnation", "N", &values.incarnation, "Of this start"),
         OPTION_NUMBER("shards", "N", &values.shards, "Shards of the service"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
-        OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ")};
+        OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
+        OPTION_NUMBER("crash-slot", "N", &values.crash_slot, "Names the command in work")};
     if (!arguments_parse(command, argc, argv, options, sizeof options / sizeof options[0],
                          &values.kind, 1, &status)) {
         return status;
@@ -163,6 +164,17 @@ int role_failed(const char *what, result_t result)
     return EXIT_FAILED;
 }
 
+bool role_name_is_front(const char *name, uint32_t *index)
+{
+    uint64_t number = 0;
+    if (strncmp(name, "front-", 6) != 0 || !arguments_number(name + 6, &number) ||
+        number >= LIMIT_FRONTS) {
+        return false;
+    }
+    *index = (uint32_t)number;
+    return true;
+}
+
 bool role_name_is_shard(const char *name, uint32_t *index)
 {
     uint64_t number = 0;
@@ -182,8 +194,8 @@ result_t role_open_control(const role_options_t *options, crypto_key_t *master_k
         result = signer_master_key(options->data, false, master_key);
     }
     if (result == RESULT_OK) {
-        result = stores_control_open(stores_of_role(), options->data, false, master_key, NULL, 0,
-                                     control);
+        result = stores_control_open(stores_of_role(), options->data, STORES_OPEN_LATER, master_key,
+                                     NULL, 0, control);
     }
     return result;
 }

@@ -20,6 +20,7 @@ typedef struct role_options {
     uint64_t shards;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
+    uint64_t crash_slot;      /* descriptor (runtime/crash_slot.h); 0: none */
 } role_options_t;
 
 typedef struct role_base {
@@ -46,6 +47,7 @@ void role_answer_unknown(link_request_t **request);
 int role_failed(const char *what, result_t result);
 /* "shard-7" → 7; false for other names. */
 bool role_name_is_shard(const char *name, uint32_t *index);
+bool role_name_is_front(const char *name, uint32_t *index);
 
 /* Opens what shards and the relay read: the master key and the control store. */
 MUST_USE result_t role_open_control(const role_options_t *options, crypto_key_t *master_key,

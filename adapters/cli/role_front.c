@@ -134,6 +134,19 @@ static void front_drain(void *context)
     router_front_drain(front->router, front_protocol_drained, front);
 }
 
+/* A successor has the sockets already: clients are let go without losing a request of theirs. */
+static void front_hand_over(void *context)
+{
+    front_t *front = context;
+    if (front->router == NULL) {
+        front_drain(front);
+        return;
+    }
+    front->draining = 2;
+    http_server_hand_over(front->http, front_protocol_drained, front);
+    router_front_hand_over(front->router, front_protocol_drained, front);
+}
+
 /* --- Questions --- */
 
 static size_t front_status(const void *context, char *out, size_t capacity)
@@ -331,6 +344,7 @@ int role_front_run(const role_options_t *options)
                                            .peer_draining = front_peer_draining,
                                            .peer_down = front_peer_down,
                                            .drain = front_drain,
+                                           .hand_over = front_hand_over,
                                            .request = front_request};
     front_t front = {0};
     result_t result = role_begin(&front.base, options, &handler, &front);

@@ -25,6 +25,7 @@ typedef struct shard_role {
     shard_t *shard;
     channel_server_t *server;
     channel_client_t *relay;
+    uint64_t fronts; /* those that are up, one bit each */
 } shard_role_t;
 
 /* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
@@ -56,11 +57,23 @@ static void relay_receives_only(void *context, const uint8_t *envelope, size_t s
     (void)size; /* the relay answers nothing to shards */
 }
 
+static void count_front(shard_role_t *role, const char *name, bool is_up)
+{
+    uint32_t index = 0;
+    if (!role_name_is_front(name, &index)) {
+        return;
+    }
+    const uint64_t bit = UINT64_C(1) << index;
+    role->fronts = is_up ? role->fronts | bit : role->fronts & ~bit;
+    shard_set_fronts(role->shard, (uint32_t)__builtin_popcountll(role->fronts));
+}
+
 static void shard_role_peer_up(void *context, const char *name, const char *endpoint,
                                uint64_t incarnation)
 {
     shard_role_t *role = context;
     (void)incarnation;
+    count_front(role, name, true);
     if (strcmp(name, "relay") == 0) {
         const result_t result = channel_client_connect(role->relay, endpoint);
         if (result != RESULT_OK) {
@@ -78,6 +91,7 @@ static void shard_role_peer_draining(void *context, const char *name)
 static void shard_role_peer_down(void *context, const char *name)
 {
     shard_role_t *role = context;
+    count_front(role, name, false);
     if (strcmp(name, "relay") == 0) {
         channel_client_disconnect(role->relay);
     }
@@ -105,8 +119,11 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
                             size_t size)
 {
     bool changed = false;
-    const control_commands_t commands = {
-        .control = role->control, .crypto = &signer_functions, .master_key = &role->master_key};
+    const control_commands_t commands = {.control = role->control,
+                                         .dead_letters =
+                                             stores_dead_letters(stores_of_role(), role->control),
+                                         .crypto = &signer_functions,
+                                         .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
     json_t *answer = control_command_execute(&commands, command, &changed);
     json_decref(command);
@@ -133,6 +150,17 @@ static void shard_role_request(void *context, link_request_t *request, const cha
     }
 }
 
+/* Without one the role works all the same: only a command that kills it cannot be named. */
+static crash_slot_t *attach_crash_slot(const role_options_t *options)
+{
+    crash_slot_t *slot =
+        options->crash_slot == 0 ? NULL : crash_slot_attach((int)options->crash_slot);
+    if (slot == NULL) {
+        log_warn("no crash slot: a command that kills this role cannot be named");
+    }
+    return slot;
+}
+
 static result_t shard_role_compose(shard_role_t *role)
 {
     const role_options_t *options = role->base.options;
@@ -153,6 +181,9 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .reply = shard_role_reply,
                                      .publish = shard_role_publish,
                                      .context = role,
+                                     .crash_slot = attach_crash_slot(options),
+                                     .dead_letters =
+                                         stores_dead_letters(stores_of_role(), role->control),
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
         shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};

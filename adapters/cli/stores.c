@@ -7,9 +7,11 @@
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/signer/signer.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 bool stores_is_postgres(const char *store)
 {
@@ -54,21 +56,47 @@ static result_t journal_find(void *context, text_t tenant, journal_postgres_plac
 
 /* --- The control store --- */
 
-result_t stores_control_open(const char *store, const char *data, bool create,
+const char *stores_control_name(const char *store)
+{
+    return stores_is_postgres(store) ? "the control database" : "control.db";
+}
+
+result_t stores_is_sealed(const char *store, const char *data, bool *is_sealed, char *error,
+                          size_t error_size)
+{
+    if (stores_is_postgres(store)) {
+        return control_postgres_is_sealed(store, is_sealed, error, error_size);
+    }
+    char path[PATH_MAX + 16];
+    struct stat about;
+    (void)snprintf(path, sizeof path, "%s/control.db", data);
+    *is_sealed = lstat(path, &about) == 0;
+    return RESULT_OK;
+}
+
+result_t stores_control_open(const char *store, const char *data, stores_opening_t opening,
                              const crypto_key_t *master_key, char *error, size_t error_size,
                              control_store_t **control)
 {
     if (!stores_is_postgres(store)) {
-        return control_sqlite_open(data, create, journal_sqlite_create_tenant, control);
+        return control_sqlite_open(data, opening == STORES_OPEN_OR_CREATE,
+                                   journal_sqlite_create_tenant, control);
     }
     control_postgres_options_t options = {.url = store,
-                                          .create = create,
+                                          .connect = opening != STORES_OPEN_LATER,
+                                          .create = opening == STORES_OPEN_OR_CREATE,
                                           .make_journal = journal_make,
                                           .crypto = &signer_functions,
                                           .master_key = *master_key};
     const result_t result = control_postgres_open(&options, error, error_size, control);
     explicit_bzero(&options, sizeof options);
     return result;
+}
+
+dead_letters_t *stores_dead_letters(const char *store, control_store_t *control)
+{
+    return stores_is_postgres(store) ? control_postgres_dead_letters(control)
+                                     : control_sqlite_dead_letters(control);
 }
 
 void stores_control_close(const char *store, control_store_t **control)
@@ -122,7 +150,7 @@ static result_t verify_postgres(const char *store, const char *data, text_t tena
         result = signer_master_key(data, false, &master_key);
     }
     if (result == RESULT_OK) {
-        result = stores_control_open(store, data, false, &master_key, NULL, 0, &control);
+        result = stores_control_open(store, data, STORES_OPEN, &master_key, NULL, 0, &control);
         signer_functions.wipe(&master_key, sizeof master_key);
     }
     if (result != RESULT_OK) {

@@ -6,6 +6,7 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
+#include "actors/ports/dead_letters.h"
 #include "actors/ports/journal.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
@@ -17,11 +18,26 @@ bool stores_is_postgres(const char *store);
 /* Of a role: what the supervisor put into the environment, else "sqlite". */
 const char *stores_of_role(void);
 
+/* For a person: which file or database holds the control data. */
+const char *stores_control_name(const char *store);
+
+/* Whether there is anything yet that a master key has sealed: then none may be made. */
+MUST_USE result_t stores_is_sealed(const char *store, const char *data, bool *is_sealed,
+                                   char *error, size_t error_size);
+
+typedef enum stores_opening {
+    STORES_OPEN_LATER, /* a role: starts although the server is down */
+    STORES_OPEN,       /* MISSING when there is nothing yet */
+    STORES_OPEN_OR_CREATE,
+} stores_opening_t;
+
 /* `error` (may be NULL) gets a line for a person when there is more to say than the result. */
-MUST_USE result_t stores_control_open(const char *store, const char *data, bool create,
+MUST_USE result_t stores_control_open(const char *store, const char *data, stores_opening_t opening,
                                       const crypto_key_t *master_key, char *error,
                                       size_t error_size, control_store_t **control);
 void stores_control_close(const char *store, control_store_t **control);
+/* Over the same connection; live as long as `control`. */
+dead_letters_t *stores_dead_letters(const char *store, control_store_t *control);
 
 /* Of a role; `control` must outlive it. */
 MUST_USE result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,

@@ -469,6 +469,31 @@ static bool advance(http_connection_t *connection)
     return true;
 }
 
+/* What came and was not read yet: a request that crossed our decision to close. */
+static bool has_unread_bytes(const http_connection_t *connection)
+{
+    uv_os_fd_t descriptor = -1;
+    char byte = 0;
+    return uv_fileno((const uv_handle_t *)&connection->handle, &descriptor) == 0 &&
+           recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Draining and idle. Beside a successor nothing is in a hurry, and the end is a gentle one. */
+static void leave_idle(http_connection_t *connection)
+{
+    const http_server_t *server = connection->server;
+    if (has_unread_bytes(connection)) {
+        return;
+    }
+    if (server->hands_over) {
+        finish(connection);
+        connection->last_request = true;
+        update_reading(connection);
+    } else {
+        connection->broken = true;
+    }
+}
+
 void http_connection_turn(http_connection_t *connection)
 {
     connection->in_turn = true;
@@ -476,9 +501,9 @@ void http_connection_turn(http_connection_t *connection)
     update_reading(connection);
     const bool quiet = connection->slot_count == 0 && connection->write == NULL &&
                        connection->output.size == 0 && !more;
-    if (connection->server->draining && http_connection_is_idle(connection) &&
+    if (connection->server->closes_idle && http_connection_is_idle(connection) &&
         !connection->last_request) {
-        connection->broken = true;
+        leave_idle(connection);
     } else if (quiet && (connection->last_request || connection->end_of_input)) {
         finish(connection);
         connection->last_request = true;

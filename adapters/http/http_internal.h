@@ -149,6 +149,9 @@ struct http_server {
     uint32_t handles; /* of libuv, open or closing */
     bool listening;
     bool draining;
+    bool hands_over;        /* a successor accepts: no hurry */
+    bool closes_idle;       /* the drain goes on long enough: nothing more is on its way */
+    uint64_t idle_until_ms; /* of loop_now_ms: when that is so */
     bool has_logged_accept; /* since the timer looked last */
     loop_timer_t *timer;
     loop_hook_t *hook;

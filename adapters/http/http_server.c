@@ -38,10 +38,23 @@ static void on_connection(uv_stream_t *listener, int status)
     http_connection_accept(server);
 }
 
+static void touch_all(http_server_t *server)
+{
+    http_connection_t *connection = NULL;
+    TAILQ_FOREACH(connection, &server->connections, all)
+    {
+        http_connection_touch(connection);
+    }
+}
+
 static void on_timer(void *context)
 {
     http_server_t *server = context;
     const uint64_t now_ms = loop_now_ms(server->loop);
+    if (server->draining && now_ms >= server->idle_until_ms) {
+        server->closes_idle = true;
+        touch_all(server); /* each time: some may have had unread bytes */
+    }
     http_date_update(&server->date, clock_wall_ms());
     metric_set(server->metrics.in_flight, server->in_flight);
     server->has_logged_accept = false;
@@ -190,9 +203,21 @@ void http_server_drain(http_server_t *server, loop_callback_t *drained, void *co
     TAILQ_FOREACH(connection, &server->connections, all)
     {
         connection->wait = HTTP_WAIT_NONE; /* half a request has its time from now on */
-        http_connection_touch(connection);
     }
+    touch_all(server);
+    server->idle_until_ms =
+        loop_now_ms(server->loop) +
+        (server->hands_over ? LIMIT_HTTP_HAND_OVER_IDLE_MS : LIMIT_HTTP_DRAIN_IDLE_MS);
+    /* Closed at once, an idle connection would take a request with it that its client has sent but
+     * a moment ago: it is still answered, with Connection: close. */
+    loop_timer_start(server->timer, LIMIT_HTTP_DRAIN_IDLE_MS, LIMIT_HTTP_TICK_MS);
     loop_again(server->loop);
+}
+
+void http_server_hand_over(http_server_t *server, loop_callback_t *drained, void *context)
+{
+    server->hands_over = true;
+    http_server_drain(server, drained, context);
 }
 
 void http_server_destroy(http_server_t **server)

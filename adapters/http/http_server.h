@@ -23,6 +23,9 @@ MUST_USE result_t http_server_create(loop_t *loop, metrics_t *metrics, int liste
 /* Stops accepting; idle connections close, busy ones after their answers (Connection: close).
  * `drained` once. */
 void http_server_drain(http_server_t *server, loop_callback_t *drained, void *context);
+/* The same while a successor accepts on the same socket: idle connections may ask once more, within
+ * LIMIT_HTTP_HAND_OVER_IDLE_MS, and are told to close by the answer. */
+void http_server_hand_over(http_server_t *server, loop_callback_t *drained, void *context);
 /* Closes what is left and runs the loop until libuv let go of every handle. */
 void http_server_destroy(http_server_t **server);
 /* JSON object: connections, requests in flight. As message_to_json. */

@@ -47,7 +47,7 @@ static void request_remove(router_request_t *request)
     } else {
         free(request);
     }
-    if (front->draining && front->in_flight_count == 0) {
+    if (front->leaving != ROUTER_STAYS && front->in_flight_count == 0) {
         loop_again(front->loop); /* the hook says so from a clean stack */
     }
 }
@@ -100,6 +100,21 @@ static void shrink(router_buffer_t *buffer)
     }
 }
 
+void router_send(router_front_t *front, const zframe_view_t *frames, size_t count)
+{
+    switch (zsocket_send(front->socket, frames, count)) {
+    case RESULT_OK:
+        metric_add(front->metrics.replies, 1);
+        break;
+    case RESULT_MISSING:
+        metric_add(front->metrics.gone, 1);
+        break;
+    default:
+        metric_add(front->metrics.unsent, 1);
+        break;
+    }
+}
+
 static void send_reply(router_request_t *request, text_t type, const message_type_t *document_type,
                        const void *document)
 {
@@ -123,16 +138,8 @@ static void send_reply(router_request_t *request, text_t type, const message_typ
     }
     frames[count] = (zframe_view_t){front->header.data, front->header.size};
     frames[count + 1] = (zframe_view_t){front->body.data, front->body.size};
-    switch (zsocket_send(front->socket, frames, count + 2)) {
-    case RESULT_OK:
-        metric_add(front->metrics.replies, 1);
-        break;
-    case RESULT_MISSING:
-        metric_add(front->metrics.gone, 1);
-        break;
-    default:
-        metric_add(front->metrics.unsent, 1);
-        break;
+    if (front->leaving != ROUTER_HOLDS || !router_hold(front, frames, count + 2)) {
+        router_send(front, frames, count + 2);
     }
     shrink(&front->body);
 }
@@ -303,6 +310,9 @@ static void on_receive(void *context, const zframe_view_t *frames, size_t count)
     router_front_t *front = context;
     const size_t envelope = envelope_frames(frames, count);
     metric_add(front->metrics.requests, 1);
+    if (front->leaving != ROUTER_STAYS) {
+        front->received_ms = loop_now_ms(front->loop);
+    }
     router_request_t *request = request_add(front);
     if (request == NULL) {
         metric_add(front->metrics.unsent, 1);
@@ -328,11 +338,7 @@ static void on_turn_end(void *context)
 {
     router_front_t *front = context;
     metric_set(front->metrics.in_flight, front->in_flight_count);
-    if (front->draining && front->in_flight_count == 0 && front->drained != NULL) {
-        loop_callback_t *drained = front->drained;
-        front->drained = NULL;
-        drained(front->drained_context);
-    }
+    router_leave_turn(front);
 }
 
 static void metrics_init(router_metrics_t *mine, metrics_t *metrics)
@@ -348,6 +354,8 @@ static void metrics_init(router_metrics_t *mine, metrics_t *metrics)
     mine->unsent = metrics_counter(metrics, "digitalcard_api_unsent_total", "",
                                    "Replies that were dropped: the client does not read, or no "
                                    "memory");
+    mine->held = metrics_counter(metrics, "digitalcard_api_held_total", "",
+                                 "Replies held while this front handed over to its successor");
     mine->in_flight =
         metrics_gauge(metrics, "digitalcard_api_in_flight", "", "ROUTER requests being worked on");
 }
@@ -363,6 +371,7 @@ result_t router_front_create(loop_t *loop, metrics_t *metrics, const char *endpo
     made->gateway = gateway;
     LIST_INIT(&made->in_flight);
     LIST_INIT(&made->spare);
+    STAILQ_INIT(&made->held);
     metrics_init(&made->metrics, metrics);
     const zsocket_options_t options = {
         .type = ZMQ_ROUTER,
@@ -373,6 +382,7 @@ result_t router_front_create(loop_t *loop, metrics_t *metrics, const char *endpo
         .linger_ms = LIMIT_CHANNEL_LINGER_MS,
     };
     made->hook = loop_hook_create(loop, on_turn_end, made);
+    made->timer = loop_timer_create(loop, router_leave_tick, made);
     result_t result = zsocket_create(loop, &options, on_receive, made, &made->socket);
     if (result == RESULT_OK) {
         result = zsocket_bind(made->socket, endpoint);
@@ -385,15 +395,6 @@ result_t router_front_create(loop_t *loop, metrics_t *metrics, const char *endpo
     }
     *front = made;
     return RESULT_OK;
-}
-
-void router_front_drain(router_front_t *front, loop_callback_t *drained, void *context)
-{
-    front->draining = true;
-    front->drained = drained;
-    front->drained_context = context;
-    zsocket_pause(front->socket, true);
-    loop_again(front->loop);
 }
 
 void router_front_destroy(router_front_t **front)
@@ -418,7 +419,9 @@ void router_front_destroy(router_front_t **front)
         free(request);
         request = next;
     }
+    router_held_forget(gone);
     zsocket_destroy(&gone->socket);
+    loop_timer_destroy(&gone->timer);
     loop_hook_destroy(&gone->hook);
     free(gone->header.data);
     free(gone->body.data);

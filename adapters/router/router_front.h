@@ -12,6 +12,9 @@ MUST_USE result_t router_front_create(loop_t *loop, metrics_t *metrics, const ch
                                       router_front_t **front);
 /* No new requests are read; `drained` once the last reply has been handed to ZeroMQ. */
 void router_front_drain(router_front_t *front, loop_callback_t *drained, void *context);
+/* The same while a successor is bound to the same endpoint: chooses a moment in which nothing is on
+ * its way, so that clients which wait for replies lose none (router_leave.c). */
+void router_front_hand_over(router_front_t *front, loop_callback_t *drained, void *context);
 void router_front_destroy(router_front_t **front);
 
 #endif

@@ -33,12 +33,31 @@ typedef struct router_buffer {
     size_t capacity;
 } router_buffer_t;
 
+/* A reply that waits until its client is to have it: frames one behind the other. */
+typedef struct router_held {
+    STAILQ_ENTRY(router_held) link;
+    size_t count;
+    uint32_t sizes[LIMIT_API_FRAMES];
+    char bytes[];
+} router_held_t;
+
+typedef enum router_leaving {
+    ROUTER_STAYS,
+    ROUTER_HOLDS,      /* hands over: replies are held until its clients wait for nothing else */
+    ROUTER_SENDS_LAST, /* they wait for nothing but the held ones, which are on their way to the
+                          kernel */
+    ROUTER_WAS_LEFT,   /* they were told the end */
+    ROUTER_WAITS,      /* they did not fall quiet: replies leave, a quiet moment is waited for */
+    ROUTER_FINISHES    /* reads nothing any more; ends with the last reply */
+} router_leaving_t;
+
 typedef struct router_metrics {
     metric_t *requests;
     metric_t *replies;
     metric_t *malformed;
     metric_t *gone;
     metric_t *unsent;
+    metric_t *held;
     metric_t *in_flight;
 } router_metrics_t;
 
@@ -52,7 +71,11 @@ struct router_front {
     uint32_t in_flight_count;
     LIST_HEAD(, router_request) spare;
     uint32_t spare_count;
-    bool draining;
+    router_leaving_t leaving;
+    loop_timer_t *timer;    /* while it hands over */
+    uint64_t leaving_at_ms; /* when that began */
+    uint64_t received_ms;   /* the last request, while it hands over */
+    STAILQ_HEAD(, router_held) held;
     loop_callback_t *drained;
     void *drained_context;
 
@@ -61,5 +84,16 @@ struct router_front {
     router_buffer_t body;
     _Alignas(16) uint8_t arena[LIMIT_API_ARENA_SIZE];
 };
+
+/* router_front.c */
+void router_send(router_front_t *front, const zframe_view_t *frames, size_t count);
+
+/* router_leave.c */
+/* Keeps a copy; false when there is no memory for it. */
+bool router_hold(router_front_t *front, const zframe_view_t *frames, size_t count);
+void router_held_forget(router_front_t *front);
+void router_leave_tick(void *context);
+/* At the end of each turn. */
+void router_leave_turn(router_front_t *front);
 
 #endif

@@ -203,8 +203,6 @@ static result_t make_key(int directory_file, const char *directory)
     if (error != 0) {
         return report_errno("master key cannot be made", directory, error);
     }
-    log_info("master key made: keep a copy of it apart from the backups of the data",
-             LOG_STRING("directory", directory), LOG_STRING("file", file_name));
     return RESULT_OK;
 }
 

@@ -133,8 +133,11 @@ static char *make_payload(const token_claims_t *claims, int64_t now_s, uint32_t 
         return NULL;
     }
     char *text = NULL;
-    if (claims->tenant[0] == '\0' ||
-        json_object_set_new(payload, "tenant", json_string(claims->tenant)) == 0) {
+    const bool has_tenant = claims->tenant[0] != '\0';
+    const bool has_since = has_tenant && claims->tenant_since_ms > 0;
+    const json_int_t since_ms = claims->tenant_since_ms;
+    if ((!has_tenant || json_object_set_new(payload, "tenant", json_string(claims->tenant)) == 0) &&
+        (!has_since || json_object_set_new(payload, "tenant_since", json_integer(since_ms)) == 0)) {
         text = json_dumps(payload, JSON_COMPACT);
     }
     json_decref(payload);

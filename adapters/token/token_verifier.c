@@ -243,6 +243,14 @@ static bool subject_is_valid(text_t subject)
     return true;
 }
 
+/* Which of several tenants of one name, one after the other, the token was made for. */
+static bool read_tenant_since(const json_t *payload, token_claims_t *claims)
+{
+    const json_t *since = json_object_get(payload, "tenant_since");
+    claims->tenant_since_ms = json_integer_value(since);
+    return since == NULL || (json_is_integer(since) && claims->tenant_since_ms > 0);
+}
+
 static result_t check_bearer(const json_t *payload, const token_explanation_t *explanation,
                              token_claims_t *claims)
 {
@@ -261,6 +269,9 @@ static result_t check_bearer(const json_t *payload, const token_explanation_t *e
                          (json_object_get(payload, "tenant") != NULL && tenant.data == NULL)
                    : !tenant_name_is_valid(tenant)) {
         return refuse_token(explanation, "The claim tenant names no possible tenant.");
+    }
+    if (!read_tenant_since(payload, claims)) {
+        return refuse_token(explanation, "The claim tenant_since is no time in milliseconds.");
     }
     memcpy(claims->subject, subject.data, subject.size);
     if (tenant.size > 0) {
@@ -320,6 +331,13 @@ static result_t check_expiry(const token_claims_t *claims, int64_t now_ms,
     return RESULT_OK;
 }
 
+static bool is_base64url(text_t part)
+{
+    uint8_t bytes[PART_BYTES_MAX];
+    size_t size = 0;
+    return token_base64_decode(part, bytes, sizeof(bytes), &size);
+}
+
 /* Decodes one part into JSON; NULL when it is not exactly that. */
 static json_t *decode_part(text_t part)
 {
@@ -356,7 +374,9 @@ static result_t check_token(const verifier_t *verifier, text_t token, int64_t no
                             const token_explanation_t *explanation, token_claims_t *claims)
 {
     token_parts_t parts;
-    if (!split_token(token, &parts)) {
+    /* cjose decodes the claims before it looks at the signature, and ends the process (assert) on
+     * some texts that are no base64url: whatever anybody sends must be well formed before that. */
+    if (!split_token(token, &parts) || !is_base64url(parts.payload)) {
         return refuse_token(explanation,
                             "The token is no JWT: three parts of base64url with dots between.");
     }

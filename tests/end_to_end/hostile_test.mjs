@@ -138,11 +138,20 @@ test('tokens: missing, garbage, none, key-confused, foreign, expired, tampered a
   problemIs(await get(`${parts[0]}.${encode({ ...claims, role: 'platform_admin' })}.${parts[2]}`), 401, 'unauthenticated');
   problemIs(await get(`${token}.x`), 401, 'unauthenticated');
   problemIs(await get('x'.repeat(5000)), 401, 'unauthenticated');
+  for (const foreign of ['=', '+', 'A=', '====']) { // claims that are no base64url, not signed by anybody
+    for (let cut = parts[1].length - 8; cut < parts[1].length; cut++) {
+      problemIs(await get(`${parts[0]}.${parts[1].slice(0, cut)}${foreign}.${parts[2]}`), 401, 'unauthenticated');
+    }
+  }
   const short = await service.token('acme', 'tenant_admin', '--ttl', '1');
   let reply = await get(short);
   for (const deadline = Date.now() + 8000; reply.status === 200 && Date.now() < deadline;) reply = await get(short);
   problemIs(reply, 401, 'token_expired');
   assert.ok(await importJWK(published, 'ES256'));
+});
+
+test('nothing of all this ended a role', async () => {
+  for (const role of (await service.tree()).roles) assert.equal(role.restarts, 0, `${role.name}: ${role.last_exit}`);
 });
 
 test('roles are enforced', async () => {

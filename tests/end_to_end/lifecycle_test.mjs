@@ -202,6 +202,54 @@ test('an idempotent repeat gets the first reply, byte for byte, also after a res
   assert.equal(list.body.items.length, 1);
 });
 
+test('every reply that an actor decided is repeated byte for byte; a key belongs to its method, path, body and subject', async () => {
+  const card = await service.issue('acme', token);
+  const unknown = `${card.id.slice(0, -4)}${card.id.endsWith('0000') ? '0001' : '0000'}`;
+  const issue = { member_id: 'm', expires_at: '2035-01-01T00:00:00Z' };
+  const requests = [
+    [`/acme/api/v1/cards/${unknown}/revoke`, {}, 404],
+    ['/acme/api/v1/cards', { ...issue, expires_at: '2001-01-01T00:00:00Z' }, 400],
+    [`/acme/api/v1/cards/${card.id}/activate`, {}, 409],
+    [`/acme/api/v1/cards/${card.id}/suspend`, { reason: 'fee' }, 200],
+    ['/acme/mapi/v1/scans', { qr: card.qr.text, gate: 'g' }, 200],
+    ['/acme/mapi/v1/scans', { qr: 'DC1:FORGED', gate: 'g' }, 200],
+    [`/acme/mapi/v1/cards/${unknown}/validate`, { gate: 'g' }, 200],
+  ];
+  for (const [index, [target, body, status]] of requests.entries()) {
+    const headers = { 'Idempotency-Key': `decided-${index}` };
+    const first = await service.request('POST', target, { token, body, headers });
+    const second = await service.request('POST', target, { token, body, headers });
+    assert.equal(first.status, status, target);
+    assert.equal(second.status, status, target);
+    assert.deepEqual(second.raw, first.raw, target);
+    const moved = await service.request('POST', `/acme/api/v1/cards/${card.id}/reinstate`, { token, body: {}, headers });
+    assert.equal(moved.status, 422);
+    const someoneElse = await service.token('acme', 'tenant_admin', '--subject', 'another');
+    assert.equal((await service.request('POST', target, { token: someoneElse, body, headers })).status, 422);
+  }
+  const weak = await service.token('acme', 'validator');
+  const denied = await service.request('POST', '/acme/api/v1/cards', { token: weak, body: issue, headers: { 'Idempotency-Key': 'decided-1' } });
+  assert.equal(denied.status, 403, 'authorisation comes first');
+  const malformed = { token, body: '{', headers: { 'Idempotency-Key': 'syntax' } };
+  assert.equal((await service.request('POST', '/acme/api/v1/cards', malformed)).status, 400);
+  assert.equal((await service.request('POST', '/acme/api/v1/cards', { ...malformed, body: issue })).status, 201, 'syntax errors are not stored');
+});
+
+test('the six routing cases, and what is not built yet, answer with a problem', async () => {
+  const card = await service.issue('acme', token);
+  for (const target of ['/mapi/v1/anything', '/acme/mapi/v1/guest-cards', '/api/v1/tenants', '/acme/api/v1/guest-cards', '/page', '/acme/page']) {
+    const reply = await service.request('GET', target, { token });
+    assert.equal(reply.status, 501, target);
+    assert.equal(reply.body.code, 'not_implemented', target);
+  }
+  assert.equal((await service.request('GET', `/acme/mapi/v1/cards/${card.id}`, { token })).body.id, card.id);
+  assert.equal((await service.request('GET', `/acme/api/v1/cards/${card.id}`, { token })).body.id, card.id);
+  assert.equal((await service.request('GET', '/')).status, 200);
+  const head = await service.request('HEAD', `/acme/api/v1/cards/${card.id}`, { token });
+  assert.equal(head.headers.etag, `"${card.version}"`);
+  assert.equal(head.raw.length, 0);
+});
+
 test('one key sent twenty times at once has one effect', async () => {
   const replies = await Promise.all(Array.from({ length: 20 }, () => service.request('POST', '/acme/api/v1/cards', { token,
     body: { member_id: 'burst', expires_at: '2035-01-01T00:00:00Z' }, headers: { 'Idempotency-Key': 'burst-1' } })));

@@ -34,8 +34,9 @@ export async function until(condition, what, milliseconds = 10_000) {
 }
 
 export class Service {
-  static async start({ data, arguments: extra = [], wrapper = [] } = {}) {
+  static async start({ data, arguments: extra = [], wrapper = [], binary = BINARY } = {}) {
     const service = new Service();
+    service.binary = binary;
     service.ownsData = data === undefined;
     service.data = data ?? mkdtempSync(path.join(tmpdir(), 'dc-'));
     service.ports = { http: await freePort(), api: await freePort(), events: await freePort() };
@@ -50,7 +51,7 @@ export class Service {
   get events() { return `tcp://127.0.0.1:${this.ports.events}`; }
 
   async spawn() {
-    const command = [...this.wrapper, BINARY, 'serve', '--data', this.data, '--http', `127.0.0.1:${this.ports.http}`,
+    const command = [...this.wrapper, this.binary, 'serve', '--data', this.data, '--http', `127.0.0.1:${this.ports.http}`,
       '--api', this.api, '--events', this.events, ...this.extra];
     this.log = '';
     this.process = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -32,6 +32,24 @@ static void refuse(tokens_t *tokens, text_t token)
     require(detail[0] != '\0');
 }
 
+/* {"alg":"ES256","typ":"at+jwt","kid":"fuzz"} */
+#define HEADER "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImZ1enoifQ"
+#define SIGNATURE                                                                                  \
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+/* The input as claims as they are, between a header and a signature that are well formed. */
+static void refuse_as_claims(tokens_t *tokens, const uint8_t *data, size_t size)
+{
+    char token[TEXT_SIZE_MAX + 256];
+    if (size > TEXT_SIZE_MAX) {
+        return;
+    }
+    const int written =
+        snprintf(token, sizeof(token), HEADER ".%.*s." SIGNATURE, (int)size, (const char *)data);
+    require(written > 0);
+    refuse(tokens, (text_t){.data = token, .size = (size_t)written});
+}
+
 /* The input as one part of a token whose other parts are well formed. */
 static void refuse_as_part(tokens_t *tokens, const uint8_t *data, size_t size, bool as_header)
 {
@@ -41,13 +59,8 @@ static void refuse_as_part(tokens_t *tokens, const uint8_t *data, size_t size, b
         return;
     }
     sodium_bin2base64(part, sizeof(part), data, size, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    /* {"alg":"ES256","typ":"at+jwt","kid":"fuzz"} */
-    const char *header = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImZ1enoifQ";
-    const char *signature =
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-        "AAAAAAAAAA";
-    const int written = snprintf(token, sizeof(token), "%s.%s.%s", as_header ? part : header,
-                                 as_header ? "e30" : part, signature);
+    const int written = snprintf(token, sizeof(token), "%s.%s." SIGNATURE,
+                                 as_header ? part : HEADER, as_header ? "e30" : part);
     require(written > 0);
     refuse(tokens, (text_t){.data = token, .size = (size_t)written});
 }
@@ -63,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     refuse(tokens, (text_t){.data = (const char *)data, .size = size});
     refuse_as_part(tokens, data, size, true);
     refuse_as_part(tokens, data, size, false);
+    refuse_as_claims(tokens, data, size);
     json_t *jwk = token_json_object(data, size);
     if (jwk != NULL) {
         (void)token_jwk_is_usable(jwk, false);

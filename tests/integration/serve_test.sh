@@ -23,7 +23,7 @@ fail() {
     exit 1
 }
 
-# refused EXPECTED-STATUS WORDS ARGUMENTS…: one line on standard error, log lines apart, that says WORDS
+# refused EXPECTED-STATUS WORDS ARGUMENTS…: one line on standard error that says WORDS
 refused() {
     expected=$1
     words=$2
@@ -32,7 +32,7 @@ refused() {
     status=$?
     [ "$status" -eq "$expected" ] || fail "$* ended with $status: $(cat "$base/err")"
     grep -q -- "$words" "$base/err" || fail "$* did not say '$words' but: $(cat "$base/err")"
-    [ "$(grep -vc '^{' "$base/err")" -eq 1 ] || fail "$* said more than one line: $(cat "$base/err")"
+    [ "$(wc -l <"$base/err")" -eq 1 ] || fail "$* said more than one line: $(cat "$base/err")"
     checks=$((checks + 1))
 }
 
@@ -94,22 +94,35 @@ refused 1 "not built yet (audit issue)" audit verify --data "$data"
 # --- without a service ---
 "$program" tenant create acme --data "$data" --partitions 4 >/dev/null || fail "tenant create without a service"
 refused 1 "exists already" tenant create acme --data "$data"
-refused 1 "reserved" tenant create api --data "$data"
-refused 1 "reserved" tenant create ../x --data "$data"
+refused 2 "reserved" tenant create api --data "$data"
+refused 2 "reserved" tenant create ../x --data "$data"
 refused 2 "--yes" tenant delete acme --data "$data"
 refused 1 "There is no tenant nobody" token mint --tenant nobody --role issuer --data "$data"
-refused 1 "There is no role king" token mint --tenant acme --role king --data "$data"
-refused 1 "1 to 86400 seconds" token mint --tenant acme --role issuer --ttl 0 --data "$data"
+refused 2 "must be platform_admin, tenant_admin" token mint --tenant acme --role king --data "$data"
+refused 2 "1 to 86400 seconds" token mint --tenant acme --role issuer --ttl 0 --data "$data"
+refused 2 "--tenant T is missing" token mint --role issuer --data "$data"
+refused 2 "--subject S is missing" token mint --tenant acme --role member --data "$data"
+refused 2 "control characters" token mint --tenant acme --role issuer --subject "$(printf 'a\r\nb')" --data "$data"
+refused 2 "1 to 64" tenant create many --partitions 65 --data "$data"
 [ "$(stat -c %a "$data")" = 700 ] || fail "the data directory is not private"
 [ "$(stat -c %a "$data/master.key")" = 600 ] || fail "the master key is not private"
 chmod 0644 "$data/master.key"
 refused 1 "mode 0600" serve --data "$data" --http 127.0.0.1:0 --api tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
 chmod 0600 "$data/master.key"
+mv "$data/master.key" "$base/kept.key"
+refused 1 "restore it from a backup" serve --data "$data" --http 127.0.0.1:0 --api tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
+head -c 32 /dev/urandom >"$data/master.key" && chmod 0600 "$data/master.key"
+refused 1 "does not open what control.db holds" serve --data "$data" --http 127.0.0.1:0 --api tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
+refused 1 "does not open what control.db holds" tenant create other --data "$data"
+head -c 31 "$base/kept.key" >"$data/master.key"
+refused 1 "exactly 32 bytes" serve --data "$data" --http 127.0.0.1:0 --api tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
+mv "$base/kept.key" "$data/master.key"
 
 # --- a service ---
 start
 refused 1 "is in use by process $service" serve --data "$data" --http 127.0.0.1:0
 refused 1 "the address is in use" serve --data "$base/second" --http "${url#http://}"
+[ ! -e "$base/second/master.key" ] || fail "a start that failed made a master key"
 refused 1 "the address is in use" serve --data "$base/second" --http 127.0.0.1:0 --api "tcp://$api"
 refused 1 "the address is in use" serve --data "$base/second" --http 127.0.0.1:0 --api tcp://127.0.0.1:0 \
     --events "ipc://$base/events"

@@ -52,6 +52,9 @@ static void take_reply(void *context, uint32_t peer, const uint8_t *envelope, si
     arena_t arena = {0};
     assert_true(message_unpack(&envelope_message, MESSAGE_KEYS_IDS, fixture->bytes, size, &arena,
                                &decoded, &fault));
+    if (!MESSAGE_HAS(envelope, &decoded, reply)) {
+        return; /* credit */
+    }
     fixture->last = decoded.reply;
     fixture->replies++;
     if (fixture->replies == fixture->replies_wanted) {

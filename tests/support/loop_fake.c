@@ -151,6 +151,11 @@ void loop_fake_advance(loop_t *loop, uint64_t milliseconds)
     loop_fake_settle(loop);
 }
 
+void loop_fake_jump(loop_t *loop, uint64_t milliseconds)
+{
+    loop->now_ms += milliseconds;
+}
+
 void loop_run(loop_t *loop)
 {
     loop->is_stopped = false;

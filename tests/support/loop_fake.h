@@ -12,5 +12,7 @@ void loop_fake_turn(loop_t *loop);
 void loop_fake_settle(loop_t *loop);
 /* Moves time on, from timer to timer, and settles after each. */
 void loop_fake_advance(loop_t *loop, uint64_t milliseconds);
+/* Moves time on at once: a loop that was held up. Nothing runs. */
+void loop_fake_jump(loop_t *loop, uint64_t milliseconds);
 
 #endif

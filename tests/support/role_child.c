@@ -1,10 +1,12 @@
 /* See the header. It speaks runtime/link.h as a real role does. */
 #include "tests/support/role_child.h"
 
+#include "runtime/crash_slot.h"
 #include "runtime/link.h"
 #include "runtime/log.h"
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,7 @@ typedef struct child {
     const char *incarnation;
     loop_t *loop;
     link_t *link;
+    crash_slot_t *slot; /* of the mode "slotted" */
     peer_t peers[PEERS_MAX];
     size_t peer_count;
 } child_t;
@@ -96,8 +99,45 @@ static void reply_status(child_t *child, link_request_t *request)
         size += snprintf(text + size, sizeof text - (size_t)size, "%s@%" PRIu64 "=%s ",
                          child->peers[i].name, child->peers[i].incarnation, child->peers[i].state);
     }
-    size += snprintf(text + size, sizeof text - (size_t)size, "\"}");
+    const crash_order_t *order = crash_slot_order(child->slot);
+    size += snprintf(text + size, sizeof text - (size_t)size, "\",\"order\":%u,\"reason\":\"%s\"}",
+                     order == NULL ? 0 : order->kills, order == NULL ? "" : order->reason);
     link_reply(&request, text, (size_t)size);
+}
+
+/* Does what "WORD NUMBER" says while it works on command NUMBER. */
+static bool work(child_t *child, const char *json, size_t size)
+{
+    static const uint8_t card[CRASH_ID_SIZE] = {1, 2, 3};
+    static const char trace[] = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+    const char *at = memmem(json, size, "work ", 5);
+    if (at == NULL) {
+        return false;
+    }
+    const crash_command_t command = {.identity = {.tenant = "acme",
+                                                  .tenant_size = 4,
+                                                  .card = card,
+                                                  .type = 11,
+                                                  .text = json,
+                                                  .text_size = size},
+                                     .actor = card,
+                                     .trace = trace,
+                                     .trace_size = sizeof trace - 1,
+                                     .request = json,
+                                     .request_size = size};
+    crash_slot_enter(child->slot, &command);
+    if (memmem(json, size, "abort", 5) != NULL) {
+        abort();
+    }
+    if (memmem(json, size, "hang", 4) != NULL) {
+        for (;;) {
+            (void)poll(NULL, 0, -1);
+        }
+    }
+    if (memmem(json, size, "return", 6) != NULL) {
+        crash_slot_leave(child->slot);
+    }
+    return true; /* "stay": others look, and kill it */
 }
 
 static void request(void *context, link_request_t *asked, const char *json, size_t size)
@@ -107,6 +147,10 @@ static void request(void *context, link_request_t *asked, const char *json, size
     const char *answer = "{}";
     if (memmem(json, size, "\"status\"", 8) != NULL) {
         reply_status(child, asked);
+        return;
+    }
+    if (work(child, json, size)) {
+        link_reply(&asked, "{}", 2);
         return;
     }
     if (memmem(json, size, "\"ask\"", 5) != NULL) {
@@ -158,6 +202,9 @@ bool role_child_main(int argc, char **argv, int *status)
     }
     child_t child = {
         .mode = argv[2], .name = argv[3], .directory = argv[4], .incarnation = argv[6]};
+    if (argc >= 9 && strcmp(argv[7], "--crash-slot") == 0) {
+        child.slot = crash_slot_attach(argv[8][0] - '0');
+    }
     *status = strcmp(child.mode, "crash") == 0 ? 3 : run(&child);
     return true;
 }

@@ -66,7 +66,7 @@ static void note_activate(actor_t *actor, void *context)
     note_state_t *const state = actor_state(actor);
     assert_int_equal(state->handled, 0);
     assert_null(state->owned);
-    trace(fixture, "a", actor_identity(actor)->id[0]);
+    trace(fixture, "a", actor_identity(actor).id[0]);
     assert_non_null(actor_first_message(actor)); /* it is activated by one */
     if (fixture->fails_with != RESULT_OK) {
         actor_failed(actor, fixture->fails_with);
@@ -110,8 +110,8 @@ static result_t note_receive(actor_t *actor, actor_message_t *message, void *con
     note_state_t *const state = actor_state(actor);
     const note_t *const note = (const note_t *)message;
     assert_non_null(state->owned);
-    assert_ptr_equal(actor_system_find(fixture->system, fixture->kind, actor_identity(actor)),
-                     actor);
+    const actor_identity_t identity = actor_identity(actor);
+    assert_ptr_equal(actor_system_find(fixture->system, fixture->kind, &identity), actor);
     state->handled++;
     fixture->handled++;
     trace(fixture, "r", note->number);
@@ -124,10 +124,10 @@ static result_t note_receive(actor_t *actor, actor_message_t *message, void *con
     case NUMBER_DROPS:
         actor_drop(actor);
         assert_non_null(state->owned); /* not before the handler returns */
-        assert_null(actor_system_find(fixture->system, fixture->kind, actor_identity(actor)));
+        assert_null(actor_system_find(fixture->system, fixture->kind, &identity));
         return RESULT_OK;
     case NUMBER_SENDS_TO_ITSELF:
-        assert_int_equal(send_note(fixture, actor_identity(actor)->id[0], 77), RESULT_OK);
+        assert_int_equal(send_note(fixture, actor_identity(actor).id[0], 77), RESULT_OK);
         trace(fixture, "after", 0); /* and 77 was not handled meanwhile */
         return RESULT_OK;
     default:
@@ -156,7 +156,7 @@ static void note_deactivate(actor_t *actor, void *context)
 {
     fixture_t *const fixture = context;
     note_state_t *const state = actor_state(actor);
-    trace(fixture, "p", actor_identity(actor)->id[0]);
+    trace(fixture, "p", actor_identity(actor).id[0]);
     if (state->owned != NULL) {
         free(state->owned);
         fixture->states_alive--;
@@ -304,8 +304,8 @@ static void actors_of_other_tenants_and_ids_are_others(void **state)
     run_turns(fixture, 1);
     assert_int_equal(numbers_of(fixture).active, 3);
     const actor_t *const actor = find_note(fixture, 1);
-    assert_int_equal(actor_identity(actor)->tenant_size, 4);
-    assert_memory_equal(actor_identity(actor)->tenant, "acme", 4);
+    assert_int_equal(actor_identity(actor).tenant_size, 4);
+    assert_memory_equal(actor_identity(actor).tenant, "acme", 4);
 }
 
 static void messages_wait_while_the_actor_activates(void **state)

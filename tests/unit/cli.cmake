@@ -1,7 +1,10 @@
 # The process supervisor, its links and its control socket; configuration and start of the command line.
-digitalcard_test(NAME supervisor_test
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/supervisor_test.c ${CMAKE_SOURCE_DIR}/tests/support/role_child.c
-  LIBRARIES digitalcard_runtime PkgConfig::jansson)
+foreach(subject supervisor supervisor_notify supervisor_crash supervisor_group)
+  digitalcard_test(NAME ${subject}_test
+    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c ${CMAKE_CURRENT_LIST_DIR}/supervisor_support.c
+            ${CMAKE_SOURCE_DIR}/tests/support/role_child.c
+    LIBRARIES digitalcard_runtime PkgConfig::jansson)
+endforeach()
 digitalcard_test(NAME link_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/link_test.c LIBRARIES digitalcard_runtime)
 digitalcard_test(NAME supervisor_metrics_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/supervisor_metrics_test.c
   LIBRARIES digitalcard_runtime)
@@ -11,7 +14,13 @@ digitalcard_test(NAME configuration_test
           ${cli}/arguments.c ${cli}/endpoint.c ${cli}/data_directory.c
   LIBRARIES digitalcard_runtime PkgConfig::libcyaml PkgConfig::jansson)
 digitalcard_test(NAME control_commands_test
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control_commands.c ${cli}/installation.c
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control_commands.c
+          ${cli}/control_dead_letters.c ${cli}/installation.c
           ${cli}/data_directory.c ${cli}/stores.c ${cli}/arguments.c
   LIBRARIES digitalcard_control_sqlite digitalcard_journal_sqlite digitalcard_control_postgres digitalcard_journal_postgres digitalcard_signer digitalcard_token
             PkgConfig::jansson)
+# The sandbox of deploy/digitalcard.service, judged without a running systemd: exposure 1.5 at most.
+find_program(SYSTEMD_ANALYZE_EXECUTABLE NAMES systemd-analyze REQUIRED)
+add_test(NAME service_unit_sandbox COMMAND ${SYSTEMD_ANALYZE_EXECUTABLE} security --offline=true --threshold=15
+         --no-pager ${CMAKE_SOURCE_DIR}/deploy/digitalcard.service)
+set_tests_properties(service_unit_sandbox PROPERTIES LABELS unit TIMEOUT 30)

@@ -173,44 +173,6 @@ static void a_created_tenant_has_one_active_key_and_a_journal(void **state)
     assert_true(journal_exists(fixture, "alpha"));
 }
 
-static void names_that_could_leave_the_directory_are_refused(void **state)
-{
-    fixture_t *const fixture = *state;
-    static const char *const names[] = {"",
-                                        "a",
-                                        "..",
-                                        "a/b",
-                                        "A",
-                                        "Ab",
-                                        "9a",
-                                        "-a",
-                                        "a_b",
-                                        "a b",
-                                        "abcdefghijklmnopqrstuvwxyzabcdefghijklmn"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        assert_int_equal(create(fixture, names[i]), RESULT_INVALID_ARGUMENT);
-    }
-}
-
-static void tenants_come_in_order_of_name(void **state)
-{
-    fixture_t *const fixture = *state;
-    static const char *const names[] = {"delta", "alpha", "charlie", "bravo"};
-    for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(create(fixture, names[i]), RESULT_OK);
-    }
-    const control_store_functions_t *const functions = fixture->store->functions;
-    seen_t all = {0};
-    assert_int_equal(functions->tenants(fixture->store, TEXT_NONE, tenant_seen, &all), RESULT_OK);
-    assert_string_equal(all.names, "alpha,bravo,charlie,delta,");
-    seen_t after = {.stop_after = 1};
-    assert_int_equal(functions->tenants(fixture->store, TEXT_LITERAL("alpha"), tenant_seen, &after),
-                     RESULT_OK);
-    assert_string_equal(after.names, "bravo,");
-    /* Stopping early leaves nothing open. */
-    assert_int_equal(create(fixture, "echo"), RESULT_OK);
-}
-
 static void a_tenant_whose_journal_cannot_be_made_is_not_there(void **state)
 {
     fixture_t *const fixture = *state;
@@ -310,123 +272,7 @@ static void a_journal_in_use_is_kept_with_its_log(void **state)
     (void)sqlite3_close(reader);
 }
 
-/* --- Keys --- */
-
-static void rotation_leaves_exactly_one_active_key(void **state)
-{
-    fixture_t *const fixture = *state;
-    const control_store_functions_t *const functions = fixture->store->functions;
-    const text_t alpha = TEXT_LITERAL("alpha");
-    uint32_t kid = 0;
-    assert_int_equal(create(fixture, "alpha"), RESULT_OK);
-    for (uint32_t i = 2; i <= CONTROL_KEYS_PER_TENANT_MAX; i++) {
-        assert_int_equal(
-            functions->key_rotate(fixture->store, alpha, TEXT_LITERAL("next"), i, &kid), RESULT_OK);
-        assert_int_equal(kid, i);
-        const seen_t seen = look_at(fixture, "alpha", RESULT_OK);
-        assert_int_equal(seen.key_count, i);
-        for (uint32_t k = 0; k < i; k++) {
-            assert_int_equal(seen.keys[k].kid, k + 1);
-            assert_int_equal(seen.keys[k].state,
-                             k + 1 == i ? key_state_active : key_state_verifying);
-        }
-    }
-    assert_int_equal(functions->key_rotate(fixture->store, alpha, TEXT_LITERAL("x"), 1, &kid),
-                     RESULT_NO_MEMORY);
-    assert_int_equal(look_at(fixture, "alpha", RESULT_OK).keys[63].state, key_state_active);
-    assert_int_equal(
-        functions->key_rotate(fixture->store, TEXT_LITERAL("nobody"), TEXT_LITERAL("x"), 1, &kid),
-        RESULT_MISSING);
-}
-
-static void only_keys_that_do_not_sign_are_retired(void **state)
-{
-    fixture_t *const fixture = *state;
-    control_store_t *const store = fixture->store;
-    const text_t alpha = TEXT_LITERAL("alpha");
-    uint32_t kid = 0;
-    assert_int_equal(create(fixture, "alpha"), RESULT_OK);
-    assert_int_equal(store->functions->key_set_state(store, alpha, 1, key_state_retired),
-                     RESULT_INVALID_ARGUMENT);
-    assert_int_equal(store->functions->key_rotate(store, alpha, TEXT_LITERAL("next"), 1, &kid),
-                     RESULT_OK);
-    assert_int_equal(store->functions->key_set_state(store, alpha, 1, key_state_active),
-                     RESULT_INVALID_ARGUMENT);
-    assert_int_equal(store->functions->key_set_state(store, alpha, 1, key_state_verifying),
-                     RESULT_INVALID_ARGUMENT);
-    assert_int_equal(store->functions->key_set_state(store, alpha, 1, key_state_retired),
-                     RESULT_OK);
-    assert_int_equal(look_at(fixture, "alpha", RESULT_OK).keys[0].state, key_state_retired);
-    assert_int_equal(store->functions->key_set_state(store, alpha, 1, key_state_compromised),
-                     RESULT_OK);
-    assert_int_equal(look_at(fixture, "alpha", RESULT_OK).keys[0].state, key_state_compromised);
-    assert_int_equal(store->functions->key_set_state(store, alpha, 3, key_state_retired),
-                     RESULT_MISSING);
-}
-
-static bool token_key_seen(void *context, const control_token_key_t *key)
-{
-    char *const kids = context;
-    const size_t used = strlen(kids);
-    (void)snprintf(kids + used, 64 - used, "%.*s,", TEXT_PRINT(key->kid));
-    assert_true(text_equal(key->sealed_private_jwk, TEXT_LITERAL("\x01\x00")));
-    assert_true(text_equal(key->public_jwk, TEXT_LITERAL("{}")));
-    return used == 0 || kids[0] != 'c' || used < 4;
-}
-
-static void token_keys_come_newest_first(void **state)
-{
-    fixture_t *const fixture = *state;
-    control_store_t *const store = fixture->store;
-    static const char *const kids[] = {"b", "a", "c"};
-    for (int i = 0; i < 3; i++) {
-        const control_token_key_t key = {.kid = text_from_c(kids[i]),
-                                         .sealed_private_jwk = TEXT_LITERAL("\x01\x00"),
-                                         .public_jwk = TEXT_LITERAL("{}"),
-                                         .created_at = i == 1 ? 1 : 2};
-        assert_int_equal(store->functions->token_key_add(store, &key), RESULT_OK);
-        assert_int_equal(store->functions->token_key_add(store, &key), RESULT_ALREADY_EXISTS);
-    }
-    char seen[64] = "";
-    assert_int_equal(store->functions->token_keys(store, token_key_seen, seen), RESULT_OK);
-    assert_string_equal(seen, "c,b,a,");
-}
-
 /* --- Versions, processes, files --- */
-
-static void every_change_raises_the_version_and_no_read_does(void **state)
-{
-    fixture_t *const fixture = *state;
-    control_store_t *const store = fixture->store;
-    uint64_t version = version_of(store);
-    uint32_t kid = 0;
-    char kept[256];
-    const control_token_key_t key = {.kid = TEXT_LITERAL("k"), .public_jwk = TEXT_LITERAL("{}")};
-    for (int step = 0; step < 6; step++) {
-        result_t result = RESULT_OK;
-        if (step == 0) {
-            result = create(fixture, "alpha");
-        } else if (step == 1) {
-            result = store->functions->key_rotate(store, TEXT_LITERAL("alpha"), TEXT_LITERAL("x"),
-                                                  1, &kid);
-        } else if (step == 2) {
-            result =
-                store->functions->key_set_state(store, TEXT_LITERAL("alpha"), 1, key_state_retired);
-        } else if (step == 3) {
-            result = store->functions->token_key_add(store, &key);
-        } else if (step == 4) {
-            result = store->functions->incarnation_add(store, TEXT_LITERAL("shard-0"), 1, 2, 3);
-        } else {
-            result =
-                store->functions->tenant_delete(store, TEXT_LITERAL("alpha"), 9, kept, sizeof kept);
-        }
-        assert_int_equal(result, RESULT_OK);
-        assert_true(version_of(store) > version);
-        version = version_of(store);
-        (void)look_at(fixture, "alpha", step == 5 ? RESULT_MISSING : RESULT_OK);
-        assert_int_equal(version_of(store), version);
-    }
-}
 
 static void another_process_sees_what_was_changed(void **state)
 {
@@ -582,27 +428,56 @@ static void an_unwritable_directory_is_permission_denied(void **state)
 
 #define CONTROL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* --- Dead letters --- */
+
+static void put_letter(dead_letters_t *letters, const char *tenant, uint32_t number,
+                       dead_letter_state_t letter_state)
+{
+    uint8_t fingerprint[CRASH_FINGERPRINT_SIZE] = {(uint8_t)number, (uint8_t)(number >> 8),
+                                                   (uint8_t)tenant[0]};
+    static const uint8_t card[CRASH_ID_SIZE] = {1};
+    const dead_letter_t letter = {.fingerprint = fingerprint,
+                                  .state = letter_state,
+                                  .tenant = text_from_c(tenant),
+                                  .type = 11,
+                                  .actor = card,
+                                  .kills = 2,
+                                  .stored_at = number,
+                                  .reason = TEXT_LITERAL("killed by SIGSEGV"),
+                                  .sealed_request = TEXT_LITERAL("sealed")};
+    assert_int_equal(letters->functions->put(letters, &letter), RESULT_OK);
+}
+
+static void store_of_format_1_gets_its_dead_letters(void **state)
+{
+    fixture_t *fixture = *state;
+    char path[256];
+    assert_int_equal(create(fixture, "acme"), RESULT_OK);
+    control_sqlite_close(&fixture->store);
+    (void)snprintf(path, sizeof path, "%s/control.db", fixture->directory);
+    assert_int_equal(journal_execute(path, "DROP TABLE dead_letter; PRAGMA user_version = 1"),
+                     RESULT_OK);
+    assert_int_equal(control_sqlite_open(fixture->directory, false, make_journal, &fixture->store),
+                     RESULT_OK);
+    put_letter(control_sqlite_dead_letters(fixture->store), "acme", 1, DEAD_LETTER_QUARANTINED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CONTROL_TEST(a_created_tenant_has_one_active_key_and_a_journal),
-        CONTROL_TEST(names_that_could_leave_the_directory_are_refused),
-        CONTROL_TEST(tenants_come_in_order_of_name),
         CONTROL_TEST(a_tenant_whose_journal_cannot_be_made_is_not_there),
         CONTROL_TEST(an_empty_journal_without_a_tenant_is_adopted),
         CONTROL_TEST(a_journal_with_events_is_never_taken_over),
         CONTROL_TEST(a_deleted_tenants_journal_is_kept_aside),
         CONTROL_TEST(a_journal_in_use_is_kept_with_its_log),
-        CONTROL_TEST(rotation_leaves_exactly_one_active_key),
-        CONTROL_TEST(only_keys_that_do_not_sign_are_retired),
-        CONTROL_TEST(token_keys_come_newest_first),
-        CONTROL_TEST(every_change_raises_the_version_and_no_read_does),
         CONTROL_TEST(another_process_sees_what_was_changed),
         CONTROL_TEST(incarnations_are_kept_within_a_bound),
         CONTROL_TEST(a_missing_store_is_made_only_when_asked),
         CONTROL_TEST(a_log_without_its_file_does_not_reach_the_next_store),
         CONTROL_TEST(damaged_foreign_and_newer_files_are_told_apart),
         CONTROL_TEST(an_unwritable_directory_is_permission_denied),
+        CONTROL_TEST(store_of_format_1_gets_its_dead_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@ foreach(name token_verifier token_issuer)
     LIBRARIES digitalcard_token PkgConfig::jansson PkgConfig::libsodium PkgConfig::libcrypto)
 endforeach()
 
-foreach(name gateway_admission gateway_flow gateway_directory)
+foreach(name gateway_admission gateway_flow gateway_credit gateway_directory)
   digitalcard_test(NAME ${name}_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c ${CMAKE_CURRENT_LIST_DIR}/gateway_support.c
             ${CMAKE_CURRENT_LIST_DIR}/../support/gateway_loop_fake.c

@@ -299,24 +299,28 @@ static void cancelled_request_is_never_answered(void **state)
     assert_int_equal(fixture->gateway->in_flight_count, 0);
 }
 
-static void full_table_answers_busy(void **state)
+/* A reader of pages must neither fill the memory nor take the gates' places. */
+static void pages_have_a_bound_of_their_own(void **state)
 {
     gateway_fixture_t *fixture = *state;
     fixture->is_silent = true;
-    const gateway_request_t request = gateway_validate_request("acme", "validator@acme");
-    for (size_t i = 0; i < LIMIT_REQUESTS_IN_FLIGHT; i++) {
-        assert_int_not_equal(gateway_submit_to(fixture, &request), 0);
+    const gateway_request_t page = gateway_list_request("acme", "auditor@acme");
+    const gateway_request_t other = gateway_list_request("big", "auditor@big");
+    const gateway_request_t scan = gateway_validate_request("acme", "validator@acme");
+    gateway_peer_up(fixture->gateway, GATEWAY_RELAY, 0);
+    for (size_t i = 0; i < 2 * LIMIT_PAGES_IN_FLIGHT; i++) {
+        assert_int_not_equal(gateway_submit_to(fixture, &page), 0);
     }
-    assert_int_equal(gateway_submit_to(fixture, &request), 0);
-    assert_int_equal(gateway_last_ended(fixture)->result, RESULT_BUSY);
-    assert_int_equal(gateway_last_ended(fixture)->retry_after_s, 1);
-    assert_int_equal(gateway_counter(fixture, "digitalcard_requests_busy_total"), 1);
-    down(fixture);
-    assert_int_equal(fixture->ended_count, LIMIT_REQUESTS_IN_FLIGHT + 1);
+    assert_int_equal(fixture->send_count, LIMIT_RELAY_TENANT_CREDITS);
+    for (size_t i = 0; i < LIMIT_PAGES_IN_FLIGHT; i++) {
+        assert_int_not_equal(gateway_submit_to(fixture, &other), 0);
+    }
+    assert_int_equal(fixture->send_count, LIMIT_PAGES_IN_FLIGHT);
+    assert_int_not_equal(gateway_submit_to(fixture, &scan), 0);
+    assert_int_equal(fixture->send_count, LIMIT_PAGES_IN_FLIGHT + 1);
+    loop_fake_advance(LIMIT_REQUEST_DEADLINE_MS * 2);
     assert_int_equal(fixture->gateway->in_flight_count, 0);
-    fixture->is_silent = false;
-    up(fixture);
-    assert_int_not_equal(gateway_submit_to(fixture, &request), 0);
+    assert_int_not_equal(gateway_submit_to(fixture, &page), 0); /* the places are free again */
 }
 
 static void transport_at_its_limit_answers_busy(void **state)
@@ -481,7 +485,7 @@ int main(void)
         TEST(deadlines_are_clamped),
         TEST(deadlines_survive_a_stalled_loop),
         TEST(cancelled_request_is_never_answered),
-        TEST(full_table_answers_busy),
+        TEST(pages_have_a_bound_of_their_own),
         TEST(transport_at_its_limit_answers_busy),
         TEST(later_requests_do_not_overtake_waiting_ones),
         TEST(successor_without_a_word_about_the_end_replaces_its_predecessor),

@@ -62,10 +62,25 @@ static void record(sent_t *sent, gateway_target_t target, uint32_t index, const 
     sent->request = decoded.request;
 }
 
+static bool is_farewell(const uint8_t *envelope, size_t size)
+{
+    envelope_t decoded;
+    arena_t arena = {0};
+    message_fault_t fault;
+    return message_unpack(&envelope_message, MESSAGE_KEYS_IDS, envelope, size, &arena, &decoded,
+                          &fault) &&
+           MESSAGE_HAS(envelope, &decoded, farewell);
+}
+
 static result_t fake_send(void *context, gateway_target_t target, uint32_t index,
                           const uint8_t *envelope, size_t size)
 {
     gateway_fixture_t *fixture = context;
+    if (is_farewell(envelope, size)) {
+        fixture->farewell_count += 1;
+        fixture->farewell_index = index;
+        return RESULT_OK;
+    }
     sent_t sent = {0};
     record(&sent, target, index, envelope, size);
     if (sent.request.type == request_type_directory_get) {

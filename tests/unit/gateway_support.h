@@ -49,6 +49,8 @@ typedef struct gateway_fixture {
     uint32_t set_keys_count;
     size_t key_count;
     uint32_t drained_count;
+    uint32_t farewell_count;
+    uint32_t farewell_index;
 } gateway_fixture_t;
 
 /* Shards and relay up, tenants "acme" (1 partition), "big" (64) and "zeta" (4) known. */

@@ -643,6 +643,26 @@ static void drain_answers_what_is_in_flight_and_closes_the_rest(void **state)
     assert_int_equal(fixture.drained, 1);
 }
 
+static void drain_answers_what_is_on_its_way_on_an_idle_connection(void **state)
+{
+    (void)state;
+    http_client_t client;
+    http_client_open(&client, &fixture);
+    http_fixture_until_connections(&fixture, 1);
+    http_server_drain(fixture.server, on_drained, &fixture);
+    http_fixture_turn(&fixture);
+    http_client_say(&client, GET_CARD);
+    http_fixture_until(&fixture, &fixture.gateway.submitted, 1);
+    http_client_read(&client, &reply, true);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.head, "Connection: close\r\n"));
+    assert_true(http_client_at_end(&client));
+    http_client_close(&client);
+    http_fixture_until_connections(&fixture, 0);
+    http_fixture_turn(&fixture);
+    assert_int_equal(fixture.drained, 1);
+}
+
 static void fronts_share_one_listening_socket(void **state)
 {
     (void)state;
@@ -734,6 +754,7 @@ int main(void)
         WITH(pages_wait_until_others_were_read),
         WITH(idle_connection_holds_no_buffers),
         WITH(drain_answers_what_is_in_flight_and_closes_the_rest),
+        WITH(drain_answers_what_is_on_its_way_on_an_idle_connection),
         WITH(fronts_share_one_listening_socket),
         WITH(a_descriptor_that_does_not_listen_is_told),
         WITH(destroy_lets_go_of_everything_at_any_time),

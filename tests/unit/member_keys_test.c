@@ -87,6 +87,23 @@ static void pinned_keys_stay_until_their_commit(void **state)
     member_keys_destroy(&keys);
 }
 
+static void keys_that_were_made_and_lost_again_are_remembered_as_such(void **state)
+{
+    (void)state;
+    member_keys_t *keys = make(2);
+    const crypto_key_t one = key_of(1);
+    member_keys_put(keys, ACME, TEXT_LITERAL("a"), &one);
+    const uint64_t before = member_keys_moment(keys);
+    member_keys_committed(keys, member_keys_put_pinned(keys, ACME, TEXT_LITERAL("b"), &one));
+    const uint64_t after = member_keys_moment(keys);
+    member_keys_put(keys, ACME, TEXT_LITERAL("c"), &one); /* "a" goes: it was not made here */
+    assert_false(member_keys_has_forgotten_since(keys, before));
+    member_keys_put(keys, ACME, TEXT_LITERAL("d"), &one); /* "b" goes */
+    assert_true(member_keys_has_forgotten_since(keys, before));
+    assert_false(member_keys_has_forgotten_since(keys, after));
+    member_keys_destroy(&keys);
+}
+
 static void a_tenant_can_be_forgotten(void **state)
 {
     (void)state;
@@ -110,6 +127,7 @@ int main(void)
         cmocka_unit_test(keys_are_found_by_tenant_and_member),
         cmocka_unit_test(the_one_used_longest_ago_goes_first),
         cmocka_unit_test(pinned_keys_stay_until_their_commit),
+        cmocka_unit_test(keys_that_were_made_and_lost_again_are_remembered_as_such),
         cmocka_unit_test(a_tenant_can_be_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Events on their way out: order, gaps, repeats, restarts, heads. */
+#include "adapters/signer/signer.h"
 #include "tests/unit/gateway_cmocka.h"
 #include "tests/unit/relay_support.h"
 #include <stdio.h>
@@ -326,6 +327,46 @@ static void table_of_subscriptions_is_bounded(void **state)
     assert_false(relay_has_subscribers(fixture->relay));
 }
 
+static void greedy_subscriber_does_not_take_the_heads_from_others(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    char prefix[32];
+    for (size_t i = 0; i < LIMIT_EVENT_SUBSCRIPTIONS; i++) {
+        (void)snprintf(prefix, sizeof(prefix), "x%zu", i);
+        relay_subscribe(fixture, prefix);
+    }
+    relay_subscribe(fixture, "digitalcard.acme.");
+    loop_fake_advance(2 * LIMIT_EVENT_HEAD_INTERVAL_MS);
+    settle(fixture);
+    assert_true(relay_head_count(fixture, "acme") > 0);
+    relay_unsubscribe(fixture, "digitalcard.acme.");
+    loop_fake_advance(LIMIT_EVENT_HEAD_INTERVAL_MS);
+    settle(fixture);
+    const size_t sent = (size_t)relay_head_count(fixture, "acme");
+    loop_fake_advance(2 * LIMIT_EVENT_HEAD_INTERVAL_MS);
+    settle(fixture);
+    assert_int_equal(relay_head_count(fixture, "acme"), sent);
+}
+
+/* The last tenants in order of name come in a later slice of a round. */
+static void somebody_who_subscribes_all_the_time_does_not_stop_the_rounds(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    char name[16];
+    for (size_t i = 0; i < 2 * LIMIT_RELAY_HEAD_SLICE; i++) {
+        (void)snprintf(name, sizeof(name), "c%04zu", i);
+        (void)relay_journal_fake_add(fixture->journal, name, 1, &signer_functions,
+                                     &fixture->master_key);
+    }
+    relay_subscribe(fixture, "");
+    for (size_t i = 0; i < 40; i++) {
+        relay_subscribe(fixture, "digitalcard.");
+        loop_fake_advance(LIMIT_RELAY_HEAD_TICK_MS);
+        settle(fixture);
+    }
+    assert_true(relay_head_count(fixture, name) > 0);
+}
+
 static void nothing_is_published_while_nobody_listens(void **state)
 {
     relay_fixture_t *fixture = *state;
@@ -501,6 +542,8 @@ int main(void)
         TEST(prefixes_without_heads_or_tenants_cost_nothing),
         TEST(subscriptions_are_counted),
         TEST(table_of_subscriptions_is_bounded),
+        TEST(greedy_subscriber_does_not_take_the_heads_from_others),
+        TEST(somebody_who_subscribes_all_the_time_does_not_stop_the_rounds),
         TEST(nothing_is_published_while_nobody_listens),
         TEST(failed_read_is_tried_again),
         TEST(publisher_at_its_limit_is_counted),

@@ -84,7 +84,7 @@ static void repeats_while_the_first_is_in_flight_are_told(void **state)
     const uint64_t first = ask(fixture, &validation);
     settle(fixture);
     assert_error(ask_now(fixture, &validation), RESULT_KEY_IN_FLIGHT);
-    assert_error(ask_now(fixture, &other), RESULT_KEY_REUSED);
+    assert_error(ask_now(fixture, &other), RESULT_KEY_IN_FLIGHT);
     assert_int_equal(status_number(fixture, "{", "keys_in_flight"), 1);
     journal_fake_hold_appends(fixture->journal, false);
     settle(fixture);
@@ -93,6 +93,24 @@ static void repeats_while_the_first_is_in_flight_are_told(void **state)
     const answer_t *const repeat = ask_now(fixture, &validation);
     assert_true(uuid_equal(&repeat->verdict.validation_id, &verdict.validation_id));
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").events, 3);
+}
+
+/* The key is that of the first request, even while somebody else tries it. */
+static void owner_of_a_key_is_not_refused_because_of_another_attempt(void **state)
+{
+    fixture_t *const fixture = *state;
+    const answer_t *const first = ask_now(fixture, &issue_once);
+    const uuid_t card = first->card.id;
+    ask_t other = issue_once;
+    other.hash = "b";
+    journal_fake_hold_loads(fixture->journal, true);
+    const uint64_t intruder = ask(fixture, &other);
+    settle(fixture);
+    assert_error(ask_now(fixture, &issue_once), RESULT_KEY_IN_FLIGHT);
+    journal_fake_hold_loads(fixture->journal, false);
+    settle(fixture);
+    assert_error(answer_to(fixture, intruder), RESULT_KEY_REUSED);
+    assert_true(uuid_equal(&ask_now(fixture, &issue_once)->card.id, &card));
 }
 
 static void repeats_before_the_tenant_is_open_are_told(void **state)
@@ -272,6 +290,7 @@ int main(void)
         TEST(what_a_crash_took_is_done_by_the_repeat),
         TEST(same_key_for_another_request_is_refused),
         TEST(repeats_while_the_first_is_in_flight_are_told),
+        TEST(owner_of_a_key_is_not_refused_because_of_another_attempt),
         TEST(repeats_before_the_tenant_is_open_are_told),
         TEST(refusals_and_unknown_cards_are_repeated_too),
         TEST(verdicts_without_a_card_are_repeated_too),

@@ -37,9 +37,27 @@ static const message_type_t *document_type(uint8_t type)
                                                                                 : &card_message;
 }
 
+static bool take_credit(fixture_t *fixture, const uint8_t *envelope, size_t size)
+{
+    envelope_t decoded;
+    message_fault_t fault;
+    arena_t arena = {0};
+    assert_true(message_unpack(&envelope_message, MESSAGE_KEYS_IDS, envelope, size, &arena,
+                               &decoded, &fault));
+    if (!MESSAGE_HAS(envelope, &decoded, credit)) {
+        return false;
+    }
+    fixture->credit = decoded.credit;
+    fixture->credit_count++;
+    return true;
+}
+
 static void take_reply(void *context, uint32_t peer, const uint8_t *envelope, size_t size)
 {
     fixture_t *const fixture = context;
+    if (take_credit(fixture, envelope, size)) {
+        return;
+    }
     assert_true(fixture->answer_count < REPLIES_MAX);
     answer_t *const answer = &fixture->answers[fixture->answer_count];
     fixture->answer_count++;
@@ -87,7 +105,9 @@ void fixture_start_shard(fixture_t *fixture)
         .reply = take_reply,
         .publish = take_event,
         .context = fixture,
-        .wall_ms = wall_now,
+        .crash_slot = fixture->crash_slot,
+        .dead_letters = fixture->dead_letters,
+        .wall_ms = fixture->wall_ms,
         .random_fill = random_fill_counting,
     };
     assert_int_equal(
@@ -110,6 +130,7 @@ int fixture_setup(void **state)
     fixture->answers = calloc(REPLIES_MAX, sizeof(*fixture->answers));
     fixture->events = calloc(EVENTS_MAX, sizeof(*fixture->events));
     fixture->next_correlation = 1;
+    fixture->wall_ms = wall_now;
     fixture->options = (shard_options_t){.index = 0, .shards = 1, .incarnation = "shard-0.1"};
     control_fake_add_tenant(fixture->control, "acme", 1);
     journal_fake_add_tenant(fixture->journal, "acme", 1);

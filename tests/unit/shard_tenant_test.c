@@ -187,6 +187,53 @@ static void tenants_used_longest_ago_give_way_to_others(void **state)
     assert_verdict(validate(fixture, &card), reason_valid);
 }
 
+enum { CROWD = 2 * LIMIT_STORE_FILES_OPEN };
+
+/* More tenants than may be open ask for a card each, while the store confirms nothing. */
+static void crowd_asks(fixture_t *fixture, uint64_t asked[CROWD])
+{
+    char name[16];
+    for (int i = 0; i < CROWD; i++) {
+        (void)snprintf(name, sizeof(name), "t%03d", i);
+        control_fake_add_tenant(fixture->control, name, 1);
+        journal_fake_add_tenant(fixture->journal, name, 1);
+    }
+    advance(fixture, LIMIT_DIRECTORY_POLL_MS);
+    journal_fake_hold_appends(fixture->journal, true);
+    for (int i = 0; i < CROWD; i++) {
+        (void)snprintf(name, sizeof(name), "t%03d", i);
+        asked[i] = ask(fixture,
+                       &(ask_t){.tenant = name, .type = request_type_card_issue, .member_id = "m"});
+    }
+    settle(fixture);
+}
+
+static void busy_tenants_are_waited_for(void **state)
+{
+    fixture_t *const fixture = *state;
+    uint64_t asked[CROWD];
+    crowd_asks(fixture, asked);
+    assert_false(is_answered(fixture, asked[CROWD - 1]));
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(answer_to(fixture, asked[i])->reply.outcome, outcome_ok);
+    }
+    assert_true(status_number(fixture, "\"tenants\"", "open") <= LIMIT_STORE_FILES_OPEN);
+}
+
+static void tenants_that_wait_too_long_are_told_so(void **state)
+{
+    fixture_t *const fixture = *state;
+    uint64_t asked[CROWD];
+    crowd_asks(fixture, asked);
+    advance(fixture, 5000 + LIMIT_DIRECTORY_POLL_MS);
+    assert_error(answer_to(fixture, asked[CROWD - 1]), RESULT_BUSY);
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    assert_int_equal(issue_at(fixture, "t511")->reply.outcome, outcome_ok);
+}
+
 static void directory_names_tenants_and_token_keys(void **state)
 {
     fixture_t *const fixture = *state;
@@ -231,6 +278,61 @@ static void drain_answers_what_is_under_way_and_refuses_the_rest(void **state)
     assert_true(fixture->is_drained);
     assert_false(journal_fake_numbers(fixture->journal, "acme").is_open);
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").refusals, 1);
+}
+
+static void farewell(fixture_t *fixture)
+{
+    envelope_t envelope = {0};
+    MESSAGE_SET(farewell, &envelope.farewell, shard, 0);
+    MESSAGE_MARK(envelope, &envelope, farewell);
+    uint8_t bytes[64];
+    const size_t size =
+        message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS, bytes, sizeof(bytes));
+    shard_receive(fixture->shard, 1, bytes, size);
+    settle(fixture);
+}
+
+static void fronts_share_what_the_shard_takes(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    assert_int_equal(fixture->credit_count, 1);
+    assert_int_equal(fixture->credit.requests, LIMIT_FRONT_CREDITS);
+    assert_int_equal(fixture->credit.tenant_requests, LIMIT_TENANT_CREDITS);
+    shard_set_fronts(fixture->shard, 2);
+    assert_int_equal(fixture->credit_count, 1); /* enough for both */
+    shard_set_fronts(fixture->shard, 32);
+    assert_int_equal(fixture->credit_count, 2);
+    assert_int_equal(fixture->credit.requests, LIMIT_SHARD_REQUESTS / 32);
+    assert_int_equal(fixture->credit.tenant_requests, LIMIT_SHARD_REQUESTS / 32);
+}
+
+static void drain_waits_for_the_last_word_of_every_front(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    shard_set_fronts(fixture->shard, 2);
+    farewell(fixture); /* it knew of the drain before the shard did */
+    fixture_drain(fixture);
+    settle(fixture);
+    assert_false(fixture->is_drained);
+    farewell(fixture);
+    assert_true(fixture->is_drained);
+}
+
+static void drain_does_not_wait_for_a_front_that_died_or_is_silent(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    shard_set_fronts(fixture->shard, 2);
+    fixture_drain(fixture);
+    settle(fixture);
+    shard_set_fronts(fixture->shard, 1);
+    advance(fixture, LIMIT_DIRECTORY_POLL_MS);
+    assert_false(fixture->is_drained);
+    advance(fixture, LIMIT_FAREWELL_MS);
+    settle(fixture);
+    assert_true(fixture->is_drained);
 }
 
 static void an_idle_shard_drains_at_once(void **state)
@@ -285,8 +387,13 @@ int main(void)
         TEST(new_tenants_are_seen_without_a_restart),
         TEST(unreadable_control_store_keeps_open_tenants_going),
         TEST(tenants_used_longest_ago_give_way_to_others),
+        TEST(busy_tenants_are_waited_for),
+        TEST(tenants_that_wait_too_long_are_told_so),
         TEST(directory_names_tenants_and_token_keys),
         TEST(drain_answers_what_is_under_way_and_refuses_the_rest),
+        TEST(fronts_share_what_the_shard_takes),
+        TEST(drain_waits_for_the_last_word_of_every_front),
+        TEST(drain_does_not_wait_for_a_front_that_died_or_is_silent),
         TEST(an_idle_shard_drains_at_once),
         TEST(drain_ends_while_the_store_fails),
         TEST(status_is_cut_at_the_capacity_and_says_its_size),

@@ -286,7 +286,6 @@ static void master_key_never_stands_in_the_log(void **context)
     hexadecimal[16] = '\0';
     assert_null(strstr(lines, hexadecimal));
     assert_null(memmem(lines, strlen(lines), key.bytes, 8));
-    assert_non_null(strstr(lines, "keep a copy"));
 }
 
 #define KEY_TEST(function) cmocka_unit_test_setup_teardown(function, place_create, place_destroy)

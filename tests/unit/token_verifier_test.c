@@ -181,6 +181,45 @@ static void one_changed_character_anywhere_is_refused(void **state)
     free(token);
 }
 
+/* cjose ends the process on some texts that are no base64url, and it reads the claims of tokens
+ * whose signature nobody has checked yet: it must not get to see them. */
+static void foreign_character_anywhere_is_refused(void **state)
+{
+    const token_fixture_t *fixture = *state;
+    static const char foreign[] = "=+/ %\n\x01\x7f\x80\xff";
+    char *token = token_good(fixture);
+    const size_t size = strlen(token);
+    for (size_t i = 0; i < size; i++) {
+        const char before = token[i];
+        for (size_t j = 0; j < sizeof(foreign) - 1; j++) {
+            token[i] = foreign[j];
+            assert_int_equal(token_check(fixture, token), RESULT_UNAUTHENTICATED);
+        }
+        token[i] = before;
+    }
+    assert_int_equal(token_check(fixture, token), RESULT_OK);
+    free(token);
+}
+
+/* No length of the claims is one that cjose cannot decode. */
+static void claims_of_any_length_are_refused(void **state)
+{
+    const token_fixture_t *fixture = *state;
+    char *token = token_good(fixture);
+    const char *first = strchr(token, '.');
+    assert_non_null(first);
+    const char *second = strchr(first + 1, '.');
+    assert_non_null(second);
+    char changed[2048];
+    for (const char *end = first + 1; end < second; end++) {
+        (void)snprintf(changed, sizeof(changed), "%.*s%s", (int)(end - token), token, second);
+        assert_int_equal(token_check(fixture, changed), RESULT_UNAUTHENTICATED);
+        (void)snprintf(changed, sizeof(changed), "%.*s=%s", (int)(end - token), token, second);
+        assert_int_equal(token_check(fixture, changed), RESULT_UNAUTHENTICATED);
+    }
+    free(token);
+}
+
 /* The last character of the signature has four bits that carry nothing: only zeros are taken. */
 static void signature_has_one_spelling(void **state)
 {
@@ -300,6 +339,10 @@ static void bearer_must_be_named_properly(void **state)
                                           "{\"tenant\":\"../a\"}",
                                           "{\"tenant\":7}",
                                           "{\"tenant\":\"api\"}",
+                                          "{\"tenant_since\":\"1\"}",
+                                          "{\"tenant_since\":0}",
+                                          "{\"tenant_since\":-1}",
+                                          "{\"tenant_since\":1.5}",
                                           "{\"role\":\"platform_admin\",\"tenant\":5}"};
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         assert_int_equal(token_check_change(fixture, changes[i]), RESULT_UNAUTHENTICATED);
@@ -447,6 +490,8 @@ int main(void)
         TEST(token_of_another_key_is_refused),
         TEST(key_id_only_looks_up_our_own_keys),
         TEST(one_changed_character_anywhere_is_refused),
+        TEST(foreign_character_anywhere_is_refused),
+        TEST(claims_of_any_length_are_refused),
         TEST(signature_has_one_spelling),
         TEST(signature_must_have_64_bytes),
         TEST(form_must_be_exact),

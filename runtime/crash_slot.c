@@ -1,0 +1,166 @@
+/* Writing and reading of crash slots. Knows nothing of signals, mappings and what a request means.
+ */
+#include "runtime/crash_slot_internal.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The other process reads after this one is dead, so the order of the instructions is the order of
+ * the stores. */
+static inline void keep_order(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Nothing that was written wild leads out of the record. */
+static bool is_sound(const crash_record_t *record)
+{
+    if (record->tenant_size > LIMIT_TENANT_NAME_SIZE || record->trace_size > CRASH_TRACE_SIZE) {
+        return false;
+    }
+    if (record->request_size > LIMIT_CRASH_REQUEST_SIZE) {
+        return record->has_fingerprint != 0;
+    }
+    return record->identity_size <= record->request_size &&
+           record->identity_offset <= record->request_size - record->identity_size;
+}
+
+/* --- The role's side --- */
+
+static void note_request(crash_record_t *record, const crash_command_t *command)
+{
+    const crash_identity_t *const identity = &command->identity;
+    record->request_size = (uint32_t)command->request_size;
+    record->has_fingerprint = 0;
+    if (__builtin_expect(command->request_size <= LIMIT_CRASH_REQUEST_SIZE, 1)) {
+        const ptrdiff_t offset =
+            (const uint8_t *)identity->text - (const uint8_t *)command->request;
+        assert(identity->text_size == 0 ||
+               (offset >= 0 && (size_t)offset + identity->text_size <= command->request_size));
+        record->identity_offset = identity->text_size == 0 ? 0 : (uint32_t)offset;
+        record->identity_size = (uint32_t)identity->text_size;
+        memcpy(record->request, command->request, command->request_size);
+        return;
+    }
+    record->identity_offset = 0;
+    record->identity_size = 0;
+    record->has_fingerprint = 1;
+    crash_fingerprint(identity, record->fingerprint);
+}
+
+void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command)
+{
+    if (slot == NULL) {
+        return;
+    }
+    const crash_identity_t *const identity = &command->identity;
+    crash_record_t *const record = &slot->running;
+    assert(identity->tenant_size < sizeof record->tenant);
+    slot->is_running = 0;
+    keep_order();
+    record->type = identity->type;
+    record->tenant_size = (uint8_t)identity->tenant_size;
+    memcpy(record->tenant, identity->tenant, identity->tenant_size);
+    record->has_card = identity->card != NULL ? 1 : 0;
+    if (record->has_card != 0) {
+        memcpy(record->card, identity->card, CRASH_ID_SIZE);
+    }
+    memcpy(record->actor, command->actor, CRASH_ID_SIZE);
+    record->is_key = identity->is_key ? 1 : 0;
+    record->trace_size =
+        (uint8_t)(command->trace_size < CRASH_TRACE_SIZE ? command->trace_size : CRASH_TRACE_SIZE);
+    memcpy(record->trace, command->trace, record->trace_size);
+    note_request(record, command);
+    keep_order();
+    slot->is_running = 1;
+    keep_order();
+}
+
+void crash_slot_leave(crash_slot_t *slot)
+{
+    if (slot != NULL) {
+        keep_order();
+        slot->is_running = 0;
+    }
+}
+
+const crash_order_t *crash_slot_order(const crash_slot_t *slot)
+{
+    const bool has_order = slot != NULL && slot->has_order != 0 &&
+                           slot->order.record.has_fingerprint != 0 &&
+                           is_sound(&slot->order.record) &&
+                           memchr(slot->order.reason, '\0', sizeof slot->order.reason) != NULL;
+    return has_order ? &slot->order : NULL;
+}
+
+void crash_slot_order_done(crash_slot_t *slot)
+{
+    slot->has_order = 0;
+}
+
+/* --- The supervisor's side --- */
+
+void crash_slot_clear(crash_slot_t *slot)
+{
+    slot->is_running = 0;
+    slot->crashed_thread = 0;
+    slot->was_sent = 0;
+    slot->handler_thread = 0;
+}
+
+static void complete_fingerprint(crash_record_t *record)
+{
+    if (record->has_fingerprint != 0) {
+        return;
+    }
+    const crash_identity_t identity = {
+        .tenant = record->tenant,
+        .tenant_size = record->tenant_size,
+        .card = record->has_card != 0 ? record->card : NULL,
+        .type = record->type,
+        .is_key = record->is_key != 0,
+        .text = record->request + record->identity_offset,
+        .text_size = record->identity_size,
+    };
+    crash_fingerprint(&identity, record->fingerprint);
+    record->has_fingerprint = 1;
+}
+
+static crash_origin_t origin_of(const crash_slot_t *slot)
+{
+    if (slot->crashed_thread == 0) {
+        return CRASH_ORIGIN_UNKNOWN;
+    }
+    if (slot->was_sent != 0) {
+        return CRASH_ORIGIN_OUTSIDE;
+    }
+    return slot->crashed_thread == slot->handler_thread ? CRASH_ORIGIN_HANDLER : CRASH_ORIGIN_OTHER;
+}
+
+bool crash_slot_read(const crash_slot_t *slot, crash_record_t *record, crash_origin_t *origin)
+{
+    if (slot->is_running == 0) {
+        return false;
+    }
+    memcpy(record, &slot->running, sizeof *record);
+    *origin = origin_of(slot);
+    if (!is_sound(record)) {
+        return false;
+    }
+    complete_fingerprint(record);
+    return true;
+}
+
+void crash_slot_give_order(crash_slot_t *slot, const crash_record_t *record, uint32_t kills,
+                           const char *reason)
+{
+    slot->has_order = 0;
+    keep_order();
+    slot->order.kills = kills;
+    memcpy(&slot->order.record, record, sizeof *record);
+    (void)snprintf(slot->order.reason, sizeof slot->order.reason, "%s", reason);
+    keep_order();
+    slot->has_order = 1;
+}

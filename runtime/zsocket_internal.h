@@ -1,0 +1,12 @@
+/* Insides of a ZeroMQ socket, for runtime/platform_zsocket*.c. */
+#ifndef RUNTIME_ZSOCKET_INTERNAL_H
+#define RUNTIME_ZSOCKET_INTERNAL_H
+
+#include "runtime/zsocket.h"
+
+/* That it was bound to over TCP; 0: none. */
+uint16_t zsocket_port(const zsocket_t *socket);
+/* As given; -1: none. */
+int zsocket_listener(const zsocket_t *socket);
+
+#endif

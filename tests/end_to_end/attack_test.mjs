@@ -1,0 +1,75 @@
+// What attackers tried and got: each of these once worked against the service.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { ApiClient, EventFollower } from './clients.mjs';
+import { BINARY, Service, run, until } from './service.mjs';
+
+let service;
+before(async () => { service = await Service.start(); });
+after(() => service.destroy());
+
+test('a token of a deleted tenant does not open the next tenant of that name', async () => {
+  const old = await service.tenant('again');
+  const card = await service.issue('again', old);
+  await service.command('tenant', 'delete', 'again', '--yes');
+  await until(async () => (await service.scan('again', old, card.qr.text)).status === 404, 'the tenant is gone', 5_000);
+  const fresh = await service.tenant('again');
+  const reply = await service.request('GET', '/again/api/v1/cards', { token: old });
+  assert.equal(reply.status, 401, `${reply.raw}`);
+  assert.equal(reply.body.code, 'unauthenticated');
+  const api = new ApiClient(service.api, 'again', old);
+  assert.equal((await api.ask('card.list', {})).body.code, 'unauthenticated');
+  api.close();
+  assert.equal((await service.scan('again', fresh, card.qr.text)).body.reason, 'bad_signature');
+});
+
+// ZMTP 3 by hand: no library sends so many subscriptions without losing some of them itself.
+function greedySubscriber(port, count) {
+  const greeting = Buffer.concat([Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0]), Buffer.from('NULL'.padEnd(20, '\0')), Buffer.alloc(32)]);
+  const ready = Buffer.concat([Buffer.from([5]), Buffer.from('READY'), Buffer.from([11]), Buffer.from('Socket-Type'), Buffer.from([0, 0, 0, 3]), Buffer.from('SUB')]);
+  const socket = net.connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(Buffer.concat([greeting, Buffer.from([4, ready.length]), ready]));
+  let heard = 0; // the other side's greeting and READY: only then does it listen to subscriptions
+  socket.on('data', (part) => {
+    const before = heard;
+    heard += part.length;
+    for (let i = 0; before <= 64 && heard > 64 && i < count; i++) {
+      const prefix = Buffer.from(`digitalcard.nobody.x${i}`);
+      socket.write(Buffer.concat([Buffer.from([0, prefix.length + 1, 1]), prefix]));
+    }
+  });
+  return socket;
+}
+
+test('a subscriber with 6,000 prefixes does not take the heads from the others', async () => {
+  const token = await service.tenant('heads');
+  await service.issue('heads', token);
+  const greedy = greedySubscriber(service.ports.events, 6_000);
+  await until(async () => Number(/^digitalcard_relay_subscriptions\{[^}]*\} (\d+)/m.exec((await service.request('GET', '/metrics')).raw)?.[1]) >= 4096,
+    'the table of subscriptions is full', 10_000);
+  const follower = new EventFollower(service.events, 'heads');
+  await follower.ready();
+  follower.close();
+  greedy.destroy();
+});
+
+test('too few open files are said at once', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
+  await assert.rejects(run('bash', ['-c', 'ulimit -n 64; exec "$@"', 'x', BINARY, 'serve', '--data', data, '--http', '127.0.0.1:0']), (error) => {
+    assert.equal(error.code, 1);
+    assert.match(error.stderr, /^digitalcard: only 64 files may be open at once \(ulimit -n\): at least \d+ are needed\n$/);
+    return true;
+  });
+  rmSync(data, { recursive: true, force: true });
+});
+
+test('events of what is no tenant are refused, not waited for', async () => {
+  const reply = await service.tryCommand('events', 'tail', '--tenant', '../x', '--data', service.data);
+  assert.equal(reply.status, 2);
+  assert.match(reply.stderr, /no name of a tenant/);
+});

@@ -1,0 +1,64 @@
+/* Planted bugs inside the product: the linker leads these calls through here (--wrap), so that the
+ * product itself knows nothing of them. Without a bug each is the call itself. */
+#include "actors/card_actor_internal.h"
+#include "actors/domain/card.h"
+#include "actors/key_table.h"
+#include "actors/partition.h"
+#include "actors/shard_internal.h"
+#include "actors/tenant_actor.h"
+#include "tests/simulation/world.h"
+
+void __real_partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,
+                           text_t envelope, uint8_t outcome);
+void __wrap_partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,
+                           text_t envelope, uint8_t outcome);
+uint64_t __real_partition_append(partition_t *partition, batch_t *batch,
+                                 const journal_event_t *event, const event_data_t *data);
+uint64_t __wrap_partition_append(partition_t *partition, batch_t *batch,
+                                 const journal_event_t *event, const event_data_t *data);
+result_t __real_key_table_add(key_table_t *table, shard_message_t *message);
+result_t __wrap_key_table_add(key_table_t *table, shard_message_t *message);
+void __real_card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card,
+                        int64_t occurred_at, const event_data_t *data);
+void __wrap_card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card,
+                        int64_t occurred_at, const event_data_t *data);
+
+void __wrap_partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,
+                           text_t envelope, uint8_t outcome)
+{
+    const shard_t *const shard = partition->tenant->shard;
+    if (world_current()->bug == BUG_reply_before_commit && (*message)->kind == SHARD_REQUEST) {
+        shard->ports.reply(shard->ports.context, (*message)->peer, (const uint8_t *)envelope.data,
+                           envelope.size);
+    }
+    __real_partition_wait(partition, batch, message, envelope, outcome);
+}
+
+uint64_t __wrap_partition_append(partition_t *partition, batch_t *batch,
+                                 const journal_event_t *event, const event_data_t *data)
+{
+    const uint64_t sequence = __real_partition_append(partition, batch, event, data);
+    const shard_t *const shard = partition->tenant->shard;
+    if (world_current()->bug == BUG_publish_uncommitted) {
+        const text_t published = batch->published[batch->event_count - 1];
+        shard->ports.publish(shard->ports.context, (const uint8_t *)published.data, published.size);
+    }
+    return sequence;
+}
+
+result_t __wrap_key_table_add(key_table_t *table, shard_message_t *message)
+{
+    return world_current()->bug == BUG_skip_key_check ? RESULT_OK
+                                                      : __real_key_table_add(table, message);
+}
+
+void __wrap_card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card,
+                        int64_t occurred_at, const event_data_t *data)
+{
+    __real_card_evolve(state, event_name, card, occurred_at, data);
+    if (world_current()->bug == BUG_suspension_forgotten &&
+        event_name == event_name_card_suspended) {
+        state->status = state->was_activated ? card_status_active : card_status_issued;
+        state->is_suspended = false;
+    }
+}

@@ -1,0 +1,200 @@
+/* Crash slots as the role writes them and the supervisor reads them, here through two mappings of
+ * one process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "runtime/clock.h"
+#include "runtime/crash_slot_internal.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const uint8_t card[CRASH_ID_SIZE] = {1, 2, 3, 4};
+static const uint8_t other_card[CRASH_ID_SIZE] = {9};
+static const char trace[] = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+
+typedef struct fixture {
+    crash_slot_t *supervisors;
+    crash_slot_t *roles;
+    int descriptor;
+} fixture_t;
+
+static fixture_t begin(void)
+{
+    fixture_t fixture;
+    assert_int_equal(crash_slot_create(&fixture.supervisors, &fixture.descriptor), RESULT_OK);
+    fixture.roles = crash_slot_attach(fixture.descriptor);
+    assert_non_null(fixture.roles);
+    return fixture;
+}
+
+static crash_command_t command_of(const char *request, size_t request_size, const char *text)
+{
+    return (crash_command_t){.identity = {.tenant = "acme",
+                                          .tenant_size = 4,
+                                          .card = card,
+                                          .type = 11,
+                                          .text = text,
+                                          .text_size = strlen(text)},
+                             .actor = other_card,
+                             .trace = trace,
+                             .trace_size = sizeof trace - 1,
+                             .request = request,
+                             .request_size = request_size};
+}
+
+static crash_record_t record;
+
+static void supervisor_reads_what_the_role_works_on(void **state)
+{
+    (void)state;
+    static const char request[] = "envelope:body";
+    fixture_t fixture = begin();
+    crash_origin_t origin = CRASH_ORIGIN_OTHER;
+    uint8_t expected[CRASH_FINGERPRINT_SIZE];
+    assert_false(crash_slot_read(fixture.supervisors, &record, &origin));
+    const crash_command_t command = command_of(request, sizeof request - 1, request + 9);
+    crash_slot_enter(fixture.roles, &command);
+    assert_true(crash_slot_read(fixture.supervisors, &record, &origin));
+    assert_int_equal(origin, CRASH_ORIGIN_UNKNOWN);
+    assert_int_equal(record.request_size, sizeof request - 1);
+    assert_memory_equal(record.request, request, sizeof request - 1);
+    assert_memory_equal(record.tenant, "acme", record.tenant_size);
+    assert_memory_equal(record.actor, other_card, CRASH_ID_SIZE);
+    assert_memory_equal(record.trace, trace, record.trace_size);
+    crash_fingerprint(&command.identity, expected);
+    assert_memory_equal(record.fingerprint, expected, CRASH_FINGERPRINT_SIZE);
+    crash_slot_leave(fixture.roles);
+    assert_false(crash_slot_read(fixture.supervisors, &record, &origin));
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
+static void large_request_leaves_its_fingerprint_only(void **state)
+{
+    (void)state;
+    static char request[LIMIT_CRASH_REQUEST_SIZE + 100];
+    memset(request, 'x', sizeof request - 1);
+    fixture_t fixture = begin();
+    crash_origin_t origin = CRASH_ORIGIN_OTHER;
+    uint8_t expected[CRASH_FINGERPRINT_SIZE];
+    const crash_command_t command = command_of(request, sizeof request - 1, request + 50);
+    crash_slot_enter(fixture.roles, &command);
+    assert_true(crash_slot_read(fixture.supervisors, &record, &origin));
+    assert_int_equal(record.request_size, sizeof request - 1);
+    crash_fingerprint(&command.identity, expected);
+    assert_memory_equal(record.fingerprint, expected, CRASH_FINGERPRINT_SIZE);
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
+static void fingerprint_tells_commands_apart_and_attempts_not(void **state)
+{
+    (void)state;
+    uint8_t all[6][CRASH_FINGERPRINT_SIZE];
+    crash_identity_t identity = command_of("body", 4, "body").identity;
+    crash_fingerprint(&identity, all[0]);
+    crash_fingerprint(&identity, all[1]);
+    assert_memory_equal(all[0], all[1], CRASH_FINGERPRINT_SIZE);
+    identity.is_key = true;
+    crash_fingerprint(&identity, all[1]);
+    identity.type = 12;
+    crash_fingerprint(&identity, all[2]);
+    identity.card = NULL;
+    crash_fingerprint(&identity, all[3]);
+    identity.tenant_size = 3;
+    crash_fingerprint(&identity, all[4]);
+    identity.text_size = 3;
+    crash_fingerprint(&identity, all[5]);
+    for (size_t i = 0; i < 6; i++) {
+        for (size_t j = 0; j < i; j++) {
+            assert_memory_not_equal(all[i], all[j], CRASH_FINGERPRINT_SIZE);
+        }
+    }
+}
+
+static void wild_writes_lead_nowhere(void **state)
+{
+    (void)state;
+    fixture_t fixture = begin();
+    crash_origin_t origin = CRASH_ORIGIN_OTHER;
+    const crash_command_t command = command_of("body", 4, "");
+    crash_slot_enter(fixture.roles, &command);
+    memset(&fixture.roles->running, 0xff, sizeof fixture.roles->running);
+    assert_false(crash_slot_read(fixture.supervisors, &record, &origin));
+    crash_slot_enter(fixture.roles, &command);
+    fixture.roles->running.identity_size = 5;
+    assert_false(crash_slot_read(fixture.supervisors, &record, &origin));
+    memset(&fixture.roles->order, 0xff, sizeof fixture.roles->order);
+    fixture.roles->has_order = 1;
+    assert_null(crash_slot_order(fixture.roles));
+    assert_int_equal(ftruncate(fixture.descriptor, 0), -1); /* sealed */
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
+static void order_stays_until_it_is_done(void **state)
+{
+    (void)state;
+    fixture_t fixture = begin();
+    crash_origin_t origin = CRASH_ORIGIN_OTHER;
+    const crash_command_t command = command_of("body", 4, "");
+    assert_null(crash_slot_order(fixture.roles));
+    assert_null(crash_slot_order(NULL));
+    crash_slot_enter(fixture.roles, &command);
+    assert_true(crash_slot_read(fixture.supervisors, &record, &origin));
+    crash_slot_give_order(fixture.supervisors, &record, 2, "killed by SIGSEGV");
+    crash_slot_clear(fixture.supervisors); /* for the successor */
+    assert_false(crash_slot_read(fixture.supervisors, &record, &origin));
+    const crash_order_t *order = crash_slot_order(fixture.roles);
+    assert_non_null(order);
+    assert_int_equal(order->kills, 2);
+    assert_string_equal(order->reason, "killed by SIGSEGV");
+    crash_slot_order_done(fixture.roles);
+    assert_null(crash_slot_order(fixture.supervisors));
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
+static void other_files_are_no_slots(void **state)
+{
+    (void)state;
+    FILE *file = tmpfile();
+    assert_null(crash_slot_attach(fileno(file)));
+    assert_int_equal(ftruncate(fileno(file), sizeof(crash_slot_t)), 0);
+    assert_null(crash_slot_attach(fileno(file)));
+    assert_null(crash_slot_attach(-1));
+    (void)fclose(file);
+}
+
+/* Prints what a command pays; decides nothing. */
+static void cost_is_told(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 1000000 };
+    static char request[256];
+    fixture_t fixture = begin();
+    const crash_command_t command = command_of(request, sizeof request, "");
+    const uint64_t begin_us = clock_monotonic_us();
+    for (int i = 0; i < ROUNDS; i++) {
+        crash_slot_enter(fixture.roles, &command);
+        crash_slot_leave(fixture.roles);
+    }
+    print_message("enter and leave with 256 bytes: %.1f ns\n",
+                  (double)(clock_monotonic_us() - begin_us) * 1000.0 / ROUNDS);
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(supervisor_reads_what_the_role_works_on),
+        cmocka_unit_test(large_request_leaves_its_fingerprint_only),
+        cmocka_unit_test(fingerprint_tells_commands_apart_and_attempts_not),
+        cmocka_unit_test(wild_writes_lead_nowhere),
+        cmocka_unit_test(order_stays_until_it_is_done),
+        cmocka_unit_test(other_files_are_no_slots),
+        cmocka_unit_test(cost_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* Deaths of roles and whose fault they are: only the command that was in work when its role crashed
+ * or hung, twice, is to be set aside. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "runtime/clock.h"
+#include "runtime/platform_process.h"
+#include "tests/support/role_child.h"
+#include "tests/unit/supervisor_support.h"
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const role_plan_t plans[] = {{"slotted", "shard-0", 1}, {"plain", "front-0", 0}};
+static const supervisor_bounds_t bounds = {
+    .restarts = 20, .backoff_ms_min = 1, .backoff_ms_max = 2};
+
+/* The role that works on it may end before it answers. */
+static void tell(const service_t *service, const char *what)
+{
+    char command[128];
+    (void)snprintf(command, sizeof command, "{\"command\":\"%s\"}", what);
+    json_decref(ask(service, command));
+}
+
+static void command_that_kills_twice_is_ordered_into_quarantine(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    tell(&service, "work abort 1");
+    wait_restarts(&service, "shard-0", 1, &seen);
+    assert_int_equal(seen.order, 0);
+    tell(&service, "work abort 2"); /* another one */
+    wait_restarts(&service, "shard-0", 2, &seen);
+    assert_int_equal(seen.order, 0);
+    tell(&service, "work abort 1");
+    wait_restarts(&service, "shard-0", 3, &seen);
+    assert_int_equal(seen.order, 2);
+    assert_non_null(strstr(seen.reason, "killed by SIGABRT"));
+    service_stop(&service);
+}
+
+static void order_outlives_a_role_that_did_not_take_it(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 2; i++) {
+        tell(&service, "work abort 1");
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+    }
+    assert_int_equal(kill(seen.pid, SIGKILL), 0);
+    wait_restarts(&service, "shard-0", 3, &seen);
+    assert_int_equal(seen.order, 2);
+    service_stop(&service);
+}
+
+static void hanging_command_is_to_blame_when_the_watchdog_kills(void **state)
+{
+    (void)state;
+    const supervisor_bounds_t short_watchdog = {
+        .restarts = 20, .backoff_ms_min = 1, .backoff_ms_max = 2, .watchdog_ms = 400};
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &short_watchdog);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 2; i++) {
+        tell(&service, "work hang 1");
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+    }
+    assert_int_equal(seen.order, 2);
+    assert_string_equal(seen.reason, "killed by the watchdog");
+    service_stop(&service);
+}
+
+static void command_in_work_is_not_to_blame_for_signals_from_outside(void **state)
+{
+    (void)state;
+    /* Under a sanitizer nobody notes where SIGSEGV came from. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    static const int signals[] = {SIGKILL, SIGKILL, SIGKILL, SIGKILL};
+#else
+    static const int signals[] = {SIGKILL, SIGSEGV, SIGABRT, SIGKILL};
+#endif
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 4; i++) {
+        wait_restarts(&service, "shard-0", i, &seen);
+        tell(&service, "work stay 1");
+        assert_int_equal(kill(seen.pid, signals[i]), 0);
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+        assert_int_equal(seen.order, 0);
+    }
+    service_stop(&service);
+}
+
+static void command_that_returned_is_not_to_blame(void **state)
+{
+    (void)state;
+    const supervisor_bounds_t short_watchdog = {
+        .restarts = 20, .backoff_ms_min = 1, .backoff_ms_max = 2, .watchdog_ms = 400};
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &short_watchdog);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 2; i++) {
+        wait_restarts(&service, "shard-0", i, &seen);
+        tell(&service, "work return 1");
+        assert_int_equal(kill(seen.pid, SIGSTOP), 0); /* the watchdog ends it */
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+        assert_int_equal(seen.order, 0);
+    }
+    service_stop(&service);
+}
+
+static void kernels_count_of_memory_kills_is_read(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/memory-events-XXXXXX";
+    static const char events[] = "low 0\nhigh 3\nmax 17\noom 2\noom_kill 41\noom_group_kill 7\n";
+    const int file = mkstemp(path);
+    process_oom_t oom = {0};
+    assert_int_equal(write(file, events, sizeof events - 1), sizeof events - 1);
+    (void)snprintf(oom.path, sizeof oom.path, "%s", path);
+    assert_int_equal(process_oom_kills(&oom), 41);
+    close(file);
+    (void)unlink(path);
+    assert_int_equal(process_oom_kills(&oom), 0);
+    process_oom_find(&oom);
+    assert_int_equal(access(oom.path, R_OK), 0);
+}
+
+int main(int argc, char **argv)
+{
+    int status = 0;
+    if (role_child_main(argc, argv, &status)) {
+        return status;
+    }
+#define TEST(name) cmocka_unit_test_teardown(name, service_tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(command_that_kills_twice_is_ordered_into_quarantine),
+        TEST(order_outlives_a_role_that_did_not_take_it),
+        TEST(hanging_command_is_to_blame_when_the_watchdog_kills),
+        TEST(command_in_work_is_not_to_blame_for_signals_from_outside),
+        TEST(command_that_returned_is_not_to_blame),
+        TEST(kernels_count_of_memory_kills_is_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
