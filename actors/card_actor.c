@@ -392,6 +392,27 @@ static bool needs_load(const card_actor_t *card, const shard_message_t *message)
            !text_is_empty(card_handle_missing_member(card, message));
 }
 
+/* A handler that fails concerns its message and its card alone. */
+static result_t handle(card_actor_t *card, shard_message_t **message)
+{
+    shard_t *const shard = (*message)->shard;
+    shard_message_enter(*message);
+    const result_t result = card_handle(card, message);
+    shard_message_leave(shard);
+    if (result != RESULT_OK) {
+        metric_add(shard->metrics.dead_poison, 1);
+        shard_message_fail(message, RESULT_INTERNAL, NULL, NULL);
+    }
+    return result;
+}
+
+/* Built anew it would be older than what is decided but not committed: then it goes on as it is,
+ * since a handler that failed has changed nothing. */
+static bool may_be_rebuilt(const card_actor_t *card)
+{
+    return card->tenant == NULL || partition_is_durable(card->partition, card->batch_number);
+}
+
 /* Handles what is held, in order, until one has to wait for the journal. */
 static void run_held(card_actor_t *card)
 {
@@ -410,7 +431,11 @@ static void run_held(card_actor_t *card)
             continue;
         }
         message = unhold_first(card);
-        card_handle(card, &message);
+        /* Not within a turn of the actor system: nobody supervises but us. */
+        if (handle(card, &message) != RESULT_OK && may_be_rebuilt(card)) {
+            card_actor_drop(card);
+            return;
+        }
     }
     if (card->state.status == card_status_none && card->loading == NULL) {
         list_as_unknown(card);
@@ -434,7 +459,10 @@ static result_t receive(actor_t *actor, actor_message_t *base, void *context)
         return RESULT_OK;
     }
     if (card->held_first == NULL && !needs_load(card, message)) {
-        card_handle(card, &message);
+        const result_t result = handle(card, &message);
+        if (result != RESULT_OK) {
+            return result;
+        }
         if (card->state.status == card_status_none) {
             list_as_unknown(card);
         }
@@ -516,6 +544,13 @@ static void deactivate(actor_t *actor, void *context)
     release(card);
 }
 
+static actor_directive_t directive(actor_t *actor, result_t why, void *context)
+{
+    (void)why;
+    (void)context;
+    return may_be_rebuilt(card_of(actor)) ? ACTOR_DIRECTIVE_RESTART : ACTOR_DIRECTIVE_RESUME;
+}
+
 const actor_kind_t card_actor_kind = {
     .name = "card",
     .state_size = sizeof(card_actor_t),
@@ -524,5 +559,6 @@ const actor_kind_t card_actor_kind = {
     .undeliverable = undeliverable,
     .may_passivate = may_passivate,
     .deactivate = deactivate,
+    .directive = directive,
     .describe = shard_message_describe,
 };

@@ -69,8 +69,9 @@ text_t card_texts_open_name(const tenant_t *tenant, const card_state_t *state,
 /* --- card_handle.c --- */
 
 /* Takes the message and ends it, now or when its batch is durable. Everything that had to be read
- * has been. */
-void card_handle(card_actor_t *card, shard_message_t **message);
+ * has been. An error: nothing was decided, the message is still the caller's, and the card is to be
+ * built anew. */
+MUST_USE result_t card_handle(card_actor_t *card, shard_message_t **message);
 /* The member whose key the message needs and the cache lacks; empty: none. */
 text_t card_handle_missing_member(const card_actor_t *card, const shard_message_t *message);
 

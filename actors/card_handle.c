@@ -387,13 +387,13 @@ static void run_command(handling_t *handling, shard_message_t **message)
     card_reply_wait(handling->card->partition, handling->batch, message, &reply);
 }
 
-void card_handle(card_actor_t *card, shard_message_t **message)
+result_t card_handle(card_actor_t *card, shard_message_t **message)
 {
     tenant_t *const tenant = card->tenant;
     shard_t *const shard = tenant->shard;
     if (loop_now_ms(shard->loop) >= (*message)->deadline_ms) {
         shard_message_fail(message, RESULT_DEADLINE_EXCEEDED, NULL, NULL);
-        return;
+        return RESULT_OK;
     }
     handling_t handling;
     handling.card = card;
@@ -406,11 +406,12 @@ void card_handle(card_actor_t *card, shard_message_t **message)
     const result_t result = partition_gather(card->partition, &handling.batch);
     if (result != RESULT_OK) {
         shard_message_fail(message, result, NULL, NULL);
-        return;
+        return RESULT_OK;
     }
     if ((*message)->kind == SHARD_REQUEST && (*message)->request.type == request_type_card_get) {
         read_card(&handling, message);
     } else {
         run_command(&handling, message);
     }
+    return RESULT_OK;
 }

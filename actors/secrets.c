@@ -1,4 +1,4 @@
-/* Sealing and opening of the four kinds of secrets, each with its binding. Must not keep or log any
+/* Sealing and opening of the five kinds of secrets, each with its binding. Must not keep or log any
  * of them. */
 #include "actors/secrets.h"
 #include "runtime/limits.h"
@@ -68,6 +68,16 @@ static binding_t bind_reply(text_t tenant, text_t key)
     binding_add(&binding, tenant.data, tenant.size);
     binding_add(&binding, "\0", 1);
     binding_add(&binding, key.data, key.size);
+    return binding;
+}
+
+static binding_t bind_dead_letter(text_t tenant, text_t fingerprint)
+{
+    binding_t binding = {.size = 0};
+    binding_add(&binding, "dead-letter:", 12);
+    binding_add(&binding, tenant.data, tenant.size);
+    binding_add(&binding, "\0", 1);
+    binding_add(&binding, fingerprint.data, fingerprint.size);
     return binding;
 }
 
@@ -168,5 +178,27 @@ bool secret_reply_open(const crypto_functions_t *crypto, const crypto_key_t *ten
         return false;
     }
     *reply = (text_t){.data = (const char *)plain, .size = sealed.size - CRYPTO_SEAL_OVERHEAD};
+    return true;
+}
+
+void secret_dead_letter_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                             text_t tenant, text_t fingerprint, text_t request, uint8_t *sealed)
+{
+    const binding_t binding = bind_dead_letter(tenant, fingerprint);
+    crypto->seal(master_key, request, binding_text(&binding), sealed);
+}
+
+bool secret_dead_letter_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                             text_t tenant, text_t fingerprint, text_t sealed, uint8_t *plain,
+                             size_t plain_size, text_t *request)
+{
+    if (sealed.size < CRYPTO_SEAL_OVERHEAD || sealed.size - CRYPTO_SEAL_OVERHEAD > plain_size) {
+        return false;
+    }
+    const binding_t binding = bind_dead_letter(tenant, fingerprint);
+    if (!crypto->open(master_key, sealed, binding_text(&binding), plain)) {
+        return false;
+    }
+    *request = (text_t){.data = (const char *)plain, .size = sealed.size - CRYPTO_SEAL_OVERHEAD};
     return true;
 }

@@ -61,4 +61,13 @@ MUST_USE bool secret_reply_open(const crypto_functions_t *crypto, const crypto_k
                                 text_t tenant, text_t key, text_t sealed, uint8_t *plain,
                                 size_t plain_size, text_t *reply);
 
+/* The request of a dead letter, under the master key: the command line shows it without the
+ * tenant's journal. Writes request.size + CRYPTO_SEAL_OVERHEAD bytes. */
+void secret_dead_letter_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                             text_t tenant, text_t fingerprint, text_t request, uint8_t *sealed);
+MUST_USE bool secret_dead_letter_open(const crypto_functions_t *crypto,
+                                      const crypto_key_t *master_key, text_t tenant,
+                                      text_t fingerprint, text_t sealed, uint8_t *plain,
+                                      size_t plain_size, text_t *request);
+
 #endif

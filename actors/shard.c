@@ -55,6 +55,27 @@ static void answer_directory(shard_t *shard, shard_message_t **message)
     free((void *)(uintptr_t)document.data);
 }
 
+void shard_accept(shard_t *shard, shard_message_t **message)
+{
+    const request_t *const request = &(*message)->request;
+    if (shard->is_draining) {
+        shard_message_fail(message, RESULT_DRAINING, NULL, NULL);
+        return;
+    }
+    if (shard_message_has_key(*message) && request->key_hash.size != 32) {
+        shard_message_fail(message, RESULT_INTERNAL, "A key came without the hash of its request.",
+                           NULL);
+        return;
+    }
+    if (!tenant_name_is_valid(request->tenant)) {
+        shard_message_fail(message, RESULT_TENANT_NOT_FOUND, NULL, NULL);
+        return;
+    }
+    tenant_t *const tenant = tenant_acquire(shard, request->tenant);
+    shard_message_set_tenant(*message, tenant);
+    tenant_deliver(tenant, message);
+}
+
 void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_t size)
 {
     shard_message_t *message = shard_message_decode(shard, peer, envelope, size);
@@ -66,26 +87,11 @@ void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_
         answer_directory(shard, &message);
         return;
     }
-    if (shard->is_draining) {
-        shard_message_fail(&message, RESULT_DRAINING, NULL, NULL);
-        return;
-    }
-    if (shard->messages_alive > LIMIT_SHARD_REQUESTS) {
+    if (!shard->is_draining && shard->messages_alive > LIMIT_SHARD_REQUESTS) {
         shard_message_fail(&message, RESULT_BUSY, NULL, NULL); /* more than was granted */
         return;
     }
-    if (shard_message_has_key(message) && message->request.key_hash.size != 32) {
-        shard_message_fail(&message, RESULT_INTERNAL, "A key came without the hash of its request.",
-                           NULL);
-        return;
-    }
-    if (!tenant_name_is_valid(message->request.tenant)) {
-        shard_message_fail(&message, RESULT_TENANT_NOT_FOUND, NULL, NULL);
-        return;
-    }
-    tenant_t *const tenant = tenant_acquire(shard, message->request.tenant);
-    shard_message_set_tenant(message, tenant);
-    tenant_deliver(tenant, &message);
+    shard_accept(shard, &message);
 }
 
 /* --- The control store --- */
@@ -114,6 +120,7 @@ void shard_control_changed(shard_t *shard)
     shard->is_control_failing = result != RESULT_OK;
     if (changed) {
         refresh_tenants(shard);
+        quarantine_refresh(shard->quarantine);
     }
 }
 
@@ -121,6 +128,7 @@ static void poll_due(void *context)
 {
     shard_t *const shard = context;
     shard_control_changed(shard);
+    quarantine_tick(shard->quarantine);
     if (!shard->is_draining) {
         shard_sweep_tick(shard);
     }
@@ -200,6 +208,7 @@ static void turn_end(void *context)
         flush_refusals(shard);
     }
     submit_wanted(shard);
+    tenants_admit(shard);
     metric_set(shard->metrics.keys_in_flight, key_table_count(shard->key_table));
     drain_further(shard);
 }
@@ -253,6 +262,7 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     created->key_table = key_table_create(created->hash_key);
     created->member_keys =
         member_keys_create(ports->crypto, created->hash_key, LIMIT_MEMBER_KEYS_CACHED);
+    created->quarantine = quarantine_create(created);
     created->turn_end = loop_hook_create(loop, turn_end, created);
     created->retry_timer = loop_timer_create(loop, retry_due, created);
     created->poll_timer = loop_timer_create(loop, poll_due, created);
@@ -295,6 +305,7 @@ void shard_destroy(shard_t **shard)
     batch_pool_deinit(&destroyed->batches);
     member_keys_destroy(&destroyed->member_keys);
     key_table_destroy(&destroyed->key_table);
+    quarantine_destroy(&destroyed->quarantine);
     directory_destroy(&destroyed->directory);
     destroyed->ports.crypto->wipe(&destroyed->ports.master_key,
                                   sizeof(destroyed->ports.master_key));

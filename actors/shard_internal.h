@@ -8,6 +8,7 @@
 #include "actors/directory.h"
 #include "actors/key_table.h"
 #include "actors/member_keys.h"
+#include "actors/quarantine.h"
 #include "actors/reply.h"
 #include "actors/shard.h"
 #include "actors/shard_metrics.h"
@@ -41,6 +42,7 @@ struct shard_message {
     bool key_checked;     /* the store has no reply for its key */
     bool member_is_new;   /* the store has no key of its member, */
     bool in_key_table;    /* its key is marked as in flight */
+    bool is_replay;       /* a dead letter: the reply goes into its row */
     uint64_t keys_moment; /* as asked at this moment of the member keys */
     uint32_t peer;
     uint32_t partition;   /* of the card */
@@ -81,11 +83,14 @@ struct shard {
     directory_cache_t *directory;
     member_keys_t *member_keys;
     key_table_t *key_table;
+    quarantine_t *quarantine;
     batch_pool_t batches;
     uint8_t hash_key[16];
 
     tenant_t *tenants[SHARD_TENANT_BUCKETS];
     uint32_t tenants_open;         /* or opening, or closing: files of the store */
+    tenant_t *waiting_first;       /* tenants in line to be opened, */
+    tenant_t *waiting_last;        /* each once: bounded by the mailboxes' messages */
     partition_t *wanted_first;     /* partitions with a batch to submit at the end of the turn */
     partition_t *submitting_first; /* those of this turn's end that are still to come */
     card_actor_t *unknown_first;   /* actors of cards that do not exist, dropped at its end */
@@ -121,6 +126,9 @@ struct shard {
  * and logged. */
 shard_message_t *shard_message_decode(shard_t *shard, uint32_t peer, const uint8_t *envelope,
                                       size_t size);
+/* A dead letter that is run again. NULL when it is no request. A reply may already have been given
+ * to quarantine_replayed. */
+shard_message_t *shard_message_decode_replay(shard_t *shard, text_t envelope);
 /* An internal one. */
 shard_message_t *shard_message_create(shard_t *shard, shard_message_kind_t kind);
 void shard_message_set_tenant(shard_message_t *message, tenant_t *tenant);
@@ -138,6 +146,15 @@ static inline bool shard_message_has_key(const shard_message_t *message)
 {
     return MESSAGE_HAS(request, &message->request, key) &&
            message->request.type != request_type_card_get;
+}
+
+/* What makes it the same command when it comes again. Borrows from the message. */
+crash_identity_t shard_message_identity(const shard_message_t *message);
+/* Around every handler of a request: names it, should the process die meanwhile. */
+void shard_message_enter(const shard_message_t *message);
+static inline void shard_message_leave(shard_t *shard)
+{
+    crash_slot_leave(shard->ports.crash_slot);
 }
 
 /* Each of these ends the message with its one reply (none for internal ones), at once. */
@@ -161,6 +178,9 @@ void shard_front_farewell(shard_t *shard);
 bool shard_fronts_are_done(shard_t *shard);
 
 /* --- shard.c --- */
+
+/* A decoded request on its way to its tenant. */
+void shard_accept(shard_t *shard, shard_message_t **message);
 
 /* Sends a message to an actor and nulls the pointer; false when there is no room for it. */
 MUST_USE bool shard_send(shard_t *shard, uint32_t kind, const actor_identity_t *identity,

@@ -153,16 +153,15 @@ static bool decode_command(shard_message_t **message)
     return is_decoded;
 }
 
-shard_message_t *shard_message_decode(shard_t *shard, uint32_t peer, const uint8_t *envelope,
-                                      size_t size)
+static shard_message_t *decode(shard_t *shard, uint32_t peer, text_t envelope, bool is_replay)
 {
-    shard_message_t *message = message_allocate(shard, SHARD_REQUEST, size);
-    memcpy(message->bytes, envelope, size);
+    shard_message_t *message = message_allocate(shard, SHARD_REQUEST, envelope.size);
+    memcpy(message->bytes, envelope.data, envelope.size);
     arena_t arena = {.base = shard->arena, .size = sizeof(shard->arena)};
     envelope_t decoded;
     message_fault_t fault;
-    if (!message_unpack(&envelope_message, MESSAGE_KEYS_IDS, message->bytes, size, &arena, &decoded,
-                        &fault) ||
+    if (!message_unpack(&envelope_message, MESSAGE_KEYS_IDS, message->bytes, envelope.size, &arena,
+                        &decoded, &fault) ||
         !MESSAGE_HAS(envelope, &decoded, request)) {
         if (fault.kind == MESSAGE_FAULT_NONE && MESSAGE_HAS(envelope, &decoded, farewell)) {
             shard_message_destroy(&message);
@@ -172,24 +171,77 @@ shard_message_t *shard_message_decode(shard_t *shard, uint32_t peer, const uint8
         metric_add(shard->metrics.malformed, 1);
         log_error("an envelope from a front is no request and was dropped; the roles may be of "
                   "different versions",
-                  LOG_NUMBER("peer", peer), LOG_NUMBER("size", size));
+                  LOG_NUMBER("peer", peer), LOG_NUMBER("size", envelope.size));
         shard_message_destroy(&message);
         return NULL;
     }
     message->request = decoded.request;
     message->peer = peer;
-    message->deadline_ms = loop_now_ms(shard->loop) + decoded.request.deadline_ms;
+    message->is_replay = is_replay;
+    message->deadline_ms = loop_now_ms(shard->loop) +
+                           (is_replay ? LIMIT_REQUEST_DEADLINE_MS : decoded.request.deadline_ms);
     if (MESSAGE_HAS(request, &message->request, card)) {
         message->card = message->request.card;
     }
     return decode_command(&message) ? message : NULL;
 }
 
+shard_message_t *shard_message_decode(shard_t *shard, uint32_t peer, const uint8_t *envelope,
+                                      size_t size)
+{
+    return decode(shard, peer, (text_t){.data = (const char *)envelope, .size = size}, false);
+}
+
+shard_message_t *shard_message_decode_replay(shard_t *shard, text_t envelope)
+{
+    return decode(shard, 0, envelope, true);
+}
+
+/* --- The crash slot --- */
+
+crash_identity_t shard_message_identity(const shard_message_t *message)
+{
+    const request_t *const request = &message->request;
+    const bool has_key = shard_message_has_key(message);
+    const text_t text = has_key ? request->key : request->body;
+    return (crash_identity_t){
+        .tenant = request->tenant.data,
+        .tenant_size = request->tenant.size,
+        .card = MESSAGE_HAS(request, request, card) ? request->card.bytes : NULL,
+        .type = request->type,
+        .is_key = has_key,
+        .text = text.data,
+        .text_size = text.size,
+    };
+}
+
+void shard_message_enter(const shard_message_t *message)
+{
+    if (message->kind != SHARD_REQUEST) {
+        return;
+    }
+    const request_t *const request = &message->request;
+    static_assert(sizeof(message->card.bytes) == CRASH_ID_SIZE, "ids are UUIDs");
+    const crash_command_t command = {
+        .identity = shard_message_identity(message),
+        .actor = message->card.bytes,
+        .trace = request->traceparent.data,
+        .trace_size = request->traceparent.size,
+        .request = message->bytes,
+        .request_size = message->size,
+    };
+    crash_slot_enter(message->shard->ports.crash_slot, &command);
+}
+
 static void send_reply(const shard_message_t *message, text_t envelope, uint8_t outcome)
 {
     shard_t *const shard = message->shard;
-    shard->ports.reply(shard->ports.context, message->peer, (const uint8_t *)envelope.data,
-                       envelope.size);
+    if (message->is_replay) {
+        quarantine_replayed(shard->quarantine, envelope);
+    } else {
+        shard->ports.reply(shard->ports.context, message->peer, (const uint8_t *)envelope.data,
+                           envelope.size);
+    }
     shard_metrics_request(&shard->metrics, message->request.type, outcome,
                           clock_monotonic_us() - message->started_us);
 }
@@ -232,6 +284,8 @@ static void send_failure(const shard_message_t *message, result_t result, text_t
     }
     if (result == RESULT_BUSY) {
         metric_add(message->shard->metrics.busy, 1);
+    } else if (result == RESULT_DEADLINE_EXCEEDED) {
+        metric_add(message->shard->metrics.dead_deadline, 1);
     }
     reply_t reply;
     reply_begin(&message->request, &reply);
@@ -241,6 +295,7 @@ static void send_failure(const shard_message_t *message, result_t result, text_t
 
 void shard_message_fail_undelivered(shard_message_t *message, result_t result)
 {
+    metric_add(message->shard->metrics.dead_undeliverable, 1);
     send_failure(message, result, TEXT_NONE, TEXT_NONE);
 }
 

@@ -42,9 +42,22 @@ static const verdict_label_t verdict_labels[] = {
 #include "messages/enums.def"
 };
 
+static void init_dead_letters(shard_metrics_t *shard_metrics, metrics_t *metrics)
+{
+    static const char name[] = "digitalcard_dead_letters_total";
+    static const char help[] = "Requests that were not carried out, by the reason";
+    shard_metrics->dead_undeliverable =
+        metrics_counter(metrics, name, "reason=\"undeliverable\"", help);
+    shard_metrics->dead_deadline = metrics_counter(metrics, name, "reason=\"deadline\"", help);
+    shard_metrics->dead_quarantined =
+        metrics_counter(metrics, name, "reason=\"quarantined\"", help);
+    shard_metrics->dead_poison = metrics_counter(metrics, name, "reason=\"poison\"", help);
+}
+
 void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
 {
     *shard_metrics = (shard_metrics_t){0};
+    init_dead_letters(shard_metrics, metrics);
     static const char requests[] = "digitalcard_requests_total";
     static const char requests_help[] = "Requests that a shard has answered";
     for (size_t i = 0; i < sizeof(request_labels) / sizeof(request_labels[0]); i++) {

@@ -24,6 +24,11 @@ typedef struct shard_metrics {
     metric_t *tenants_open;
     metric_t *keys_in_flight;
     metric_t *batch_events_last;
+    /* Dead letters by reason. */
+    metric_t *dead_undeliverable;
+    metric_t *dead_deadline;
+    metric_t *dead_quarantined;
+    metric_t *dead_poison;
 } shard_metrics_t;
 
 void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics);

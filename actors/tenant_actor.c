@@ -449,6 +449,95 @@ static result_t check_exists(tenant_t *tenant)
     return result == RESULT_OK ? RESULT_OK : RESULT_STORE_UNAVAILABLE;
 }
 
+/* --- The line of those that wait for a place --- */
+
+static void wait_in_line(tenant_t *tenant)
+{
+    shard_t *const shard = tenant->shard;
+    const actor_message_t *const first = actor_first_message(tenant->actor);
+    tenant->status = TENANT_WAITING;
+    tenant->waiting_next = NULL;
+    tenant->wait_until_ms = loop_now_ms(shard->loop) + LIMIT_REQUEST_DEADLINE_MS;
+    if (first != NULL) {
+        const uint64_t deadline_ms = ((const shard_message_t *)first)->deadline_ms;
+        if (deadline_ms < tenant->wait_until_ms) {
+            tenant->wait_until_ms = deadline_ms;
+        }
+    }
+    if (shard->waiting_last == NULL) {
+        shard->waiting_first = tenant;
+    } else {
+        shard->waiting_last->waiting_next = tenant;
+    }
+    shard->waiting_last = tenant;
+}
+
+static void leave_line(shard_t *shard, tenant_t *previous, tenant_t *tenant)
+{
+    if (previous == NULL) {
+        shard->waiting_first = tenant->waiting_next;
+    } else {
+        previous->waiting_next = tenant->waiting_next;
+    }
+    if (shard->waiting_last == tenant) {
+        shard->waiting_last = previous;
+    }
+    tenant->waiting_next = NULL;
+}
+
+/* False: the store is still closing files of others; the tenant keeps its place in line. */
+static bool open_first(shard_t *shard)
+{
+    tenant_t *const tenant = shard->waiting_first;
+    tenant->status = TENANT_OPENING;
+    const result_t result = shard->ports.journal->functions->open(
+        shard->ports.journal, tenant_name(tenant), text_from_c(shard->options.incarnation),
+        open_done, tenant);
+    if (result == RESULT_BUSY) {
+        tenant->status = TENANT_WAITING;
+        return false;
+    }
+    leave_line(shard, NULL, tenant);
+    shard->tenants_open++;
+    metric_set(shard->metrics.tenants_open, shard->tenants_open);
+    if (result == RESULT_OK) {
+        tenant_operation_begin(tenant);
+    } else {
+        fail_opening(tenant, result);
+    }
+    return true;
+}
+
+static void refuse_late(shard_t *shard)
+{
+    const uint64_t now_ms = loop_now_ms(shard->loop);
+    tenant_t *previous = NULL;
+    tenant_t *tenant = shard->waiting_first;
+    while (tenant != NULL) { /* each is in the line once */
+        tenant_t *const next = tenant->waiting_next;
+        if (now_ms >= tenant->wait_until_ms) {
+            leave_line(shard, previous, tenant);
+            tenant->status = TENANT_CLOSED;
+            tenant->failure = RESULT_OK;
+            fail_activation(tenant, tenant->actor, RESULT_BUSY);
+        } else {
+            previous = tenant;
+        }
+        tenant = next;
+    }
+}
+
+void tenants_admit(shard_t *shard)
+{
+    bool goes_on = true;
+    while (goes_on && shard->waiting_first != NULL) { /* each turn one leaves the line */
+        goes_on = make_room(shard) == RESULT_OK && open_first(shard);
+    }
+    if (shard->waiting_first != NULL) {
+        refuse_late(shard);
+    }
+}
+
 static void activate(actor_t *actor, void *context)
 {
     shard_t *const shard = context;
@@ -461,10 +550,7 @@ static void activate(actor_t *actor, void *context)
         return;
     }
     assert(tenant->status == TENANT_CLOSED);
-    result_t result = check_exists(tenant);
-    if (result == RESULT_OK) {
-        result = make_room(shard);
-    }
+    const result_t result = check_exists(tenant);
     if (result != RESULT_OK) {
         tenant->failure = RESULT_OK;
         fail_activation(tenant, actor, result);
@@ -472,17 +558,8 @@ static void activate(actor_t *actor, void *context)
     }
     ((tenant_actor_t *)actor_state(actor))->tenant = tenant;
     tenant->actor = actor;
-    tenant->status = TENANT_OPENING;
-    shard->tenants_open++;
-    metric_set(shard->metrics.tenants_open, shard->tenants_open);
-    result = shard->ports.journal->functions->open(shard->ports.journal, tenant_name(tenant),
-                                                   text_from_c(shard->options.incarnation),
-                                                   open_done, tenant);
-    if (result == RESULT_OK) {
-        tenant_operation_begin(tenant);
-    } else {
-        fail_opening(tenant, result);
-    }
+    wait_in_line(tenant);
+    tenants_admit(shard);
 }
 
 static result_t receive(actor_t *actor, actor_message_t *base, void *context)

@@ -16,6 +16,7 @@
 
 typedef enum tenant_status {
     TENANT_CLOSED,
+    TENANT_WAITING, /* in line for a place among the open ones */
     TENANT_OPENING,
     TENANT_OPEN,
     TENANT_CLOSING, /* waits for what is with the store; every request is refused */
@@ -28,6 +29,8 @@ typedef struct tenant_key {
 
 struct tenant {
     tenant_t *chain; /* of the shard's table */
+    tenant_t *waiting_next;
+    uint64_t wait_until_ms;
     shard_t *shard;
     uint32_t name_size;
     char name[LIMIT_TENANT_NAME_SIZE + 1];
@@ -101,6 +104,8 @@ void tenant_deliver(tenant_t *tenant, shard_message_t **message);
 void tenant_fail(tenant_t *tenant, result_t why);
 /* A batch became durable: the pause after the next failure is short again. */
 void tenant_committed(tenant_t *tenant);
+/* Opens those that wait in line, as far as others are idle; refuses those that waited too long. */
+void tenants_admit(shard_t *shard);
 /* Nothing is under way? */
 bool tenant_is_idle(const tenant_t *tenant);
 /* Closes an idle tenant. */

@@ -279,9 +279,22 @@ static void route_issue(tenant_t *tenant, shard_message_t **message)
     send_to_card(tenant, message);
 }
 
-void tenant_route(tenant_t *tenant, shard_message_t **message)
+/* A command that killed its role twice: everything else of its card goes on. */
+static void refuse_quarantined(tenant_t *tenant, shard_message_t **message)
 {
-    assert(tenant->status == TENANT_OPEN);
+    metric_add(tenant->shard->metrics.dead_quarantined, 1);
+    if (!is_validation(*message)) {
+        shard_message_fail(message, RESULT_QUARANTINED, NULL, NULL);
+        return;
+    }
+    /* Not stored under its key: what an operator decides later shall count for a repeat. */
+    reply_t reply;
+    card_reply_without_card(tenant, *message, reason_quarantined, &reply);
+    shard_message_reply(message, &reply);
+}
+
+static void route(tenant_t *tenant, shard_message_t **message)
+{
     if (shard_message_has_key(*message)) {
         const result_t result = key_table_add(tenant->shard->key_table, *message);
         if (result != RESULT_OK) {
@@ -309,6 +322,19 @@ void tenant_route(tenant_t *tenant, shard_message_t **message)
         return;
     }
     send_to_card(tenant, message);
+}
+
+void tenant_route(tenant_t *tenant, shard_message_t **message)
+{
+    assert(tenant->status == TENANT_OPEN);
+    shard_t *const shard = tenant->shard;
+    if (quarantine_holds(shard->quarantine, *message)) {
+        refuse_quarantined(tenant, message);
+        return;
+    }
+    shard_message_enter(*message);
+    route(tenant, message);
+    shard_message_leave(shard);
 }
 
 void tenant_expire_card(tenant_t *tenant, const uuid_t *card)

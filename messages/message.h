@@ -17,8 +17,8 @@
 #include "messages/uuid.h"
 
 typedef enum field_type {
-    FIELD_TYPE_TEXT, /* text_t, UTF-8 without NUL, `max` bytes; JSON string; a required one from
-                        outside may not be empty */
+    FIELD_TYPE_TEXT, /* text_t, UTF-8 without NUL (JSON, names: nor any control character), `max`
+                        bytes; JSON string; a required one from outside may not be empty */
     FIELD_TYPE_CODE, /* text_t, UTF-8, `max` characters (code points), anything in it, also nothing:
                         what a scanner read, which gets a verdict whatever it says (DESIGN 3.3) */
     FIELD_TYPE_BYTES, /* text_t, any bytes, `max`; never in JSON */

@@ -101,7 +101,8 @@ static void expectation_write(const message_reader_t *reader, const message_fiel
     const uint64_t max = field->max;
     switch (field->type) {
     case FIELD_TYPE_TEXT:
-        (void)snprintf(out, EXPECTATION_SIZE, "a text of %s%" PRIu64 " bytes, without NUL",
+        (void)snprintf(out, EXPECTATION_SIZE,
+                       "a text of %s%" PRIu64 " bytes, without control characters",
                        message_field_is_needed(field, reader->form) ? "1 to " : "at most ", max);
         break;
     case FIELD_TYPE_CODE:

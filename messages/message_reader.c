@@ -129,6 +129,34 @@ static bool text_keep(message_reader_t *reader, const message_field_t *field, te
     return true;
 }
 
+/* Index of the first of U+0000 to U+001F and U+007F, or the size of the text. */
+static size_t control_find(text_t text)
+{
+    size_t i = 0;
+    while (i < text.size && (uint8_t)text.data[i] >= 0x20 && text.data[i] != 0x7f) {
+        i++;
+    }
+    return i;
+}
+
+/* Texts from outside end up in logs, lists and printed pages: one that holds a line break could
+ * pretend to be two. Between roles only a NUL is refused, as ever: what is stored stays readable.
+ */
+static bool characters_check(message_reader_t *reader, const message_field_t *field, text_t text)
+{
+    const size_t at = control_find(text);
+    if (reader->form != MESSAGE_FORM_IDS && at < text.size) {
+        return fault_set(reader, MESSAGE_FAULT_INVALID_VALUE,
+                         "%s must not contain control characters; byte %zu was U+%04X", field->name,
+                         at + 1, (unsigned)(uint8_t)text.data[at]);
+    }
+    if (at < text.size && memchr(text.data + at, '\0', text.size - at) != NULL) {
+        return fault_set(reader, MESSAGE_FAULT_INVALID_VALUE, "%s must not contain a NUL",
+                         field->name);
+    }
+    return true;
+}
+
 bool reader_accept_text(message_reader_t *reader, const message_field_t *field, text_t text)
 {
     const bool is_code = field->type == FIELD_TYPE_CODE;
@@ -151,9 +179,8 @@ bool reader_accept_text(message_reader_t *reader, const message_field_t *field, 
             return fault_set(reader, MESSAGE_FAULT_INVALID_VALUE, "%s must not be empty",
                              field->name);
         }
-    } else if (memchr(text.data, '\0', text.size) != NULL) {
-        return fault_set(reader, MESSAGE_FAULT_INVALID_VALUE, "%s must not contain a NUL",
-                         field->name);
+    } else if (!characters_check(reader, field, text)) {
+        return false;
     }
     return text_keep(reader, field, text);
 }

@@ -21,7 +21,7 @@ static bool is_sound(const crash_record_t *record)
         return false;
     }
     if (record->request_size > LIMIT_CRASH_REQUEST_SIZE) {
-        return record->has_fingerprint;
+        return record->has_fingerprint != 0;
     }
     return record->identity_size <= record->request_size &&
            record->identity_offset <= record->request_size - record->identity_size;
@@ -33,7 +33,7 @@ static void note_request(crash_record_t *record, const crash_command_t *command)
 {
     const crash_identity_t *const identity = &command->identity;
     record->request_size = (uint32_t)command->request_size;
-    record->has_fingerprint = false;
+    record->has_fingerprint = 0;
     if (__builtin_expect(command->request_size <= LIMIT_CRASH_REQUEST_SIZE, 1)) {
         const ptrdiff_t offset =
             (const uint8_t *)identity->text - (const uint8_t *)command->request;
@@ -46,7 +46,7 @@ static void note_request(crash_record_t *record, const crash_command_t *command)
     }
     record->identity_offset = 0;
     record->identity_size = 0;
-    record->has_fingerprint = true;
+    record->has_fingerprint = 1;
     crash_fingerprint(identity, record->fingerprint);
 }
 
@@ -63,12 +63,12 @@ void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command)
     record->type = identity->type;
     record->tenant_size = (uint8_t)identity->tenant_size;
     memcpy(record->tenant, identity->tenant, identity->tenant_size);
-    record->has_card = identity->card != NULL;
-    if (record->has_card) {
+    record->has_card = identity->card != NULL ? 1 : 0;
+    if (record->has_card != 0) {
         memcpy(record->card, identity->card, CRASH_ID_SIZE);
     }
     memcpy(record->actor, command->actor, CRASH_ID_SIZE);
-    record->is_key = identity->is_key;
+    record->is_key = identity->is_key ? 1 : 0;
     record->trace_size =
         (uint8_t)(command->trace_size < CRASH_TRACE_SIZE ? command->trace_size : CRASH_TRACE_SIZE);
     memcpy(record->trace, command->trace, record->trace_size);
@@ -89,7 +89,8 @@ void crash_slot_leave(crash_slot_t *slot)
 const crash_order_t *crash_slot_order(const crash_slot_t *slot)
 {
     const bool has_order = slot != NULL && slot->has_order != 0 &&
-                           slot->order.record.has_fingerprint && is_sound(&slot->order.record) &&
+                           slot->order.record.has_fingerprint != 0 &&
+                           is_sound(&slot->order.record) &&
                            memchr(slot->order.reason, '\0', sizeof slot->order.reason) != NULL;
     return has_order ? &slot->order : NULL;
 }
@@ -111,20 +112,20 @@ void crash_slot_clear(crash_slot_t *slot)
 
 static void complete_fingerprint(crash_record_t *record)
 {
-    if (record->has_fingerprint) {
+    if (record->has_fingerprint != 0) {
         return;
     }
     const crash_identity_t identity = {
         .tenant = record->tenant,
         .tenant_size = record->tenant_size,
-        .card = record->has_card ? record->card : NULL,
+        .card = record->has_card != 0 ? record->card : NULL,
         .type = record->type,
-        .is_key = record->is_key,
+        .is_key = record->is_key != 0,
         .text = record->request + record->identity_offset,
         .text_size = record->identity_size,
     };
     crash_fingerprint(&identity, record->fingerprint);
-    record->has_fingerprint = true;
+    record->has_fingerprint = 1;
 }
 
 static crash_origin_t origin_of(const crash_slot_t *slot)

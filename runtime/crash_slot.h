@@ -53,9 +53,9 @@ typedef struct crash_record {
     uint8_t type;
     uint8_t tenant_size;
     uint8_t trace_size;
-    bool has_card;
-    bool is_key;
-    bool has_fingerprint;
+    uint8_t has_card; /* 0 or 1; no bool, since it may have been written wild */
+    uint8_t is_key;
+    uint8_t has_fingerprint;
     uint8_t card[CRASH_ID_SIZE];
     uint8_t actor[CRASH_ID_SIZE];
     uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];

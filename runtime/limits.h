@@ -177,6 +177,8 @@ enum {
     LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
     LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of
+                                         dead letters; the newest count */
     LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
@@ -216,11 +218,18 @@ enum {
     LIMIT_CONTROL_INCARNATIONS = 1000, /* role starts remembered, for looking back */
     LIMIT_CONTROL_BUSY_MS = 2000,      /* the writer holds its lock for milliseconds */
 
+    LIMIT_DEAD_LETTERS = 256, /* per tenant, 2 MiB: each took two kills of a role; the oldest go */
+
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
     LIMIT_RESTARTS_WINDOW_MS = 10000,
     LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
     LIMIT_BACKOFF_MS_MAX = 5000,
+    LIMIT_ROLE_GROUPS = 4,              /* of roles that are restarted together; serve has one */
+    LIMIT_ROLE_GROUP_RESTARTS = 2,      /* of a whole group before the service gives up: what two
+                                           fresh starts of everything do not mend is for systemd */
+    LIMIT_ROLE_GROUP_WINDOW_MS = 60000, /* within this time: six times that of a role */
+    LIMIT_ROLE_GROUP_STOP_MS = 1000,    /* a sibling may finish what is in flight for so long */
     LIMIT_START_MS = 15000, /* a role that is not ready by then is ended and counts as failed */
     LIMIT_DRAIN_MS = 10000, /* SIGTERM to SIGKILL */
     LIMIT_LINK_FRAME_SIZE = 8388608,  /* one metrics page of a role is far below */
@@ -230,6 +239,8 @@ enum {
     LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
     LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
                                   control command, takes milliseconds */
+    LIMIT_WATCHDOG_MS_MIN = 400,     /* --watchdog-ms: four pings of a tick */
+    LIMIT_WATCHDOG_MS_MAX = 600000,  /* longer is as good as none */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
                                         loops of longer runs are what the intensity is for */
     LIMIT_CRASH_REQUEST_SIZE =

@@ -1,10 +1,9 @@
-/* Mapping of crash slots, the fingerprint, and the signal handler that notes which thread a fatal
+/* Mapping of crash slots, and the signal handler that notes which thread a fatal
  * signal hit. The handler makes async-signal-safe calls only. */
 #include "runtime/crash_slot_internal.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sodium.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -21,28 +20,6 @@ enum { NOTES_SIGNALS = 1 };
 /* A signal handler has no other way to find them. Written once, before it is installed. */
 static crash_slot_t *signal_slot;
 static uint8_t alternate_stack[ALTERNATE_STACK_SIZE];
-
-/* Each part with its size before it, so that no two lists of parts look alike. */
-static void add_part(crypto_hash_sha256_state *state, const void *data, size_t size)
-{
-    const uint64_t prefix = size;
-    (void)crypto_hash_sha256_update(state, (const unsigned char *)&prefix, sizeof prefix);
-    (void)crypto_hash_sha256_update(state, data, size);
-}
-
-void crash_fingerprint(const crash_identity_t *identity, uint8_t out[CRASH_FINGERPRINT_SIZE])
-{
-    const uint8_t kind[2] = {identity->type, identity->is_key ? 1 : 0};
-    uint8_t hash[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256_state state;
-    (void)crypto_hash_sha256_init(&state);
-    add_part(&state, kind, sizeof kind);
-    add_part(&state, identity->tenant, identity->tenant_size);
-    add_part(&state, identity->card, identity->card == NULL ? 0 : CRASH_ID_SIZE);
-    add_part(&state, identity->text, identity->text_size);
-    (void)crypto_hash_sha256_final(&state, hash);
-    memcpy(out, hash, CRASH_FINGERPRINT_SIZE);
-}
 
 static crash_slot_t *map(int descriptor)
 {

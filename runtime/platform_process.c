@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127 };
+enum { DESCRIPTOR_SAFE_MIN = 64, EXIT_EXEC_FAILED = 127, CORE_SIZE_REFUSED = 1 };
 
 /* libuv's handlers write into a pipe that parent and child share until exec: they must not run in
  * the child, so they go before the mask is opened again. */
@@ -304,9 +304,21 @@ void process_numbers(int64_t pid, process_numbers_t *numbers)
     read_cpu(pid, numbers);
 }
 
+/* A core would hold the master key and personal data in clear. One byte instead of none: the
+ * kernel hands a core to a program in core_pattern whatever the limit is, unless it is exactly 1,
+ * and refuses a file of one byte as too small. Children inherit it; where the hard limit was 0
+ * already it stays so. PR_SET_DUMPABLE is left alone: without it /proc/PID is root's, and a
+ * supervisor that is not root could not read the memory of its children (smaps_rollup). */
+static void forbid_core_dumps(void)
+{
+    const struct rlimit limit = {.rlim_cur = CORE_SIZE_REFUSED, .rlim_max = CORE_SIZE_REFUSED};
+    (void)setrlimit(RLIMIT_CORE, &limit);
+}
+
 void process_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    forbid_core_dumps();
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;

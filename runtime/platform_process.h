@@ -64,7 +64,7 @@ typedef struct process_numbers {
 void process_numbers(int64_t pid, process_numbers_t *numbers);
 
 /* Once at the start of every role and of the supervisor: a closed peer is an error of the write,
- * not a death, and the soft limit of descriptors rises to the hard one. */
+ * not a death, the soft limit of descriptors rises to the hard one, and no core is dumped. */
 void process_prepare(void);
 
 /* What this process may be told from outside. */

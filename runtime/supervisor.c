@@ -199,6 +199,9 @@ static supervisor_bounds_t bounds_complete(const supervisor_bounds_t *given)
         .start_ms = bound_or(given->start_ms, LIMIT_START_MS),
         .drain_ms = bound_or(given->drain_ms, LIMIT_DRAIN_MS),
         .watchdog_ms = bound_or(given->watchdog_ms, LIMIT_WATCHDOG_MS),
+        .group_restarts = bound_or(given->group_restarts, LIMIT_ROLE_GROUP_RESTARTS),
+        .group_window_ms = bound_or(given->group_window_ms, LIMIT_ROLE_GROUP_WINDOW_MS),
+        .group_stop_ms = bound_or(given->group_stop_ms, LIMIT_ROLE_GROUP_STOP_MS),
     };
 }
 

@@ -1,5 +1,5 @@
 /* The process supervisor: one thread, no ZeroMQ, no database. Starts every role by fork + exec of
- * this binary, restarts what dies (one-for-one, intensity, jittered backoff), tells the roles about
+ * this binary, restarts what dies (strategies, intensity, jittered backoff), tells the roles about
  * each other, answers `tree`, `top` and `metrics` on the control socket, drains on SIGTERM and
  * SIGINT (a second one kills at once), restarts the roles one by one on SIGHUP,
  * with the program that then stands where the service was started from. Until then every restart
@@ -8,9 +8,11 @@
  * the rolling restart, and that role is started from the program before.
  *
  * A role ends and is started anew when it dies, is not ready within LIMIT_START_MS, closes its link
- * or does not answer the watchdog for LIMIT_WATCHDOG_MS. More than LIMIT_RESTARTS of one role
- * within LIMIT_RESTARTS_WINDOW_MS escalate: everything drains and supervisor_run returns
- * UNAVAILABLE. Restarts by SIGHUP and of a role that was sent SIGTERM do not count.
+ * or does not answer the watchdog for LIMIT_WATCHDOG_MS; which others are restarted with it says
+ * the strategy of its group. More than LIMIT_RESTARTS of one role within LIMIT_RESTARTS_WINDOW_MS
+ * escalate: its whole group is ended and started anew. More than LIMIT_ROLE_GROUP_RESTARTS of that
+ * within LIMIT_ROLE_GROUP_WINDOW_MS: everything drains and supervisor_run returns UNAVAILABLE.
+ * Restarts by SIGHUP and of a role that was sent SIGTERM do not count.
  *
  * A role with a crash slot that dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, of the watchdog
  * or for want of memory while it works on a command is the command's fault: the log names it, and
@@ -39,6 +41,7 @@ typedef struct supervisor_role {
     /* The role gets a crash slot (runtime/crash_slot.h) behind its descriptors, and finds
      * "--crash-slot" and the number of the descriptor behind its arguments. */
     bool has_crash_slot;
+    uint32_t group;       /* below LIMIT_ROLE_GROUPS */
     uint32_t drain_order; /* on SIGTERM roles drain in rising order: fronts 0, shards 1, relay 2 */
 } supervisor_role_t;
 
@@ -51,12 +54,24 @@ typedef struct supervisor_bounds {
     uint32_t start_ms;
     uint32_t drain_ms;
     uint32_t watchdog_ms;
+    uint32_t group_restarts;
+    uint32_t group_window_ms;
+    uint32_t group_stop_ms;
 } supervisor_bounds_t;
+
+/* Who is restarted when a role of the group fails. Those that did not fail drain first, and none
+ * is started before all have ended. */
+typedef enum supervisor_strategy {
+    SUPERVISOR_ONE_FOR_ONE,  /* it alone */
+    SUPERVISOR_ONE_FOR_ALL,  /* the whole group */
+    SUPERVISOR_REST_FOR_ONE, /* it, and those of the group that are declared after it */
+} supervisor_strategy_t;
 
 typedef struct supervisor_options {
     const char *data_directory; /* control socket: DIR/control.sock, mode 0600 */
     const supervisor_role_t *roles;
     size_t role_count; /* up to LIMIT_ROLES */
+    supervisor_strategy_t strategies[LIMIT_ROLE_GROUPS];
     /* Role that answers control commands which the supervisor does not know itself (tenant.create,
      * …). */
     const char *control_role;

@@ -2,6 +2,7 @@
  *   supervisor.c           begins, ends, signals, order of draining
  *   supervisor_rolling.c   rolling restart: which program, which role next, successors beside
  *   supervisor_role.c      one role: start, link, end, restart, watchdog
+ *   supervisor_group.c     strategies: who is restarted with a role, escalation
  *   supervisor_requests.c  questions to roles with their deadlines
  *   supervisor_crash.c     which command killed a role, and what follows for it
  *   supervisor_control.c   commands of the control socket and of roles: tree, metrics, forwarding
@@ -55,6 +56,7 @@ struct role {
                       STOPPED; NULL: it does not */
     bool retiring; /* its twin is ready and it was told to go */
     bool rolled;   /* by the rolling restart that goes on: it is, or will be, the new program */
+    bool is_held;  /* its group is restarted: it starts when all held ones have ended */
     bool planned;  /* its coming end was asked for (SIGHUP, SIGTERM to it): does not count */
     int64_t pid;   /* 0: no process */
     frame_stream_t *link;
@@ -86,6 +88,12 @@ typedef enum supervisor_stage {
     SUPERVISOR_KILLING,  /* everything was sent SIGKILL */
 } supervisor_stage_t;
 
+typedef struct role_group {
+    uint64_t delay_ms;  /* before the held ones start */
+    uint64_t window_ms; /* when `restarts` began to count */
+    uint32_t restarts;  /* of the whole group, by escalation */
+} role_group_t;
+
 typedef struct crash_kills {
     uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];
     uint32_t kills; /* 0: free place */
@@ -111,6 +119,7 @@ struct supervisor {
     control_server_t *control;
     loop_timer_t *tick; /* watchdog and deadlines of requests */
     metrics_t *metrics;
+    role_group_t groups[LIMIT_ROLE_GROUPS];
     metric_t *crashes_metric;
     metric_t *quarantines_metric;
     process_oom_t oom;
@@ -135,10 +144,14 @@ void role_kill(role_t *role, role_killer_t killer, const char *why);
 /* After SIGCHLD: collects it if it ended, and decides what follows. */
 void role_collect(role_t *role);
 void role_watch(role_t *role, uint64_t now_ms);
+/* One that has ended is started after the delay, and counts as restarted. */
+void role_restart(role_t *role, uint64_t delay_ms);
 const char *role_state_name(role_state_t state);
 
 /* A place without a process beside a twin that has one. */
 bool role_is_spare(const role_t *role);
+/* Not ready yet, beside the one that it will replace. */
+bool role_is_successor(const role_t *role);
 
 /* supervisor_rolling.c */
 void rolling_init(supervisor_t *supervisor);
@@ -168,6 +181,15 @@ void role_requests_end(role_t *role); /* all, without an answer */
 /* supervisor_control.c */
 void supervisor_control(void *context, control_request_t *request, const char *json, size_t size);
 void supervisor_role_asks(role_t *role, const uint8_t *payload, size_t size);
+
+/* supervisor_group.c */
+/* A role has failed, within its intensity. True: its group deals with it, now or when others have
+ * ended; else it is to be restarted alone. */
+bool supervisor_group_failed(role_t *role, uint64_t delay_ms);
+/* A role has failed too often. */
+void supervisor_group_escalate(role_t *failed);
+/* A held role has ended. */
+void supervisor_group_continue(role_t *ended);
 
 /* supervisor_crash.c */
 void supervisor_crash_init(supervisor_t *supervisor);

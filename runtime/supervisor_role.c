@@ -276,26 +276,36 @@ static uint64_t backoff_ms(role_t *role, uint64_t now_ms)
     return 1U + random_below((uint32_t)delay_ms);
 }
 
-static void role_schedule(role_t *role)
+void role_restart(role_t *role, uint64_t delay_ms)
 {
-    const uint64_t now_ms = loop_now_ms(role->supervisor->loop);
-    uint64_t delay_ms = 0;
-    if (!role->planned) {
-        if (intensity_exceeded(role, now_ms)) {
-            role->state = ROLE_STOPPED;
-            supervisor_escalate(role->supervisor, role);
-            return;
-        }
-        delay_ms = backoff_ms(role, now_ms);
-    }
-    if (!role->planned) {
-        supervisor_notify_restarting(role->supervisor, role);
-    }
     role->planned = false;
     role->state = ROLE_WAITING;
     role->restarts++;
     metric_add(role->restarts_metric, 1);
     loop_timer_start(role->timer, delay_ms, 0);
+}
+
+static void role_schedule(role_t *role)
+{
+    const uint64_t now_ms = loop_now_ms(role->supervisor->loop);
+    if (role->is_held) {
+        role->state = ROLE_WAITING;
+        supervisor_group_continue(role);
+        return;
+    }
+    if (role->planned) {
+        role_restart(role, 0);
+        return;
+    }
+    if (intensity_exceeded(role, now_ms)) {
+        supervisor_group_escalate(role);
+        return;
+    }
+    supervisor_notify_restarting(role->supervisor, role);
+    const uint64_t delay_ms = backoff_ms(role, now_ms);
+    if (!supervisor_group_failed(role, delay_ms)) {
+        role_restart(role, delay_ms);
+    }
 }
 
 /* A role ended while it was, or has, a successor: the other one goes on alone. A new program that
@@ -306,11 +316,16 @@ static bool role_leaves_to_twin(role_t *role)
         rolling_abort(role->supervisor, role);
     }
     const bool is_alone = role->twin == NULL || role->twin->state == ROLE_STOPPED;
-    if (is_alone) {
+    if (is_alone || role->is_held) {
         return false;
     }
     role->planned = false;
     return true;
+}
+
+bool role_is_successor(const role_t *role)
+{
+    return role->pid != 0 && role->ready_ms == 0 && role->twin != NULL && role->twin->pid != 0;
 }
 
 bool role_is_spare(const role_t *role)

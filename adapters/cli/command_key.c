@@ -137,6 +137,15 @@ static json_t *mint_command(const char *tenant, const char *role, const char *su
     return mint;
 }
 
+/* The same bytes that texts of the API must not hold. */
+static bool has_control_character(const char *text)
+{
+    while (*text != '\0' && (unsigned char)*text >= 0x20 && *text != 0x7f) {
+        text++;
+    }
+    return *text != '\0';
+}
+
 /* What is wrong with the arguments alone; NULL: nothing. */
 static const char *mint_fault(const char *tenant, const char *role, const char *subject,
                               uint64_t ttl_s)
@@ -153,6 +162,9 @@ static const char *mint_fault(const char *tenant, const char *role, const char *
     }
     if (subject == NULL && number == role_member) {
         return "--subject S is missing; for a member it is the member's id";
+    }
+    if (subject != NULL && has_control_character(subject)) {
+        return "--subject must not contain control characters, line breaks included";
     }
     if (ttl_s < 1 || ttl_s > LIMIT_TOKEN_TTL_S_MAX) {
         return "--ttl must be 1 to 86400 seconds";

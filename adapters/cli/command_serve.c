@@ -200,7 +200,7 @@ static void declare_roles(service_t *service)
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);
     for (uint32_t i = 0; i < service->configuration.shards; i++) {
-        (void)add_role(service, "shard", (int)i, DRAIN_SHARDS);
+        add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
     }
     role_text_t *relay_text = &service->texts[service->role_count];
     supervisor_role_t *relay = add_role(service, "relay", -1, DRAIN_RELAY);
@@ -228,6 +228,12 @@ static void role_ended(void *context, const char *name, uint64_t incarnation)
     data_directory_remove_socket(&service->installation.directory, name, incarnation);
 }
 
+static const char *command_name(uint8_t type)
+{
+    const bool is_known = type < request_type_enum.count && request_type_enum.names[type] != NULL;
+    return is_known ? request_type_enum.names[type] : "unknown";
+}
+
 static int run(service_t *service)
 {
     declare_roles(service);
@@ -237,8 +243,10 @@ static int run(service_t *service)
                                           .control_role = "shard-0",
                                           .started = started,
                                           .role_ended = role_ended,
+                                          .command_name = command_name,
                                           .context = service,
-                                          .version = DIGITALCARD_VERSION};
+                                          .version = DIGITALCARD_VERSION,
+                                          .bounds.watchdog_ms = service->configuration.watchdog_ms};
     const result_t result = supervisor_run(&options);
     if (result != RESULT_OK) {
         return command_fail("the service ended: %s", result_title(result));

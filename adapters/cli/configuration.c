@@ -49,6 +49,7 @@ static bool check(configuration_t *configuration)
 {
     const configuration_texts_t *texts = &configuration->texts;
     uint64_t shards = online_cores();
+    uint64_t watchdog_ms = 0;
     if (strcmp(texts->store, "sqlite") != 0) {
         const bool postgresql = strncmp(texts->store, "postgresql://", 13) == 0 ||
                                 strncmp(texts->store, "postgres://", 11) == 0;
@@ -77,6 +78,13 @@ static bool check(configuration_t *configuration)
         (void)command_fail("--log-level %s: must be debug, info, warn or error", texts->log_level);
         return false;
     }
+    if (!arguments_number(texts->watchdog_ms, &watchdog_ms) ||
+        watchdog_ms < LIMIT_WATCHDOG_MS_MIN || watchdog_ms > LIMIT_WATCHDOG_MS_MAX) {
+        (void)command_fail("--watchdog-ms %s: must be a whole number from %d to %d",
+                           texts->watchdog_ms, LIMIT_WATCHDOG_MS_MIN, LIMIT_WATCHDOG_MS_MAX);
+        return false;
+    }
+    configuration->watchdog_ms = (uint32_t)watchdog_ms;
     configuration->shards = (uint32_t)shards;
     return true;
 }

@@ -26,6 +26,7 @@ typedef struct configuration {
     configuration_texts_t texts; /* after configuration_load: what counts; nothing is NULL */
     configuration_texts_t *from_file;
     uint32_t shards;
+    uint32_t watchdog_ms;
     log_level_t log_level;
 } configuration_t;
 

@@ -4,6 +4,7 @@
 
 #include "adapters/cli/control_commands.h"
 #include "adapters/cli/installation.h"
+#include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/signer/signer.h"
 #include "runtime/clock.h"
 #include "runtime/supervisor.h"
@@ -55,6 +56,8 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
         return result;
     }
     const control_commands_t commands = {.control = installation.control,
+                                         .dead_letters =
+                                             control_sqlite_dead_letters(installation.control),
                                          .crypto = &signer_functions,
                                          .master_key = &installation.master_key};
     *answer = control_command_execute(&commands, command, &changed);
@@ -132,4 +135,18 @@ json_t *control_client_ask_service(const configuration_t *configuration, json_t 
         return NULL;
     }
     return say_error(answer);
+}
+
+json_t *control_client_look(const configuration_t *configuration, json_t *command)
+{
+    json_t *answer = NULL;
+    char *text = json_dumps(command, JSON_COMPACT);
+    json_decref(command);
+    const result_t result = text == NULL ? RESULT_NO_MEMORY : ask(configuration, text, &answer);
+    free(text);
+    if (result == RESULT_OK && json_object_get(answer, "error") != NULL) {
+        json_decref(answer);
+        return NULL;
+    }
+    return result == RESULT_OK ? answer : NULL;
 }

@@ -12,4 +12,7 @@ json_t *control_client_execute(const configuration_t *configuration, json_t *com
 /* Asks the running service only; NULL after saying that none runs, or what went wrong. */
 json_t *control_client_ask_service(const configuration_t *configuration, json_t *command);
 
+/* The same, quietly: NULL also when the service refuses or cannot answer now. For looking again. */
+json_t *control_client_look(const configuration_t *configuration, json_t *command);
+
 #endif

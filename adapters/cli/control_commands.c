@@ -4,6 +4,7 @@
 
 #include "actors/domain/card_id.h"
 #include "actors/secrets.h"
+#include "adapters/cli/control_dead_letters.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
 #include "runtime/clock.h"
@@ -466,11 +467,19 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
     static const struct {
         const char *name;
         execute_t *execute;
-    } table[] = {{"tenant.create", tenant_create},   {"tenant.list", tenant_list},
-                 {"tenant.show", tenant_show},       {"tenant.delete", tenant_delete},
-                 {"token.mint", token_mint_command}, {"key.list", key_list},
-                 {"key.rotate", key_rotate},         {"key.retire", key_retire},
-                 {"key.compromise", key_compromise}};
+    } table[] = {{"tenant.create", tenant_create},
+                 {"tenant.list", tenant_list},
+                 {"tenant.show", tenant_show},
+                 {"tenant.delete", tenant_delete},
+                 {"token.mint", token_mint_command},
+                 {"key.list", key_list},
+                 {"key.rotate", key_rotate},
+                 {"key.retire", key_retire},
+                 {"key.compromise", key_compromise},
+                 {"deadletters.list", control_dead_letters_list},
+                 {"deadletters.show", control_dead_letters_show},
+                 {"deadletters.replay", control_dead_letters_replay},
+                 {"deadletters.drop", control_dead_letters_drop}};
     const text_t name = member_text(command, "command");
     *changed = false;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

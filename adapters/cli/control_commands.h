@@ -12,16 +12,22 @@
  * {"tenant":…,"keys":[{kid,state,created_at}]}
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
  *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
+ *   {"command":"deadletters.list","tenant"?:…}               →
+ * {"dead_letters":[{id,state,tenant,type,card,kills,stored_at,reason,trace_id,…}]}
+ *   {"command":"deadletters.show","id":…}                    → {"dead_letter":{…,"body":{…}}}
+ *   {"command":"deadletters.replay"|"deadletters.drop","id":…} → {"id":…,"state":…}
  * A failure is {"error":{code,detail}}. */
 #ifndef ADAPTERS_CLI_CONTROL_COMMANDS_H
 #define ADAPTERS_CLI_CONTROL_COMMANDS_H
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
+#include "actors/ports/dead_letters.h"
 #include <jansson.h>
 
 typedef struct control_commands {
     control_store_t *control;
+    dead_letters_t *dead_letters; /* NULL: those commands are refused */
     const crypto_functions_t *crypto;
     const crypto_key_t *master_key;
 } control_commands_t;

@@ -31,7 +31,8 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_NUMBER("incarnation", "N", &values.incarnation, "Of this start"),
         OPTION_NUMBER("shards", "N", &values.shards, "Shards of the service"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
-        OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ")};
+        OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
+        OPTION_NUMBER("crash-slot", "N", &values.crash_slot, "Names the command in work")};
     if (!arguments_parse(command, argc, argv, options, sizeof options / sizeof options[0],
                          &values.kind, 1, &status)) {
         return status;

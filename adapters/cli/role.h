@@ -20,6 +20,7 @@ typedef struct role_options {
     uint64_t shards;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
+    uint64_t crash_slot;      /* descriptor (runtime/crash_slot.h); 0: none */
 } role_options_t;
 
 typedef struct role_base {

@@ -120,8 +120,10 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
                             size_t size)
 {
     bool changed = false;
-    const control_commands_t commands = {
-        .control = role->control, .crypto = &signer_functions, .master_key = &role->master_key};
+    const control_commands_t commands = {.control = role->control,
+                                         .dead_letters = control_sqlite_dead_letters(role->control),
+                                         .crypto = &signer_functions,
+                                         .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
     json_t *answer = control_command_execute(&commands, command, &changed);
     json_decref(command);
@@ -148,6 +150,17 @@ static void shard_role_request(void *context, link_request_t *request, const cha
     }
 }
 
+/* Without one the role works all the same: only a command that kills it cannot be named. */
+static crash_slot_t *attach_crash_slot(const role_options_t *options)
+{
+    crash_slot_t *slot =
+        options->crash_slot == 0 ? NULL : crash_slot_attach((int)options->crash_slot);
+    if (slot == NULL) {
+        log_warn("no crash slot: a command that kills this role cannot be named");
+    }
+    return slot;
+}
+
 static result_t shard_role_compose(shard_role_t *role)
 {
     const role_options_t *options = role->base.options;
@@ -167,6 +180,8 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .reply = shard_role_reply,
                                      .publish = shard_role_publish,
                                      .context = role,
+                                     .crash_slot = attach_crash_slot(options),
+                                     .dead_letters = control_sqlite_dead_letters(role->control),
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
         shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};

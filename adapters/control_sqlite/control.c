@@ -124,6 +124,7 @@ result_t control_sqlite_open(const char *data_directory, bool create,
     control_sqlite_t *control = calloc(1, sizeof *control);
     assert(control != NULL);
     control->base.functions = &functions;
+    dead_letters_init(control);
     control->make_journal = make_journal;
     control->directory = strdup(data_directory);
     assert(control->directory != NULL);

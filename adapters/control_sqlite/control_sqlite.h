@@ -3,6 +3,7 @@
 #define ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_H
 
 #include "actors/ports/control_store.h"
+#include "actors/ports/dead_letters.h"
 
 /* Makes a tenant's empty journal: journal_sqlite_create_tenant, handed in because adapters do not
  * know each other. */
@@ -16,5 +17,9 @@ MUST_USE result_t control_sqlite_open(const char *data_directory, bool create,
                                       control_sqlite_make_journal_t *make_journal,
                                       control_store_t **store);
 void control_sqlite_close(control_store_t **store);
+
+/* The dead letters in the same file, over the same connection; lives as long as the store. Unlike
+ * everything else in it they are written by every shard, each for its own tenants. */
+dead_letters_t *control_sqlite_dead_letters(control_store_t *store);
 
 #endif

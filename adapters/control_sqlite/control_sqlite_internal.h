@@ -16,6 +16,7 @@ typedef enum statement {
 
 typedef struct control_sqlite {
     control_store_t base;
+    dead_letters_t dead_letters;
     char *directory;
     char *path;
     control_sqlite_make_journal_t *make_journal; /* NULL when tenants are only read */
@@ -87,6 +88,10 @@ result_t control_key_set_state(control_store_t *store, text_t tenant, uint32_t k
 result_t control_token_keys(control_store_t *store, control_token_key_visit_t *visit,
                             void *context);
 result_t control_token_key_add(control_store_t *store, const control_token_key_t *key);
+
+/* --- dead_letters.c --- */
+
+void dead_letters_init(control_sqlite_t *control);
 
 /* --- journal_file.c: the file of a tenant's journal, seen from outside --- */
 

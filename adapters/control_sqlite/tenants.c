@@ -201,6 +201,11 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         control_bind_text(keys, 1, name);
         result = control_statement_finish(control, keys, NULL);
     }
+    if (result == RESULT_OK) {
+        sqlite3_stmt *const letters = statement_take(control, STATEMENT_dead_letter_remove_all);
+        control_bind_text(letters, 1, name);
+        result = control_statement_finish(control, letters, NULL);
+    }
     result = change_end(control, result);
     if (result != RESULT_OK) {
         return result;

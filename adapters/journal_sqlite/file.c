@@ -90,7 +90,7 @@ static result_t partitions_fill(connection_t *connection, uint32_t partitions)
     return connection_execute(connection, sql);
 }
 
-static result_t journal_fill(const char *path, uint32_t partitions)
+static result_t journal_fill(const char *path, text_t tenant, uint32_t partitions)
 {
     const int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0) {
@@ -102,7 +102,10 @@ static result_t journal_fill(const char *path, uint32_t partitions)
     if (result != RESULT_OK) {
         return result;
     }
-    result = partitions_fill(&connection, partitions);
+    result = owner_write(&connection, tenant);
+    if (result == RESULT_OK) {
+        result = partitions_fill(&connection, partitions);
+    }
     if (result == RESULT_OK) {
         result = schema_log_mode_set(&connection); /* last: so far nothing can stand in a log */
     }
@@ -133,7 +136,7 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
     if (result == RESULT_OK) {
         temporary_remove(temporary);
         companions_remove(path);
-        result = journal_fill(temporary, partitions);
+        result = journal_fill(temporary, tenant, partitions);
         if (result == RESULT_OK &&
             renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
             result = file_error(path, "rename");

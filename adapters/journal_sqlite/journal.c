@@ -209,13 +209,20 @@ static void open_run(store_job_t *base)
 {
     open_job_t *job = (open_job_t *)base;
     journal_tenant_t *const tenant = base->tenant;
+    const text_t name = text_from_c(tenant->name);
     if (tenant->readonly) {
         job->result = connection_open(&tenant->reader, tenant->path, CONNECTION_READONLY);
+        if (job->result == RESULT_OK) {
+            job->result = owner_check(&tenant->reader, name);
+        }
         if (job->result == RESULT_OK) {
             job->result = partitions_read(job, &tenant->reader);
         }
     } else {
         job->result = connection_open(&tenant->writer, tenant->path, CONNECTION_WRITER);
+        if (job->result == RESULT_OK) {
+            job->result = owner_check(&tenant->writer, name);
+        }
         if (job->result == RESULT_OK) {
             job->result = epochs_raise(job, &tenant->writer);
         }

@@ -82,6 +82,10 @@ bool column_uuid(sqlite3_stmt *statement, int column, uuid_t *uuid); /* false: n
 /* schema.c: SCHEMA_TOO_NEW, STORE_CORRUPT when it is no journal. */
 MUST_USE result_t schema_prepare(connection_t *connection, connection_mode_t mode);
 
+/* owner.c: writes into a new journal whose it is; STORE_CORRUPT when it is another tenant's. */
+MUST_USE result_t owner_write(connection_t *connection, text_t tenant);
+MUST_USE result_t owner_check(connection_t *connection, text_t tenant);
+
 MUST_USE result_t schema_log_mode_set(connection_t *connection); /* WAL */
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */

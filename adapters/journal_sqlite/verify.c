@@ -168,6 +168,12 @@ result_t journal_sqlite_verify(const char *data_directory, text_t tenant, char *
     char *path = tenant_path(data_directory, tenant);
     result_t result = connection_open(&verification.connection, path, CONNECTION_READONLY);
     if (result == RESULT_OK) {
+        result = owner_check(&verification.connection, tenant);
+        if (result != RESULT_OK) {
+            connection_close(&verification.connection, false);
+        }
+    }
+    if (result == RESULT_OK) {
         size_t size = 0;
         verification.report = open_memstream(report, &size);
         assert(verification.report != NULL);

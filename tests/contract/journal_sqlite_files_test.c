@@ -260,6 +260,42 @@ static void a_foreign_database_is_refused(void **state)
     assert_int_equal(open_result(files), RESULT_STORE_CORRUPT);
 }
 
+static void file_copy(const char *from, const char *to)
+{
+    static uint8_t bytes[1 << 20];
+    FILE *source = fopen(from, "rbe");
+    FILE *target = fopen(to, "wbe");
+    assert_non_null(source);
+    assert_non_null(target);
+    const size_t size = fread(bytes, 1, sizeof bytes, source);
+    assert_true(size > 0 && size < sizeof bytes);
+    assert_int_equal(fwrite(bytes, 1, size, target), size);
+    assert_int_equal(fclose(target), 0);
+    assert_int_equal(fclose(source), 0);
+}
+
+static void the_journal_of_another_tenant_is_refused_and_left_alone(void **state)
+{
+    files_state_t *const files = *state;
+    (void)fill(files);
+    harness_create_tenant(&files->harness, "beta");
+    char *own = place_file(&files->place, "alpha", "");
+    char *other = place_file(&files->place, "beta", "");
+    const int64_t epoch = sql_number(files, "SELECT max(epoch) FROM partition");
+    file_copy(own, other);
+    assert_int_equal(harness_open(&files->harness, "beta").result, RESULT_STORE_CORRUPT);
+    assert_int_equal(harness_open_readonly(&files->harness, "beta").result, RESULT_STORE_CORRUPT);
+    char *report = NULL;
+    assert_int_equal(journal_sqlite_verify(files->place.directory, TEXT_LITERAL("beta"), &report),
+                     RESULT_STORE_CORRUPT);
+    free(report);
+    file_copy(other, own); /* back under its own name it is as it was */
+    assert_int_equal(sql_number(files, "SELECT max(epoch) FROM partition"), epoch);
+    assert_int_equal(open_result(files), RESULT_OK);
+    free(other);
+    free(own);
+}
+
 static void a_new_journal_is_private_and_has_no_log(void **state)
 {
     files_state_t *const files = *state;
@@ -413,6 +449,7 @@ int main(void)
         FILES_TEST(flipped_bytes_in_any_page_are_errors_and_nothing_worse),
         FILES_TEST(a_newer_schema_is_left_alone),
         FILES_TEST(a_foreign_database_is_refused),
+        FILES_TEST(the_journal_of_another_tenant_is_refused_and_left_alone),
         FILES_TEST(a_new_journal_is_private_and_has_no_log),
         FILES_TEST(a_log_without_its_file_does_not_reach_the_next_journal),
         FILES_TEST(an_unwritable_directory_is_permission_denied),

@@ -102,6 +102,7 @@ refused 2 "must be platform_admin, tenant_admin" token mint --tenant acme --role
 refused 2 "1 to 86400 seconds" token mint --tenant acme --role issuer --ttl 0 --data "$data"
 refused 2 "--tenant T is missing" token mint --role issuer --data "$data"
 refused 2 "--subject S is missing" token mint --tenant acme --role member --data "$data"
+refused 2 "control characters" token mint --tenant acme --role issuer --subject "$(printf 'a\r\nb')" --data "$data"
 refused 2 "1 to 64" tenant create many --partitions 65 --data "$data"
 [ "$(stat -c %a "$data")" = 700 ] || fail "the data directory is not private"
 [ "$(stat -c %a "$data/master.key")" = 600 ] || fail "the master key is not private"

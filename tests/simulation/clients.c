@@ -63,7 +63,7 @@ static void call_gateway(process_t *front, command_t *command)
     const world_t *const world = front->world;
     command_body_t body;
     command_fill(command, &body);
-    const uint32_t door = command->purpose == PURPOSE_INTRUSION && command->was_told_at_once
+    const uint32_t door = command->purpose == PURPOSE_INTRUSION && command->is_wrong_door
                               ? (command->tenant + 1) % world->tenant_count
                               : command->tenant;
     char token[96];

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A dozen cards: they come and go all the time. */
+enum { SHARD_ACTOR_BYTES = 12000 };
+
 process_kind_t slot_kind(uint32_t slot)
 {
     if (slot == WORLD_SLOT_RELAY) {
@@ -60,7 +63,8 @@ static void start_shard(process_t *process, uint32_t incarnation)
                                  .context = process,
                                  .wall_ms = ports_wall_ms,
                                  .random_fill = ports_random_fill};
-    shard_options_t options = {.index = process->index, .shards = WORLD_SHARDS};
+    shard_options_t options = {
+        .index = process->index, .shards = WORLD_SHARDS, .actor_bytes_max = SHARD_ACTOR_BYTES};
     (void)snprintf(options.incarnation, sizeof(options.incarnation), "shard-%u.%u", process->index,
                    incarnation);
     const result_t result =

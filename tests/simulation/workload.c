@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MEMBERS = 6, OPEN_MAX = 40, CARDS_OF_TENANT_MAX = 40 };
+enum { MEMBERS = 6, OPEN_MAX = 40 };
 
 bool command_is_read(const command_t *command)
 {
@@ -204,7 +204,7 @@ static void ask_work(world_t *world)
     if (card == CARDS_MAX && type != request_type_card_list) {
         type = request_type_card_issue;
     } else if (type == request_type_card_issue &&
-               count_cards(world->clients, tenant) >= CARDS_OF_TENANT_MAX) {
+               count_cards(world->clients, tenant) >= world->cards_max) {
         type = request_type_card_validate;
     }
     command_t *const command = clients_new_command(world, tenant, type);
@@ -239,7 +239,7 @@ static void ask_intrusion(world_t *world)
     command->purpose = PURPOSE_INTRUSION;
     aim(world, command, card);
     command->card = CARDS_MAX;
-    command->was_told_at_once = generator_chance(&world->workload, 300); /* the wrong door */
+    command->is_wrong_door = generator_chance(&world->workload, 300);
     clients_submit(world, command);
 }
 

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 
 enum {
+    CARDS_FEW = 2, /* everybody wants the same ones */
+    CARDS_MANY = 40,
     JUMPS_MAX = 256,
     STEP_US_MAX = 16000,
     WAIT_STEP_US = 5000,
@@ -177,7 +179,8 @@ static world_t *create(const world_options_t *options)
     world->wall_start_ms = INT64_C(1800000000000);
     world_jump_clock(world, 0);
     world->next_process = 1;
-    world->front_count = generator_between(&world->workload, 1, WORLD_FRONTS_MAX);
+    world->front_count = generator_chance(&world->workload, 200) ? 1 : WORLD_FRONTS_MAX;
+    world->cards_max = generator_chance(&world->workload, 400) ? CARDS_FEW : CARDS_MANY;
     draw_weather(world);
     const crypto_key_t master_key = ports_master_key();
     world->control = control_fake_create(ports_crypto(), &master_key);

@@ -161,6 +161,7 @@ struct world {
     world_options_t options;
     bug_t bug;
     uint64_t now_us;
+    uint64_t ticks; /* of handlers */
     int64_t wall_start_ms;
     int64_t wall_offset_ms;
     bool is_stormy; /* faults happen */
@@ -178,6 +179,7 @@ struct world {
     uint32_t tenant_count;
     world_tenant_t tenants[WORLD_TENANTS_MAX];
     uint32_t front_count;
+    uint32_t cards_max; /* of a tenant, until replacements add to them */
     process_t *processes[WORLD_PROCESSES_MAX];
     uint32_t next_process;
     network_t *network;

@@ -1,5 +1,5 @@
 # The process supervisor, its links and its control socket; configuration and start of the command line.
-foreach(subject supervisor supervisor_notify supervisor_crash)
+foreach(subject supervisor supervisor_notify supervisor_crash supervisor_group)
   digitalcard_test(NAME ${subject}_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c ${CMAKE_CURRENT_LIST_DIR}/supervisor_support.c
             ${CMAKE_SOURCE_DIR}/tests/support/role_child.c
@@ -14,7 +14,8 @@ digitalcard_test(NAME configuration_test
           ${cli}/arguments.c ${cli}/endpoint.c ${cli}/data_directory.c
   LIBRARIES digitalcard_runtime PkgConfig::libcyaml PkgConfig::jansson)
 digitalcard_test(NAME control_commands_test
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control_commands.c ${cli}/installation.c
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control_commands.c
+          ${cli}/control_dead_letters.c ${cli}/installation.c
           ${cli}/data_directory.c
   LIBRARIES digitalcard_control_sqlite digitalcard_journal_sqlite digitalcard_signer digitalcard_token
             PkgConfig::jansson)

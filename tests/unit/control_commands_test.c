@@ -9,6 +9,7 @@
 #include "actors/secrets.h"
 #include "adapters/cli/control_commands.h"
 #include "adapters/cli/installation.h"
+#include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/signer/signer.h"
 #include "adapters/token/token.h"
 #include "runtime/clock.h"
@@ -34,9 +35,11 @@ static int set_up(void **state)
     assert_int_equal(
         installation_open(fixture->directory, true, &fixture->installation, error, sizeof error),
         RESULT_OK);
-    fixture->commands = (control_commands_t){.control = fixture->installation.control,
-                                             .crypto = &signer_functions,
-                                             .master_key = &fixture->installation.master_key};
+    fixture->commands = (control_commands_t){
+        .control = fixture->installation.control,
+        .dead_letters = control_sqlite_dead_letters(fixture->installation.control),
+        .crypto = &signer_functions,
+        .master_key = &fixture->installation.master_key};
     *state = fixture;
     return 0;
 }
@@ -266,6 +269,110 @@ static void impossible_tokens_are_refused(void **state)
     json_decref(answer);
 }
 
+static json_t *lettered(const char *command, const char *id)
+{
+    return json_pack("{s:s,s:s}", "command", command, "id", id);
+}
+
+/* As a shard stores it. An empty request was too large. */
+static void put_letter(const fixture_t *fixture, uint8_t number, text_t request)
+{
+    uint8_t fingerprint[CRASH_FINGERPRINT_SIZE] = {0xab, number};
+    static const uint8_t card[CRASH_ID_SIZE] = {1};
+    uint8_t sealed[1024];
+    const text_t tenant = TEXT_LITERAL("acme");
+    secret_dead_letter_seal(&signer_functions, &fixture->installation.master_key, tenant,
+                            (text_t){(const char *)fingerprint, sizeof fingerprint}, request,
+                            sealed);
+    const dead_letter_t letter = {
+        .fingerprint = fingerprint,
+        .state = DEAD_LETTER_QUARANTINED,
+        .tenant = tenant,
+        .type = request_type_card_validate,
+        .actor = card,
+        .kills = 2,
+        .stored_at = 1700000000000 + number,
+        .reason = TEXT_LITERAL("killed by SIGSEGV"),
+        .trace_id = TEXT_LITERAL("0123456789abcdef0123456789abcdef"),
+        .request_size = (uint32_t)request.size,
+        .sealed_request = {(const char *)sealed,
+                           request.size == 0 ? 0 : request.size + CRYPTO_SEAL_OVERHEAD}};
+    dead_letters_t *letters = fixture->commands.dead_letters;
+    assert_int_equal(letters->functions->put(letters, &letter), RESULT_OK);
+}
+
+static text_t packed_request(uint8_t out[512])
+{
+    uint8_t body[128];
+    card_validate_t validate = {0};
+    envelope_t envelope = {0};
+    request_t *request = &envelope.request;
+    MESSAGE_SET(card_validate, &validate, gate, TEXT_LITERAL("north"));
+    const size_t size =
+        message_pack(&card_validate_message, &validate, MESSAGE_KEYS_IDS, body, sizeof body);
+    MESSAGE_SET(request, request, correlation, 7);
+    MESSAGE_SET(request, request, type, request_type_card_validate);
+    MESSAGE_SET(request, request, tenant, TEXT_LITERAL("acme"));
+    MESSAGE_SET(request, request, partition, 0);
+    MESSAGE_SET(request, request, subject, TEXT_LITERAL("gate-1"));
+    MESSAGE_SET(request, request, role, role_validator);
+    MESSAGE_SET(request, request, deadline_ms, 5000);
+    MESSAGE_SET(request, request, traceparent, TEXT_LITERAL("00-"));
+    MESSAGE_SET(request, request, body, ((text_t){(const char *)body, size}));
+    MESSAGE_MARK(envelope, &envelope, request);
+    return (text_t){(const char *)out,
+                    message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS, out, 512)};
+}
+
+#define LETTER_1 "ab010000000000000000000000000000"
+#define LETTER_2 "ab020000000000000000000000000000"
+
+static void dead_letters_are_listed_shown_and_dropped(void **state)
+{
+    const fixture_t *fixture = *state;
+    uint8_t packed[512];
+    put_letter(fixture, 1, packed_request(packed));
+    put_letter(fixture, 2, TEXT_NONE);
+    json_t *answer = execute(fixture, json_pack("{s:s}", "command", "deadletters.list"), false);
+    const json_t *list = json_object_get(answer, "dead_letters");
+    assert_int_equal(json_array_size(list), 2);
+    const json_t *newest = json_array_get(list, 0);
+    assert_string_equal(json_string_value(json_object_get(newest, "id")), LETTER_2);
+    assert_true(json_is_false(json_object_get(newest, "can_replay")));
+    json_decref(answer);
+    answer = execute(
+        fixture, json_pack("{s:s,s:s}", "command", "deadletters.list", "tenant", "beta"), false);
+    assert_int_equal(json_array_size(json_object_get(answer, "dead_letters")), 0);
+    json_decref(answer);
+    answer = execute(fixture, lettered("deadletters.show", LETTER_1), false);
+    const json_t *request = json_object_get(json_object_get(answer, "dead_letter"), "request");
+    assert_string_equal(json_string_value(json_object_get(request, "subject")), "gate-1");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(request, "body"), "gate")), "north");
+    json_decref(answer);
+    json_decref(execute(fixture, lettered("deadletters.drop", LETTER_1), true));
+    assert_refused(fixture, lettered("deadletters.show", LETTER_1), RESULT_MISSING);
+    assert_refused(fixture, lettered("deadletters.drop", LETTER_1), RESULT_MISSING);
+    assert_refused(fixture, lettered("deadletters.show", "AB"), RESULT_INVALID_ARGUMENT);
+    assert_refused(fixture, lettered("deadletters.drop", "zz010000000000000000000000000000"),
+                   RESULT_INVALID_ARGUMENT);
+}
+
+static void replay_is_asked_for_once_and_needs_the_request(void **state)
+{
+    const fixture_t *fixture = *state;
+    uint8_t packed[512];
+    put_letter(fixture, 1, packed_request(packed));
+    put_letter(fixture, 2, TEXT_NONE);
+    json_decref(execute(fixture, lettered("deadletters.replay", LETTER_1), true));
+    json_t *answer = execute(fixture, lettered("deadletters.replay", LETTER_1), false);
+    assert_string_equal(json_string_value(json_object_get(answer, "state")), "replay_asked");
+    json_decref(answer);
+    assert_refused(fixture, lettered("deadletters.replay", LETTER_2), RESULT_INVALID_ARGUMENT);
+    assert_refused(fixture, lettered("deadletters.replay", "ab030000000000000000000000000000"),
+                   RESULT_MISSING);
+}
+
 int main(void)
 {
     log_start("test", LOG_ERROR_LEVEL);
@@ -277,6 +384,8 @@ int main(void)
         TEST(keys_change_state_but_never_the_active_one),
         TEST(minted_tokens_verify_with_the_public_key),
         TEST(impossible_tokens_are_refused),
+        TEST(dead_letters_are_listed_shown_and_dropped),
+        TEST(replay_is_asked_for_once_and_needs_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

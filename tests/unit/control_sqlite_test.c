@@ -582,6 +582,129 @@ static void an_unwritable_directory_is_permission_denied(void **state)
 
 #define CONTROL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* --- Dead letters --- */
+
+static void put_letter(dead_letters_t *letters, const char *tenant, uint32_t number,
+                       dead_letter_state_t letter_state)
+{
+    uint8_t fingerprint[CRASH_FINGERPRINT_SIZE] = {(uint8_t)number, (uint8_t)(number >> 8),
+                                                   (uint8_t)tenant[0]};
+    static const uint8_t card[CRASH_ID_SIZE] = {1};
+    const dead_letter_t letter = {.fingerprint = fingerprint,
+                                  .state = letter_state,
+                                  .tenant = text_from_c(tenant),
+                                  .type = 11,
+                                  .actor = card,
+                                  .kills = 2,
+                                  .stored_at = number,
+                                  .reason = TEXT_LITERAL("killed by SIGSEGV"),
+                                  .sealed_request = TEXT_LITERAL("sealed")};
+    assert_int_equal(letters->functions->put(letters, &letter), RESULT_OK);
+}
+
+typedef struct counted {
+    uint32_t count;
+    uint32_t replayed;
+    uint32_t first; /* number of the first one that was visited */
+} counted_t;
+
+static bool count_letter(void *context, const dead_letter_t *letter)
+{
+    counted_t *counted = context;
+    if (counted->count == 0) {
+        counted->first = letter->fingerprint[0] + 256U * letter->fingerprint[1];
+    }
+    counted->count++;
+    counted->replayed += letter->state == DEAD_LETTER_REPLAYED ? 1 : 0;
+    return true;
+}
+
+static counted_t count_letters(dead_letters_t *letters, const char *tenant)
+{
+    counted_t counted = {0};
+    assert_int_equal(
+        letters->functions->visit(letters, text_from_c(tenant), count_letter, &counted), RESULT_OK);
+    return counted;
+}
+
+static void dead_letters_are_kept_newest_first_within_their_bound(void **state)
+{
+    fixture_t *fixture = *state;
+    dead_letters_t *letters = control_sqlite_dead_letters(fixture->store);
+    uint64_t before = 0;
+    uint64_t after = 0;
+    put_letter(letters, "beta", 1, DEAD_LETTER_QUARANTINED);
+    for (uint32_t i = 1; i <= LIMIT_DEAD_LETTERS; i++) {
+        put_letter(letters, "acme", i,
+                   i == LIMIT_DEAD_LETTERS ? DEAD_LETTER_REPLAYED : DEAD_LETTER_QUARANTINED);
+    }
+    assert_int_equal(count_letters(letters, "acme").replayed, 1);
+    assert_int_equal(fixture->store->functions->version(fixture->store, &before), RESULT_OK);
+    put_letter(letters, "acme", LIMIT_DEAD_LETTERS + 1, DEAD_LETTER_QUARANTINED);
+    assert_int_equal(fixture->store->functions->version(fixture->store, &after), RESULT_OK);
+    assert_int_not_equal(before, after); /* shards look again */
+    counted_t counted = count_letters(letters, "acme");
+    assert_int_equal(counted.count, LIMIT_DEAD_LETTERS);
+    assert_int_equal(counted.replayed, 0); /* it was the least needed */
+    assert_int_equal(counted.first, LIMIT_DEAD_LETTERS + 1);
+    put_letter(letters, "acme", LIMIT_DEAD_LETTERS + 2, DEAD_LETTER_QUARANTINED);
+    assert_int_equal(count_letters(letters, "acme").count, LIMIT_DEAD_LETTERS);
+    put_letter(letters, "acme", LIMIT_DEAD_LETTERS + 2, DEAD_LETTER_QUARANTINED); /* again */
+    assert_int_equal(count_letters(letters, "acme").count, LIMIT_DEAD_LETTERS);
+    assert_int_equal(count_letters(letters, "").count, LIMIT_DEAD_LETTERS + 1);
+}
+
+static void dead_letters_change_from_the_state_they_are_in(void **state)
+{
+    fixture_t *fixture = *state;
+    dead_letters_t *letters = control_sqlite_dead_letters(fixture->store);
+    const uint8_t fingerprint[CRASH_FINGERPRINT_SIZE] = {7, 0, 'a'};
+    const dead_letters_functions_t *functions = letters->functions;
+    counted_t counted = {0};
+    assert_int_equal(functions->visit_one(letters, fingerprint, count_letter, &counted),
+                     RESULT_MISSING);
+    put_letter(letters, "acme", 7, DEAD_LETTER_QUARANTINED);
+    assert_int_equal(functions->change(letters, fingerprint, DEAD_LETTER_REPLAYING,
+                                       DEAD_LETTER_REPLAYED, TEXT_NONE),
+                     RESULT_MISSING);
+    assert_int_equal(functions->change(letters, fingerprint, DEAD_LETTER_QUARANTINED,
+                                       DEAD_LETTER_REPLAYED, TEXT_LITERAL("ok")),
+                     RESULT_OK);
+    assert_int_equal(functions->visit_one(letters, fingerprint, count_letter, &counted), RESULT_OK);
+    assert_int_equal(counted.replayed, 1);
+    assert_int_equal(functions->drop(letters, fingerprint), RESULT_OK);
+    assert_int_equal(functions->drop(letters, fingerprint), RESULT_MISSING);
+}
+
+static void dead_letters_go_with_their_tenant(void **state)
+{
+    fixture_t *fixture = *state;
+    char kept_as[256];
+    dead_letters_t *letters = control_sqlite_dead_letters(fixture->store);
+    assert_int_equal(create(fixture, "acme"), RESULT_OK);
+    put_letter(letters, "acme", 1, DEAD_LETTER_QUARANTINED);
+    put_letter(letters, "beta", 1, DEAD_LETTER_QUARANTINED);
+    assert_int_equal(fixture->store->functions->tenant_delete(fixture->store, TEXT_LITERAL("acme"),
+                                                              1, kept_as, sizeof kept_as),
+                     RESULT_OK);
+    assert_int_equal(count_letters(letters, "acme").count, 0);
+    assert_int_equal(count_letters(letters, "beta").count, 1);
+}
+
+static void store_of_format_1_gets_its_dead_letters(void **state)
+{
+    fixture_t *fixture = *state;
+    char path[256];
+    assert_int_equal(create(fixture, "acme"), RESULT_OK);
+    control_sqlite_close(&fixture->store);
+    (void)snprintf(path, sizeof path, "%s/control.db", fixture->directory);
+    assert_int_equal(journal_execute(path, "DROP TABLE dead_letter; PRAGMA user_version = 1"),
+                     RESULT_OK);
+    assert_int_equal(control_sqlite_open(fixture->directory, false, make_journal, &fixture->store),
+                     RESULT_OK);
+    put_letter(control_sqlite_dead_letters(fixture->store), "acme", 1, DEAD_LETTER_QUARANTINED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,6 +726,10 @@ int main(void)
         CONTROL_TEST(a_log_without_its_file_does_not_reach_the_next_store),
         CONTROL_TEST(damaged_foreign_and_newer_files_are_told_apart),
         CONTROL_TEST(an_unwritable_directory_is_permission_denied),
+        CONTROL_TEST(dead_letters_are_kept_newest_first_within_their_bound),
+        CONTROL_TEST(dead_letters_change_from_the_state_they_are_in),
+        CONTROL_TEST(dead_letters_go_with_their_tenant),
+        CONTROL_TEST(store_of_format_1_gets_its_dead_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,6 +253,13 @@ static void values_that_mean_nothing_are_named(void **state)
         CASE(card_issue, "{\"member_id\":\"\"}", INVALID_VALUE, "member_id"),
         CASE(card_issue, "{\"member_id\":\"a\\u0000b\"}", INVALID_VALUE, "member_id"),
         CASE(card_issue, "{\"tier\":\"\\u0000\"}", INVALID_VALUE, "tier"),
+        CASE(card_issue, "{\"member_id\":\"a\\r\\nb\"}", INVALID_VALUE, "member_id"),
+        CASE(card_issue, "{\"holder_name\":\"\\t\"}", INVALID_VALUE, "holder_name"),
+        CASE(card_issue, "{\"tier\":\"gold\\u001f\"}", INVALID_VALUE, "tier"),
+        CASE(card_issue, "{\"tier\":\"\x7f\"}", INVALID_VALUE, "tier"),
+        CASE(card_change, "{\"reason\":\"\\u001b[2J\"}", INVALID_VALUE, "reason"),
+        CASE(card_validate, "{\"gate\":\"\\n\"}", INVALID_VALUE, "gate"),
+        CASE(card_scan, "{\"zone\":\"a\\u0001\"}", INVALID_VALUE, "zone"),
         CASE(card_issue, "{\"tier\":\"\\ud800\"}", INVALID_VALUE, "tier"),
         CASE(card_issue, "{\"tier\":\"\\udc00\\ud800\"}", INVALID_VALUE, "tier"),
         CASE(card_issue, "{\"rules\":[0,\"\\ud83d\"]}", INVALID_VALUE, "rules[1]"),
@@ -342,7 +349,11 @@ static void details_quote_little_and_only_printable_text(void **state)
                         "valid_from, expires_at, rules, activate");
     assert_false(decode(&card_issue_message, TEXT_LITERAL("{\"member_id\":7}"), &fault));
     assert_string_equal(fault.detail,
-                        "member_id must be a text of 1 to 128 bytes, without NUL; it was a number");
+                        "member_id must be a text of 1 to 128 bytes, without control characters; "
+                        "it was a number");
+    assert_false(decode(&card_issue_message, TEXT_LITERAL("{\"tier\":\"a\\r\\nb\"}"), &fault));
+    assert_string_equal(fault.detail,
+                        "tier must not contain control characters; byte 2 was U+000D");
     assert_false(decode(&card_issue_message, TEXT_LITERAL("{\"tier\" 7}"), &fault));
     assert_string_equal(fault.detail, "at byte 9 of the JSON text: expected a colon");
     assert_false(decode(&card_issue_message, TEXT_LITERAL("{\"tier\""), &fault));

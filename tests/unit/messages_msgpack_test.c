@@ -226,6 +226,9 @@ static void named_values_are_checked(void **state)
              "a\0b",
              INVALID_VALUE, "tier"),
         CASE(card_issue, "\x81\xa9member_id\xa0", INVALID_VALUE, "member_id"),
+        CASE(card_issue, "\x81\xa9member_id\xa2\r\n", INVALID_VALUE, "member_id"),
+        CASE(card_issue, "\x81\xa4tier\xa1\x7f", INVALID_VALUE, "tier"),
+        CASE(card_scan, "\x81\xa4gate\xa1\x1f", INVALID_VALUE, "gate"),
         CASE(card_issue, "\x81" RULES "\xa0", WRONG_TYPE, "rules"),
         CASE(card_issue,
              "\x81\xaa"

@@ -74,6 +74,15 @@ static text_t text_generate(const message_field_t *field, test_random_t *random,
     return (text_t){.data = data, .size = at};
 }
 
+/* As texts from outside have to be. */
+static void controls_replace(text_t text)
+{
+    char *data = (char *)(uintptr_t)text.data;
+    for (size_t i = 0; i < text.size; i++) {
+        data[i] = (uint8_t)data[i] < 0x20 || data[i] == 0x7f ? '.' : data[i];
+    }
+}
+
 static uint64_t number_generate(uint64_t max, test_random_t *random)
 {
     const uint64_t limits[] = {0,          1,
@@ -122,7 +131,11 @@ static void scalar_generate(const message_field_t *field, message_form_t form,
     case FIELD_TYPE_BYTES: {
         const bool may_be_empty = form == MESSAGE_FORM_IDS || field->type != FIELD_TYPE_TEXT ||
                                   !message_field_is_needed(field, form);
-        *(text_t *)(void *)member = text_generate(field, random, arena, may_be_empty);
+        const text_t text = text_generate(field, random, arena, may_be_empty);
+        if (field->type == FIELD_TYPE_TEXT && form != MESSAGE_FORM_IDS) {
+            controls_replace(text);
+        }
+        *(text_t *)(void *)member = text;
         break;
     }
     case FIELD_TYPE_UUID:

@@ -105,7 +105,9 @@ void fixture_start_shard(fixture_t *fixture)
         .reply = take_reply,
         .publish = take_event,
         .context = fixture,
-        .wall_ms = wall_now,
+        .crash_slot = fixture->crash_slot,
+        .dead_letters = fixture->dead_letters,
+        .wall_ms = fixture->wall_ms,
         .random_fill = random_fill_counting,
     };
     assert_int_equal(
@@ -128,6 +130,7 @@ int fixture_setup(void **state)
     fixture->answers = calloc(REPLIES_MAX, sizeof(*fixture->answers));
     fixture->events = calloc(EVENTS_MAX, sizeof(*fixture->events));
     fixture->next_correlation = 1;
+    fixture->wall_ms = wall_now;
     fixture->options = (shard_options_t){.index = 0, .shards = 1, .incarnation = "shard-0.1"};
     control_fake_add_tenant(fixture->control, "acme", 1);
     journal_fake_add_tenant(fixture->journal, "acme", 1);

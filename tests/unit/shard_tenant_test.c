@@ -187,6 +187,53 @@ static void tenants_used_longest_ago_give_way_to_others(void **state)
     assert_verdict(validate(fixture, &card), reason_valid);
 }
 
+enum { CROWD = 2 * LIMIT_STORE_FILES_OPEN };
+
+/* More tenants than may be open ask for a card each, while the store confirms nothing. */
+static void crowd_asks(fixture_t *fixture, uint64_t asked[CROWD])
+{
+    char name[16];
+    for (int i = 0; i < CROWD; i++) {
+        (void)snprintf(name, sizeof(name), "t%03d", i);
+        control_fake_add_tenant(fixture->control, name, 1);
+        journal_fake_add_tenant(fixture->journal, name, 1);
+    }
+    advance(fixture, LIMIT_DIRECTORY_POLL_MS);
+    journal_fake_hold_appends(fixture->journal, true);
+    for (int i = 0; i < CROWD; i++) {
+        (void)snprintf(name, sizeof(name), "t%03d", i);
+        asked[i] = ask(fixture,
+                       &(ask_t){.tenant = name, .type = request_type_card_issue, .member_id = "m"});
+    }
+    settle(fixture);
+}
+
+static void busy_tenants_are_waited_for(void **state)
+{
+    fixture_t *const fixture = *state;
+    uint64_t asked[CROWD];
+    crowd_asks(fixture, asked);
+    assert_false(is_answered(fixture, asked[CROWD - 1]));
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(answer_to(fixture, asked[i])->reply.outcome, outcome_ok);
+    }
+    assert_true(status_number(fixture, "\"tenants\"", "open") <= LIMIT_STORE_FILES_OPEN);
+}
+
+static void tenants_that_wait_too_long_are_told_so(void **state)
+{
+    fixture_t *const fixture = *state;
+    uint64_t asked[CROWD];
+    crowd_asks(fixture, asked);
+    advance(fixture, 5000 + LIMIT_DIRECTORY_POLL_MS);
+    assert_error(answer_to(fixture, asked[CROWD - 1]), RESULT_BUSY);
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    assert_int_equal(issue_at(fixture, "t511")->reply.outcome, outcome_ok);
+}
+
 static void directory_names_tenants_and_token_keys(void **state)
 {
     fixture_t *const fixture = *state;
@@ -340,6 +387,8 @@ int main(void)
         TEST(new_tenants_are_seen_without_a_restart),
         TEST(unreadable_control_store_keeps_open_tenants_going),
         TEST(tenants_used_longest_ago_give_way_to_others),
+        TEST(busy_tenants_are_waited_for),
+        TEST(tenants_that_wait_too_long_are_told_so),
         TEST(directory_names_tenants_and_token_keys),
         TEST(drain_answers_what_is_under_way_and_refuses_the_rest),
         TEST(fronts_share_what_the_shard_takes),

@@ -43,7 +43,8 @@ static void say_started(void *context)
 
 /* In the child: the service. Its exit status is the result's number. */
 static _Noreturn void serve(const service_t *service, const role_plan_t *plans, size_t count,
-                            const supervisor_bounds_t *bounds, int pipe_end)
+                            const supervisor_bounds_t *bounds, supervisor_strategy_t strategy,
+                            int pipe_end)
 {
     const char *arguments[ROLES_MAX][ARGUMENTS];
     supervisor_role_t roles[ROLES_MAX];
@@ -64,6 +65,7 @@ static _Noreturn void serve(const service_t *service, const role_plan_t *plans, 
     const supervisor_options_t options = {.data_directory = service->directory,
                                           .roles = roles,
                                           .role_count = count,
+                                          .strategies = {strategy},
                                           .control_role = plans[0].name,
                                           .started = say_started,
                                           .context = &pipe_end,
@@ -72,8 +74,8 @@ static _Noreturn void serve(const service_t *service, const role_plan_t *plans, 
     exit((int)supervisor_run(&options)); /* not _exit: the leak check of ASan runs at exit */
 }
 
-void service_begin(service_t *service, const role_plan_t *plans, size_t count,
-                   const supervisor_bounds_t *bounds)
+void service_begin_as(service_t *service, const role_plan_t *plans, size_t count,
+                      const supervisor_bounds_t *bounds, supervisor_strategy_t strategy)
 {
     int ends[2];
     (void)snprintf(service->directory, sizeof service->directory, "/tmp/supervisor-test-XXXXXX");
@@ -82,11 +84,17 @@ void service_begin(service_t *service, const role_plan_t *plans, size_t count,
     (void)fflush(NULL);
     service->pid = fork();
     if (service->pid == 0) {
-        serve(service, plans, count, bounds, ends[1]);
+        serve(service, plans, count, bounds, strategy, ends[1]);
     }
     service_running = service->pid;
     close(ends[1]);
     service->started = ends[0];
+}
+
+void service_begin(service_t *service, const role_plan_t *plans, size_t count,
+                   const supervisor_bounds_t *bounds)
+{
+    service_begin_as(service, plans, count, bounds, SUPERVISOR_ONE_FOR_ONE);
 }
 
 void wait_started(const service_t *service)

@@ -41,6 +41,9 @@ int service_tear_down(void **state);
 
 void service_begin(service_t *service, const role_plan_t *plans, size_t count,
                    const supervisor_bounds_t *bounds);
+/* All roles in one group of this strategy. */
+void service_begin_as(service_t *service, const role_plan_t *plans, size_t count,
+                      const supervisor_bounds_t *bounds, supervisor_strategy_t strategy);
 void wait_started(const service_t *service);
 /* Waits for the end of the service; returns its result's number. */
 int service_ended(const service_t *service);

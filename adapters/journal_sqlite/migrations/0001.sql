@@ -1,5 +1,11 @@
 -- Journal of one tenant, format 1. What each table is for and why it has this shape: ../README.md.
 
+-- One row: whose journal this is. A file under the name of another tenant is refused.
+CREATE TABLE meta (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    tenant TEXT    NOT NULL
+) STRICT;
+
 CREATE TABLE partition (
     id    INTEGER PRIMARY KEY,          -- 0 … n - 1
     epoch INTEGER NOT NULL DEFAULT 0,   -- raised by every open for writing

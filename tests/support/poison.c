@@ -1,0 +1,74 @@
+/* Makes a handler fail on purpose. Only in `digitalcard-poison`, which the tests link from the same
+ * objects as the service with --wrap=card_handle: the binary that ships holds nothing of it.
+ *
+ * The gate of a validation or scan, or the reason of a change, says how: poison-segv, poison-abort,
+ * poison-hang, poison-error, poison-memory. While DIR/run/poison-off exists it is an ordinary one.
+ */
+#include "actors/card_actor_internal.h"
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+result_t __real_card_handle(card_actor_t *card, shard_message_t **message);
+result_t __wrap_card_handle(card_actor_t *card, shard_message_t **message);
+
+static text_t word_of(const shard_message_t *message)
+{
+    switch (message->request.type) {
+    case request_type_card_validate:
+    case request_type_card_scan:
+        return message->command.validate.gate;
+    case request_type_card_suspend:
+    case request_type_card_reinstate:
+        return MESSAGE_HAS(card_change, &message->command.change, reason)
+                   ? message->command.change.reason
+                   : TEXT_NONE;
+    default:
+        return TEXT_NONE;
+    }
+}
+
+static bool is_word(text_t word, const char *expected)
+{
+    return text_equal(word, text_from_c(expected));
+}
+
+static void write_wild(void)
+{
+    volatile int *volatile nowhere = (volatile int *)16;
+    *nowhere = 1;
+}
+
+static result_t allocate_without_end(card_actor_t *card)
+{
+    enum { PIECE = 65536, PIECES_MAX = 1 << 20 };
+    for (int i = 0; i < PIECES_MAX; i++) {
+        void *memory = actor_allocate(card->actor, PIECE);
+        if (memory == NULL) {
+            return RESULT_NO_MEMORY; /* its own bound, not the machine's */
+        }
+        memset(memory, 1, PIECE);
+    }
+    abort();
+}
+
+result_t __wrap_card_handle(card_actor_t *card, shard_message_t **message)
+{
+    const text_t word = (*message)->kind == SHARD_REQUEST ? word_of(*message) : TEXT_NONE;
+    if (word.size < 7 || memcmp(word.data, "poison-", 7) != 0 || access("poison-off", F_OK) == 0) {
+        return __real_card_handle(card, message);
+    }
+    if (is_word(word, "poison-segv")) {
+        write_wild();
+    } else if (is_word(word, "poison-abort")) {
+        abort();
+    } else if (is_word(word, "poison-hang")) {
+        for (;;) {
+            (void)poll(NULL, 0, -1);
+        }
+    } else if (is_word(word, "poison-memory")) {
+        return allocate_without_end(card);
+    }
+    return RESULT_INTERNAL; /* poison-error */
+}
