@@ -62,6 +62,10 @@ void shard_accept(shard_t *shard, shard_message_t **message)
         shard_message_fail(message, RESULT_DRAINING, NULL, NULL);
         return;
     }
+    if (shard->messages_alive > LIMIT_SHARD_REQUESTS) {
+        shard_message_fail(message, RESULT_BUSY, NULL, NULL); /* more than was granted */
+        return;
+    }
     if (shard_message_has_key(*message) && request->key_hash.size != 32) {
         shard_message_fail(message, RESULT_INTERNAL, "A key came without the hash of its request.",
                            NULL);
@@ -85,10 +89,6 @@ void shard_receive(shard_t *shard, uint32_t peer, const uint8_t *envelope, size_
     shard_front_heard(shard, peer);
     if (message->request.type == request_type_directory_get) {
         answer_directory(shard, &message);
-        return;
-    }
-    if (!shard->is_draining && shard->messages_alive > LIMIT_SHARD_REQUESTS) {
-        shard_message_fail(&message, RESULT_BUSY, NULL, NULL); /* more than was granted */
         return;
     }
     shard_accept(shard, &message);

@@ -356,7 +356,8 @@ static void role_end(role_t *role)
         supervisor->options->role_ended(supervisor->options->context, role->declared->name,
                                         role->incarnation);
     }
-    if (supervisor->stage != SUPERVISOR_RUNNING || role_leaves_to_twin(role)) {
+    const bool leaves_to_twin = !role->is_held && role_leaves_to_twin(role);
+    if (supervisor->stage != SUPERVISOR_RUNNING || leaves_to_twin) {
         role->state = ROLE_STOPPED;
     } else {
         role_schedule(role);

@@ -47,7 +47,7 @@ static void grant(gateway_fixture_t *fixture, uint32_t shard, uint32_t requests,
 
 static uint64_t submit(gateway_fixture_t *fixture, const char *tenant)
 {
-    char token[64];
+    char token[128];
     (void)snprintf(token, sizeof(token), "validator@%s", tenant);
     const gateway_request_t request = gateway_validate_request(tenant, token);
     return gateway_submit_to(fixture, &request);
