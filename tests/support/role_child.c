@@ -197,6 +197,7 @@ static bool is_ready_in_vain(const child_t *child)
     const bool was_started = access(path, F_OK) == 0;
     FILE *file = fopen(path, "a");
     if (file != NULL) {
+        (void)fputc('\n', file);
         (void)fclose(file);
     }
     return was_started;
