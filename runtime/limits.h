@@ -212,7 +212,30 @@ enum {
     LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */
     LIMIT_LOAD_TAIL_EVENTS = 16384,      /* after a snapshot: 256 times the interval of snapshots */
     LIMIT_LIST_SCAN_ROWS = 4096,         /* looked at for one page: about 5 ms of the read lane */
-    LIMIT_LIST_MATCHES = 2048, /* of a prefix that are sorted; more are found by scanning */
+    LIMIT_LIST_PREFIX_SIZE = 256, /* twice card_list.q: a longer one matches nothing shorter */
+    LIMIT_LIST_MATCHES = 2048,    /* of a prefix that are sorted; more are found by scanning */
+
+    /* --- PostgreSQL --- */
+    LIMIT_POSTGRES_CONNECTIONS =
+        16, /* per role, unless told: five roles stay below the server's 100 */
+    LIMIT_POSTGRES_CONNECTIONS_MAX = 1024, /* what a setting may ask for */
+    LIMIT_POSTGRES_TENANTS = 4096, /* open at once per role: 10 KiB each, connections are shared */
+    LIMIT_POSTGRES_PIPELINE =
+        32, /* reads under way on one connection before the first is answered */
+    LIMIT_POSTGRES_QUEUE = 4096,        /* commands of one lane; loads are bounded far below */
+    LIMIT_POSTGRES_GROUP_EVENTS = 1024, /* of the batches that share one commit: about 10 ms */
+    LIMIT_POSTGRES_CONNECT_MS = 3000,   /* to a session that answers; 12 ms are usual */
+    LIMIT_POSTGRES_RETRY_MS = 100,      /* between tries, when the outcome of a commit is open */
+    LIMIT_POSTGRES_STATEMENT_MS = 5000, /* the server ends a statement that takes longer */
+    LIMIT_POSTGRES_ANSWER_MS = 7000,    /* no answer by then: the connection counts as lost */
+    LIMIT_POSTGRES_WAIT_MS =
+        4000, /* for a connection, when all are in use: before the gate gives up */
+    LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
+    LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
+    LIMIT_POSTGRES_CONTROL_RETRY_MS =
+        1000,                        /* a control database that is away blocks no loop longer */
+    LIMIT_POSTGRES_START_TRIES = 60, /* a second apart, before `serve` gives up */
+    LIMIT_POSTGRES_CLOSE_MS = 5000,  /* a role that stops waits so long for the last commits */
 
     /* --- Control store --- */
     LIMIT_CONTROL_INCARNATIONS = 1000, /* role starts remembered, for looking back */

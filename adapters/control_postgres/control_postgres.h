@@ -1,0 +1,41 @@
+/* actors/ports/control_store.h on PostgreSQL: the control database that the URL names, and the
+ * databases and roles of tenants, which are made and set aside from here. */
+#ifndef ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_H
+#define ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_H
+
+#include "actors/ports/control_store.h"
+#include "actors/ports/crypto.h"
+
+/* Where the journal of a tenant is. `password` is wiped by whoever got it. */
+typedef struct control_postgres_place {
+    char database[64];
+    char role[64];
+    char password[65];
+} control_postgres_place_t;
+
+/* Makes the schema of an empty tenant database: adapters/journal_postgres does, handed in because
+ * adapters do not know each other. */
+typedef result_t control_postgres_make_journal_t(const char *url,
+                                                 const control_postgres_place_t *place,
+                                                 uint32_t partitions);
+
+typedef struct control_postgres_options {
+    const char *url;
+    bool create; /* connect at once, and make the schema when it is missing */
+    control_postgres_make_journal_t *make_journal; /* NULL when tenants are only read */
+    const crypto_functions_t *crypto;
+    crypto_key_t master_key; /* passwords of roles are sealed under it */
+} control_postgres_options_t;
+
+/* Without `create` nothing is connected yet: a role starts although the server is down, and calls
+ * answer STORE_UNAVAILABLE until it is back. INVALID_ARGUMENT, STORE_UNAVAILABLE, SCHEMA_TOO_NEW,
+ * PERMISSION_DENIED. `error` (may be NULL) gets a line for a person, never the password. */
+MUST_USE result_t control_postgres_open(const control_postgres_options_t *options, char *error,
+                                        size_t error_size, control_store_t **store);
+void control_postgres_close(control_store_t **store);
+
+/* MISSING: no such tenant, or its database is gone. */
+MUST_USE result_t control_postgres_find(control_store_t *store, text_t tenant,
+                                        control_postgres_place_t *place);
+
+#endif

@@ -1,0 +1,192 @@
+/* The connection to the control database. It blocks, within bounds: the port's calls are rare and
+ * small. Must not know what the tables mean. */
+#include "adapters/control_postgres/control_postgres_internal.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+result_t control_database_error(control_postgres_t *control, const PGresult *rows,
+                                const char *action)
+{
+    const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
+    const char *detail = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
+    if (detail == NULL) {
+        detail = PQerrorMessage(control->connection);
+    }
+    const uint64_t now_ms = clock_monotonic_ms();
+    if (control->logged_ms == 0 || now_ms - control->logged_ms >= LIMIT_STORE_LOG_INTERVAL_MS) {
+        control->logged_ms = now_ms;
+        log_error("the control database on PostgreSQL refuses", LOG_STRING("action", action),
+                  LOG_STRING("sqlstate", sqlstate == NULL ? "" : sqlstate),
+                  LOG_STRING("detail", detail));
+    }
+    if (sqlstate != NULL && strcmp(sqlstate, "53100") == 0) {
+        return RESULT_STORE_FULL;
+    }
+    if (sqlstate != NULL && strcmp(sqlstate, "42501") == 0) {
+        return RESULT_PERMISSION_DENIED;
+    }
+    return RESULT_STORE_UNAVAILABLE;
+}
+
+void control_disconnect(control_postgres_t *control)
+{
+    if (control->connection != NULL) {
+        PQfinish(control->connection);
+        control->connection = NULL;
+    }
+}
+
+/* A server that is away is asked again in a moment, not with each call: callers have loops to run.
+ */
+result_t database_ready(control_postgres_t *control)
+{
+    if (control->connection != NULL && PQstatus(control->connection) == CONNECTION_OK) {
+        return RESULT_OK;
+    }
+    control_disconnect(control);
+    const uint64_t now_ms = clock_monotonic_ms();
+    if (now_ms < control->retry_ms) {
+        return RESULT_STORE_UNAVAILABLE;
+    }
+    const char *const keywords[] = {"dbname", "connect_timeout", "fallback_application_name",
+                                    "options", NULL};
+    const char *const values[] = {control->url, "2", "digitalcard-control",
+                                  "-c statement_timeout=8000 -c lock_timeout=4000 "
+                                  "-c client_min_messages=warning -c synchronous_commit=on",
+                                  NULL};
+    control->connection = PQconnectdbParams(keywords, values, 1);
+    if (control->connection != NULL && PQstatus(control->connection) == CONNECTION_OK) {
+        return RESULT_OK;
+    }
+    control->retry_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CONTROL_RETRY_MS;
+    return control_database_error(control, NULL, "connect");
+}
+
+value_t value_integer(int64_t number)
+{
+    value_t value = {.size = 8, .is_number = true};
+    for (int i = 0; i < 8; i++) {
+        value.number[i] = (char)((uint64_t)number >> (56 - 8 * i));
+    }
+    return value;
+}
+
+value_t value_bytes(text_t bytes)
+{
+    assert(bytes.size <= INT32_MAX);
+    return (value_t){.data = bytes.data == NULL ? "" : bytes.data, .size = (int)bytes.size};
+}
+
+static PGresult *query_send(control_postgres_t *control, const char *sql, const value_t *values,
+                            int count)
+{
+    const char *data[VALUES_MAX];
+    int sizes[VALUES_MAX];
+    int formats[VALUES_MAX];
+    assert(count <= VALUES_MAX);
+    for (int i = 0; i < count; i++) {
+        data[i] = values[i].is_number ? values[i].number : values[i].data;
+        sizes[i] = values[i].size;
+        formats[i] = 1;
+    }
+    return PQexecParams(control->connection, sql, count, NULL, data, sizes, formats, 1);
+}
+
+static bool is_good(const PGresult *rows)
+{
+    const ExecStatusType status = PQresultStatus(rows);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+result_t database_query(control_postgres_t *control, const char *sql, const value_t *values,
+                        int count, PGresult **rows)
+{
+    result_t result = database_ready(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    const bool may_repeat = PQtransactionStatus(control->connection) == PQTRANS_IDLE;
+    PGresult *answer = query_send(control, sql, values, count);
+    if (!is_good(answer) && PQstatus(control->connection) == CONNECTION_BAD && may_repeat) {
+        PQclear(answer);
+        answer = NULL;
+        result = database_ready(control);
+        if (result != RESULT_OK) {
+            return result;
+        }
+        answer = query_send(control, sql, values, count);
+    }
+    if (!is_good(answer)) {
+        result = control_database_error(control, answer, "query");
+        PQclear(answer);
+        return result;
+    }
+    if (rows == NULL) {
+        PQclear(answer);
+    } else {
+        *rows = answer;
+    }
+    return RESULT_OK;
+}
+
+result_t database_execute(control_postgres_t *control, const char *sql)
+{
+    if (control->connection == NULL) {
+        return RESULT_STORE_UNAVAILABLE;
+    }
+    PGresult *const rows = PQexec(control->connection, sql);
+    const result_t result =
+        is_good(rows) ? RESULT_OK : control_database_error(control, rows, "execute");
+    PQclear(rows);
+    return result;
+}
+
+int64_t row_integer(const PGresult *rows, int row, int column)
+{
+    const uint8_t *const bytes = (const uint8_t *)PQgetvalue(rows, row, column);
+    const int size = PQgetlength(rows, row, column);
+    uint64_t value = size > 0 && (bytes[0] & 0x80) != 0 ? UINT64_MAX : 0;
+    for (int i = 0; i < size && i < 8; i++) {
+        value = value << 8 | bytes[i];
+    }
+    return (int64_t)value;
+}
+
+text_t row_bytes(const PGresult *rows, int row, int column)
+{
+    return (text_t){.data = PQgetvalue(rows, row, column),
+                    .size = (size_t)PQgetlength(rows, row, column)};
+}
+
+/* The row of the version is the lock of all changes. */
+result_t transaction_begin(control_postgres_t *control)
+{
+    PGresult *rows = NULL;
+    result_t result = database_query(control, "SELECT 1", NULL, 0, &rows); /* a live connection */
+    PQclear(rows);
+    if (result == RESULT_OK) {
+        result = database_execute(control, "BEGIN");
+    }
+    if (result == RESULT_OK) {
+        result = database_execute(control, "UPDATE control SET version = version + 1 WHERE id = 1");
+    }
+    if (result != RESULT_OK) {
+        return transaction_end(control, result);
+    }
+    return RESULT_OK;
+}
+
+result_t transaction_end(control_postgres_t *control, result_t result)
+{
+    if (result == RESULT_OK) {
+        return database_execute(control, "COMMIT");
+    }
+    if (control->connection != NULL && PQtransactionStatus(control->connection) != PQTRANS_IDLE &&
+        database_execute(control, "ROLLBACK") != RESULT_OK) {
+        control_disconnect(control);
+    }
+    return result;
+}

@@ -1,0 +1,272 @@
+/* Tenants: rows with their keys, and the order in which row and place come and go. A crash in
+ * between leaves a place without a row, never a row without its place. */
+#include "adapters/control_postgres/control_postgres_internal.h"
+#include "runtime/log.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes an identifier. */
+static bool name_is_valid(text_t name)
+{
+    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
+        return false;
+    }
+    for (size_t i = 0; i < name.size; i++) {
+        const char c = name.data[i];
+        const bool letter = c >= 'a' && c <= 'z';
+        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- Reading --- */
+
+#define TENANT_COLUMNS                                                                             \
+    "SELECT t.name, t.partitions::int8, t.created_at, t.sealed_secret, k.kid, k.state, "           \
+    "k.created_at, k.sealed_secret FROM tenant t JOIN card_key k ON k.tenant = t.name "
+
+enum { NAME, PARTITIONS, CREATED_AT, SEALED_SECRET, KID, STATE, KEY_CREATED_AT, KEY_SECRET };
+
+/* Rows of one tenant stand together, one per key. False: the visitor wants no more. */
+static bool tenant_visit(const PGresult *rows, int *row, control_tenant_visit_t *visit,
+                         void *context)
+{
+    control_card_key_t keys[CONTROL_KEYS_PER_TENANT_MAX];
+    const int first = *row;
+    control_tenant_t tenant = {
+        .name = row_bytes(rows, first, NAME),
+        .partitions = (uint32_t)row_integer(rows, first, PARTITIONS),
+        .created_at = row_integer(rows, first, CREATED_AT),
+        .sealed_secret = row_bytes(rows, first, SEALED_SECRET),
+        .keys = keys,
+    };
+    int at = first;
+    while (at < PQntuples(rows) && text_equal(row_bytes(rows, at, NAME), tenant.name)) {
+        if (tenant.key_count < CONTROL_KEYS_PER_TENANT_MAX) {
+            keys[tenant.key_count] = (control_card_key_t){
+                .kid = (uint32_t)row_integer(rows, at, KID),
+                .state = (uint8_t)row_integer(rows, at, STATE),
+                .created_at = row_integer(rows, at, KEY_CREATED_AT),
+                .sealed_secret = row_bytes(rows, at, KEY_SECRET),
+            };
+            tenant.key_count++;
+        }
+        at++;
+    }
+    *row = at;
+    return visit(context, &tenant);
+}
+
+result_t control_postgres_tenants(control_store_t *store, text_t after,
+                                  control_tenant_visit_t *visit, void *context)
+{
+    PGresult *rows = NULL;
+    const value_t value = value_bytes(after);
+    const result_t result = database_query(
+        control_of(store), TENANT_COLUMNS "WHERE t.name > $1::text ORDER BY t.name, k.kid", &value,
+        1, &rows);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    int row = 0;
+    while (row < PQntuples(rows) && tenant_visit(rows, &row, visit, context)) {
+    }
+    PQclear(rows);
+    return RESULT_OK;
+}
+
+result_t control_postgres_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
+                                 void *context)
+{
+    if (!name_is_valid(name)) {
+        return RESULT_MISSING;
+    }
+    PGresult *rows = NULL;
+    const value_t value = value_bytes(name);
+    const result_t result =
+        database_query(control_of(store), TENANT_COLUMNS "WHERE t.name = $1::text ORDER BY k.kid",
+                       &value, 1, &rows);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    const bool is_there = PQntuples(rows) > 0;
+    int row = 0;
+    if (is_there) {
+        (void)tenant_visit(rows, &row, visit, context);
+    }
+    PQclear(rows);
+    return is_there ? RESULT_OK : RESULT_MISSING;
+}
+
+result_t control_postgres_find(control_store_t *store, text_t tenant,
+                               control_postgres_place_t *place)
+{
+    control_postgres_t *const control = control_of(store);
+    if (!name_is_valid(tenant)) {
+        return RESULT_MISSING;
+    }
+    PGresult *rows = NULL;
+    const value_t value = value_bytes(tenant);
+    result_t result =
+        database_query(control,
+                       "SELECT t.database, t.role, t.sealed_password, d.datname FROM tenant t LEFT "
+                       "JOIN pg_database d ON d.datname = t.database::name WHERE t.name = $1::text",
+                       &value, 1, &rows);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    if (PQntuples(rows) == 0) {
+        result = RESULT_MISSING;
+    } else if (PQgetisnull(rows, 0, 3) == 1) {
+        log_error("the database of a tenant is gone: restore it from a backup",
+                  LOG_TEXT("tenant", tenant.data, tenant.size));
+        result = RESULT_MISSING;
+    } else {
+        (void)snprintf(place->database, sizeof place->database, "%.*s",
+                       TEXT_PRINT(row_bytes(rows, 0, 0)));
+        (void)snprintf(place->role, sizeof place->role, "%.*s", TEXT_PRINT(row_bytes(rows, 0, 1)));
+        if (!password_open(control, tenant, row_bytes(rows, 0, 2), place)) {
+            log_error("the password of a tenant's role does not open with DIR/master.key: is it "
+                      "the right one?",
+                      LOG_TEXT("tenant", tenant.data, tenant.size));
+            result = RESULT_STORE_UNAVAILABLE;
+        }
+    }
+    PQclear(rows);
+    return result;
+}
+
+/* --- Changing --- */
+
+static bool ignore_tenant(void *context, const control_tenant_t *tenant)
+{
+    (void)context;
+    (void)tenant;
+    return false;
+}
+
+static result_t tenant_write(control_postgres_t *control, const control_tenant_t *tenant,
+                             const control_postgres_place_t *place)
+{
+    uint8_t sealed[PASSWORD_SEALED_SIZE];
+    password_seal(control, tenant->name, place, sealed);
+    const value_t row[] = {value_bytes(tenant->name),
+                           value_integer(tenant->partitions),
+                           value_integer(tenant->created_at),
+                           value_bytes(tenant->sealed_secret),
+                           value_bytes(text_from_c(place->database)),
+                           value_bytes(text_from_c(place->role)),
+                           value_bytes((text_t){(const char *)sealed, sizeof sealed})};
+    const value_t key[] = {value_bytes(tenant->name), value_integer(1),
+                           value_integer(key_state_active), value_integer(tenant->created_at),
+                           value_bytes(tenant->keys[0].sealed_secret)};
+    const result_t result = database_query(
+        control,
+        "INSERT INTO tenant (name, partitions, created_at, sealed_secret, database, role, "
+        "sealed_password) VALUES ($1::text, $2::int8, $3::int8, $4::bytea, $5::text, $6::text, "
+        "$7::bytea)",
+        row, 7, NULL);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return database_query(control,
+                          "INSERT INTO card_key (tenant, kid, state, created_at, sealed_secret) "
+                          "VALUES ($1::text, $2::int8, $3::int8, $4::int8, $5::bytea)",
+                          key, 5, NULL);
+}
+
+/* The prefix is read when the schema is made or opened with `create`; a role reads it here. */
+static result_t prefix_ready(control_postgres_t *control)
+{
+    if (control->prefix[0] != '\0') {
+        return RESULT_OK;
+    }
+    PGresult *rows = NULL;
+    result_t result = database_query(control, "SELECT prefix FROM control", NULL, 0, &rows);
+    if (result == RESULT_OK) {
+        const bool is_there = PQntuples(rows) == 1;
+        result = is_there ? RESULT_OK : RESULT_STORE_CORRUPT;
+        if (is_there) {
+            (void)snprintf(control->prefix, sizeof control->prefix, "%.*s",
+                           TEXT_PRINT(row_bytes(rows, 0, 0)));
+        }
+    }
+    PQclear(rows);
+    return result;
+}
+
+result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant)
+{
+    control_postgres_t *const control = control_of(store);
+    if (!name_is_valid(tenant->name) || tenant->partitions < 1 ||
+        tenant->partitions > LIMIT_PARTITIONS || tenant->key_count != 1 ||
+        tenant->sealed_secret.size > CONTROL_SECRET_SIZE_MAX ||
+        tenant->keys[0].sealed_secret.size > CONTROL_SECRET_SIZE_MAX) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    assert(control->options.make_journal != NULL);
+    result_t result = control_postgres_tenant(store, tenant->name, ignore_tenant, NULL);
+    if (result != RESULT_MISSING) {
+        return result == RESULT_OK ? RESULT_ALREADY_EXISTS : result;
+    }
+    control_postgres_place_t place = {0};
+    result = prefix_ready(control);
+    if (result == RESULT_OK) {
+        result = place_make(control, tenant->name, tenant->partitions, &place);
+    }
+    if (result != RESULT_OK) {
+        explicit_bzero(&place, sizeof place);
+        return result;
+    }
+    result = transaction_begin(control);
+    if (result == RESULT_OK) {
+        result = tenant_write(control, tenant, &place);
+        result = transaction_end(control, result);
+    }
+    if (result != RESULT_OK) {
+        place_unmake(control, &place);
+    }
+    explicit_bzero(&place, sizeof place);
+    return result;
+}
+
+result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int64_t now_ms,
+                                        char *kept_as, size_t kept_as_size)
+{
+    control_postgres_t *const control = control_of(store);
+    if (!name_is_valid(name)) {
+        return RESULT_MISSING;
+    }
+    PGresult *rows = NULL;
+    const value_t value = value_bytes(name);
+    result_t result = transaction_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result =
+        database_query(control, "DELETE FROM tenant WHERE name = $1::text RETURNING database, role",
+                       &value, 1, &rows);
+    if (result == RESULT_OK && PQntuples(rows) == 0) {
+        result = RESULT_MISSING;
+    }
+    char database[64] = "";
+    char role[64] = "";
+    if (result == RESULT_OK) {
+        (void)snprintf(database, sizeof database, "%.*s", TEXT_PRINT(row_bytes(rows, 0, 0)));
+        (void)snprintf(role, sizeof role, "%.*s", TEXT_PRINT(row_bytes(rows, 0, 1)));
+    }
+    PQclear(rows);
+    result = transaction_end(control, result);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = place_keep(control, database, role, now_ms, kept_as, kept_as_size);
+    if (result == RESULT_MISSING) {
+        log_warn("the deleted tenant had no database", LOG_TEXT("tenant", name.data, name.size));
+        return RESULT_OK;
+    }
+    return result;
+}

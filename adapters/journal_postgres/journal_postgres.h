@@ -1,0 +1,47 @@
+/* actors/ports/journal.h on PostgreSQL: one database per tenant, reached with a role of its own
+ * (DESIGN 2.4). No threads: libpq without blocking, in pipeline mode, on the loop. */
+#ifndef ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_H
+#define ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_H
+
+#include "actors/ports/journal.h"
+#include "runtime/loop.h"
+#include "runtime/metrics.h"
+
+enum { JOURNAL_POSTGRES_NAME_SIZE = 64, JOURNAL_POSTGRES_PASSWORD_SIZE = 65 };
+
+/* Where the journal of one tenant is. */
+typedef struct journal_postgres_place {
+    char database[JOURNAL_POSTGRES_NAME_SIZE];
+    char role[JOURNAL_POSTGRES_NAME_SIZE];
+    char password[JOURNAL_POSTGRES_PASSWORD_SIZE]; /* wiped by whoever holds the struct */
+} journal_postgres_place_t;
+
+/* Looks a tenant up (adapters/control_postgres does, handed in because adapters do not know each
+ * other). Blocks for milliseconds. MISSING: there is no such tenant, or its database is gone. */
+typedef result_t journal_postgres_find_t(void *context, text_t tenant,
+                                         journal_postgres_place_t *place);
+
+typedef struct journal_postgres_options {
+    const char *url; /* server, TLS and the like; database, user and password are the tenant's */
+    uint32_t connections; /* at most so many at once; 0: LIMIT_POSTGRES_CONNECTIONS */
+    journal_postgres_find_t *find;
+    void *find_context;
+} journal_postgres_options_t;
+
+/* `metrics` may be NULL. INVALID_ARGUMENT when the URL cannot be used. Connects to nothing yet. */
+MUST_USE result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,
+                                          const journal_postgres_options_t *options,
+                                          journal_t **journal);
+/* All tenants must be closed; closing ones are waited for within a bound. */
+void journal_postgres_destroy(journal_t **journal);
+
+/* Makes the schema in the tenant's new, empty database. Blocks. */
+MUST_USE result_t journal_postgres_create_schema(const char *url,
+                                                 const journal_postgres_place_t *place,
+                                                 uint32_t partitions);
+
+/* `store verify`, as journal_sqlite_verify. Read-only, in one transaction. Blocks. */
+MUST_USE result_t journal_postgres_verify(const char *url, const journal_postgres_place_t *place,
+                                          text_t tenant, char **report);
+
+#endif
