@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FOLLOW_TEXT_SIZE = 1024 };
+
 typedef struct shard_role {
     role_base_t base;
     uint32_t index;
@@ -136,11 +138,40 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
     free(text);
 }
 
+/* {"command":"follow","tenant":…,"card":…} goes to all shards; the one that owns the tenant
+ * answers. False: another command. */
+static bool answer_follow(const shard_role_t *role, link_request_t **request, const char *json,
+                          size_t size)
+{
+    static const char unknown[] = "{\"error\":{\"code\":\"invalid_argument\",\"detail\":\"No shard "
+                                  "has such a tenant, or that is no id of a card\"}}";
+    char text[FOLLOW_TEXT_SIZE];
+    size_t text_size = 0;
+    uuid_t card;
+    json_t *parsed = json_loadb(json, size, 0, NULL);
+    const char *command = json_string_value(json_object_get(parsed, "command"));
+    const char *tenant = json_string_value(json_object_get(parsed, "tenant"));
+    const char *id = json_string_value(json_object_get(parsed, "card"));
+    const bool is_follow = command != NULL && strcmp(command, "follow") == 0;
+    if (is_follow) {
+        const bool is_ours = tenant != NULL && id != NULL && uuid_parse(text_from_c(id), &card) &&
+                             shard_follow(role->shard, text_from_c(tenant), &card, text,
+                                          sizeof text, &text_size) == RESULT_OK &&
+                             text_size <= sizeof text;
+        link_reply(request, is_ours ? text : unknown, is_ours ? text_size : sizeof unknown - 1);
+    }
+    json_decref(parsed);
+    return is_follow;
+}
+
 static void shard_role_request(void *context, link_request_t *request, const char *json,
                                size_t size)
 {
     shard_role_t *role = context;
     if (role_answer(&role->base, &request, json, size, shard_role_status, role)) {
+        return;
+    }
+    if (answer_follow(role, &request, json, size)) {
         return;
     }
     if (role->index == 0) {
