@@ -60,40 +60,23 @@ static const control_store_functions_t functions = {
 
 /* --- Opening --- */
 
-/* Within a transaction that holds the lock. */
-static result_t schema_make(control_postgres_t *control)
-{
-    char prefix[16];
-    result_t result = RESULT_OK;
-    for (size_t i = 0; result == RESULT_OK && i < control_postgres_migrations_count; i++) {
-        result = database_execute(control, control_postgres_migrations[i]);
-    }
-    uint8_t random[4];
-    random_fill(random, sizeof random);
-    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
-                   random[3]);
-    const value_t values[] = {value_integer((int64_t)control_postgres_migrations_count),
-                              value_bytes(text_from_c(prefix))};
-    if (result == RESULT_OK) {
-        result = database_query(control,
-                                "INSERT INTO control (id, schema, version, prefix) VALUES (1, "
-                                "$1::int8::integer, 1, $2::text)",
-                                values, 2, NULL);
-    }
-    return result;
-}
+typedef struct schema {
+    bool is_there;
+    int64_t version; /* 0: there is none */
+} schema_t;
 
-static result_t schema_read(control_postgres_t *control, bool *is_there)
+static result_t schema_read(control_postgres_t *control, schema_t *schema)
 {
     PGresult *rows = NULL;
+    *schema = (schema_t){0};
     result_t result =
         database_query(control, "SELECT to_regclass('public.control') IS NOT NULL", NULL, 0, &rows);
     if (result != RESULT_OK) {
         return result;
     }
-    *is_there = row_bytes(rows, 0, 0).data[0] != 0;
+    schema->is_there = row_bytes(rows, 0, 0).data[0] != 0;
     PQclear(rows);
-    if (!*is_there) {
+    if (!schema->is_there) {
         return RESULT_OK;
     }
     rows = NULL;
@@ -105,12 +88,46 @@ static result_t schema_read(control_postgres_t *control, bool *is_there)
         result = RESULT_STORE_CORRUPT;
     } else {
         const text_t prefix = row_bytes(rows, 0, 1);
-        const int64_t schema = row_integer(rows, 0, 0);
-        result =
-            schema > (int64_t)control_postgres_migrations_count ? RESULT_SCHEMA_TOO_NEW : RESULT_OK;
+        schema->version = row_integer(rows, 0, 0);
+        result = schema->version > (int64_t)control_postgres_migrations_count
+                     ? RESULT_SCHEMA_TOO_NEW
+                     : RESULT_OK;
         (void)snprintf(control->prefix, sizeof control->prefix, "%.*s", TEXT_PRINT(prefix));
     }
     PQclear(rows);
+    return result;
+}
+
+static result_t schema_insert_row(control_postgres_t *control)
+{
+    char prefix[16];
+    uint8_t random[4];
+    random_fill(random, sizeof random);
+    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
+                   random[3]);
+    const value_t value = value_bytes(text_from_c(prefix));
+    return database_query(control,
+                          "INSERT INTO control (id, schema, version, prefix) VALUES (1, 0, 1, "
+                          "$1::text)",
+                          &value, 1, NULL);
+}
+
+/* From what is there to what this program knows, within a transaction that holds the lock. */
+static result_t schema_migrate(control_postgres_t *control, const schema_t *schema)
+{
+    result_t result = RESULT_OK;
+    const value_t version = value_integer((int64_t)control_postgres_migrations_count);
+    for (size_t i = (size_t)schema->version;
+         result == RESULT_OK && i < control_postgres_migrations_count; i++) {
+        result = database_execute(control, control_postgres_migrations[i]);
+    }
+    if (result == RESULT_OK && !schema->is_there) {
+        result = schema_insert_row(control);
+    }
+    if (result == RESULT_OK) {
+        result = database_query(control, "UPDATE control SET schema = $1::int8 WHERE id = 1",
+                                &version, 1, NULL);
+    }
     return result;
 }
 
@@ -126,59 +143,100 @@ static result_t others_keep_out(control_postgres_t *control)
     return database_execute(control, sql);
 }
 
+static bool schema_is_current(const schema_t *schema)
+{
+    return schema->version == (int64_t)control_postgres_migrations_count;
+}
+
 static result_t schema_prepare(control_postgres_t *control)
 {
-    bool is_there = false;
-    result_t result = schema_read(control, &is_there);
-    if (result != RESULT_OK || is_there) {
+    schema_t schema;
+    result_t result = schema_read(control, &schema);
+    if (result != RESULT_OK || schema_is_current(&schema)) {
         return result;
     }
     result = database_execute(control, "BEGIN");
-    if (result == RESULT_OK) { /* two first starts at once */
+    if (result == RESULT_OK) { /* two starts at once */
         result = database_execute(control, "SELECT pg_advisory_xact_lock(4847294728364)");
     }
     if (result == RESULT_OK) {
-        result = schema_read(control, &is_there);
+        result = schema_read(control, &schema);
     }
-    if (result == RESULT_OK && !is_there) {
-        result = schema_make(control);
+    if (result == RESULT_OK && !schema_is_current(&schema)) {
+        result = schema_migrate(control, &schema);
     }
-    if (result == RESULT_OK && !is_there) {
+    if (result == RESULT_OK && !schema.is_there) {
         result = others_keep_out(control);
     }
     result = transaction_end(control, result);
-    return result == RESULT_OK ? schema_read(control, &is_there) : result;
+    return result == RESULT_OK ? schema_read(control, &schema) : result;
+}
+
+static const char *error_title(result_t result)
+{
+    switch (result) {
+    case RESULT_INVALID_ARGUMENT:
+        return "the URL cannot be used";
+    case RESULT_MISSING:
+        return "it is empty; create a tenant or run digitalcard serve first";
+    case RESULT_SCHEMA_TOO_NEW:
+        return "it was written by a newer version: run that one";
+    case RESULT_STORE_CORRUPT:
+        return "it holds something else, or is damaged: restore it from a backup";
+    default:
+        return "it cannot be opened";
+    }
 }
 
 static void error_tell(control_postgres_t *control, result_t result, char *error, size_t size)
 {
-    const char *detail = control->connection == NULL ? "" : PQerrorMessage(control->connection);
+    const bool is_known = result == RESULT_MISSING || result == RESULT_SCHEMA_TOO_NEW;
+    const char *detail =
+        control->connection == NULL || is_known ? "" : PQerrorMessage(control->connection);
     if (error != NULL) {
         size_t length = strcspn(detail, "\n");
         length = length > 300 ? 300 : length;
         (void)snprintf(error, size, "the control database on PostgreSQL: %s%s%.*s",
-                       result == RESULT_INVALID_ARGUMENT ? "the URL cannot be used"
-                                                         : "it cannot be opened",
-                       length == 0 ? "" : ": ", (int)length, detail);
+                       error_title(result), length == 0 ? "" : ": ", (int)length, detail);
     }
+}
+
+static control_postgres_t *control_create(const control_postgres_options_t *options)
+{
+    control_postgres_t *control = calloc(1, sizeof *control);
+    assert(control != NULL);
+    control->base.functions = &functions;
+    control_postgres_dead_letters_init(control);
+    control_postgres_flags_init(control);
+    control->options = *options;
+    control->url = strdup(options->url);
+    assert(control->url != NULL);
+    return control;
+}
+
+static result_t url_check(const char *url)
+{
+    PQconninfoOption *const parsed = PQconninfoParse(url, NULL);
+    PQconninfoFree(parsed);
+    return parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
+}
+
+static result_t schema_look(control_postgres_t *control)
+{
+    schema_t schema;
+    const result_t result = schema_read(control, &schema);
+    return result == RESULT_OK && !schema.is_there ? RESULT_MISSING : result;
 }
 
 result_t control_postgres_open(const control_postgres_options_t *options, char *error,
                                size_t error_size, control_store_t **store)
 {
-    control_postgres_t *control = calloc(1, sizeof *control);
-    assert(control != NULL);
-    control->base.functions = &functions;
-    control->options = *options;
-    control->url = strdup(options->url);
-    assert(control->url != NULL);
-    PQconninfoOption *const parsed = PQconninfoParse(options->url, NULL);
-    result_t result = parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
-    PQconninfoFree(parsed);
-    if (result == RESULT_OK && options->create) {
+    control_postgres_t *control = control_create(options);
+    result_t result = url_check(options->url);
+    if (result == RESULT_OK && (options->create || options->connect)) {
         result = database_ready(control);
         if (result == RESULT_OK) {
-            result = schema_prepare(control);
+            result = options->create ? schema_prepare(control) : schema_look(control);
         }
     }
     control_store_t *opened = &control->base;
@@ -189,6 +247,25 @@ result_t control_postgres_open(const control_postgres_options_t *options, char *
     }
     *store = opened;
     return RESULT_OK;
+}
+
+result_t control_postgres_is_sealed(const char *url, bool *is_sealed, char *error,
+                                    size_t error_size)
+{
+    const control_postgres_options_t options = {.url = url};
+    control_postgres_t *control = control_create(&options);
+    schema_t schema = {0};
+    result_t result = url_check(url);
+    if (result == RESULT_OK) {
+        result = schema_read(control, &schema);
+    }
+    if (result != RESULT_OK) {
+        error_tell(control, result, error, error_size);
+    }
+    *is_sealed = schema.is_there;
+    control_store_t *opened = &control->base;
+    control_postgres_close(&opened);
+    return result;
 }
 
 void control_postgres_close(control_store_t **store)

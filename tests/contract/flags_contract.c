@@ -12,9 +12,10 @@
 enum { ROWS_MAX = 16 };
 
 typedef struct fixture {
-    flags_place_open_t *open;
-    flags_place_close_t *close;
-    flags_place_t place;
+    const control_contract_factory_t *factory;
+    flags_of_store_t *flags_of;
+    control_store_t *control;
+    flags_t *flags;
 } fixture_t;
 
 typedef struct rows {
@@ -44,7 +45,7 @@ static bool visit_row(void *context, const flag_setting_t *setting)
 static rows_t read_rows(fixture_t *fixture, const char *tenant, uint64_t after)
 {
     rows_t rows = {0};
-    flags_t *flags = fixture->place.flags;
+    flags_t *flags = fixture->flags;
     assert_int_equal(flags->functions->visit(flags, text_from_c(tenant), after, visit_row, &rows),
                      RESULT_OK);
     return rows;
@@ -52,20 +53,20 @@ static rows_t read_rows(fixture_t *fixture, const char *tenant, uint64_t after)
 
 static result_t set(fixture_t *fixture, const char *tenant, const char *name, uint8_t percent)
 {
-    flags_t *flags = fixture->place.flags;
+    flags_t *flags = fixture->flags;
     return flags->functions->set(flags, text_from_c(tenant), text_from_c(name), percent, 1000);
 }
 
 static result_t unset(fixture_t *fixture, const char *tenant, const char *name)
 {
-    flags_t *flags = fixture->place.flags;
+    flags_t *flags = fixture->flags;
     return flags->functions->unset(flags, text_from_c(tenant), text_from_c(name), 2000);
 }
 
 static uint64_t version(fixture_t *fixture)
 {
     uint64_t number = 0;
-    control_store_t *control = fixture->place.control;
+    control_store_t *control = fixture->control;
     assert_int_equal(control->functions->version(control, &number), RESULT_OK);
     return number;
 }
@@ -82,14 +83,16 @@ static void create_tenant(fixture_t *fixture, const char *name)
                                      .sealed_secret = TEXT_LITERAL("sealed"),
                                      .keys = &key,
                                      .key_count = 1};
-    control_store_t *control = fixture->place.control;
+    control_store_t *control = fixture->control;
     assert_int_equal(control->functions->tenant_create(control, &tenant), RESULT_OK);
 }
 
 static int setup(void **state)
 {
     fixture_t *fixture = *state;
-    fixture->place = fixture->open();
+    dead_letters_t *letters = NULL;
+    fixture->factory->open(fixture->factory->context, &fixture->control, &letters);
+    fixture->flags = fixture->flags_of(fixture->control);
     create_tenant(fixture, "acme");
     create_tenant(fixture, "alpine");
     return 0;
@@ -98,7 +101,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     fixture_t *fixture = *state;
-    fixture->close(&fixture->place);
+    fixture->factory->close_and_clear(fixture->factory->context, &fixture->control);
     return 0;
 }
 
@@ -205,7 +208,7 @@ static void flags_of_a_deleted_tenant_are_gone(void **state)
 {
     fixture_t *fixture = *state;
     char kept_as[512];
-    control_store_t *control = fixture->place.control;
+    control_store_t *control = fixture->control;
     assert_int_equal(set(fixture, "acme", "one", 7), RESULT_OK);
     assert_int_equal(control->functions->tenant_delete(control, TEXT_LITERAL("acme"), 3000, kept_as,
                                                        sizeof kept_as),
@@ -218,7 +221,7 @@ static void flags_of_a_deleted_tenant_are_gone(void **state)
 static void visiting_ends_when_the_visitor_says_so(void **state)
 {
     fixture_t *fixture = *state;
-    flags_t *flags = fixture->place.flags;
+    flags_t *flags = fixture->flags;
     rows_t rows = {.stop_after = 1};
     assert_int_equal(set(fixture, "acme", "one", 1), RESULT_OK);
     assert_int_equal(set(fixture, "acme", "two", 2), RESULT_OK);
@@ -227,10 +230,10 @@ static void visiting_ends_when_the_visitor_says_so(void **state)
     assert_int_equal(set(fixture, "acme", "one", 3), RESULT_OK); /* nothing is left open */
 }
 
-int flags_contract_run(flags_place_open_t *open, flags_place_close_t *close)
+int flags_contract_run(const control_contract_factory_t *factory, flags_of_store_t *flags_of)
 {
     static fixture_t fixture;
-    fixture = (fixture_t){.open = open, .close = close};
+    fixture = (fixture_t){.factory = factory, .flags_of = flags_of};
     const struct CMUnitTest tests[] = {
 #define CONTRACT(test) cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &fixture)
         CONTRACT(flag_that_is_set_is_read),
