@@ -351,6 +351,13 @@ void *actor_state(actor_t *actor)
     return actor_state_inline(actor);
 }
 
+actor_t *actor_of_state(void *state)
+{
+    actor_t *const actor = (actor_t *)((uint8_t *)state - sizeof(actor_t) - ACTOR_ID_SIZE);
+    assert(!actor->slot->kind.is_anonymous);
+    return actor;
+}
+
 actor_identity_t actor_identity(const actor_t *actor)
 {
     assert(!actor->slot->kind.is_anonymous);

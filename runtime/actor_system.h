@@ -157,6 +157,8 @@ void *actor_allocate(actor_t *actor, size_t size);
 void actor_report_bytes(actor_t *actor, uint32_t bytes);
 
 void *actor_state(actor_t *actor);
+/* The other way round, for kinds with identities: a state need not keep a pointer to its actor. */
+actor_t *actor_of_state(void *state);
 /* Its tenant is borrowed while the actor exists. */
 actor_identity_t actor_identity(const actor_t *actor);
 void actor_activated(actor_t *actor);

@@ -201,14 +201,13 @@ typedef struct card_head {
 } card_head_t;
 MUST_USE result_t card_head_read(connection_t *connection, const uuid_t *card, card_head_t *head);
 typedef struct event_tail {
-    bool card_found; /* it has events at all */
     const event_t *events;
     size_t count;
 } event_tail_t;
-/* Events of a card after `after_sequence`, oldest first. */
+/* Events of a card after `after_sequence` up to its head, oldest first. */
 MUST_USE result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card,
-                                  uint64_t after_sequence, store_memory_t *memory,
-                                  event_tail_t *tail);
+                                  const card_head_t *head, uint64_t after_sequence,
+                                  store_memory_t *memory, event_tail_t *tail);
 MUST_USE result_t member_key_read(connection_t *connection, text_t member_id,
                                   store_memory_t *memory, text_t *sealed_key);
 
