@@ -18,6 +18,24 @@ card_actor_t *card_actor_next(const card_actor_t *card)
     return card->older;
 }
 
+/* In the batch that gathers anyway, or one of its own; bounded, so that a burst of passivations
+ * does not become a burst of writes: who finds no room goes without. */
+bool card_actor_save(card_actor_t *card)
+{
+    if (card->unsnapshot < LIMIT_PASSIVATION_TAIL_EVENTS ||
+        card_tenant(card)->status != TENANT_OPEN) {
+        return false;
+    }
+    batch_t *const batch = partition_gather_quietly(card->partition);
+    if (batch->snapshot_count >= LIMIT_PASSIVATION_SNAPSHOTS) {
+        return false;
+    }
+    card_handle_snapshot(card, batch);
+    partition_want(card->partition);
+    metric_add(card_tenant(card)->shard->metrics.passivation_snapshots, 1);
+    return true;
+}
+
 void card_actor_drop(card_actor_t *card)
 {
     actor_drop(actor_of_state(card));
@@ -577,12 +595,17 @@ static void undeliverable(actor_t *actor, actor_message_t *base, result_t why, v
 }
 
 /* Not while its state runs ahead of what is committed: read again it would be older. */
-static bool may_passivate(const actor_t *actor, void *context)
+static bool may_passivate(actor_t *actor, bool is_pressing, void *context)
 {
     (void)context;
-    const card_actor_t *const card = actor_state((actor_t *)(uintptr_t)actor);
-    return card->work == NULL &&
-           (card->partition == NULL || partition_is_durable(card->partition, card->batch_number));
+    card_actor_t *const card = card_of(actor);
+    if (card->work != NULL || card->partition == NULL) {
+        return card->work == NULL;
+    }
+    if (!partition_is_durable(card->partition, card->batch_number)) {
+        return false;
+    }
+    return is_pressing || !card_actor_save(card);
 }
 
 static void deactivate(actor_t *actor, void *context)

@@ -101,6 +101,8 @@ text_t card_memory_open_name(const tenant_t *tenant, const card_state_t *state,
  * has been. An error: nothing was decided, the message is still the caller's, and the card is to be
  * built anew. */
 MUST_USE result_t card_handle(card_actor_t *card, shard_message_t **message);
+/* Stores the card's state with the batch; it does not run ahead again before that is durable. */
+void card_handle_snapshot(card_actor_t *card, batch_t *batch);
 /* The member whose key the message needs and the cache lacks; empty: none. */
 text_t card_handle_missing_member(const card_actor_t *card, const shard_message_t *message);
 

@@ -193,6 +193,17 @@ static void put_snapshot(batch_t *batch, const card_state_t *state, journal_snap
     batch->stored_size += snapshot->body.size;
 }
 
+void card_handle_snapshot(card_actor_t *card, batch_t *batch)
+{
+    card_state_t state;
+    card_memory_read(card, &state);
+    journal_snapshot_t *const snapshot = snapshot_place(card, batch);
+    put_snapshot(batch, &state, snapshot);
+    card->snapshot_index = (uint16_t)(snapshot - batch->snapshots);
+    card->unsnapshot = 0;
+    card->batch_number = batch->number;
+}
+
 /* With every change, because lists and the sweep read snapshots, and often enough that a tail stays
  * short. Of one batch only the newest counts. */
 static void snapshot_card(handling_t *handling, uint32_t events, bool changed)

@@ -57,11 +57,14 @@ size_t shard_status(const shard_t *shard, char *out, size_t capacity)
     print(&printer, "],");
     print_batches(&printer, shard);
     print(&printer,
-          ",\"tenants\":{\"known\":%" PRIu32 ",\"open\":%" PRIu32
+          ",\"memory\":{\"actor_bytes\":%" PRIu64 ",\"actor_bytes_max\":%" PRIu64
+          ",\"activations_max\":%" PRIu32 "},\"tenants\":{\"known\":%" PRIu32 ",\"open\":%" PRIu32
           "},\"requests_in_flight\":%" PRIu64 ",\"loads_in_flight\":%" PRIu32
           ",\"keys_in_flight\":%" PRIu32 ",\"member_keys_cached\":%" PRIu32 ",\"draining\":%s}",
-          directory_tenant_count(shard->directory), shard->tenants_open, shard->messages_alive,
-          shard->loads_in_flight, key_table_count(shard->key_table),
-          member_keys_count(shard->member_keys), shard->is_draining ? "true" : "false");
+          actor_system_bytes(shard->system), actor_system_bytes_max(shard->system),
+          shard->options.activations_max, directory_tenant_count(shard->directory),
+          shard->tenants_open, shard->messages_alive, shard->loads_in_flight,
+          key_table_count(shard->key_table), member_keys_count(shard->member_keys),
+          shard->is_draining ? "true" : "false");
     return printer.size;
 }

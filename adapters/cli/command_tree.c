@@ -63,6 +63,12 @@ static void print_actors(const json_t *role, const char *stem)
             number_of(kind, "messages_waiting"), number_of(kind, "mailbox_depth_max"),
             number_of(kind, "messages_handled"));
     }
+    const json_t *memory = json_object_get(status, "memory");
+    if (memory != NULL) {
+        (void)printf("%s      memory of actors %.1f of %.1f MB, %lld activations at once\n", stem,
+                     mib_of(memory, "actor_bytes"), mib_of(memory, "actor_bytes_max"),
+                     number_of(memory, "activations_max"));
+    }
 }
 
 static void print_role(const json_t *role, bool last)
