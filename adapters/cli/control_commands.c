@@ -5,6 +5,8 @@
 #include "actors/domain/card_id.h"
 #include "actors/secrets.h"
 #include "adapters/cli/control_dead_letters.h"
+#include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
 #include "runtime/clock.h"
@@ -461,6 +463,23 @@ static json_t *token_mint_command(const control_commands_t *commands, const json
     return answer;
 }
 
+/* --- The store --- */
+
+json_t *control_schemas(void)
+{
+    return json_pack("{s:I,s:I}", "control_sqlite", (json_int_t)control_sqlite_schema_known(),
+                     "journal_sqlite", (json_int_t)journal_sqlite_schema());
+}
+
+static json_t *store_schema(const control_commands_t *commands, const json_t *command,
+                            bool *changed)
+{
+    (void)commands;
+    (void)command;
+    (void)changed;
+    return json_pack("{s:o}", "schemas", control_schemas());
+}
+
 json_t *control_command_execute(const control_commands_t *commands, const json_t *command,
                                 bool *changed)
 {
@@ -476,6 +495,7 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
                  {"key.rotate", key_rotate},
                  {"key.retire", key_retire},
                  {"key.compromise", key_compromise},
+                 {"store.schema", store_schema},
                  {"deadletters.list", control_dead_letters_list},
                  {"deadletters.show", control_dead_letters_show},
                  {"deadletters.replay", control_dead_letters_replay},

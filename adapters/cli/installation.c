@@ -6,6 +6,7 @@
 #include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/signer/signer.h"
 #include "runtime/log.h"
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -19,8 +20,6 @@ static const char *advice(result_t result)
         return "; restore it from a backup";
     case RESULT_STORE_FULL:
         return "; make room on the disk";
-    case RESULT_SCHEMA_TOO_NEW:
-        return "; run the newer version";
     default:
         return "";
     }
@@ -73,6 +72,17 @@ static result_t open_master_key(installation_t *installation, bool create, char 
     return result;
 }
 
+static void tell_versions(const char *path, char *error, size_t error_size)
+{
+    migration_outcome_t versions = {0};
+    const result_t result = control_sqlite_schema(path, &versions);
+    (void)result; /* what cannot be read is told as 0 */
+    (void)snprintf(error, error_size,
+                   "%s/control.db has schema %" PRIu64 ", this program knows %" PRIu64
+                   ": run the newer version that wrote it",
+                   path, versions.found, versions.known);
+}
+
 result_t installation_open_stores(installation_t *installation, bool create, char *error,
                                   size_t error_size)
 {
@@ -84,6 +94,10 @@ result_t installation_open_stores(installation_t *installation, bool create, cha
     }
     result =
         control_sqlite_open(path, create, journal_sqlite_create_tenant, &installation->control);
+    if (result == RESULT_SCHEMA_TOO_NEW) {
+        tell_versions(path, error, error_size);
+        return result;
+    }
     if (result != RESULT_OK) {
         (void)snprintf(error, error_size, "%s/control.db: %s%s", path,
                        result == RESULT_STORE_CORRUPT ? "The file is damaged"

@@ -1,6 +1,7 @@
 /* The control store port on PostgreSQL: opening, schema, version and incarnations. */
 #include "adapters/control_postgres/control_postgres_internal.h"
 #include "runtime/log.h"
+#include "runtime/migration.h"
 #include "runtime/random.h"
 #include <assert.h>
 #include <stdio.h>
@@ -60,40 +61,19 @@ static const control_store_functions_t functions = {
 
 /* --- Opening --- */
 
-/* Within a transaction that holds the lock. */
-static result_t schema_make(control_postgres_t *control)
-{
-    char prefix[16];
-    result_t result = RESULT_OK;
-    for (size_t i = 0; result == RESULT_OK && i < control_postgres_migrations_count; i++) {
-        result = database_execute(control, control_postgres_migrations[i]);
-    }
-    uint8_t random[4];
-    random_fill(random, sizeof random);
-    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
-                   random[3]);
-    const value_t values[] = {value_integer((int64_t)control_postgres_migrations_count),
-                              value_bytes(text_from_c(prefix))};
-    if (result == RESULT_OK) {
-        result = database_query(control,
-                                "INSERT INTO control (id, schema, version, prefix) VALUES (1, "
-                                "$1::int8::integer, 1, $2::text)",
-                                values, 2, NULL);
-    }
-    return result;
-}
-
-static result_t schema_read(control_postgres_t *control, bool *is_there)
+/* Zero: there is no schema at all. */
+static result_t version_read(control_postgres_t *control, uint64_t *version)
 {
     PGresult *rows = NULL;
+    *version = 0;
     result_t result =
         database_query(control, "SELECT to_regclass('public.control') IS NOT NULL", NULL, 0, &rows);
     if (result != RESULT_OK) {
         return result;
     }
-    *is_there = row_bytes(rows, 0, 0).data[0] != 0;
+    const bool is_there = row_bytes(rows, 0, 0).data[0] != 0;
     PQclear(rows);
-    if (!*is_there) {
+    if (!is_there) {
         return RESULT_OK;
     }
     rows = NULL;
@@ -101,13 +81,11 @@ static result_t schema_read(control_postgres_t *control, bool *is_there)
     if (result != RESULT_OK) {
         return result;
     }
-    if (PQntuples(rows) != 1) {
+    if (PQntuples(rows) != 1 || row_integer(rows, 0, 0) < 1) {
         result = RESULT_STORE_CORRUPT;
     } else {
         const text_t prefix = row_bytes(rows, 0, 1);
-        const int64_t schema = row_integer(rows, 0, 0);
-        result =
-            schema > (int64_t)control_postgres_migrations_count ? RESULT_SCHEMA_TOO_NEW : RESULT_OK;
+        *version = (uint64_t)row_integer(rows, 0, 0);
         (void)snprintf(control->prefix, sizeof control->prefix, "%.*s", TEXT_PRINT(prefix));
     }
     PQclear(rows);
@@ -126,28 +104,80 @@ static result_t others_keep_out(control_postgres_t *control)
     return database_execute(control, sql);
 }
 
-static result_t schema_prepare(control_postgres_t *control)
+static result_t control_row_make(control_postgres_t *control)
 {
-    bool is_there = false;
-    result_t result = schema_read(control, &is_there);
-    if (result != RESULT_OK || is_there) {
+    char prefix[16];
+    uint8_t random[4];
+    random_fill(random, sizeof random);
+    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
+                   random[3]);
+    const value_t value = value_bytes(text_from_c(prefix));
+    const result_t result = database_query(
+        control, "INSERT INTO control (id, schema, version, prefix) VALUES (1, 1, 1, $1::text)",
+        &value, 1, NULL);
+    return result == RESULT_OK ? others_keep_out(control) : result;
+}
+
+/* Another process may be at its first start, or at the same steps. */
+static result_t migration_lock(void *context)
+{
+    const result_t result = database_execute(context, "BEGIN; SET LOCAL statement_timeout = 0; "
+                                                      "SET LOCAL lock_timeout = 0");
+    return result == RESULT_OK
+               ? database_execute(context, "SELECT pg_advisory_xact_lock(4847294728364)")
+               : result;
+}
+
+static result_t migration_version(void *context, uint64_t *version)
+{
+    return version_read(context, version);
+}
+
+static result_t migration_apply(void *context, const char *step, uint64_t version)
+{
+    const value_t value = value_integer((int64_t)version);
+    const result_t result = database_execute(context, step);
+    if (result != RESULT_OK) {
         return result;
     }
-    result = database_execute(control, "BEGIN");
-    if (result == RESULT_OK) { /* two first starts at once */
-        result = database_execute(control, "SELECT pg_advisory_xact_lock(4847294728364)");
-    }
+    return version == 1 ? control_row_make(context)
+                        : database_query(context, "UPDATE control SET schema = $1::int8::integer",
+                                         &value, 1, NULL);
+}
+
+static result_t migration_commit(void *context)
+{
+    return transaction_end(context, RESULT_OK);
+}
+
+static void migration_undo(void *context)
+{
+    const result_t result = transaction_end(context, RESULT_INTERNAL); /* nothing after a commit */
+    (void)result;
+}
+
+static result_t schema_prepare(control_postgres_t *control)
+{
+    static const migration_functions_t migration_functions = {.lock = migration_lock,
+                                                              .version = migration_version,
+                                                              .apply = migration_apply,
+                                                              .commit = migration_commit,
+                                                              .undo = migration_undo};
+    const migration_t migration = {.store = "control store",
+                                   .where = PQdb(control->connection),
+                                   .steps = control_postgres_migrations,
+                                   .step_count = control_postgres_migrations_count};
+    uint64_t version = 0;
+    bool is_behind = false;
+    result_t result = version_read(control, &version);
     if (result == RESULT_OK) {
-        result = schema_read(control, &is_there);
+        result = migration_compare(&migration, version, &is_behind);
     }
-    if (result == RESULT_OK && !is_there) {
-        result = schema_make(control);
+    if (result == RESULT_OK && is_behind) {
+        result = migration_run(&migration, &migration_functions, control, NULL);
+        result = result == RESULT_OK ? version_read(control, &version) : result; /* the prefix */
     }
-    if (result == RESULT_OK && !is_there) {
-        result = others_keep_out(control);
-    }
-    result = transaction_end(control, result);
-    return result == RESULT_OK ? schema_read(control, &is_there) : result;
+    return result;
 }
 
 static void error_tell(control_postgres_t *control, result_t result, char *error, size_t size)
