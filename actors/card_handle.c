@@ -391,7 +391,9 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
 {
     tenant_t *const tenant = card->tenant;
     shard_t *const shard = tenant->shard;
-    if (loop_now_ms(shard->loop) >= (*message)->deadline_ms) {
+    card->handled_ms = loop_now_ms(shard->loop);
+    card->messages++;
+    if (card->handled_ms >= (*message)->deadline_ms) {
         shard_message_fail(message, RESULT_DEADLINE_EXCEEDED, NULL, NULL);
         return RESULT_OK;
     }

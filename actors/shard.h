@@ -59,5 +59,9 @@ void shard_drain(shard_t *shard, loop_callback_t *drained, void *context);
 /* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As
  * message_to_json. */
 size_t shard_status(const shard_t *shard, char *out, size_t capacity);
+/* The same of one card's actor: {"tenant":…,"card":…,"state":"active","mailbox":…,…}. An actor that
+ * is passive stays so. MISSING, and nothing is written, when the tenant is not of this shard. */
+MUST_USE result_t shard_follow(const shard_t *shard, text_t tenant, const uuid_t *card, char *out,
+                               size_t capacity, size_t *size);
 
 #endif

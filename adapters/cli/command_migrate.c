@@ -4,8 +4,7 @@
 #include "adapters/cli/control_client.h"
 
 #include "adapters/cli/control_commands.h"
-#include "adapters/control_sqlite/control_sqlite.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "runtime/log.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,23 +89,29 @@ static void print_report(const json_t *report)
 static bool migrate(const migrate_arguments_t *arguments, json_t *reports)
 {
     const char *const data = arguments->configuration.texts.data;
+    const char *const store = arguments->configuration.texts.store;
+    const bool is_postgres = stores_is_postgres(store);
     const json_t *tenant = NULL;
     size_t i = 0;
     bool is_good = true;
     migration_outcome_t outcome;
     log_set_level(LOG_SILENT_LEVEL);
-    const result_t looked = control_sqlite_schema(data, &outcome);
+    const result_t looked = stores_control_schema(store, data, &outcome, NULL, 0);
     json_t *tenants = tenants_read(arguments);
     if (tenants == NULL) {
         return false;
     }
-    (void)json_array_append_new(reports, report_make("control_sqlite", NULL, looked, &outcome));
+    (void)json_array_append_new(
+        reports,
+        report_make(is_postgres ? "control_postgres" : "control_sqlite", NULL, looked, &outcome));
     json_array_foreach(tenants, i, tenant)
     {
         const char *const name = json_string_value(json_object_get(tenant, "name"));
-        const result_t result = journal_sqlite_migrate(data, text_from_c(name), &outcome);
+        const result_t result = stores_migrate(store, data, text_from_c(name), &outcome);
         is_good = is_good && result == RESULT_OK;
-        (void)json_array_append_new(reports, report_make("journal_sqlite", name, result, &outcome));
+        (void)json_array_append_new(reports,
+                                    report_make(is_postgres ? "journal_postgres" : "journal_sqlite",
+                                                name, result, &outcome));
     }
     json_decref(tenants);
     return is_good;

@@ -1,7 +1,7 @@
 /* store verify, and the commands of this group that other issues bring. */
 #include "adapters/cli/control_client.h"
 
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +57,11 @@ static json_t *tenant_names(const store_arguments_t *arguments)
     return names;
 }
 
-/* One report: what journal_sqlite_verify says, with the tenant's name and the result. */
-static json_t *verify_tenant(const char *data, const char *name, bool *sound)
+/* One report: what stores_verify says, with the tenant's name and the result. */
+static json_t *verify_tenant(const configuration_texts_t *texts, const char *name, bool *sound)
 {
     char *text = NULL;
-    const result_t result = journal_sqlite_verify(data, text_from_c(name), &text);
+    const result_t result = stores_verify(texts->store, texts->data, text_from_c(name), &text);
     json_t *report = text == NULL ? NULL : json_loads(text, 0, NULL);
     free(text);
     if (report == NULL) {
@@ -97,7 +97,7 @@ int command_store_verify(const command_t *command, int argc, char **argv)
     json_array_foreach(names, i, name)
     {
         json_t *report =
-            verify_tenant(arguments.configuration.texts.data, json_string_value(name), &sound);
+            verify_tenant(&arguments.configuration.texts, json_string_value(name), &sound);
         if (!arguments.json) {
             print_report(report);
         }

@@ -5,8 +5,7 @@
 #include "actors/domain/card_id.h"
 #include "actors/secrets.h"
 #include "adapters/cli/control_dead_letters.h"
-#include "adapters/control_sqlite/control_sqlite.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
 #include "runtime/clock.h"
@@ -467,8 +466,11 @@ static json_t *token_mint_command(const control_commands_t *commands, const json
 
 json_t *control_schemas(void)
 {
-    return json_pack("{s:I,s:I}", "control_sqlite", (json_int_t)control_sqlite_schema_known(),
-                     "journal_sqlite", (json_int_t)journal_sqlite_schema());
+    const stores_schemas_t known = stores_schemas();
+    return json_pack("{s:I,s:I,s:I,s:I}", "control_sqlite", (json_int_t)known.control_sqlite,
+                     "control_postgres", (json_int_t)known.control_postgres, "journal_sqlite",
+                     (json_int_t)known.journal_sqlite, "journal_postgres",
+                     (json_int_t)known.journal_postgres);
 }
 
 static json_t *store_schema(const control_commands_t *commands, const json_t *command,

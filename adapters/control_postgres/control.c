@@ -180,35 +180,74 @@ static result_t schema_prepare(control_postgres_t *control)
     return result;
 }
 
+static const char *error_title(result_t result)
+{
+    switch (result) {
+    case RESULT_INVALID_ARGUMENT:
+        return "the URL cannot be used";
+    case RESULT_MISSING:
+        return "it is empty; create a tenant or run digitalcard serve first";
+    case RESULT_SCHEMA_TOO_NEW:
+        return "it was written by a newer version: run that one";
+    case RESULT_STORE_CORRUPT:
+        return "it holds something else, or is damaged: restore it from a backup";
+    default:
+        return "it cannot be opened";
+    }
+}
+
 static void error_tell(control_postgres_t *control, result_t result, char *error, size_t size)
 {
-    const char *detail = control->connection == NULL ? "" : PQerrorMessage(control->connection);
+    const bool is_known = result == RESULT_MISSING || result == RESULT_SCHEMA_TOO_NEW;
+    const char *detail =
+        control->connection == NULL || is_known ? "" : PQerrorMessage(control->connection);
     if (error != NULL) {
         size_t length = strcspn(detail, "\n");
         length = length > 300 ? 300 : length;
         (void)snprintf(error, size, "the control database on PostgreSQL: %s%s%.*s",
-                       result == RESULT_INVALID_ARGUMENT ? "the URL cannot be used"
-                                                         : "it cannot be opened",
-                       length == 0 ? "" : ": ", (int)length, detail);
+                       error_title(result), length == 0 ? "" : ": ", (int)length, detail);
     }
+}
+
+static control_postgres_t *control_create(const control_postgres_options_t *options)
+{
+    control_postgres_t *control = calloc(1, sizeof *control);
+    assert(control != NULL);
+    control->base.functions = &functions;
+    control_postgres_dead_letters_init(control);
+    control->options = *options;
+    control->url = strdup(options->url);
+    assert(control->url != NULL);
+    return control;
+}
+
+static result_t url_check(const char *url)
+{
+    PQconninfoOption *const parsed = PQconninfoParse(url, NULL);
+    PQconninfoFree(parsed);
+    return parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
+}
+
+/* Without `create` nothing is made where nothing is. */
+static result_t schema_find(control_postgres_t *control)
+{
+    uint64_t version = 0;
+    const result_t result = version_read(control, &version);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return version == 0 ? RESULT_MISSING : schema_prepare(control);
 }
 
 result_t control_postgres_open(const control_postgres_options_t *options, char *error,
                                size_t error_size, control_store_t **store)
 {
-    control_postgres_t *control = calloc(1, sizeof *control);
-    assert(control != NULL);
-    control->base.functions = &functions;
-    control->options = *options;
-    control->url = strdup(options->url);
-    assert(control->url != NULL);
-    PQconninfoOption *const parsed = PQconninfoParse(options->url, NULL);
-    result_t result = parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
-    PQconninfoFree(parsed);
-    if (result == RESULT_OK && options->create) {
+    control_postgres_t *control = control_create(options);
+    result_t result = url_check(options->url);
+    if (result == RESULT_OK && (options->create || options->connect)) {
         result = database_ready(control);
         if (result == RESULT_OK) {
-            result = schema_prepare(control);
+            result = options->create ? schema_prepare(control) : schema_find(control);
         }
     }
     control_store_t *opened = &control->base;
@@ -219,6 +258,32 @@ result_t control_postgres_open(const control_postgres_options_t *options, char *
     }
     *store = opened;
     return RESULT_OK;
+}
+
+uint64_t control_postgres_schema_known(void)
+{
+    return control_postgres_migrations_count;
+}
+
+result_t control_postgres_schema(const char *url, migration_outcome_t *outcome, char *error,
+                                 size_t error_size)
+{
+    const control_postgres_options_t options = {.url = url};
+    control_postgres_t *control = control_create(&options);
+    *outcome = (migration_outcome_t){.known = control_postgres_migrations_count};
+    result_t result = url_check(url);
+    if (result == RESULT_OK) {
+        result = version_read(control, &outcome->found);
+    }
+    if (result == RESULT_OK && outcome->found > outcome->known) {
+        result = RESULT_SCHEMA_TOO_NEW;
+    }
+    if (result != RESULT_OK) {
+        error_tell(control, result, error, error_size);
+    }
+    control_store_t *opened = &control->base;
+    control_postgres_close(&opened);
+    return result;
 }
 
 void control_postgres_close(control_store_t **store)
