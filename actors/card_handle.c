@@ -263,6 +263,10 @@ static void reply_verdict(const handling_t *handling, uint8_t reason, reply_t *r
 {
     card_t document;
     view(handling, &handling->card->state, false, NULL, &document);
+    if (flag_is_on(&handling->tenant->flags, FLAG_verdict_hides_holder, &document.id)) {
+        document.holder_name = TEXT_NONE;
+        MESSAGE_CLEAR(card, &document, holder_name);
+    }
     const verdict_facts_t facts = {
         .reason = reason,
         .card = &document,

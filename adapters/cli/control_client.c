@@ -58,6 +58,7 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
     const control_commands_t commands = {
         .control = installation.control,
         .dead_letters = stores_dead_letters(installation.store, installation.control),
+        .flags = stores_flags(installation.store, installation.control),
         .crypto = &signer_functions,
         .master_key = &installation.master_key};
     *answer = control_command_execute(&commands, command, &changed);

@@ -5,6 +5,7 @@
 #include "actors/domain/card_id.h"
 #include "actors/secrets.h"
 #include "adapters/cli/control_dead_letters.h"
+#include "adapters/cli/control_flags.h"
 #include "adapters/cli/stores.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
@@ -498,6 +499,9 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
                  {"key.retire", key_retire},
                  {"key.compromise", key_compromise},
                  {"store.schema", store_schema},
+                 {"flag.list", control_flag_list},
+                 {"flag.set", control_flag_set},
+                 {"flag.unset", control_flag_unset},
                  {"deadletters.list", control_dead_letters_list},
                  {"deadletters.show", control_dead_letters_show},
                  {"deadletters.replay", control_dead_letters_replay},

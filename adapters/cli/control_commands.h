@@ -17,6 +17,10 @@
  * {"dead_letters":[{id,state,tenant,type,card,kills,stored_at,reason,trace_id,…}]}
  *   {"command":"deadletters.show","id":…}                    → {"dead_letter":{…,"body":{…}}}
  *   {"command":"deadletters.replay"|"deadletters.drop","id":…} → {"id":…,"state":…}
+ *   {"command":"flag.list","tenant"?:…}                      →
+ * {"known":[{name,about}],"flags":[{tenant,name,percent,changed_at,known}]}
+ *   {"command":"flag.set","tenant":…,"name":…,"percent":0…100} → {"tenant":…,"name":…,"percent":…}
+ *   {"command":"flag.unset","tenant":…,"name":…}             → the same with "percent":null
  * A failure is {"error":{code,detail}}. */
 #ifndef ADAPTERS_CLI_CONTROL_COMMANDS_H
 #define ADAPTERS_CLI_CONTROL_COMMANDS_H
@@ -24,11 +28,13 @@
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
 #include <jansson.h>
 
 typedef struct control_commands {
     control_store_t *control;
     dead_letters_t *dead_letters; /* NULL: those commands are refused */
+    flags_t *flags;               /* NULL: the same */
     const crypto_functions_t *crypto;
     const crypto_key_t *master_key;
 } control_commands_t;

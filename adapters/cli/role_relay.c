@@ -114,6 +114,7 @@ static result_t relay_role_compose(relay_role_t *role)
     if (result == RESULT_OK) {
         const relay_ports_t ports = {.journal = role->journal,
                                      .control = role->control,
+                                     .flags = stores_flags(stores_of_role(), role->control),
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,

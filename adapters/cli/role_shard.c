@@ -124,6 +124,7 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
     const control_commands_t commands = {.control = role->control,
                                          .dead_letters =
                                              stores_dead_letters(stores_of_role(), role->control),
+                                         .flags = stores_flags(stores_of_role(), role->control),
                                          .crypto = &signer_functions,
                                          .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
@@ -215,6 +216,7 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .crash_slot = attach_crash_slot(options),
                                      .dead_letters =
                                          stores_dead_letters(stores_of_role(), role->control),
+                                     .flags = stores_flags(stores_of_role(), role->control),
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
         shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};

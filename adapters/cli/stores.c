@@ -102,6 +102,12 @@ dead_letters_t *stores_dead_letters(const char *store, control_store_t *control)
                                      : control_sqlite_dead_letters(control);
 }
 
+flags_t *stores_flags(const char *store, control_store_t *control)
+{
+    return stores_is_postgres(store) ? control_postgres_flags(control)
+                                     : control_sqlite_flags(control);
+}
+
 void stores_control_close(const char *store, control_store_t **control)
 {
     if (*control == NULL) {

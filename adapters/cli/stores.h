@@ -7,6 +7,7 @@
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
@@ -39,6 +40,7 @@ MUST_USE result_t stores_control_open(const char *store, const char *data, store
 void stores_control_close(const char *store, control_store_t **control);
 /* Over the same connection; live as long as `control`. */
 dead_letters_t *stores_dead_letters(const char *store, control_store_t *control);
+flags_t *stores_flags(const char *store, control_store_t *control);
 
 /* Of a role; `control` must outlive it. */
 MUST_USE result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,

@@ -6,6 +6,7 @@
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
 #include "runtime/migration.h"
 
 /* Where the journal of a tenant is. `password` is wiped by whoever got it. */
@@ -40,6 +41,8 @@ void control_postgres_close(control_store_t **store);
 
 /* The dead letters in the same database, over the same connection; lives as long as the store. */
 dead_letters_t *control_postgres_dead_letters(control_store_t *store);
+/* The feature flags, likewise. */
+flags_t *control_postgres_flags(control_store_t *store);
 
 /* The version of the database, which opening brings up to that of this program; 0: no start has
  * been here, so that nothing is sealed under any master key. Changes nothing. Errors as above. */

@@ -8,6 +8,7 @@
 typedef struct control_postgres {
     control_store_t base;
     dead_letters_t dead_letters;
+    flags_t flags;
     control_postgres_options_t options;
     char *url;
     PGconn *connection; /* NULL: none */
@@ -80,6 +81,10 @@ result_t control_postgres_token_key_add(control_store_t *store, const control_to
 /* --- dead_letters.c --- */
 
 void control_postgres_dead_letters_init(control_postgres_t *control);
+
+/* --- flags.c --- */
+
+void control_postgres_flags_init(control_postgres_t *control);
 
 /* --- place.c: the database and the role of a tenant --- */
 

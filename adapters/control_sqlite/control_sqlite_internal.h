@@ -17,6 +17,7 @@ typedef enum statement {
 typedef struct control_sqlite {
     control_store_t base;
     dead_letters_t dead_letters;
+    flags_t flags;
     char *directory;
     char *path;
     control_sqlite_make_journal_t *make_journal; /* NULL when tenants are only read */
@@ -93,6 +94,10 @@ result_t control_token_key_add(control_store_t *store, const control_token_key_t
 /* --- dead_letters.c --- */
 
 void dead_letters_init(control_sqlite_t *control);
+
+/* --- flags.c --- */
+
+void flags_init(control_sqlite_t *control);
 
 /* --- journal_file.c: the file of a tenant's journal, seen from outside --- */
 

@@ -1,6 +1,7 @@
 /* The control store's contract on PostgreSQL, and what only PostgreSQL can do wrong: schemas of
  * other versions, databases of others. */
 #include "tests/contract/control_contract.h"
+#include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_postgres_place.h"
 #include <assert.h>
 #include <setjmp.h>
@@ -66,8 +67,9 @@ static void a_store_of_format_1_gets_its_dead_letters(void **state)
     char error[512] = "";
     postgres_place_control_open(place);
     control_postgres_close(&place->control);
-    postgres_server_execute(&place->server, "digitalcard",
-                            "DROP TABLE dead_letter; UPDATE control SET schema = 1");
+    postgres_server_execute(
+        &place->server, "digitalcard",
+        "DROP TABLE flag; DROP TABLE dead_letter; UPDATE control SET schema = 1");
     assert_int_equal(open_again(place, true, error, sizeof error), RESULT_OK);
     dead_letters_t *const letters = control_postgres_dead_letters(place->control);
     assert_int_equal(letters->functions->visit(letters, TEXT_NONE, ignore_letter, NULL), RESULT_OK);
@@ -124,6 +126,7 @@ int main(void)
         POSTGRES_TEST(a_wrong_password_is_told_without_it),
     };
     int failed = control_contract_run(&factory);
+    failed += flags_contract_run(&factory, control_postgres_flags);
     failed += cmocka_run_group_tests_name("control store on PostgreSQL", tests, NULL, NULL);
     postgres_place_remove(&place);
     return failed;

@@ -2,7 +2,7 @@
  * tests/unit/control_sqlite_test.c. */
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
-#include "tests/contract/control_contract.h"
+#include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_sqlite_place.h"
 #include <assert.h>
 
@@ -27,7 +27,8 @@ int main(void)
     place_create(&place);
     const control_contract_factory_t factory = {
         .context = &place, .open = factory_open, .close_and_clear = factory_close_and_clear};
-    const int failed = control_contract_run(&factory);
+    int failed = control_contract_run(&factory);
+    failed += flags_contract_run(&factory, control_sqlite_flags);
     place_remove(&place);
     return failed;
 }

@@ -2,11 +2,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { execFileSync } from 'node:child_process';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { Service } from './service.mjs';
 
 function sql(service, file, text) {
   return execFileSync('sqlite3', [path.join(service.data, file), text], { encoding: 'utf8' }).trim();
+}
+
+// The control store as its first schema had it, with the rows that this schema has a place for.
+function makeFirstSchema(service) {
+  const folder = path.join(service.data, 'control.db');
+  const first = readFileSync(new URL('../../adapters/control_sqlite/migrations/0001.sql', import.meta.url), 'utf8');
+  execFileSync('sqlite3', [`${folder}.old`], { input: `${first}\nPRAGMA application_id = ${0x44434331}; PRAGMA user_version = 1; DELETE FROM meta;` });
+  const tables = sql(service, 'control.db.old', "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").split('\n');
+  for (const table of tables) {
+    const columns = sql(service, 'control.db.old', `SELECT group_concat(name) FROM pragma_table_info('${table}')`);
+    sql(service, 'control.db.old', `ATTACH '${folder}' AS now; INSERT INTO main.${table} (${columns}) SELECT ${columns} FROM now.${table}`);
+  }
+  for (const ending of ['', '-wal', '-shm']) rmSync(`${folder}${ending}`, { force: true });
+  renameSync(`${folder}.old`, folder);
 }
 
 async function withService(body) {
@@ -27,7 +42,7 @@ test('store migrate brings an old control store up to date, and says what it did
   assert.ok(running.stores.every(({ found, known, result }) => found === known && result === 'ok'), JSON.stringify(running));
   assert.deepEqual(running.stores.map(({ store, tenant }) => [store, tenant]), [['control_sqlite', undefined], ['journal_sqlite', 'acme']]);
   await service.stop();
-  sql(service, 'control.db', 'DROP TABLE dead_letter; PRAGMA user_version = 1');
+  makeFirstSchema(service);
   const known = running.stores[0].known;
   assert.match(await service.command('store', 'migrate'), new RegExp(`^\\(control store\\) +schema ${known}, was 1\\nacme +schema \\d+, nothing to do$`));
   assert.equal(sql(service, 'control.db', 'PRAGMA user_version'), String(known));

@@ -38,6 +38,7 @@ static int set_up(void **state)
     fixture->commands = (control_commands_t){
         .control = fixture->installation.control,
         .dead_letters = stores_dead_letters("sqlite", fixture->installation.control),
+        .flags = stores_flags("sqlite", fixture->installation.control),
         .crypto = &signer_functions,
         .master_key = &fixture->installation.master_key};
     *state = fixture;
