@@ -50,6 +50,9 @@ struct card_actor {
     size_t snapshot_index;
     uint64_t snapshot_sequence; /* events up to this one are in a snapshot */
 
+    uint64_t messages;   /* handled since it was activated */
+    uint64_t handled_ms; /* of loop_now_ms: the last one */
+
     card_load_t *loading;
     card_repeat_t *repeat;
     shard_message_t *held_first; /* through base.next */
