@@ -64,6 +64,8 @@ struct card_actor {
     int64_t issued_at;
     uint64_t version;
     uint64_t card_sequence;
+    uint32_t messages;       /* handled since it was activated */
+    uint32_t handled_ms;     /* the last one: low half of loop_now_ms, for people who look */
     uint32_t unsnapshot;     /* its newest events that no snapshot has */
     uint16_t present;        /* of card_state_t */
     uint16_t snapshot_index; /* in batch_number, if that batch has a snapshot of it */
@@ -76,7 +78,7 @@ struct card_actor {
     bool is_suspended : 1;
     bool has_holder_name : 1;
 };
-static_assert(sizeof(card_actor_t) == 104, "with header and id it fits into 256 bytes");
+static_assert(sizeof(card_actor_t) == 112, "with header and id it fits into 256 bytes");
 static_assert(card_snapshot_field_count_value <= 16, "as many as `present` has bits");
 
 /* --- card_memory.c --- */
@@ -88,6 +90,7 @@ void card_memory_read(const card_actor_t *card, card_state_t *state);
 void card_memory_keep(card_actor_t *card, const card_state_t *state, text_t holder_name);
 /* The same when no text has changed since card_memory_read. */
 void card_memory_update(card_actor_t *card, const card_state_t *state);
+size_t card_memory_texts_size(const card_actor_t *card);
 text_t card_memory_holder_name(const card_actor_t *card);
 /* Wipes and frees its texts. */
 void card_memory_free(card_actor_t *card, const crypto_functions_t *crypto);

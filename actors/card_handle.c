@@ -300,6 +300,10 @@ static void reply_verdict(const handling_t *handling, uint8_t reason, reply_t *r
 {
     card_t document;
     view(handling, &handling->state, false, NULL, &document);
+    if (flag_is_on(&handling->tenant->flags, FLAG_verdict_hides_holder, &document.id)) {
+        document.holder_name = TEXT_NONE;
+        MESSAGE_CLEAR(card, &document, holder_name);
+    }
     const verdict_facts_t facts = {
         .reason = reason,
         .card = &document,
@@ -427,7 +431,10 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
 {
     tenant_t *const tenant = card_tenant(card);
     shard_t *const shard = tenant->shard;
-    if (loop_now_ms(shard->loop) >= (*message)->deadline_ms) {
+    const uint64_t now_ms = loop_now_ms(shard->loop);
+    card->handled_ms = (uint32_t)now_ms;
+    card->messages++;
+    if (now_ms >= (*message)->deadline_ms) {
         shard_message_fail(message, RESULT_DEADLINE_EXCEEDED, NULL, NULL);
         return RESULT_OK;
     }

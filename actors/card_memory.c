@@ -84,13 +84,18 @@ void card_memory_update(card_actor_t *card, const card_state_t *state)
     card->is_suspended = state->is_suspended;
 }
 
+size_t card_memory_texts_size(const card_actor_t *card)
+{
+    const card_state_t present = {.present = card->present};
+    return card->texts == NULL ? 0 : texts_size(card, &present);
+}
+
 text_t card_memory_holder_name(const card_actor_t *card)
 {
     if (!card->has_holder_name) {
         return TEXT_NONE;
     }
-    const card_state_t present = {.present = card->present};
-    const size_t before = texts_size(card, &present) - card->holder_name_size;
+    const size_t before = card_memory_texts_size(card) - card->holder_name_size;
     return (text_t){.data = card->texts + before, .size = card->holder_name_size};
 }
 

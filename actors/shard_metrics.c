@@ -20,6 +20,7 @@ static const request_labels_t request_labels[] = {
 #define LABELS_card_status(number, wire)
 #define LABELS_reason(number, wire)
 #define LABELS_event_name(number, wire)
+#define LABELS_operational_name(number, wire)
 #define LABELS_verdict_result(number, wire)
 #define LABELS_direction(number, wire)
 #define LABELS_role(number, wire)

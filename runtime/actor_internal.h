@@ -89,6 +89,7 @@ struct actor_slot {
     uint32_t room_at; /* waiters are told when no more wait */
     uint32_t arena_size_max;
     uint64_t handler_ticks_max;
+    uint64_t handler_ticks_longest; /* seen so far */
     actor_list_t activating;
     actor_list_t waiting; /* for a place in `activating` */
     uint32_t activating_count;

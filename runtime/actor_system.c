@@ -42,6 +42,9 @@ static void account(actor_system_t *system, actor_t *actor, uint32_t count)
         slot->until_sample = SAMPLE_INTERVAL;
         metric_observe_us(slot->handler_time, elapsed / count / system->ticks_per_us);
     }
+    if (__builtin_expect(elapsed > slot->handler_ticks_longest, 0)) {
+        slot->handler_ticks_longest = elapsed;
+    }
     if (__builtin_expect(elapsed > slot->handler_ticks_max, 0)) {
         slot->numbers.slow_handlers++;
         actor_log(actor, "a handler took longer than its budget", RESULT_OK,
@@ -425,6 +428,14 @@ void actor_system_numbers(const actor_system_t *system, uint32_t kind,
     const actor_slot_t *const slot = &system->slots[kind];
     *numbers = slot->numbers;
     numbers->mailbox_depth_max = slot->numbers.messages_waiting == 0 ? 0 : depth_max_of(slot);
+    numbers->handler_us_p50 = metric_quantile_us(slot->handler_time, 0.5);
+    numbers->handler_us_p99 = metric_quantile_us(slot->handler_time, 0.99);
+    numbers->handler_us_max = slot->handler_ticks_longest / system->ticks_per_us;
+}
+
+uint32_t actor_mailbox_depth(const actor_t *actor)
+{
+    return (uint32_t)actor->mailbox.count[MAILBOX_SYSTEM] + actor->mailbox.count[MAILBOX_USER];
 }
 
 uint64_t actor_system_bytes_max(const actor_system_t *system)

@@ -189,12 +189,17 @@ typedef struct actor_system_numbers {
     uint64_t restarts;          /* because of them */
     uint64_t slow_handlers;     /* over budget */
     uint64_t mailbox_depth_max; /* right now */
+    uint64_t handler_us_p50;    /* of one call of 64, to the next power of two */
+    uint64_t handler_us_p99;
+    uint64_t handler_us_max; /* of all calls */
 } actor_system_numbers_t;
 /* `kind` counts from 0; walks nothing unless asked. */
 void actor_system_numbers(const actor_system_t *system, uint32_t kind,
                           actor_system_numbers_t *numbers);
 const char *actor_system_kind_name(const actor_system_t *system,
                                    uint32_t kind); /* NULL past the last */
+/* Messages that wait for this one. */
+uint32_t actor_mailbox_depth(const actor_t *actor);
 /* Of active actors: headers, states, arenas, and what they report. */
 uint64_t actor_system_bytes(const actor_system_t *system);
 uint64_t actor_system_bytes_max(const actor_system_t *system);

@@ -70,13 +70,19 @@ static bool check(configuration_t *configuration)
     const configuration_texts_t *texts = &configuration->texts;
     uint64_t shards = online_cores();
     uint64_t watchdog_ms = 0;
-    if (strcmp(texts->store, "sqlite") != 0) {
-        const bool postgresql = strncmp(texts->store, "postgresql://", 13) == 0 ||
-                                strncmp(texts->store, "postgres://", 11) == 0;
-        (void)command_fail(postgresql ? "--store %.12s…: not built yet: PostgreSQL comes with the "
-                                        "journal issue; use --store sqlite"
-                                      : "--store %s: there is no such store; use sqlite",
+    uint64_t connections = 0;
+    const bool is_postgres = strncmp(texts->store, "postgresql://", 13) == 0 ||
+                             strncmp(texts->store, "postgres://", 11) == 0;
+    if (strcmp(texts->store, "sqlite") != 0 && !is_postgres) {
+        (void)command_fail("--store %.8s…: there is no such store; use sqlite or postgresql://…",
                            texts->store);
+        return false;
+    }
+    if (*texts->store_connections != '\0' &&
+        (!arguments_number(texts->store_connections, &connections) || connections < 1 ||
+         connections > LIMIT_POSTGRES_CONNECTIONS_MAX)) {
+        (void)command_fail("--store-connections %s: must be a whole number from 1 to %d",
+                           texts->store_connections, LIMIT_POSTGRES_CONNECTIONS_MAX);
         return false;
     }
     if (*texts->redis != '\0') {

@@ -2,8 +2,7 @@
 #include "adapters/cli/role.h"
 
 #include "adapters/cli/arguments.h"
-#include "adapters/control_sqlite/control_sqlite.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
@@ -197,7 +196,8 @@ result_t role_open_control(const role_options_t *options, crypto_key_t *master_k
         result = signer_master_key(options->data, false, master_key);
     }
     if (result == RESULT_OK) {
-        result = control_sqlite_open(options->data, false, journal_sqlite_create_tenant, control);
+        result = stores_control_open(stores_of_role(), options->data, STORES_OPEN_LATER, master_key,
+                                     NULL, 0, control);
     }
     return result;
 }

@@ -1,6 +1,3 @@
-if(NOT DIGITALCARD_POSTGRES)
-  return()
-endif()
 # On a real server that each program starts for itself.
 set(journal_postgres journal_postgres_place.c ${CMAKE_SOURCE_DIR}/tests/support/postgres_server.c)
 set(journal_postgres_libraries digitalcard_journal_postgres digitalcard_control_postgres digitalcard_signer

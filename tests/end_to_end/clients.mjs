@@ -16,9 +16,14 @@ export class ApiClient {
     this.receive();
   }
 
+  // What is there already is received in microtasks: while replies come as fast as they are read, no timer and no message
+  // of another thread would be seen. So the loop steps back now and then.
   async receive() {
+    let received = 0;
     try {
       for await (const [header, body] of this.socket) {
+        received += 1;
+        if (received % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
         const head = decode(header);
         const reply = { type: head.type, id: head.id, body: decode(body) };
         const waiter = this.waiting.get(head.id);

@@ -135,7 +135,7 @@ static void no_more_cards_are_loaded_at_once_than_set(void **state)
     }
     settle(fixture);
     assert_int_equal(status_number(fixture, "\"tenants\"", "loads_in_flight"), 2);
-    assert_int_equal(status_number(fixture, "\"memory\"", "activations_max"), 2);
+    assert_int_equal(status_number(fixture, "\"actor_bytes\"", "activations_max"), 2);
     journal_fake_hold_loads(fixture->journal, false);
     settle(fixture);
     for (size_t i = 0; i < CARDS; i++) {
