@@ -54,6 +54,16 @@ enum {
     LIMIT_HTTP_ANSWER_SIZE = 16777216,    /* a page of 1,000 events as JSON and room */
     LIMIT_HTTP_SCRATCH_SIZE = 65536, /* JSON of one answer; grows for pages and shrinks again */
 
+    /* --- Calls to other people's HTTP servers --- */
+    LIMIT_HTTP_CALLS = 256,                  /* of one client on their way; then `busy` */
+    LIMIT_HTTP_CALLS_KEPT = 32,              /* idle connections of one client, for the next call */
+    LIMIT_HTTP_CALL_HEADERS = 16,            /* sent with one call; ours send five */
+    LIMIT_HTTP_CALL_URL_SIZE = 4096,         /* as LIMIT_HTTP_URI_SIZE; a header line as well */
+    LIMIT_HTTP_CALL_HEAD_SIZE = 65536,       /* header block of an answer, that of a 100 included */
+    LIMIT_HTTP_CALL_SENT_SIZE = 1048576,     /* body of a call; an event has 8 KiB at most */
+    LIMIT_HTTP_CALL_BODY_SIZE_MAX = 8388608, /* what a caller may ask for: a page of 1,000 events */
+    LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
+
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
     LIMIT_SHARD_REQUESTS = 16384,     /* in a shard at a time, of all fronts: 1.5 KiB each */
