@@ -1,6 +1,6 @@
 /* The relay's front door: creation, dispatch of envelopes, drain, status. The parts: relay_publish
  * (events out), relay_subscriptions (who listens, heads), relay_tenants (journals and keys),
- * relay_reads and relay_pages (lists, histories, replays). */
+ * relay_reads and relay_pages (lists, histories, replays), relay_flags (changed feature flags). */
 #include "actors/relay.h"
 #include "actors/relay_internal.h"
 #include "runtime/log.h"
@@ -79,6 +79,7 @@ result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *por
         relay_destroy(&made);
         return RESULT_NO_MEMORY;
     }
+    relay_flags_begin(made);
     relay_control_poll(made);
     loop_timer_start(made->head_timer, LIMIT_RELAY_HEAD_TICK_MS, LIMIT_RELAY_HEAD_TICK_MS);
     loop_timer_start(made->control_timer, LIMIT_DIRECTORY_POLL_MS, LIMIT_DIRECTORY_POLL_MS);

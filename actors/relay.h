@@ -10,6 +10,7 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
+#include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
@@ -19,6 +20,7 @@ typedef struct relay relay_t;
 typedef struct relay_ports {
     journal_t *journal;
     control_store_t *control;
+    flags_t *flags; /* NULL: no changes are told */
     const crypto_functions_t *crypto;
     crypto_key_t master_key;
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);

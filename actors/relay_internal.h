@@ -130,7 +130,8 @@ struct relay {
     loop_timer_t *head_timer;
     loop_timer_t *control_timer;
     uint64_t control_version;
-    bool has_unchecked; /* tenants that were busy when the control store changed */
+    uint64_t flag_change; /* the last one told */
+    bool has_unchecked;   /* tenants that were busy when the control store changed */
 
     relay_tenant_t *buckets[RELAY_TENANT_BUCKETS];
     relay_tenant_t *newest;
@@ -189,6 +190,16 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
 /* Sends the head of each partition, after looking into the journal for what a shard that died did
  * not tell. */
 void relay_publish_heads(relay_tenant_t *tenant);
+
+/* An operational event: `body` is packed by names. */
+void relay_publish_operational(relay_t *relay, text_t tenant, uint8_t name, int64_t occurred_at,
+                               const message_type_t *type, const void *body);
+
+/* --- relay_flags.c --- */
+/* Takes note of what is set without telling: at the start. */
+void relay_flags_begin(relay_t *relay);
+/* The control store changed: tells subscribers of each flag that did. */
+void relay_flags_poll(relay_t *relay);
 
 /* --- relay_subscriptions.c --- */
 bool relay_has_subscribers(const relay_t *relay);

@@ -315,6 +315,9 @@ void relay_control_poll(relay_t *relay)
         (version == relay->control_version && !relay->has_unchecked)) {
         return;
     }
+    if (version != relay->control_version) {
+        relay_flags_poll(relay);
+    }
     relay->control_version = version;
     forget_deleted(relay);
 }

@@ -4,10 +4,13 @@
 #include "adapters/cli/endpoint.h"
 #include "adapters/cli/installation.h"
 #include "adapters/cli/service_file.h"
+#include "adapters/cli/stores.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
 #include "runtime/supervisor.h"
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -15,6 +18,7 @@
 enum {
     ARGUMENTS_MAX = 24,
     NUMBER_SIZE = 16,
+    START_WAIT_MS = 1000,
     DRAIN_FRONTS = 0,
     DRAIN_SHARDS = 1,
     DRAIN_RELAY = 2,
@@ -124,7 +128,8 @@ static bool check_open_files(void)
 static bool lock_data(service_t *service)
 {
     char error[1024];
-    if (installation_lock(service->configuration.texts.data, true, &service->installation, error,
+    const configuration_texts_t *texts = &service->configuration.texts;
+    if (installation_lock(texts->data, texts->store, true, &service->installation, error,
                           sizeof error) != RESULT_OK) {
         (void)command_fail("%s", error);
         return false;
@@ -132,10 +137,30 @@ static bool lock_data(service_t *service)
     return true;
 }
 
+/* A PostgreSQL that is not up yet is waited for: machines start services in any order. */
+static result_t open_installation(service_t *service, char *error, size_t error_size)
+{
+    const bool waits = stores_is_postgres(service->configuration.texts.store);
+    result_t result = installation_open_stores(&service->installation, true, error, error_size);
+    for (int i = 0; waits && i < LIMIT_POSTGRES_START_TRIES && result == RESULT_STORE_UNAVAILABLE;
+         i++) {
+        log_start("supervisor", service->configuration.log_level);
+        log_warn("waiting for PostgreSQL", LOG_STRING("why", error));
+        (void)poll(NULL, 0, START_WAIT_MS);
+        result = installation_open_stores(&service->installation, true, error, error_size);
+    }
+    return result;
+}
+
 static bool open_data(service_t *service)
 {
     char error[1024];
-    result_t result = installation_open_stores(&service->installation, true, error, sizeof error);
+    if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
+        setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
+            0) {
+        return false;
+    }
+    result_t result = open_installation(service, error, sizeof error);
     if (result == RESULT_OK) {
         result = data_directory_clear_run(&service->installation.directory, error, sizeof error);
     }
@@ -200,7 +225,10 @@ static void declare_roles(service_t *service)
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);
     for (uint32_t i = 0; i < service->configuration.shards; i++) {
+        role_text_t *text = &service->texts[service->role_count];
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
+        add_argument(text, "--actor-bytes-max", service->configuration.texts.actor_bytes_max);
+        add_argument(text, "--activations-max", service->configuration.texts.activations_max);
     }
     role_text_t *relay_text = &service->texts[service->role_count];
     supervisor_role_t *relay = add_role(service, "relay", -1, DRAIN_RELAY);

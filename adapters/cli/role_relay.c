@@ -4,9 +4,8 @@
 
 #include "actors/relay.h"
 #include "adapters/cli/command.h"
-#include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/events/events_publisher.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
 #include "runtime/clock.h"
@@ -103,7 +102,8 @@ static result_t relay_role_compose(relay_role_t *role)
     loop_t *loop = role->base.loop;
     result_t result = role_open_control(options, &role->master_key, &role->control);
     if (result == RESULT_OK) {
-        result = journal_sqlite_create(loop, role->base.metrics, options->data, &role->journal);
+        result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
+                                       &role->journal);
     }
     if (result == RESULT_OK) {
         const int descriptor = options->zmq_descriptor == 0 ? -1 : (int)options->zmq_descriptor;
@@ -114,6 +114,7 @@ static result_t relay_role_compose(relay_role_t *role)
     if (result == RESULT_OK) {
         const relay_ports_t ports = {.journal = role->journal,
                                      .control = role->control,
+                                     .flags = stores_flags(stores_of_role(), role->control),
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,
@@ -142,10 +143,10 @@ static void relay_role_destroy(relay_role_t *role)
         events_publisher_destroy(&role->publisher);
     }
     if (role->journal != NULL) {
-        journal_sqlite_destroy(&role->journal);
+        stores_journal_destroy(&role->journal);
     }
     if (role->control != NULL) {
-        control_sqlite_close(&role->control);
+        stores_control_close(stores_of_role(), &role->control);
     }
     signer_functions.wipe(&role->master_key, sizeof role->master_key);
     role_end(&role->base);

@@ -17,6 +17,7 @@ static const uint8_t reasons[] = {
 #define VALUE_reason(number) (number),
 #define VALUE_card_status(number)
 #define VALUE_event_name(number)
+#define VALUE_operational_name(number)
 #define VALUE_verdict_result(number)
 #define VALUE_direction(number)
 #define VALUE_role(number)
