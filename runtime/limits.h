@@ -54,6 +54,16 @@ enum {
     LIMIT_HTTP_ANSWER_SIZE = 16777216,    /* a page of 1,000 events as JSON and room */
     LIMIT_HTTP_SCRATCH_SIZE = 65536, /* JSON of one answer; grows for pages and shrinks again */
 
+    /* --- Calls to other people's HTTP servers --- */
+    LIMIT_HTTP_CALLS = 256,                  /* of one client on their way; then `busy` */
+    LIMIT_HTTP_CALLS_KEPT = 32,              /* idle connections of one client, for the next call */
+    LIMIT_HTTP_CALL_HEADERS = 16,            /* sent with one call; ours send five */
+    LIMIT_HTTP_CALL_URL_SIZE = 4096,         /* as LIMIT_HTTP_URI_SIZE; a header line as well */
+    LIMIT_HTTP_CALL_HEAD_SIZE = 65536,       /* header block of an answer, that of a 100 included */
+    LIMIT_HTTP_CALL_SENT_SIZE = 1048576,     /* body of a call; an event has 8 KiB at most */
+    LIMIT_HTTP_CALL_BODY_SIZE_MAX = 8388608, /* what a caller may ask for: a page of 1,000 events */
+    LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
+
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
     LIMIT_SHARD_REQUESTS = 16384,     /* in a shard at a time, of all fronts: 1.5 KiB each */
@@ -150,7 +160,8 @@ enum {
     LIMIT_ACTORS_ACTIVE = 4194304, /* per shard; LIMIT_ACTOR_BYTES comes first, but for tiny ones */
     LIMIT_ACTORS_OF_KIND = 134217728, /* what the index in actor_ref_t has bits for */
     LIMIT_ACTOR_BYTES = 536870912, /* of active actors per shard, unless told: then idle ones go */
-    LIMIT_ACTOR_ARENA_SIZE = 1048576,     /* of one actor, unless its kind says less */
+    LIMIT_ACTOR_BYTES_MIN = 1048576,  /* --actor-bytes-max: 2,500 cards, one full mailbox each */
+    LIMIT_ACTOR_ARENA_SIZE = 1048576, /* of one actor, unless its kind says less */
     LIMIT_MESSAGE_POOL_SIZE = 1073741824, /* messages of the pool and arenas, per shard */
     LIMIT_ACTOR_TURN_MESSAGES = 32,       /* of one actor before the next has its turn */
     LIMIT_TENANT_TURN_COST = 64, /* messages of one tenant before the next: two actors' turns */
@@ -169,12 +180,19 @@ enum {
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
     LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
-    LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
-    LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
+    LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard, unless told (no stampede after a
+                                     restart): 15 ms of the store's work, and as many as one
+                                     card's mailbox holds messages */
+    LIMIT_LOADS_IN_FLIGHT_MAX = 16384,   /* --activations-max: what a shard has requests for */
+    LIMIT_KEYS_IN_FLIGHT = 16384,        /* idempotency keys being worked on per shard */
     LIMIT_MEMBER_KEYS_CACHED = 16384,    /* per shard, 32 bytes each and a name */
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
-    LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
-    LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
+    LIMIT_PASSIVATION_TAIL_EVENTS = 16,  /* a card that goes leaves a snapshot for no fewer: one
+                                            write  for sixteen validations */
+    LIMIT_PASSIVATION_SNAPSHOTS = 64, /* of one batch: 0.6 ms of a commit; more cards go without */
+    LIMIT_DRAIN_SNAPSHOTS = 1024,     /* of one shard that drains: 10 ms */
+    LIMIT_SWEEP_INTERVAL_MS = 60000,  /* expiry (DESIGN 2.2) */
+    LIMIT_SWEEP_SLICE = 256,          /* cards expired in one go */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
     LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of

@@ -113,8 +113,12 @@ typedef struct journal_load {
 typedef struct journal_loaded {
     result_t result;
     bool card_found;
-    text_t snapshot;     /* card_snapshot packed; empty when there is none yet */
-    const event_t *tail; /* events after the snapshot, in order of card_sequence */
+    text_t snapshot;        /* card_snapshot packed; empty when there is none yet */
+    uint64_t card_sequence; /* of the card's last event */
+    /* Events after the snapshot, in order of card_sequence. All of them, or none when every one of
+     * them has the version of the snapshot: they changed nothing but the sequence (validations),
+     * and then `card_sequence` says all. */
+    const event_t *tail;
     size_t tail_count;
     text_t sealed_member_key; /* empty: none */
     bool idempotency_found;

@@ -1,4 +1,4 @@
-/* store verify|migrate, and the commands of this group that other issues bring. */
+/* store verify, and the commands of this group that other issues bring. */
 #include "adapters/cli/control_client.h"
 
 #include "adapters/cli/stores.h"
@@ -111,29 +111,6 @@ int command_store_verify(const command_t *command, int argc, char **argv)
     }
     json_decref(reports);
     return listed && sound ? EXIT_OK : EXIT_FAILED;
-}
-
-/* There is one schema so far, and every store is made with it: opening checks the version. */
-int command_store_migrate(const command_t *command, int argc, char **argv)
-{
-    int status = EXIT_OK;
-    store_arguments_t arguments = {0};
-    if (!begin(command, argc, argv, &arguments, &status)) {
-        return status;
-    }
-    json_t *names = tenant_names(&arguments);
-    configuration_release(&arguments.configuration);
-    if (names == NULL) {
-        return EXIT_FAILED;
-    }
-    const size_t count = json_array_size(names);
-    json_decref(names);
-    if (arguments.json) {
-        return command_print_json(
-            json_pack("{s:b,s:I}", "current", 1, "tenants", (json_int_t)count));
-    }
-    (void)printf("the schema is current; nothing to do for %zu tenants\n", count);
-    return EXIT_OK;
 }
 
 static int not_built(const command_t *command, int argc, char **argv, const char *issue)

@@ -12,6 +12,7 @@
  * {"tenant":…,"keys":[{kid,state,created_at}]}
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
  *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
+ *   {"command":"store.schema"}                               → {"schemas":{store:version}}
  *   {"command":"deadletters.list","tenant"?:…}               →
  * {"dead_letters":[{id,state,tenant,type,card,kills,stored_at,reason,trace_id,…}]}
  *   {"command":"deadletters.show","id":…}                    → {"dead_letter":{…,"body":{…}}}
@@ -46,6 +47,9 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
 /* Makes the first token key when there is none. STORE_CORRUPT: the newest one does not open with
  * this master key. */
 MUST_USE result_t control_token_key_ensure(const control_commands_t *commands);
+
+/* The versions that this program knows, one per adapter: {"journal_sqlite":1,…} */
+json_t *control_schemas(void);
 
 /* {"error":{code,detail}} */
 json_t *control_error(result_t why, const char *format, ...) __attribute__((format(printf, 2, 3)));

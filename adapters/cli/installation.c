@@ -5,6 +5,7 @@
 #include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/log.h"
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -18,8 +19,6 @@ static const char *advice(result_t result)
         return "; restore it from a backup";
     case RESULT_STORE_FULL:
         return "; make room on the disk";
-    case RESULT_SCHEMA_TOO_NEW:
-        return "; run the newer version";
     default:
         return "";
     }
@@ -97,6 +96,21 @@ static result_t open_master_key(installation_t *installation, bool create, char 
     return result;
 }
 
+static void tell_versions(const installation_t *installation, char *error, size_t error_size)
+{
+    migration_outcome_t versions = {0};
+    const char *const store = installation->store;
+    const result_t result =
+        stores_control_schema(store, installation->directory.path, &versions, NULL, 0);
+    (void)result; /* what cannot be read is told as 0 */
+    (void)snprintf(error, error_size,
+                   "%s%s%s has schema %" PRIu64 ", this program knows %" PRIu64
+                   ": run the newer version that wrote it",
+                   stores_is_postgres(store) ? "" : installation->directory.path,
+                   stores_is_postgres(store) ? "" : "/", stores_control_name(store), versions.found,
+                   versions.known);
+}
+
 static result_t open_control(installation_t *installation, bool create, char *error,
                              size_t error_size)
 {
@@ -109,6 +123,8 @@ static result_t open_control(installation_t *installation, bool create, char *er
         (void)snprintf(error, error_size,
                        "data directory %s is empty; create a tenant or run digitalcard serve first",
                        path);
+    } else if (result == RESULT_SCHEMA_TOO_NEW) {
+        tell_versions(installation, error, error_size);
     } else if (result != RESULT_OK && error[0] == '\0') {
         (void)snprintf(error, error_size, "%s/control.db: %s%s", path,
                        result == RESULT_STORE_CORRUPT ? "The file is damaged"

@@ -65,7 +65,10 @@ result_t stores_is_sealed(const char *store, const char *data, bool *is_sealed, 
                           size_t error_size)
 {
     if (stores_is_postgres(store)) {
-        return control_postgres_is_sealed(store, is_sealed, error, error_size);
+        migration_outcome_t versions;
+        const result_t result = control_postgres_schema(store, &versions, error, error_size);
+        *is_sealed = versions.found > 0;
+        return result;
     }
     char path[PATH_MAX + 16];
     struct stat about;
@@ -147,7 +150,12 @@ void stores_journal_destroy(journal_t **journal)
     }
 }
 
-static result_t verify_postgres(const char *store, const char *data, text_t tenant, char **report)
+/* Hands `work` the place of a tenant's journal on PostgreSQL. */
+typedef result_t with_place_t(const char *store, const journal_postgres_place_t *place,
+                              text_t tenant, void *context);
+
+static result_t with_place(const char *store, const char *data, text_t tenant, with_place_t *work,
+                           void *context)
 {
     crypto_key_t master_key;
     control_store_t *control = NULL;
@@ -165,16 +173,54 @@ static result_t verify_postgres(const char *store, const char *data, text_t tena
     journal_postgres_place_t place;
     result = journal_find(control, tenant, &place);
     if (result == RESULT_OK) {
-        result = journal_postgres_verify(store, &place, tenant, report);
+        result = work(store, &place, tenant, context);
         explicit_bzero(&place, sizeof place);
     }
     stores_control_close(store, &control);
     return result;
 }
 
+static result_t verify_postgres(const char *store, const journal_postgres_place_t *place,
+                                text_t tenant, void *context)
+{
+    return journal_postgres_verify(store, place, tenant, context);
+}
+
 result_t stores_verify(const char *store, const char *data, text_t tenant, char **report)
 {
     *report = NULL;
-    return stores_is_postgres(store) ? verify_postgres(store, data, tenant, report)
+    return stores_is_postgres(store) ? with_place(store, data, tenant, verify_postgres, report)
                                      : journal_sqlite_verify(data, tenant, report);
+}
+
+/* --- Schemas --- */
+
+result_t stores_control_schema(const char *store, const char *data, migration_outcome_t *outcome,
+                               char *error, size_t error_size)
+{
+    return stores_is_postgres(store) ? control_postgres_schema(store, outcome, error, error_size)
+                                     : control_sqlite_schema(data, outcome);
+}
+
+static result_t migrate_postgres(const char *store, const journal_postgres_place_t *place,
+                                 text_t tenant, void *context)
+{
+    (void)tenant;
+    return journal_postgres_migrate(store, place, context);
+}
+
+result_t stores_migrate(const char *store, const char *data, text_t tenant,
+                        migration_outcome_t *outcome)
+{
+    *outcome = (migration_outcome_t){.known = journal_postgres_schema()};
+    return stores_is_postgres(store) ? with_place(store, data, tenant, migrate_postgres, outcome)
+                                     : journal_sqlite_migrate(data, tenant, outcome);
+}
+
+stores_schemas_t stores_schemas(void)
+{
+    return (stores_schemas_t){.control_sqlite = control_sqlite_schema_known(),
+                              .control_postgres = control_postgres_schema_known(),
+                              .journal_sqlite = journal_sqlite_schema(),
+                              .journal_postgres = journal_postgres_schema()};
 }

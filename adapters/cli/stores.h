@@ -11,6 +11,7 @@
 #include "actors/ports/journal.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
+#include "runtime/migration.h"
 
 #define STORES_ENVIRONMENT "DIGITALCARD_STORE"
 #define STORES_CONNECTIONS_ENVIRONMENT "DIGITALCARD_STORE_CONNECTIONS"
@@ -48,5 +49,21 @@ void stores_journal_destroy(journal_t **journal);
 
 /* `store verify` of one tenant: see journal_sqlite_verify. */
 MUST_USE result_t stores_verify(const char *store, const char *data, text_t tenant, char **report);
+
+/* The version of the control store, which opening brings up to date. `error` as above. */
+MUST_USE result_t stores_control_schema(const char *store, const char *data,
+                                        migration_outcome_t *outcome, char *error,
+                                        size_t error_size);
+/* `store migrate` of one tenant: see journal_sqlite_migrate. */
+MUST_USE result_t stores_migrate(const char *store, const char *data, text_t tenant,
+                                 migration_outcome_t *outcome);
+/* What this program knows. */
+typedef struct stores_schemas {
+    uint64_t control_sqlite;
+    uint64_t control_postgres;
+    uint64_t journal_sqlite;
+    uint64_t journal_postgres;
+} stores_schemas_t;
+stores_schemas_t stores_schemas(void);
 
 #endif

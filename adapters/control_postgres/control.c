@@ -1,6 +1,7 @@
 /* The control store port on PostgreSQL: opening, schema, version and incarnations. */
 #include "adapters/control_postgres/control_postgres_internal.h"
 #include "runtime/log.h"
+#include "runtime/migration.h"
 #include "runtime/random.h"
 #include <assert.h>
 #include <stdio.h>
@@ -60,23 +61,19 @@ static const control_store_functions_t functions = {
 
 /* --- Opening --- */
 
-typedef struct schema {
-    bool is_there;
-    int64_t version; /* 0: there is none */
-} schema_t;
-
-static result_t schema_read(control_postgres_t *control, schema_t *schema)
+/* Zero: there is no schema at all. */
+static result_t version_read(control_postgres_t *control, uint64_t *version)
 {
     PGresult *rows = NULL;
-    *schema = (schema_t){0};
+    *version = 0;
     result_t result =
         database_query(control, "SELECT to_regclass('public.control') IS NOT NULL", NULL, 0, &rows);
     if (result != RESULT_OK) {
         return result;
     }
-    schema->is_there = row_bytes(rows, 0, 0).data[0] != 0;
+    const bool is_there = row_bytes(rows, 0, 0).data[0] != 0;
     PQclear(rows);
-    if (!schema->is_there) {
+    if (!is_there) {
         return RESULT_OK;
     }
     rows = NULL;
@@ -84,50 +81,14 @@ static result_t schema_read(control_postgres_t *control, schema_t *schema)
     if (result != RESULT_OK) {
         return result;
     }
-    if (PQntuples(rows) != 1) {
+    if (PQntuples(rows) != 1 || row_integer(rows, 0, 0) < 1) {
         result = RESULT_STORE_CORRUPT;
     } else {
         const text_t prefix = row_bytes(rows, 0, 1);
-        schema->version = row_integer(rows, 0, 0);
-        result = schema->version > (int64_t)control_postgres_migrations_count
-                     ? RESULT_SCHEMA_TOO_NEW
-                     : RESULT_OK;
+        *version = (uint64_t)row_integer(rows, 0, 0);
         (void)snprintf(control->prefix, sizeof control->prefix, "%.*s", TEXT_PRINT(prefix));
     }
     PQclear(rows);
-    return result;
-}
-
-static result_t schema_insert_row(control_postgres_t *control)
-{
-    char prefix[16];
-    uint8_t random[4];
-    random_fill(random, sizeof random);
-    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
-                   random[3]);
-    const value_t value = value_bytes(text_from_c(prefix));
-    return database_query(control,
-                          "INSERT INTO control (id, schema, version, prefix) VALUES (1, 0, 1, "
-                          "$1::text)",
-                          &value, 1, NULL);
-}
-
-/* From what is there to what this program knows, within a transaction that holds the lock. */
-static result_t schema_migrate(control_postgres_t *control, const schema_t *schema)
-{
-    result_t result = RESULT_OK;
-    const value_t version = value_integer((int64_t)control_postgres_migrations_count);
-    for (size_t i = (size_t)schema->version;
-         result == RESULT_OK && i < control_postgres_migrations_count; i++) {
-        result = database_execute(control, control_postgres_migrations[i]);
-    }
-    if (result == RESULT_OK && !schema->is_there) {
-        result = schema_insert_row(control);
-    }
-    if (result == RESULT_OK) {
-        result = database_query(control, "UPDATE control SET schema = $1::int8 WHERE id = 1",
-                                &version, 1, NULL);
-    }
     return result;
 }
 
@@ -143,33 +104,80 @@ static result_t others_keep_out(control_postgres_t *control)
     return database_execute(control, sql);
 }
 
-static bool schema_is_current(const schema_t *schema)
+static result_t control_row_make(control_postgres_t *control)
 {
-    return schema->version == (int64_t)control_postgres_migrations_count;
+    char prefix[16];
+    uint8_t random[4];
+    random_fill(random, sizeof random);
+    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
+                   random[3]);
+    const value_t value = value_bytes(text_from_c(prefix));
+    const result_t result = database_query(
+        control, "INSERT INTO control (id, schema, version, prefix) VALUES (1, 1, 1, $1::text)",
+        &value, 1, NULL);
+    return result == RESULT_OK ? others_keep_out(control) : result;
+}
+
+/* Another process may be at its first start, or at the same steps. */
+static result_t migration_lock(void *context)
+{
+    const result_t result = database_execute(context, "BEGIN; SET LOCAL statement_timeout = 0; "
+                                                      "SET LOCAL lock_timeout = 0");
+    return result == RESULT_OK
+               ? database_execute(context, "SELECT pg_advisory_xact_lock(4847294728364)")
+               : result;
+}
+
+static result_t migration_version(void *context, uint64_t *version)
+{
+    return version_read(context, version);
+}
+
+static result_t migration_apply(void *context, const char *step, uint64_t version)
+{
+    const value_t value = value_integer((int64_t)version);
+    const result_t result = database_execute(context, step);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return version == 1 ? control_row_make(context)
+                        : database_query(context, "UPDATE control SET schema = $1::int8::integer",
+                                         &value, 1, NULL);
+}
+
+static result_t migration_commit(void *context)
+{
+    return transaction_end(context, RESULT_OK);
+}
+
+static void migration_undo(void *context)
+{
+    const result_t result = transaction_end(context, RESULT_INTERNAL); /* nothing after a commit */
+    (void)result;
 }
 
 static result_t schema_prepare(control_postgres_t *control)
 {
-    schema_t schema;
-    result_t result = schema_read(control, &schema);
-    if (result != RESULT_OK || schema_is_current(&schema)) {
-        return result;
-    }
-    result = database_execute(control, "BEGIN");
-    if (result == RESULT_OK) { /* two starts at once */
-        result = database_execute(control, "SELECT pg_advisory_xact_lock(4847294728364)");
-    }
+    static const migration_functions_t migration_functions = {.lock = migration_lock,
+                                                              .version = migration_version,
+                                                              .apply = migration_apply,
+                                                              .commit = migration_commit,
+                                                              .undo = migration_undo};
+    const migration_t migration = {.store = "control store",
+                                   .where = PQdb(control->connection),
+                                   .steps = control_postgres_migrations,
+                                   .step_count = control_postgres_migrations_count};
+    uint64_t version = 0;
+    bool is_behind = false;
+    result_t result = version_read(control, &version);
     if (result == RESULT_OK) {
-        result = schema_read(control, &schema);
+        result = migration_compare(&migration, version, &is_behind);
     }
-    if (result == RESULT_OK && !schema_is_current(&schema)) {
-        result = schema_migrate(control, &schema);
+    if (result == RESULT_OK && is_behind) {
+        result = migration_run(&migration, &migration_functions, control, NULL);
+        result = result == RESULT_OK ? version_read(control, &version) : result; /* the prefix */
     }
-    if (result == RESULT_OK && !schema.is_there) {
-        result = others_keep_out(control);
-    }
-    result = transaction_end(control, result);
-    return result == RESULT_OK ? schema_read(control, &schema) : result;
+    return result;
 }
 
 static const char *error_title(result_t result)
@@ -221,11 +229,15 @@ static result_t url_check(const char *url)
     return parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
 }
 
-static result_t schema_look(control_postgres_t *control)
+/* Without `create` nothing is made where nothing is. */
+static result_t schema_find(control_postgres_t *control)
 {
-    schema_t schema;
-    const result_t result = schema_read(control, &schema);
-    return result == RESULT_OK && !schema.is_there ? RESULT_MISSING : result;
+    uint64_t version = 0;
+    const result_t result = version_read(control, &version);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return version == 0 ? RESULT_MISSING : schema_prepare(control);
 }
 
 result_t control_postgres_open(const control_postgres_options_t *options, char *error,
@@ -236,7 +248,7 @@ result_t control_postgres_open(const control_postgres_options_t *options, char *
     if (result == RESULT_OK && (options->create || options->connect)) {
         result = database_ready(control);
         if (result == RESULT_OK) {
-            result = options->create ? schema_prepare(control) : schema_look(control);
+            result = options->create ? schema_prepare(control) : schema_find(control);
         }
     }
     control_store_t *opened = &control->base;
@@ -249,20 +261,27 @@ result_t control_postgres_open(const control_postgres_options_t *options, char *
     return RESULT_OK;
 }
 
-result_t control_postgres_is_sealed(const char *url, bool *is_sealed, char *error,
-                                    size_t error_size)
+uint64_t control_postgres_schema_known(void)
+{
+    return control_postgres_migrations_count;
+}
+
+result_t control_postgres_schema(const char *url, migration_outcome_t *outcome, char *error,
+                                 size_t error_size)
 {
     const control_postgres_options_t options = {.url = url};
     control_postgres_t *control = control_create(&options);
-    schema_t schema = {0};
+    *outcome = (migration_outcome_t){.known = control_postgres_migrations_count};
     result_t result = url_check(url);
     if (result == RESULT_OK) {
-        result = schema_read(control, &schema);
+        result = version_read(control, &outcome->found);
+    }
+    if (result == RESULT_OK && outcome->found > outcome->known) {
+        result = RESULT_SCHEMA_TOO_NEW;
     }
     if (result != RESULT_OK) {
         error_tell(control, result, error, error_size);
     }
-    *is_sealed = schema.is_there;
     control_store_t *opened = &control->base;
     control_postgres_close(&opened);
     return result;

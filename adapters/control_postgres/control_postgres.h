@@ -7,6 +7,7 @@
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
+#include "runtime/migration.h"
 
 /* Where the journal of a tenant is. `password` is wiped by whoever got it. */
 typedef struct control_postgres_place {
@@ -23,8 +24,8 @@ typedef result_t control_postgres_make_journal_t(const char *url,
 
 typedef struct control_postgres_options {
     const char *url;
-    bool connect; /* at once; MISSING when there is no schema */
-    bool create;  /* the same, but the schema is made when it is missing and brought up to date */
+    bool connect; /* at once, and brings the schema up to date; MISSING when there is none */
+    bool create;  /* the same, but the schema is made when it is missing */
     control_postgres_make_journal_t *make_journal; /* NULL when tenants are only read */
     const crypto_functions_t *crypto;
     crypto_key_t master_key; /* passwords of roles are sealed under it */
@@ -43,10 +44,11 @@ dead_letters_t *control_postgres_dead_letters(control_store_t *store);
 /* The feature flags, likewise. */
 flags_t *control_postgres_flags(control_store_t *store);
 
-/* Whether a first start has been here: something may be sealed under a master key. Errors as
- * above. */
-MUST_USE result_t control_postgres_is_sealed(const char *url, bool *is_sealed, char *error,
-                                             size_t error_size);
+/* The version of the database, which opening brings up to that of this program; 0: no start has
+ * been here, so that nothing is sealed under any master key. Changes nothing. Errors as above. */
+MUST_USE result_t control_postgres_schema(const char *url, migration_outcome_t *outcome,
+                                          char *error, size_t error_size);
+uint64_t control_postgres_schema_known(void); /* the version that this program knows */
 
 /* MISSING: no such tenant, or its database is gone. */
 MUST_USE result_t control_postgres_find(control_store_t *store, text_t tenant,

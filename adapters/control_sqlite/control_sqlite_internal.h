@@ -65,6 +65,7 @@ text_t control_column_bytes(sqlite3_stmt *statement, int column);
  * commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it. */
 MUST_USE result_t change_begin(control_sqlite_t *control);
 MUST_USE result_t change_end(control_sqlite_t *control, result_t result);
+void change_undo(control_sqlite_t *control); /* whatever state it is in */
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const control_sqlite_migrations[];

@@ -47,17 +47,17 @@ static void an_empty_database_is_told_from_one_in_use(void **state)
 {
     postgres_place_t *const place = *state;
     char error[512] = "";
-    bool is_sealed = true;
-    assert_int_equal(control_postgres_is_sealed(place->server.url, &is_sealed, error, sizeof error),
+    migration_outcome_t versions;
+    assert_int_equal(control_postgres_schema(place->server.url, &versions, error, sizeof error),
                      RESULT_OK);
-    assert_false(is_sealed);
+    assert_int_equal(versions.found, 0);
     assert_int_equal(open_again(place, false, error, sizeof error), RESULT_MISSING);
     assert_non_null(strstr(error, "it is empty"));
     postgres_place_control_open(place);
     control_postgres_close(&place->control);
-    assert_int_equal(control_postgres_is_sealed(place->server.url, &is_sealed, error, sizeof error),
+    assert_int_equal(control_postgres_schema(place->server.url, &versions, error, sizeof error),
                      RESULT_OK);
-    assert_true(is_sealed);
+    assert_int_equal(versions.found, versions.known);
     assert_int_equal(open_again(place, false, error, sizeof error), RESULT_OK);
 }
 
