@@ -8,6 +8,7 @@
 #ifndef ACTORS_RELAY_H
 #define ACTORS_RELAY_H
 
+#include "actors/ports/cache.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/flags.h"
@@ -21,6 +22,7 @@ typedef struct relay_ports {
     journal_t *journal;
     control_store_t *control;
     flags_t *flags; /* NULL: no changes are told */
+    cache_t *cache; /* NULL: this node alone */
     const crypto_functions_t *crypto;
     crypto_key_t master_key;
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);
