@@ -233,6 +233,29 @@ enum {
     LIMIT_LIST_PREFIX_SIZE = 256, /* twice card_list.q: a longer one matches nothing shorter */
     LIMIT_LIST_MATCHES = 2048,    /* of a prefix that are sorted; more are found by scanning */
 
+    /* --- Read models --- */
+    LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
+    LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
+    LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
+    LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */
+    LIMIT_PROJECTION_FEED_SIZE = 4194304, /* events of one tenant that wait to be folded: 20,000 of
+                                             them; more are read from the journal later */
+    LIMIT_PROJECTION_FEEDS_SIZE = 67108864, /* the same of all tenants */
+    LIMIT_PROJECTION_STEPS = 8,             /* tenants folded at a time: 1 MiB each */
+    LIMIT_PROJECTION_INTERVAL_MS = 50,      /* what came gathers for so long, unless a page waits */
+    LIMIT_PROJECTION_RETRY_MS = 1000,       /* after a commit that failed */
+    LIMIT_PROJECTION_LOG_INTERVAL_MS = 10000, /* one line per tenant: lists still answer */
+    LIMIT_PROJECTION_WAIT_MS = 1000,  /* a page waits so long for what was committed before it was
+                                         asked; then it shows what there is and says so */
+    LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants per tick that are opened to look for events that
+                                         nobody told of: 80 a second */
+    LIMIT_NAME_WORDS = 8,             /* of a holder's name that can be searched for */
+    LIMIT_NAME_WORD_SIZE = 64,        /* bytes of a folded word; longer ones are cut */
+    LIMIT_ROLLUPS = 31,      /* rows of a page when the client names no limit: a month of days */
+    LIMIT_ROLLUPS_MAX = 100, /* rollup_page.items */
+    LIMIT_ROLLUP_SCANS = 32, /* rollup.scans */
+
     /* --- PostgreSQL --- */
     LIMIT_POSTGRES_CONNECTIONS =
         16, /* per role, unless told: five roles stay below the server's 100 */
