@@ -27,6 +27,7 @@ static const uint8_t reasons[] = {
 #define VALUE_member_status(number)
 #define VALUE_member_event_name(number)
 #define VALUE_member_work(number)
+#define VALUE_grain(number)
 #include "messages/enums.def"
 };
 
