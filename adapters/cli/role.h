@@ -60,5 +60,6 @@ MUST_USE result_t role_open_control(const role_options_t *options, crypto_key_t 
 int role_front_run(const role_options_t *options);
 int role_shard_run(const role_options_t *options);
 int role_relay_run(const role_options_t *options);
+int role_adapters_run(const role_options_t *options);
 
 #endif
