@@ -63,8 +63,16 @@ static result_t check_token(gateway_t *gateway, const gateway_request_t *request
                       "Send a bearer token, for example one made by `digitalcard token mint`.");
     }
     tokens_t *tokens = gateway->ports.tokens;
-    return tokens->functions->verify(tokens, request->token, clock_wall_ms(), &admission->claims,
-                                     admission->detail, sizeof(admission->detail));
+    const result_t result =
+        tokens->functions->verify(tokens, request->token, clock_wall_ms(), &admission->claims,
+                                  admission->detail, sizeof(admission->detail));
+    const revoked_tokens_t *revoked = gateway->ports.revoked;
+    if (result == RESULT_OK && revoked != NULL &&
+        revoked_tokens_has(revoked, admission->claims.hash)) {
+        return refuse(admission, RESULT_UNAUTHENTICATED,
+                      "The token was revoked: ask for a new one.");
+    }
+    return result;
 }
 
 static result_t check_tenant_of_token(const gateway_request_t *request,

@@ -103,7 +103,9 @@ enum {
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
     LIMIT_TOKEN_SIZE = 4096,       /* ours are under 600 bytes */
-    LIMIT_TOKEN_TTL_S_MAX = 86400, /* no longer lives a token; there is no revocation list yet */
+    LIMIT_TOKEN_TTL_S_MAX = 86400, /* no longer lives a token, nor stands it among the revoked */
+    LIMIT_REVOKED_TOKENS = 1024,   /* at a time, 50 KiB of a directory; beyond, rotate the key */
+    LIMIT_REVOKED_HEARD = 64,      /* that other nodes told of within one look at the store */
     LIMIT_CLOCK_SKEW_S = 5,        /* nbf and iat may lie that far ahead */
     LIMIT_SCAN_AHEAD_MS = 60000,   /* DESIGN 3.3: `at` further ahead is 400 */
     LIMIT_DIRECTORY_POLL_MS =

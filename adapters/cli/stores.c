@@ -103,6 +103,12 @@ dead_letters_t *stores_dead_letters(const char *store, control_store_t *control)
                                      : control_sqlite_dead_letters(control);
 }
 
+revocations_t *stores_revocations(const char *store, control_store_t *control)
+{
+    return stores_is_postgres(store) ? control_postgres_revocations(control)
+                                     : control_sqlite_revocations(control);
+}
+
 flags_t *stores_flags(const char *store, control_store_t *control)
 {
     return stores_is_postgres(store) ? control_postgres_flags(control)

@@ -10,6 +10,7 @@
 #include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
 #include "actors/ports/projections.h"
+#include "actors/ports/revocations.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
@@ -42,6 +43,7 @@ void stores_control_close(const char *store, control_store_t **control);
 /* Over the same connection; live as long as `control`. */
 dead_letters_t *stores_dead_letters(const char *store, control_store_t *control);
 flags_t *stores_flags(const char *store, control_store_t *control);
+revocations_t *stores_revocations(const char *store, control_store_t *control);
 
 /* Of a role; `control` must outlive it. */
 MUST_USE result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,

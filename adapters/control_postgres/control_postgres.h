@@ -7,6 +7,7 @@
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
+#include "actors/ports/revocations.h"
 #include "runtime/migration.h"
 
 /* Where the journal of a tenant is. `password` is wiped by whoever got it. */
@@ -43,6 +44,8 @@ void control_postgres_close(control_store_t **store);
 dead_letters_t *control_postgres_dead_letters(control_store_t *store);
 /* The feature flags, likewise. */
 flags_t *control_postgres_flags(control_store_t *store);
+/* The revoked tokens, likewise. */
+revocations_t *control_postgres_revocations(control_store_t *store);
 
 /* The version of the database, which opening brings up to that of this program; 0: no start has
  * been here, so that nothing is sealed under any master key. Changes nothing. Errors as above. */

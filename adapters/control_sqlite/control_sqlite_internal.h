@@ -18,6 +18,7 @@ typedef struct control_sqlite {
     control_store_t base;
     dead_letters_t dead_letters;
     flags_t flags;
+    revocations_t revocations;
     char *directory;
     char *path;
     control_sqlite_make_journal_t *make_journal; /* NULL when tenants are only read */
@@ -98,6 +99,10 @@ void dead_letters_init(control_sqlite_t *control);
 /* --- flags.c --- */
 
 void flags_init(control_sqlite_t *control);
+
+/* --- revocations.c --- */
+
+void revocations_init(control_sqlite_t *control);
 
 /* --- journal_file.c: the file of a tenant's journal, seen from outside --- */
 

@@ -3,6 +3,7 @@
 #include "tests/contract/control_contract.h"
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_postgres_place.h"
+#include "tests/contract/revocations_contract.h"
 #include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,9 +68,9 @@ static void a_store_of_format_1_gets_its_dead_letters(void **state)
     char error[512] = "";
     postgres_place_control_open(place);
     control_postgres_close(&place->control);
-    postgres_server_execute(
-        &place->server, "digitalcard",
-        "DROP TABLE flag; DROP TABLE dead_letter; UPDATE control SET schema = 1");
+    postgres_server_execute(&place->server, "digitalcard",
+                            "DROP TABLE revoked_token; DROP TABLE flag; DROP TABLE dead_letter; "
+                            "UPDATE control SET schema = 1");
     assert_int_equal(open_again(place, true, error, sizeof error), RESULT_OK);
     dead_letters_t *const letters = control_postgres_dead_letters(place->control);
     assert_int_equal(letters->functions->visit(letters, TEXT_NONE, ignore_letter, NULL), RESULT_OK);
@@ -127,6 +128,7 @@ int main(void)
     };
     int failed = control_contract_run(&factory);
     failed += flags_contract_run(&factory, control_postgres_flags);
+    failed += revocations_contract_run(&factory, control_postgres_revocations);
     failed += cmocka_run_group_tests_name("control store on PostgreSQL", tests, NULL, NULL);
     postgres_place_remove(&place);
     return failed;

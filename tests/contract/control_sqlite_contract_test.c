@@ -4,6 +4,7 @@
 #include "adapters/journal_sqlite/journal_sqlite.h"
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_sqlite_place.h"
+#include "tests/contract/revocations_contract.h"
 #include <assert.h>
 
 static void factory_open(void *context, control_store_t **store, dead_letters_t **letters)
@@ -29,6 +30,7 @@ int main(void)
         .context = &place, .open = factory_open, .close_and_clear = factory_close_and_clear};
     int failed = control_contract_run(&factory);
     failed += flags_contract_run(&factory, control_sqlite_flags);
+    failed += revocations_contract_run(&factory, control_sqlite_revocations);
     place_remove(&place);
     return failed;
 }
