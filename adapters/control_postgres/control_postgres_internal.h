@@ -10,6 +10,7 @@ typedef struct control_postgres {
     dead_letters_t dead_letters;
     flags_t flags;
     revocations_t revocations;
+    consumers_t consumers;
     control_postgres_options_t options;
     char *url;
     PGconn *connection; /* NULL: none */
@@ -90,6 +91,10 @@ void control_postgres_flags_init(control_postgres_t *control);
 /* --- revocations.c --- */
 
 void control_postgres_revocations_init(control_postgres_t *control);
+
+/* --- consumers.c --- */
+
+void control_postgres_consumers_init(control_postgres_t *control);
 
 /* --- place.c: the database and the role of a tenant --- */
 

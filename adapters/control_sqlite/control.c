@@ -127,6 +127,7 @@ result_t control_sqlite_open(const char *data_directory, bool create,
     dead_letters_init(control);
     flags_init(control);
     revocations_init(control);
+    consumers_init(control);
     control->make_journal = make_journal;
     control->directory = strdup(data_directory);
     assert(control->directory != NULL);

@@ -2,6 +2,7 @@
 #ifndef ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_H
 #define ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_H
 
+#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
@@ -32,5 +33,7 @@ dead_letters_t *control_sqlite_dead_letters(control_store_t *store);
 flags_t *control_sqlite_flags(control_store_t *store);
 /* The revoked tokens, likewise. */
 revocations_t *control_sqlite_revocations(control_store_t *store);
+/* The consumers of events, likewise; written by the relay. */
+consumers_t *control_sqlite_consumers(control_store_t *store);
 
 #endif

@@ -19,6 +19,7 @@ typedef struct control_sqlite {
     dead_letters_t dead_letters;
     flags_t flags;
     revocations_t revocations;
+    consumers_t consumers;
     char *directory;
     char *path;
     control_sqlite_make_journal_t *make_journal; /* NULL when tenants are only read */
@@ -66,6 +67,8 @@ text_t control_column_bytes(sqlite3_stmt *statement, int column);
  * commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it. */
 MUST_USE result_t change_begin(control_sqlite_t *control);
 MUST_USE result_t change_end(control_sqlite_t *control, result_t result);
+/* The same for a change of which nobody needs to know: the version stays. */
+MUST_USE result_t quiet_end(control_sqlite_t *control, result_t result);
 void change_undo(control_sqlite_t *control); /* whatever state it is in */
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
@@ -103,6 +106,12 @@ void flags_init(control_sqlite_t *control);
 /* --- revocations.c --- */
 
 void revocations_init(control_sqlite_t *control);
+
+/* --- consumers.c --- */
+
+void consumers_init(control_sqlite_t *control);
+/* All of a tenant that is deleted, within its transaction. */
+MUST_USE result_t consumers_remove(control_sqlite_t *control, text_t tenant);
 
 /* --- journal_file.c: the file of a tenant's journal, seen from outside --- */
 
