@@ -149,8 +149,12 @@ static void events_decode(verification_t *verification)
 static void snapshot_check(verification_t *verification, const uuid_t *card, text_t snapshot)
 {
     store_memory_t memory = {0};
-    event_tail_t tail;
-    const result_t result = event_tail_read(&verification->tenant, card, 0, &memory, &tail);
+    event_tail_t tail = {0};
+    card_head_t head;
+    result_t result = card_head_read(&verification->tenant.reader, card, &head);
+    if (result == RESULT_OK) {
+        result = event_tail_read(&verification->tenant, card, &head, 0, &memory, &tail);
+    }
     if (result != RESULT_OK || !card_fold_matches(card, tail.events, tail.count, snapshot)) {
         char text[UUID_TEXT_SIZE + 1] = "";
         uuid_format(card, text);

@@ -148,6 +148,8 @@ test('from SQLite to PostgreSQL and back under load, with names, keys, replies a
     await until(async () => (await third.request('GET', '/acme/api/v1/cards?limit=1', { token })).status === 200, 'SQLite serves the tenant');
     assert.equal((await third.scan('acme', token, cards[0].qr.text)).body.reason, 'valid');
     assert.ok((await eventsOf(third, token)).length > 0);
+    const listed = await third.request('GET', '/acme/api/v1/cards?limit=100', { token });
+    assert.equal(listed.body.items.length, cards.length + 1, 'read models are made anew');
   } finally {
     for (const service of services) await service.destroy();
   }
@@ -237,6 +239,12 @@ test('kill -9 in the middle of a restore leaves no tenant, and the next restore 
     assert.ok(killed > 0, 'some were killed');
     await good(service, 'restore', '--tenant', 'acme', file);
     await good(service, 'verify');
+    const anew = await service.token('acme', 'tenant_admin');
+    const listed = await until(async () => {
+      const page = await service.request('GET', '/acme/api/v1/cards?limit=100', { token: anew });
+      return page.status === 200 ? page.body.items : null;
+    }, 'the restored tenant is listed');
+    assert.equal(listed.length, cards.length);
     assert.deepEqual(readdirSync(path.join(service.data, 'tenants')).filter((name) => name.includes('restored')), []);
   } finally {
     await service.destroy();
