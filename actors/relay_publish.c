@@ -1,7 +1,9 @@
 /* Events on their way out: in order of sequence, gaps filled from the journal, repeats dropped, and
  * heads. Must not wait: while a gap is being filled, later events are left to the journal. */
-#include "actors/relay_internal.h"
+#include "actors/domain/card_id.h"
+#include "actors/relay_models.h"
 #include "runtime/log.h"
+#include "runtime/random.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,27 @@ static void publish_head(relay_partition_t *partition)
         memcpy(relay->header_scratch, relay->body_scratch, size);
     }
     publish_frames(relay, topic, size, size, relay->numbers.heads);
+}
+
+void relay_publish_operational(relay_t *relay, text_t tenant, uint8_t name, int64_t occurred_at,
+                               const message_type_t *type, const void *body)
+{
+    operational_header_t header = {0};
+    uint8_t random[10];
+    random_fill(random, sizeof(random));
+    MESSAGE_SET(operational_header, &header, v, 1);
+    MESSAGE_SET(operational_header, &header, event_id, card_id_make(occurred_at, 0, random));
+    MESSAGE_SET(operational_header, &header, tenant, tenant);
+    MESSAGE_SET(operational_header, &header, name, name);
+    MESSAGE_SET(operational_header, &header, occurred_at, occurred_at);
+    char buffer[LIMIT_EVENT_TOPIC_SIZE];
+    const text_t topic = make_topic(tenant, enum_name(&operational_name_enum, name), buffer);
+    const size_t header_size =
+        message_pack(&operational_header_message, &header, MESSAGE_KEYS_NAMES,
+                     relay->header_scratch, sizeof(relay->header_scratch));
+    const size_t body_size = message_pack(type, body, MESSAGE_KEYS_NAMES, relay->body_scratch,
+                                          sizeof(relay->body_scratch));
+    publish_frames(relay, topic, header_size, body_size, relay->numbers.published);
 }
 
 /* The next one in order: it leaves, and the position moves. */
@@ -214,6 +237,7 @@ void relay_publish_receive(relay_t *relay, const event_t *event)
         metric_add(relay->numbers.not_published, 1); /* the subscriber repairs */
         return;
     }
+    relay_models_receive(tenant, event);
     relay_partition_t *partition = &tenant->partitions[event->partition];
     const bool nobody_listens =
         !relay_has_subscribers(relay) && event->sequence > partition->published;
@@ -247,6 +271,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
     for (uint32_t i = 0; i < tenant->partition_count; i++) {
         relay_partition_t *partition = &tenant->partitions[i];
         const uint64_t head = opened->partitions[i].head;
+        relay_models_hear(tenant, i, head);
         if (head > partition->head) {
             partition->head = head;
         }
@@ -258,6 +283,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
             read_on(partition);
         }
     }
+    relay_models_open(tenant);
 }
 
 /* The opening makes all partitions known; when there is none, what is in memory has to do. */

@@ -11,6 +11,7 @@
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
 #include "runtime/actor_system.h"
 #include "runtime/loop.h"
@@ -31,6 +32,7 @@ typedef struct shard_ports {
     void *context;
     crash_slot_t *crash_slot;     /* NULL: nobody looks at it */
     dead_letters_t *dead_letters; /* NULL: what is quarantined is forgotten with the process */
+    flags_t *flags;               /* NULL: none is on */
     int64_t (*wall_ms)(void);     /* clock_wall_ms, or a test's */
     void (*random_fill)(void *out, size_t size);
 } shard_ports_t;
@@ -40,6 +42,7 @@ typedef struct shard_options {
     uint32_t shards;
     char incarnation[64];     /* "shard-0.17" */
     uint64_t actor_bytes_max; /* of active actors before idle ones go; 0: LIMIT_ACTOR_BYTES */
+    uint32_t activations_max; /* at once; 0: LIMIT_LOADS_IN_FLIGHT */
 } shard_options_t;
 
 MUST_USE result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *ports,
@@ -59,5 +62,9 @@ void shard_drain(shard_t *shard, loop_callback_t *drained, void *context);
 /* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As
  * message_to_json. */
 size_t shard_status(const shard_t *shard, char *out, size_t capacity);
+/* The same of one card's actor: {"tenant":…,"card":…,"state":"active","mailbox":…,…}. An actor that
+ * is passive stays so. MISSING, and nothing is written, when the tenant is not of this shard. */
+MUST_USE result_t shard_follow(const shard_t *shard, text_t tenant, const uuid_t *card, char *out,
+                               size_t capacity, size_t *size);
 
 #endif

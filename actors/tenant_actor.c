@@ -311,12 +311,53 @@ static result_t load_keys(tenant_t *tenant)
     return RESULT_OK;
 }
 
+/* --- Flags --- */
+
+/* One that this version does not know is of another: it is left alone. */
+static bool read_flag(void *context, const flag_setting_t *setting)
+{
+    flag_settings_t *const settings = context;
+    flag_t flag;
+    if (setting->is_set && flag_parse(setting->name, &flag)) {
+        settings->percent[flag] = setting->percent;
+    }
+    return true;
+}
+
+/* What is known stays when they cannot be read: a flag must not stop a gate. */
+static void load_flags(tenant_t *tenant)
+{
+    flags_t *const store = tenant->shard->ports.flags;
+    flag_settings_t settings = {0};
+    if (store == NULL) {
+        return;
+    }
+    const result_t result =
+        store->functions->visit(store, tenant_name(tenant), 0, read_flag, &settings);
+    if (result == RESULT_OK) {
+        tenant->flags = settings;
+    } else {
+        log_warn("the flags of a tenant cannot be read; they stay as they were",
+                 LOG_TEXT("tenant", tenant->name, tenant->name_size),
+                 LOG_STRING("code", result_code(result)));
+    }
+}
+
+static result_t load_control(tenant_t *tenant)
+{
+    const result_t result = load_keys(tenant);
+    if (result == RESULT_OK) {
+        load_flags(tenant);
+    }
+    return result;
+}
+
 void tenant_refresh(tenant_t *tenant)
 {
     if (tenant->status != TENANT_OPEN) {
         return; /* the keys are read when it opens */
     }
-    const result_t result = load_keys(tenant);
+    const result_t result = load_control(tenant);
     if (result == RESULT_TENANT_NOT_FOUND || tenant->is_deleted) {
         log_info("a tenant was deleted; its journal is closed",
                  LOG_TEXT("tenant", tenant->name, tenant->name_size));
@@ -375,7 +416,7 @@ static void open_done(void *context, const journal_opened_t *opened)
         assert(opened->partition_count >= 1 && opened->partition_count <= LIMIT_PARTITIONS);
         tenant->journal = opened->tenant;
         tenant->created_at = 0;
-        result = load_keys(tenant);
+        result = load_control(tenant);
     } else if (result == RESULT_MISSING) {
         log_error("the journal of a tenant is missing; restore it from a backup",
                   LOG_TEXT("tenant", tenant->name, tenant->name_size));
@@ -591,9 +632,10 @@ static void undeliverable(actor_t *actor, actor_message_t *base, result_t why, v
     shard_message_fail_undelivered(message, why);
 }
 
-static bool may_passivate(const actor_t *actor, void *context)
+static bool may_passivate(actor_t *actor, bool is_pressing, void *context)
 {
     (void)actor;
+    (void)is_pressing;
     (void)context;
     return false; /* make_room does, by open files */
 }

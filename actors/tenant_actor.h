@@ -12,6 +12,7 @@
 #define ACTORS_TENANT_ACTOR_H
 
 #include "actors/card_view.h"
+#include "actors/domain/flag.h"
 #include "actors/shard_internal.h"
 
 typedef enum tenant_status {
@@ -58,6 +59,7 @@ struct tenant {
     tenant_key_t *keys;
     uint32_t key_count;
     const card_signing_key_t *active_key;
+    flag_settings_t flags;
 
     uint64_t sweep_at_ms;
     bool is_sweeping;

@@ -19,7 +19,11 @@ typedef struct asker {
     uint32_t number;
 } asker_t;
 
-typedef enum gather_kind { GATHER_TREE, GATHER_METRICS } gather_kind_t;
+typedef enum gather_kind {
+    GATHER_TREE,
+    GATHER_METRICS,
+    GATHER_ONE /* whichever role knows: the first answer that is no error */
+} gather_kind_t;
 
 typedef struct gather {
     supervisor_t *supervisor;
@@ -163,6 +167,27 @@ static void metrics_finish(gather_t *gather)
 
 /* --- gathering --- */
 
+static bool is_error(const char *answer)
+{
+    json_t *json = json_loads(answer, 0, NULL);
+    const bool is = !json_is_object(json) || json_object_get(json, "error") != NULL;
+    json_decref(json);
+    return is;
+}
+
+static void one_finish(gather_t *gather)
+{
+    for (size_t i = 0; i < gather->supervisor->role_count; i++) {
+        const char *answer = gather->answers[i];
+        if (answer != NULL && strchr(answer, '\n') == NULL && !is_error(answer)) {
+            asker_answer(&gather->asker, answer, strlen(answer));
+            return;
+        }
+    }
+    asker_fail(&gather->asker, RESULT_MISSING,
+               "No role knows that: is there such a tenant, and is it the id of a card?");
+}
+
 static void gather_answered(gather_t *gather)
 {
     gather->waiting--;
@@ -171,8 +196,10 @@ static void gather_answered(gather_t *gather)
     }
     if (gather->kind == GATHER_TREE) {
         tree_finish(gather);
-    } else {
+    } else if (gather->kind == GATHER_METRICS) {
         metrics_finish(gather);
+    } else {
+        one_finish(gather);
     }
     for (size_t i = 0; i < LIMIT_ROLES; i++) {
         free(gather->answers[i]);
@@ -189,10 +216,9 @@ static void gather_answer(void *context, role_t *role, const char *json, size_t 
     gather_answered(gather);
 }
 
-static void gather_begin(supervisor_t *supervisor, gather_kind_t kind, asker_t *asker)
+static void gather_begin(supervisor_t *supervisor, gather_kind_t kind, asker_t *asker,
+                         const char *question, size_t size)
 {
-    static const char *const questions[] = {
-        [GATHER_TREE] = "{\"command\":\"status\"}", [GATHER_METRICS] = "{\"command\":\"metrics\"}"};
     gather_t *gather = calloc(1, sizeof *gather);
     if (gather == NULL) {
         asker_fail(asker, RESULT_NO_MEMORY, "No memory to answer");
@@ -205,8 +231,8 @@ static void gather_begin(supervisor_t *supervisor, gather_kind_t kind, asker_t *
     /* Asked roles may ask in turn through this supervisor, so their limit must be shorter than that
      * of whoever waits for us. */
     for (size_t i = 0; i < supervisor->role_count; i++) {
-        role_ask(&supervisor->roles[i], questions[kind], strlen(questions[kind]),
-                 LIMIT_LINK_TIMEOUT_MS / 2, gather_answer, gather);
+        role_ask(&supervisor->roles[i], question, size, LIMIT_LINK_TIMEOUT_MS / 2, gather_answer,
+                 gather);
     }
     gather_answered(gather);
 }
@@ -227,15 +253,24 @@ static void forward_answer(void *context, role_t *role, const char *json, size_t
     free(forward);
 }
 
-static void forward_begin(supervisor_t *supervisor, asker_t *asker, const char *json, size_t size)
+/* NULL: none, or not now. */
+static role_t *role_for(supervisor_t *supervisor, const char *command)
 {
-    role_t *control = NULL;
-    for (size_t i = 0; i < supervisor->role_count; i++) {
-        if (supervisor->options->control_role != NULL &&
-            strcmp(supervisor->roles[i].declared->name, supervisor->options->control_role) == 0) {
-            control = &supervisor->roles[i];
+    const supervisor_options_t *options = supervisor->options;
+    const char *name = options->command_role == NULL ? NULL : options->command_role(command);
+    name = name == NULL ? options->control_role : name;
+    for (size_t i = 0; i < supervisor->role_count && name != NULL; i++) {
+        if (strcmp(supervisor->roles[i].declared->name, name) == 0) {
+            return &supervisor->roles[i];
         }
     }
+    return NULL;
+}
+
+static void forward_begin(supervisor_t *supervisor, asker_t *asker, const char *command,
+                          const char *json, size_t size)
+{
+    role_t *control = role_for(supervisor, command);
     if (control == NULL || control->state != ROLE_READY) {
         asker_fail(asker, RESULT_BUSY, "The role that runs commands is restarting; try again");
         return;
@@ -264,11 +299,16 @@ static void command_begin(supervisor_t *supervisor, asker_t *asker, const char *
         asker_fail(asker, RESULT_MALFORMED_JSON,
                    "A command is a JSON object with a member command, on one line");
     } else if (is_command(json, "tree")) {
-        gather_begin(supervisor, GATHER_TREE, asker);
+        static const char question[] = "{\"command\":\"status\"}";
+        gather_begin(supervisor, GATHER_TREE, asker, question, sizeof question - 1);
     } else if (is_command(json, "metrics")) {
-        gather_begin(supervisor, GATHER_METRICS, asker);
+        static const char question[] = "{\"command\":\"metrics\"}";
+        gather_begin(supervisor, GATHER_METRICS, asker, question, sizeof question - 1);
+    } else if (asker->control != NULL && is_command(json, "follow")) {
+        gather_begin(supervisor, GATHER_ONE, asker, text, size);
     } else if (asker->control != NULL) {
-        forward_begin(supervisor, asker, text, size);
+        forward_begin(supervisor, asker, json_string_value(json_object_get(json, "command")), text,
+                      size);
     } else { /* a role must not command another one */
         asker_fail(asker, RESULT_INVALID_ARGUMENT, "A role may ask for tree and metrics");
     }

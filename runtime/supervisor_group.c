@@ -32,12 +32,12 @@ static void hold_from(role_t *failed, size_t first, uint64_t delay_ms)
     group->delay_ms = delay_ms > group->delay_ms ? delay_ms : group->delay_ms;
     for (size_t i = first; i < supervisor->role_count; i++) {
         role_t *role = &supervisor->roles[i];
-        const bool goes_anyway = role_is_spare(role) || role->retiring;
-        if (role->declared->group != failed->declared->group || role->is_held || goes_anyway) {
+        const bool is_meant = role->declared->group == failed->declared->group && !role->is_held;
+        if (!is_meant || role_is_spare(role) || role->retiring) {
             continue;
         }
-        if (role->twin != NULL && role->twin->is_held) {
-            role_kill(role, KILLER_TIME_LIMIT, "its twin is started anew with the group");
+        if (role_is_successor(role)) {
+            role_kill(role, KILLER_TIME_LIMIT, "the one beside it is started anew itself");
         } else {
             hold(role);
         }

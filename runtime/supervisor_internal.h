@@ -52,11 +52,11 @@ struct role {
     supervisor_t *supervisor;
     const supervisor_role_t *declared;
     role_state_t state;
-    bool is_held;  /* its group is restarted: it starts when all held ones have ended */
     role_t *twin;  /* of a role that hands over: the other of its two places, one of them mostly
                       STOPPED; NULL: it does not */
     bool retiring; /* its twin is ready and it was told to go */
     bool rolled;   /* by the rolling restart that goes on: it is, or will be, the new program */
+    bool is_held;  /* its group is restarted: it starts when all held ones have ended */
     bool planned;  /* its coming end was asked for (SIGHUP, SIGTERM to it): does not count */
     int64_t pid;   /* 0: no process */
     frame_stream_t *link;
@@ -150,6 +150,8 @@ const char *role_state_name(role_state_t state);
 
 /* A place without a process beside a twin that has one. */
 bool role_is_spare(const role_t *role);
+/* Not ready yet, beside the one that it will replace. */
+bool role_is_successor(const role_t *role);
 
 /* supervisor_rolling.c */
 void rolling_init(supervisor_t *supervisor);

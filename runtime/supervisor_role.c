@@ -316,11 +316,16 @@ static bool role_leaves_to_twin(role_t *role)
         rolling_abort(role->supervisor, role);
     }
     const bool is_alone = role->twin == NULL || role->twin->state == ROLE_STOPPED;
-    if (is_alone) {
+    if (is_alone || role->is_held) {
         return false;
     }
     role->planned = false;
     return true;
+}
+
+bool role_is_successor(const role_t *role)
+{
+    return role->pid != 0 && role->ready_ms == 0 && role->twin != NULL && role->twin->pid != 0;
 }
 
 bool role_is_spare(const role_t *role)

@@ -3,11 +3,15 @@
 #include "adapters/cli/configuration.h"
 #include "adapters/cli/endpoint.h"
 #include "adapters/cli/installation.h"
+#include "adapters/cli/membership_options.h"
 #include "adapters/cli/service_file.h"
+#include "adapters/cli/stores.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
 #include "runtime/supervisor.h"
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -15,9 +19,11 @@
 enum {
     ARGUMENTS_MAX = 24,
     NUMBER_SIZE = 16,
+    START_WAIT_MS = 1000,
     DRAIN_FRONTS = 0,
     DRAIN_SHARDS = 1,
-    DRAIN_RELAY = 2,
+    DRAIN_ADAPTERS = 2,
+    DRAIN_RELAY = 3,
     DESCRIPTOR_FIRST = PROCESS_DESCRIPTOR_FIRST + 1, /* 3 is the link */
 };
 
@@ -34,8 +40,8 @@ typedef struct service {
     endpoint_t api;
     endpoint_t events;
     char shards[NUMBER_SIZE];
-    role_text_t texts[LIMIT_SHARDS + 2];
-    supervisor_role_t roles[LIMIT_SHARDS + 2];
+    role_text_t texts[LIMIT_SHARDS + 3];
+    supervisor_role_t roles[LIMIT_SHARDS + 3];
     size_t role_count;
 } service_t;
 
@@ -124,7 +130,8 @@ static bool check_open_files(void)
 static bool lock_data(service_t *service)
 {
     char error[1024];
-    if (installation_lock(service->configuration.texts.data, true, &service->installation, error,
+    const configuration_texts_t *texts = &service->configuration.texts;
+    if (installation_lock(texts->data, texts->store, true, &service->installation, error,
                           sizeof error) != RESULT_OK) {
         (void)command_fail("%s", error);
         return false;
@@ -132,10 +139,31 @@ static bool lock_data(service_t *service)
     return true;
 }
 
+/* A PostgreSQL that is not up yet is waited for: machines start services in any order. */
+static result_t open_installation(service_t *service, char *error, size_t error_size)
+{
+    const bool waits = stores_is_postgres(service->configuration.texts.store);
+    result_t result = installation_open_stores(&service->installation, true, error, error_size);
+    for (int i = 0; waits && i < LIMIT_POSTGRES_START_TRIES && result == RESULT_STORE_UNAVAILABLE;
+         i++) {
+        log_start("supervisor", service->configuration.log_level);
+        log_warn("waiting for PostgreSQL", LOG_STRING("why", error));
+        (void)poll(NULL, 0, START_WAIT_MS);
+        result = installation_open_stores(&service->installation, true, error, error_size);
+    }
+    return result;
+}
+
 static bool open_data(service_t *service)
 {
     char error[1024];
-    result_t result = installation_open_stores(&service->installation, true, error, sizeof error);
+    if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
+        setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
+            0 ||
+        !membership_options_hand_down(&service->configuration.texts)) {
+        return false;
+    }
+    result_t result = open_installation(service, error, sizeof error);
     if (result == RESULT_OK) {
         result = data_directory_clear_run(&service->installation.directory, error, sizeof error);
     }
@@ -200,8 +228,12 @@ static void declare_roles(service_t *service)
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);
     for (uint32_t i = 0; i < service->configuration.shards; i++) {
+        role_text_t *text = &service->texts[service->role_count];
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
+        add_argument(text, "--actor-bytes-max", service->configuration.texts.actor_bytes_max);
+        add_argument(text, "--activations-max", service->configuration.texts.activations_max);
     }
+    (void)add_role(service, "adapters", -1, DRAIN_ADAPTERS);
     role_text_t *relay_text = &service->texts[service->role_count];
     supervisor_role_t *relay = add_role(service, "relay", -1, DRAIN_RELAY);
     relay->descriptors[0] = service->events.descriptor;
@@ -234,6 +266,12 @@ static const char *command_name(uint8_t type)
     return is_known ? request_type_enum.names[type] : "unknown";
 }
 
+/* Who carries out a command; all others are the control role's. */
+static const char *command_role_of(const char *command)
+{
+    return strncmp(command, "breaker.", 8) == 0 ? "adapters" : NULL;
+}
+
 static int run(service_t *service)
 {
     declare_roles(service);
@@ -244,6 +282,7 @@ static int run(service_t *service)
                                           .started = started,
                                           .role_ended = role_ended,
                                           .command_name = command_name,
+                                          .command_role = command_role_of,
                                           .context = service,
                                           .version = DIGITALCARD_VERSION,
                                           .bounds.watchdog_ms = service->configuration.watchdog_ms};

@@ -1,7 +1,7 @@
-/* store verify|migrate, and the commands of this group that other issues bring. */
+/* store verify, and the commands of this group that other issues bring. */
 #include "adapters/cli/control_client.h"
 
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +57,11 @@ static json_t *tenant_names(const store_arguments_t *arguments)
     return names;
 }
 
-/* One report: what journal_sqlite_verify says, with the tenant's name and the result. */
-static json_t *verify_tenant(const char *data, const char *name, bool *sound)
+/* One report: what stores_verify says, with the tenant's name and the result. */
+static json_t *verify_tenant(const configuration_texts_t *texts, const char *name, bool *sound)
 {
     char *text = NULL;
-    const result_t result = journal_sqlite_verify(data, text_from_c(name), &text);
+    const result_t result = stores_verify(texts->store, texts->data, text_from_c(name), &text);
     json_t *report = text == NULL ? NULL : json_loads(text, 0, NULL);
     free(text);
     if (report == NULL) {
@@ -97,7 +97,7 @@ int command_store_verify(const command_t *command, int argc, char **argv)
     json_array_foreach(names, i, name)
     {
         json_t *report =
-            verify_tenant(arguments.configuration.texts.data, json_string_value(name), &sound);
+            verify_tenant(&arguments.configuration.texts, json_string_value(name), &sound);
         if (!arguments.json) {
             print_report(report);
         }
@@ -111,29 +111,6 @@ int command_store_verify(const command_t *command, int argc, char **argv)
     }
     json_decref(reports);
     return listed && sound ? EXIT_OK : EXIT_FAILED;
-}
-
-/* There is one schema so far, and every store is made with it: opening checks the version. */
-int command_store_migrate(const command_t *command, int argc, char **argv)
-{
-    int status = EXIT_OK;
-    store_arguments_t arguments = {0};
-    if (!begin(command, argc, argv, &arguments, &status)) {
-        return status;
-    }
-    json_t *names = tenant_names(&arguments);
-    configuration_release(&arguments.configuration);
-    if (names == NULL) {
-        return EXIT_FAILED;
-    }
-    const size_t count = json_array_size(names);
-    json_decref(names);
-    if (arguments.json) {
-        return command_print_json(
-            json_pack("{s:b,s:I}", "current", 1, "tenants", (json_int_t)count));
-    }
-    (void)printf("the schema is current; nothing to do for %zu tenants\n", count);
-    return EXIT_OK;
 }
 
 static int not_built(const command_t *command, int argc, char **argv, const char *issue)

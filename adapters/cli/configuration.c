@@ -1,6 +1,7 @@
 /* Where each setting comes from, and whether it can be used. The file's format is
  * configuration_file.c's. */
 #include "adapters/cli/configuration.h"
+#include "adapters/cli/membership_options.h"
 
 #include "runtime/limits.h"
 #include <stdlib.h>
@@ -45,18 +46,44 @@ static uint32_t online_cores(void)
     return cores > LIMIT_SHARDS ? (uint32_t)LIMIT_SHARDS : (uint32_t)cores;
 }
 
+static bool check_memory(configuration_t *configuration)
+{
+    const configuration_texts_t *texts = &configuration->texts;
+    uint64_t activations = 0;
+    if (!arguments_number(texts->actor_bytes_max, &configuration->actor_bytes_max) ||
+        configuration->actor_bytes_max < LIMIT_ACTOR_BYTES_MIN) {
+        (void)command_fail("--actor-bytes-max %s: must be a whole number of bytes, at least %d",
+                           texts->actor_bytes_max, LIMIT_ACTOR_BYTES_MIN);
+        return false;
+    }
+    if (!arguments_number(texts->activations_max, &activations) || activations < 1 ||
+        activations > LIMIT_LOADS_IN_FLIGHT_MAX) {
+        (void)command_fail("--activations-max %s: must be a whole number from 1 to %d",
+                           texts->activations_max, LIMIT_LOADS_IN_FLIGHT_MAX);
+        return false;
+    }
+    configuration->activations_max = (uint32_t)activations;
+    return true;
+}
+
 static bool check(configuration_t *configuration)
 {
     const configuration_texts_t *texts = &configuration->texts;
     uint64_t shards = online_cores();
     uint64_t watchdog_ms = 0;
-    if (strcmp(texts->store, "sqlite") != 0) {
-        const bool postgresql = strncmp(texts->store, "postgresql://", 13) == 0 ||
-                                strncmp(texts->store, "postgres://", 11) == 0;
-        (void)command_fail(postgresql ? "--store %.12s…: not built yet: PostgreSQL comes with the "
-                                        "journal issue; use --store sqlite"
-                                      : "--store %s: there is no such store; use sqlite",
+    uint64_t connections = 0;
+    const bool is_postgres = strncmp(texts->store, "postgresql://", 13) == 0 ||
+                             strncmp(texts->store, "postgres://", 11) == 0;
+    if (strcmp(texts->store, "sqlite") != 0 && !is_postgres) {
+        (void)command_fail("--store %.8s…: there is no such store; use sqlite or postgresql://…",
                            texts->store);
+        return false;
+    }
+    if (*texts->store_connections != '\0' &&
+        (!arguments_number(texts->store_connections, &connections) || connections < 1 ||
+         connections > LIMIT_POSTGRES_CONNECTIONS_MAX)) {
+        (void)command_fail("--store-connections %s: must be a whole number from 1 to %d",
+                           texts->store_connections, LIMIT_POSTGRES_CONNECTIONS_MAX);
         return false;
     }
     if (*texts->redis != '\0') {
@@ -84,9 +111,12 @@ static bool check(configuration_t *configuration)
                            texts->watchdog_ms, LIMIT_WATCHDOG_MS_MIN, LIMIT_WATCHDOG_MS_MAX);
         return false;
     }
+    if (!membership_options_check(texts)) {
+        return false;
+    }
     configuration->watchdog_ms = (uint32_t)watchdog_ms;
     configuration->shards = (uint32_t)shards;
-    return true;
+    return check_memory(configuration);
 }
 
 bool configuration_load(configuration_t *configuration)

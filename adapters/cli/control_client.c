@@ -4,7 +4,7 @@
 
 #include "adapters/cli/control_commands.h"
 #include "adapters/cli/installation.h"
-#include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/clock.h"
 #include "runtime/supervisor.h"
@@ -50,16 +50,17 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
 {
     installation_t installation;
     bool changed = false;
-    const result_t result =
-        installation_open(configuration->texts.data, create, &installation, error, error_size);
+    const result_t result = installation_open(configuration->texts.data, configuration->texts.store,
+                                              create, &installation, error, error_size);
     if (result != RESULT_OK) {
         return result;
     }
-    const control_commands_t commands = {.control = installation.control,
-                                         .dead_letters =
-                                             control_sqlite_dead_letters(installation.control),
-                                         .crypto = &signer_functions,
-                                         .master_key = &installation.master_key};
+    const control_commands_t commands = {
+        .control = installation.control,
+        .dead_letters = stores_dead_letters(installation.store, installation.control),
+        .flags = stores_flags(installation.store, installation.control),
+        .crypto = &signer_functions,
+        .master_key = &installation.master_key};
     *answer = control_command_execute(&commands, command, &changed);
     installation_close(&installation);
     return RESULT_OK;

@@ -5,6 +5,8 @@
 #include "actors/domain/card_id.h"
 #include "actors/secrets.h"
 #include "adapters/cli/control_dead_letters.h"
+#include "adapters/cli/control_flags.h"
+#include "adapters/cli/stores.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
 #include "runtime/clock.h"
@@ -461,6 +463,26 @@ static json_t *token_mint_command(const control_commands_t *commands, const json
     return answer;
 }
 
+/* --- The store --- */
+
+json_t *control_schemas(void)
+{
+    const stores_schemas_t known = stores_schemas();
+    return json_pack("{s:I,s:I,s:I,s:I}", "control_sqlite", (json_int_t)known.control_sqlite,
+                     "control_postgres", (json_int_t)known.control_postgres, "journal_sqlite",
+                     (json_int_t)known.journal_sqlite, "journal_postgres",
+                     (json_int_t)known.journal_postgres);
+}
+
+static json_t *store_schema(const control_commands_t *commands, const json_t *command,
+                            bool *changed)
+{
+    (void)commands;
+    (void)command;
+    (void)changed;
+    return json_pack("{s:o}", "schemas", control_schemas());
+}
+
 json_t *control_command_execute(const control_commands_t *commands, const json_t *command,
                                 bool *changed)
 {
@@ -476,6 +498,10 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
                  {"key.rotate", key_rotate},
                  {"key.retire", key_retire},
                  {"key.compromise", key_compromise},
+                 {"store.schema", store_schema},
+                 {"flag.list", control_flag_list},
+                 {"flag.set", control_flag_set},
+                 {"flag.unset", control_flag_unset},
                  {"deadletters.list", control_dead_letters_list},
                  {"deadletters.show", control_dead_letters_show},
                  {"deadletters.replay", control_dead_letters_replay},

@@ -12,10 +12,15 @@
  * {"tenant":…,"keys":[{kid,state,created_at}]}
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
  *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
+ *   {"command":"store.schema"}                               → {"schemas":{store:version}}
  *   {"command":"deadletters.list","tenant"?:…}               →
  * {"dead_letters":[{id,state,tenant,type,card,kills,stored_at,reason,trace_id,…}]}
  *   {"command":"deadletters.show","id":…}                    → {"dead_letter":{…,"body":{…}}}
  *   {"command":"deadletters.replay"|"deadletters.drop","id":…} → {"id":…,"state":…}
+ *   {"command":"flag.list","tenant"?:…}                      →
+ * {"known":[{name,about}],"flags":[{tenant,name,percent,changed_at,known}]}
+ *   {"command":"flag.set","tenant":…,"name":…,"percent":0…100} → {"tenant":…,"name":…,"percent":…}
+ *   {"command":"flag.unset","tenant":…,"name":…}             → the same with "percent":null
  * A failure is {"error":{code,detail}}. */
 #ifndef ADAPTERS_CLI_CONTROL_COMMANDS_H
 #define ADAPTERS_CLI_CONTROL_COMMANDS_H
@@ -23,11 +28,13 @@
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
 #include <jansson.h>
 
 typedef struct control_commands {
     control_store_t *control;
     dead_letters_t *dead_letters; /* NULL: those commands are refused */
+    flags_t *flags;               /* NULL: the same */
     const crypto_functions_t *crypto;
     const crypto_key_t *master_key;
 } control_commands_t;
@@ -40,6 +47,9 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
 /* Makes the first token key when there is none. STORE_CORRUPT: the newest one does not open with
  * this master key. */
 MUST_USE result_t control_token_key_ensure(const control_commands_t *commands);
+
+/* The versions that this program knows, one per adapter: {"journal_sqlite":1,…} */
+json_t *control_schemas(void);
 
 /* {"error":{code,detail}} */
 json_t *control_error(result_t why, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -2,8 +2,7 @@
 #include "adapters/cli/role.h"
 
 #include "adapters/cli/arguments.h"
-#include "adapters/control_sqlite/control_sqlite.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
@@ -30,6 +29,8 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_TEXT("events", "ENDPOINT", &values.events, "Events"),
         OPTION_NUMBER("incarnation", "N", &values.incarnation, "Of this start"),
         OPTION_NUMBER("shards", "N", &values.shards, "Shards of the service"),
+        OPTION_NUMBER("actor-bytes-max", "BYTES", &values.actor_bytes_max, "Of cards in memory"),
+        OPTION_NUMBER("activations-max", "N", &values.activations_max, "Cards loaded at once"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
         OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
         OPTION_NUMBER("crash-slot", "N", &values.crash_slot, "Names the command in work")};
@@ -49,6 +50,9 @@ int command_role(const command_t *command, int argc, char **argv)
     }
     if (strcmp(values.kind, "relay") == 0) {
         return role_relay_run(&values);
+    }
+    if (strcmp(values.kind, "adapters") == 0) {
+        return role_adapters_run(&values);
     }
     (void)command_fail("role: there is no role %s", values.kind);
     return EXIT_USAGE;
@@ -195,7 +199,8 @@ result_t role_open_control(const role_options_t *options, crypto_key_t *master_k
         result = signer_master_key(options->data, false, master_key);
     }
     if (result == RESULT_OK) {
-        result = control_sqlite_open(options->data, false, journal_sqlite_create_tenant, control);
+        result = stores_control_open(stores_of_role(), options->data, STORES_OPEN_LATER, master_key,
+                                     NULL, 0, control);
     }
     return result;
 }

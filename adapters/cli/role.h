@@ -18,6 +18,8 @@ typedef struct role_options {
     const char *events; /* relay */
     uint64_t incarnation;
     uint64_t shards;
+    uint64_t actor_bytes_max; /* shard */
+    uint64_t activations_max;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
     uint64_t crash_slot;      /* descriptor (runtime/crash_slot.h); 0: none */
@@ -56,5 +58,6 @@ MUST_USE result_t role_open_control(const role_options_t *options, crypto_key_t 
 int role_front_run(const role_options_t *options);
 int role_shard_run(const role_options_t *options);
 int role_relay_run(const role_options_t *options);
+int role_adapters_run(const role_options_t *options);
 
 #endif

@@ -4,9 +4,8 @@
 
 #include "actors/relay.h"
 #include "adapters/cli/command.h"
-#include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/events/events_publisher.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
 #include "runtime/clock.h"
@@ -16,6 +15,7 @@ typedef struct relay_role {
     crypto_key_t master_key;
     control_store_t *control;
     journal_t *journal;
+    projections_t *projections;
     events_publisher_t *publisher;
     channel_server_t *server;
     relay_t *relay;
@@ -103,7 +103,12 @@ static result_t relay_role_compose(relay_role_t *role)
     loop_t *loop = role->base.loop;
     result_t result = role_open_control(options, &role->master_key, &role->control);
     if (result == RESULT_OK) {
-        result = journal_sqlite_create(loop, role->base.metrics, options->data, &role->journal);
+        result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
+                                       &role->journal);
+    }
+    if (result == RESULT_OK) {
+        result =
+            stores_projections_create(loop, role->base.metrics, options->data, &role->projections);
     }
     if (result == RESULT_OK) {
         const int descriptor = options->zmq_descriptor == 0 ? -1 : (int)options->zmq_descriptor;
@@ -113,7 +118,9 @@ static result_t relay_role_compose(relay_role_t *role)
     }
     if (result == RESULT_OK) {
         const relay_ports_t ports = {.journal = role->journal,
+                                     .projections = role->projections,
                                      .control = role->control,
+                                     .flags = stores_flags(stores_of_role(), role->control),
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,
@@ -141,11 +148,14 @@ static void relay_role_destroy(relay_role_t *role)
     if (role->publisher != NULL) {
         events_publisher_destroy(&role->publisher);
     }
+    if (role->projections != NULL) {
+        stores_projections_destroy(&role->projections);
+    }
     if (role->journal != NULL) {
-        journal_sqlite_destroy(&role->journal);
+        stores_journal_destroy(&role->journal);
     }
     if (role->control != NULL) {
-        control_sqlite_close(&role->control);
+        stores_control_close(stores_of_role(), &role->control);
     }
     signer_functions.wipe(&role->master_key, sizeof role->master_key);
     role_end(&role->base);

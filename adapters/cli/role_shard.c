@@ -6,8 +6,7 @@
 #include "actors/shard.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/control_commands.h"
-#include "adapters/control_sqlite/control_sqlite.h"
-#include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
 #include "runtime/clock.h"
@@ -16,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FOLLOW_TEXT_SIZE = 1024 };
 
 typedef struct shard_role {
     role_base_t base;
@@ -121,7 +122,9 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
 {
     bool changed = false;
     const control_commands_t commands = {.control = role->control,
-                                         .dead_letters = control_sqlite_dead_letters(role->control),
+                                         .dead_letters =
+                                             stores_dead_letters(stores_of_role(), role->control),
+                                         .flags = stores_flags(stores_of_role(), role->control),
                                          .crypto = &signer_functions,
                                          .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
@@ -136,11 +139,40 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
     free(text);
 }
 
+/* {"command":"follow","tenant":…,"card":…} goes to all shards; the one that owns the tenant
+ * answers. False: another command. */
+static bool answer_follow(const shard_role_t *role, link_request_t **request, const char *json,
+                          size_t size)
+{
+    static const char unknown[] = "{\"error\":{\"code\":\"invalid_argument\",\"detail\":\"No shard "
+                                  "has such a tenant, or that is no id of a card\"}}";
+    char text[FOLLOW_TEXT_SIZE];
+    size_t text_size = 0;
+    uuid_t card;
+    json_t *parsed = json_loadb(json, size, 0, NULL);
+    const char *command = json_string_value(json_object_get(parsed, "command"));
+    const char *tenant = json_string_value(json_object_get(parsed, "tenant"));
+    const char *id = json_string_value(json_object_get(parsed, "card"));
+    const bool is_follow = command != NULL && strcmp(command, "follow") == 0;
+    if (is_follow) {
+        const bool is_ours = tenant != NULL && id != NULL && uuid_parse(text_from_c(id), &card) &&
+                             shard_follow(role->shard, text_from_c(tenant), &card, text,
+                                          sizeof text, &text_size) == RESULT_OK &&
+                             text_size <= sizeof text;
+        link_reply(request, is_ours ? text : unknown, is_ours ? text_size : sizeof unknown - 1);
+    }
+    json_decref(parsed);
+    return is_follow;
+}
+
 static void shard_role_request(void *context, link_request_t *request, const char *json,
                                size_t size)
 {
     shard_role_t *role = context;
     if (role_answer(&role->base, &request, json, size, shard_role_status, role)) {
+        return;
+    }
+    if (answer_follow(role, &request, json, size)) {
         return;
     }
     if (role->index == 0) {
@@ -167,7 +199,8 @@ static result_t shard_role_compose(shard_role_t *role)
     loop_t *loop = role->base.loop;
     result_t result = role_open_control(options, &role->master_key, &role->control);
     if (result == RESULT_OK) {
-        result = journal_sqlite_create(loop, role->base.metrics, options->data, &role->journal);
+        result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
+                                       &role->journal);
     }
     if (result == RESULT_OK) {
         result = channel_client_create(loop, relay_receives_only, role, &role->relay);
@@ -181,10 +214,15 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .publish = shard_role_publish,
                                      .context = role,
                                      .crash_slot = attach_crash_slot(options),
-                                     .dead_letters = control_sqlite_dead_letters(role->control),
+                                     .dead_letters =
+                                         stores_dead_letters(stores_of_role(), role->control),
+                                     .flags = stores_flags(stores_of_role(), role->control),
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
-        shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};
+        shard_options_t shard_options = {.index = role->index,
+                                         .shards = (uint32_t)options->shards,
+                                         .actor_bytes_max = options->actor_bytes_max,
+                                         .activations_max = (uint32_t)options->activations_max};
         (void)snprintf(shard_options.incarnation, sizeof shard_options.incarnation,
                        "%.31s.%" PRIu64, options->name, options->incarnation);
         result = shard_create(loop, role->base.metrics, &ports, &shard_options, &role->shard);
@@ -209,10 +247,10 @@ static void shard_role_destroy(shard_role_t *role)
         channel_client_destroy(&role->relay);
     }
     if (role->journal != NULL) {
-        journal_sqlite_destroy(&role->journal);
+        stores_journal_destroy(&role->journal);
     }
     if (role->control != NULL) {
-        control_sqlite_close(&role->control);
+        stores_control_close(stores_of_role(), &role->control);
     }
     signer_functions.wipe(&role->master_key, sizeof role->master_key);
     role_end(&role->base);

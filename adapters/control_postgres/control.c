@@ -1,6 +1,7 @@
 /* The control store port on PostgreSQL: opening, schema, version and incarnations. */
 #include "adapters/control_postgres/control_postgres_internal.h"
 #include "runtime/log.h"
+#include "runtime/migration.h"
 #include "runtime/random.h"
 #include <assert.h>
 #include <stdio.h>
@@ -60,40 +61,19 @@ static const control_store_functions_t functions = {
 
 /* --- Opening --- */
 
-/* Within a transaction that holds the lock. */
-static result_t schema_make(control_postgres_t *control)
-{
-    char prefix[16];
-    result_t result = RESULT_OK;
-    for (size_t i = 0; result == RESULT_OK && i < control_postgres_migrations_count; i++) {
-        result = database_execute(control, control_postgres_migrations[i]);
-    }
-    uint8_t random[4];
-    random_fill(random, sizeof random);
-    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
-                   random[3]);
-    const value_t values[] = {value_integer((int64_t)control_postgres_migrations_count),
-                              value_bytes(text_from_c(prefix))};
-    if (result == RESULT_OK) {
-        result = database_query(control,
-                                "INSERT INTO control (id, schema, version, prefix) VALUES (1, "
-                                "$1::int8::integer, 1, $2::text)",
-                                values, 2, NULL);
-    }
-    return result;
-}
-
-static result_t schema_read(control_postgres_t *control, bool *is_there)
+/* Zero: there is no schema at all. */
+static result_t version_read(control_postgres_t *control, uint64_t *version)
 {
     PGresult *rows = NULL;
+    *version = 0;
     result_t result =
         database_query(control, "SELECT to_regclass('public.control') IS NOT NULL", NULL, 0, &rows);
     if (result != RESULT_OK) {
         return result;
     }
-    *is_there = row_bytes(rows, 0, 0).data[0] != 0;
+    const bool is_there = row_bytes(rows, 0, 0).data[0] != 0;
     PQclear(rows);
-    if (!*is_there) {
+    if (!is_there) {
         return RESULT_OK;
     }
     rows = NULL;
@@ -101,13 +81,11 @@ static result_t schema_read(control_postgres_t *control, bool *is_there)
     if (result != RESULT_OK) {
         return result;
     }
-    if (PQntuples(rows) != 1) {
+    if (PQntuples(rows) != 1 || row_integer(rows, 0, 0) < 1) {
         result = RESULT_STORE_CORRUPT;
     } else {
         const text_t prefix = row_bytes(rows, 0, 1);
-        const int64_t schema = row_integer(rows, 0, 0);
-        result =
-            schema > (int64_t)control_postgres_migrations_count ? RESULT_SCHEMA_TOO_NEW : RESULT_OK;
+        *version = (uint64_t)row_integer(rows, 0, 0);
         (void)snprintf(control->prefix, sizeof control->prefix, "%.*s", TEXT_PRINT(prefix));
     }
     PQclear(rows);
@@ -126,59 +104,151 @@ static result_t others_keep_out(control_postgres_t *control)
     return database_execute(control, sql);
 }
 
-static result_t schema_prepare(control_postgres_t *control)
+static result_t control_row_make(control_postgres_t *control)
 {
-    bool is_there = false;
-    result_t result = schema_read(control, &is_there);
-    if (result != RESULT_OK || is_there) {
+    char prefix[16];
+    uint8_t random[4];
+    random_fill(random, sizeof random);
+    (void)snprintf(prefix, sizeof prefix, "dc_%02x%02x%02x%02x_", random[0], random[1], random[2],
+                   random[3]);
+    const value_t value = value_bytes(text_from_c(prefix));
+    const result_t result = database_query(
+        control, "INSERT INTO control (id, schema, version, prefix) VALUES (1, 1, 1, $1::text)",
+        &value, 1, NULL);
+    return result == RESULT_OK ? others_keep_out(control) : result;
+}
+
+/* Another process may be at its first start, or at the same steps. */
+static result_t migration_lock(void *context)
+{
+    const result_t result = database_execute(context, "BEGIN; SET LOCAL statement_timeout = 0; "
+                                                      "SET LOCAL lock_timeout = 0");
+    return result == RESULT_OK
+               ? database_execute(context, "SELECT pg_advisory_xact_lock(4847294728364)")
+               : result;
+}
+
+static result_t migration_version(void *context, uint64_t *version)
+{
+    return version_read(context, version);
+}
+
+static result_t migration_apply(void *context, const char *step, uint64_t version)
+{
+    const value_t value = value_integer((int64_t)version);
+    const result_t result = database_execute(context, step);
+    if (result != RESULT_OK) {
         return result;
     }
-    result = database_execute(control, "BEGIN");
-    if (result == RESULT_OK) { /* two first starts at once */
-        result = database_execute(control, "SELECT pg_advisory_xact_lock(4847294728364)");
-    }
+    return version == 1 ? control_row_make(context)
+                        : database_query(context, "UPDATE control SET schema = $1::int8::integer",
+                                         &value, 1, NULL);
+}
+
+static result_t migration_commit(void *context)
+{
+    return transaction_end(context, RESULT_OK);
+}
+
+static void migration_undo(void *context)
+{
+    const result_t result = transaction_end(context, RESULT_INTERNAL); /* nothing after a commit */
+    (void)result;
+}
+
+static result_t schema_prepare(control_postgres_t *control)
+{
+    static const migration_functions_t migration_functions = {.lock = migration_lock,
+                                                              .version = migration_version,
+                                                              .apply = migration_apply,
+                                                              .commit = migration_commit,
+                                                              .undo = migration_undo};
+    const migration_t migration = {.store = "control store",
+                                   .where = PQdb(control->connection),
+                                   .steps = control_postgres_migrations,
+                                   .step_count = control_postgres_migrations_count};
+    uint64_t version = 0;
+    bool is_behind = false;
+    result_t result = version_read(control, &version);
     if (result == RESULT_OK) {
-        result = schema_read(control, &is_there);
+        result = migration_compare(&migration, version, &is_behind);
     }
-    if (result == RESULT_OK && !is_there) {
-        result = schema_make(control);
+    if (result == RESULT_OK && is_behind) {
+        result = migration_run(&migration, &migration_functions, control, NULL);
+        result = result == RESULT_OK ? version_read(control, &version) : result; /* the prefix */
     }
-    if (result == RESULT_OK && !is_there) {
-        result = others_keep_out(control);
+    return result;
+}
+
+static const char *error_title(result_t result)
+{
+    switch (result) {
+    case RESULT_INVALID_ARGUMENT:
+        return "the URL cannot be used";
+    case RESULT_MISSING:
+        return "it is empty; create a tenant or run digitalcard serve first";
+    case RESULT_SCHEMA_TOO_NEW:
+        return "it was written by a newer version: run that one";
+    case RESULT_STORE_CORRUPT:
+        return "it holds something else, or is damaged: restore it from a backup";
+    default:
+        return "it cannot be opened";
     }
-    result = transaction_end(control, result);
-    return result == RESULT_OK ? schema_read(control, &is_there) : result;
 }
 
 static void error_tell(control_postgres_t *control, result_t result, char *error, size_t size)
 {
-    const char *detail = control->connection == NULL ? "" : PQerrorMessage(control->connection);
+    const bool is_known = result == RESULT_MISSING || result == RESULT_SCHEMA_TOO_NEW;
+    const char *detail =
+        control->connection == NULL || is_known ? "" : PQerrorMessage(control->connection);
     if (error != NULL) {
         size_t length = strcspn(detail, "\n");
         length = length > 300 ? 300 : length;
         (void)snprintf(error, size, "the control database on PostgreSQL: %s%s%.*s",
-                       result == RESULT_INVALID_ARGUMENT ? "the URL cannot be used"
-                                                         : "it cannot be opened",
-                       length == 0 ? "" : ": ", (int)length, detail);
+                       error_title(result), length == 0 ? "" : ": ", (int)length, detail);
     }
+}
+
+static control_postgres_t *control_create(const control_postgres_options_t *options)
+{
+    control_postgres_t *control = calloc(1, sizeof *control);
+    assert(control != NULL);
+    control->base.functions = &functions;
+    control_postgres_dead_letters_init(control);
+    control_postgres_flags_init(control);
+    control->options = *options;
+    control->url = strdup(options->url);
+    assert(control->url != NULL);
+    return control;
+}
+
+static result_t url_check(const char *url)
+{
+    PQconninfoOption *const parsed = PQconninfoParse(url, NULL);
+    PQconninfoFree(parsed);
+    return parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
+}
+
+/* Without `create` nothing is made where nothing is. */
+static result_t schema_find(control_postgres_t *control)
+{
+    uint64_t version = 0;
+    const result_t result = version_read(control, &version);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return version == 0 ? RESULT_MISSING : schema_prepare(control);
 }
 
 result_t control_postgres_open(const control_postgres_options_t *options, char *error,
                                size_t error_size, control_store_t **store)
 {
-    control_postgres_t *control = calloc(1, sizeof *control);
-    assert(control != NULL);
-    control->base.functions = &functions;
-    control->options = *options;
-    control->url = strdup(options->url);
-    assert(control->url != NULL);
-    PQconninfoOption *const parsed = PQconninfoParse(options->url, NULL);
-    result_t result = parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
-    PQconninfoFree(parsed);
-    if (result == RESULT_OK && options->create) {
+    control_postgres_t *control = control_create(options);
+    result_t result = url_check(options->url);
+    if (result == RESULT_OK && (options->create || options->connect)) {
         result = database_ready(control);
         if (result == RESULT_OK) {
-            result = schema_prepare(control);
+            result = options->create ? schema_prepare(control) : schema_find(control);
         }
     }
     control_store_t *opened = &control->base;
@@ -189,6 +259,32 @@ result_t control_postgres_open(const control_postgres_options_t *options, char *
     }
     *store = opened;
     return RESULT_OK;
+}
+
+uint64_t control_postgres_schema_known(void)
+{
+    return control_postgres_migrations_count;
+}
+
+result_t control_postgres_schema(const char *url, migration_outcome_t *outcome, char *error,
+                                 size_t error_size)
+{
+    const control_postgres_options_t options = {.url = url};
+    control_postgres_t *control = control_create(&options);
+    *outcome = (migration_outcome_t){.known = control_postgres_migrations_count};
+    result_t result = url_check(url);
+    if (result == RESULT_OK) {
+        result = version_read(control, &outcome->found);
+    }
+    if (result == RESULT_OK && outcome->found > outcome->known) {
+        result = RESULT_SCHEMA_TOO_NEW;
+    }
+    if (result != RESULT_OK) {
+        error_tell(control, result, error, error_size);
+    }
+    control_store_t *opened = &control->base;
+    control_postgres_close(&opened);
+    return result;
 }
 
 void control_postgres_close(control_store_t **store)

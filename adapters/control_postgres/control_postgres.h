@@ -5,6 +5,9 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
+#include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
+#include "runtime/migration.h"
 
 /* Where the journal of a tenant is. `password` is wiped by whoever got it. */
 typedef struct control_postgres_place {
@@ -21,18 +24,31 @@ typedef result_t control_postgres_make_journal_t(const char *url,
 
 typedef struct control_postgres_options {
     const char *url;
-    bool create; /* connect at once, and make the schema when it is missing */
+    bool connect; /* at once, and brings the schema up to date; MISSING when there is none */
+    bool create;  /* the same, but the schema is made when it is missing */
     control_postgres_make_journal_t *make_journal; /* NULL when tenants are only read */
     const crypto_functions_t *crypto;
     crypto_key_t master_key; /* passwords of roles are sealed under it */
 } control_postgres_options_t;
 
-/* Without `create` nothing is connected yet: a role starts although the server is down, and calls
- * answer STORE_UNAVAILABLE until it is back. INVALID_ARGUMENT, STORE_UNAVAILABLE, SCHEMA_TOO_NEW,
- * PERMISSION_DENIED. `error` (may be NULL) gets a line for a person, never the password. */
+/* Without `connect` and `create` nothing is connected yet: a role starts although the server is
+ * down, and calls answer STORE_UNAVAILABLE until it is back. INVALID_ARGUMENT, STORE_UNAVAILABLE,
+ * SCHEMA_TOO_NEW, PERMISSION_DENIED, MISSING. `error` (may be NULL) gets a line for a person, never
+ * the password. */
 MUST_USE result_t control_postgres_open(const control_postgres_options_t *options, char *error,
                                         size_t error_size, control_store_t **store);
 void control_postgres_close(control_store_t **store);
+
+/* The dead letters in the same database, over the same connection; lives as long as the store. */
+dead_letters_t *control_postgres_dead_letters(control_store_t *store);
+/* The feature flags, likewise. */
+flags_t *control_postgres_flags(control_store_t *store);
+
+/* The version of the database, which opening brings up to that of this program; 0: no start has
+ * been here, so that nothing is sealed under any master key. Changes nothing. Errors as above. */
+MUST_USE result_t control_postgres_schema(const char *url, migration_outcome_t *outcome,
+                                          char *error, size_t error_size);
+uint64_t control_postgres_schema_known(void); /* the version that this program knows */
 
 /* MISSING: no such tenant, or its database is gone. */
 MUST_USE result_t control_postgres_find(control_store_t *store, text_t tenant,

@@ -7,6 +7,8 @@
 
 typedef struct control_postgres {
     control_store_t base;
+    dead_letters_t dead_letters;
+    flags_t flags;
     control_postgres_options_t options;
     char *url;
     PGconn *connection; /* NULL: none */
@@ -38,7 +40,7 @@ typedef struct value {
 } value_t;
 value_t value_integer(int64_t number);
 value_t value_bytes(text_t bytes); /* also for text */
-enum { VALUES_MAX = 8 };
+enum { VALUES_MAX = 12 };
 /* Runs one statement with binary values; `*rows` (may be NULL: dropped) is cleared by the caller. A
  * connection that turns out to be gone is opened anew once, outside a transaction. */
 MUST_USE result_t database_query(control_postgres_t *control, const char *sql,
@@ -75,6 +77,14 @@ result_t control_postgres_key_set_state(control_store_t *store, text_t tenant, u
 result_t control_postgres_token_keys(control_store_t *store, control_token_key_visit_t *visit,
                                      void *context);
 result_t control_postgres_token_key_add(control_store_t *store, const control_token_key_t *key);
+
+/* --- dead_letters.c --- */
+
+void control_postgres_dead_letters_init(control_postgres_t *control);
+
+/* --- flags.c --- */
+
+void control_postgres_flags_init(control_postgres_t *control);
 
 /* --- place.c: the database and the role of a tenant --- */
 

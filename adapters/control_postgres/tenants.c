@@ -252,6 +252,14 @@ result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int
     if (result == RESULT_OK && PQntuples(rows) == 0) {
         result = RESULT_MISSING;
     }
+    if (result == RESULT_OK) {
+        result = database_query(control, "DELETE FROM dead_letter WHERE tenant = $1::text", &value,
+                                1, NULL);
+    }
+    if (result == RESULT_OK) {
+        result =
+            database_query(control, "DELETE FROM flag WHERE tenant = $1::text", &value, 1, NULL);
+    }
     char database[64] = "";
     char role[64] = "";
     if (result == RESULT_OK) {

@@ -125,6 +125,7 @@ result_t control_sqlite_open(const char *data_directory, bool create,
     assert(control != NULL);
     control->base.functions = &functions;
     dead_letters_init(control);
+    flags_init(control);
     control->make_journal = make_journal;
     control->directory = strdup(data_directory);
     assert(control->directory != NULL);

@@ -4,6 +4,8 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/dead_letters.h"
+#include "actors/ports/flags.h"
+#include "runtime/migration.h"
 
 /* Makes a tenant's empty journal: journal_sqlite_create_tenant, handed in because adapters do not
  * know each other. */
@@ -18,8 +20,14 @@ MUST_USE result_t control_sqlite_open(const char *data_directory, bool create,
                                       control_store_t **store);
 void control_sqlite_close(control_store_t **store);
 
+/* The version of the file, which opening brings up to that of this program. Changes nothing. */
+MUST_USE result_t control_sqlite_schema(const char *data_directory, migration_outcome_t *outcome);
+uint64_t control_sqlite_schema_known(void); /* the version that this program knows */
+
 /* The dead letters in the same file, over the same connection; lives as long as the store. Unlike
  * everything else in it they are written by every shard, each for its own tenants. */
 dead_letters_t *control_sqlite_dead_letters(control_store_t *store);
+/* The feature flags in the same file; live as long as the store. */
+flags_t *control_sqlite_flags(control_store_t *store);
 
 #endif

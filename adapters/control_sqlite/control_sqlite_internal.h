@@ -17,6 +17,7 @@ typedef enum statement {
 typedef struct control_sqlite {
     control_store_t base;
     dead_letters_t dead_letters;
+    flags_t flags;
     char *directory;
     char *path;
     control_sqlite_make_journal_t *make_journal; /* NULL when tenants are only read */
@@ -64,6 +65,7 @@ text_t control_column_bytes(sqlite3_stmt *statement, int column);
  * commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it. */
 MUST_USE result_t change_begin(control_sqlite_t *control);
 MUST_USE result_t change_end(control_sqlite_t *control, result_t result);
+void change_undo(control_sqlite_t *control); /* whatever state it is in */
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const control_sqlite_migrations[];
@@ -92,6 +94,10 @@ result_t control_token_key_add(control_store_t *store, const control_token_key_t
 /* --- dead_letters.c --- */
 
 void dead_letters_init(control_sqlite_t *control);
+
+/* --- flags.c --- */
+
+void flags_init(control_sqlite_t *control);
 
 /* --- journal_file.c: the file of a tenant's journal, seen from outside --- */
 

@@ -4,6 +4,7 @@
 #include "runtime/log.h"
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -86,30 +87,53 @@ static result_t pragma_read(control_sqlite_t *control, const char *sql, int64_t 
     return code == SQLITE_OK ? RESULT_OK : database_error(control, code, sql);
 }
 
-static result_t migrate(control_sqlite_t *control, size_t from)
+static result_t migration_lock(void *context)
 {
-    for (size_t i = from; i < control_sqlite_migrations_count; i++) {
-        char number[96];
-        (void)snprintf(number, sizeof number,
-                       "PRAGMA application_id = %d; PRAGMA user_version = %zu; COMMIT",
-                       CONTROL_APPLICATION_ID, i + 1);
-        result_t result = execute(control, "BEGIN IMMEDIATE");
-        if (result == RESULT_OK) {
-            result = execute(control, control_sqlite_migrations[i]);
-        }
-        if (result == RESULT_OK) {
-            result = execute(control, number);
-        }
-        if (result != RESULT_OK) {
-            return result; /* closing undoes it */
-        }
-    }
-    return RESULT_OK;
+    return control_statement_finish(context, statement_take(context, STATEMENT_begin_immediate),
+                                    NULL);
 }
+
+static result_t migration_version(void *context, uint64_t *version)
+{
+    int64_t number = 0;
+    const result_t result = pragma_read(context, "PRAGMA user_version", &number);
+    *version = number < 0 ? 0 : (uint64_t)number;
+    return result;
+}
+
+static result_t migration_apply(void *context, const char *step, uint64_t version)
+{
+    char number[96];
+    (void)snprintf(number, sizeof number,
+                   "PRAGMA application_id = %d; PRAGMA user_version = %" PRIu64,
+                   CONTROL_APPLICATION_ID, version);
+    const result_t result = execute(context, step);
+    return result == RESULT_OK ? execute(context, number) : result;
+}
+
+static result_t migration_commit(void *context)
+{
+    return control_statement_finish(context, statement_take(context, STATEMENT_commit), NULL);
+}
+
+static void migration_undo(void *context)
+{
+    change_undo(context);
+}
+
+static const migration_functions_t migration_functions = {.lock = migration_lock,
+                                                          .version = migration_version,
+                                                          .apply = migration_apply,
+                                                          .commit = migration_commit,
+                                                          .undo = migration_undo};
 
 static result_t schema_prepare(control_sqlite_t *control, bool create)
 {
-    const int64_t known = (int64_t)control_sqlite_migrations_count;
+    const migration_t migration = {.store = "control store",
+                                   .where = control->path,
+                                   .steps = control_sqlite_migrations,
+                                   .step_count = control_sqlite_migrations_count};
+    bool is_behind = false;
     int64_t application = 0;
     int64_t version = 0;
     result_t result = pragma_read(control, "PRAGMA application_id", &application);
@@ -120,7 +144,7 @@ static result_t schema_prepare(control_sqlite_t *control, bool create)
         return result;
     }
     if (create) {
-        return migrate(control, 0);
+        return migration_run(&migration, &migration_functions, control, NULL);
     }
     if (application != CONTROL_APPLICATION_ID || version < 1) {
         log_error("the file is not a control store of this service, or its first page is damaged: "
@@ -128,13 +152,10 @@ static result_t schema_prepare(control_sqlite_t *control, bool create)
                   LOG_STRING("file", control->path));
         return RESULT_STORE_CORRUPT;
     }
-    if (version > known) {
-        log_error("the control store was written by a newer version of this program: run that one",
-                  LOG_STRING("file", control->path), LOG_NUMBER("schema", version),
-                  LOG_NUMBER("schema_known", known));
-        return RESULT_SCHEMA_TOO_NEW;
-    }
-    return version < known ? migrate(control, (size_t)version) : RESULT_OK;
+    result = migration_compare(&migration, (uint64_t)version, &is_behind);
+    return result == RESULT_OK && is_behind
+               ? migration_run(&migration, &migration_functions, control, NULL)
+               : result;
 }
 
 static result_t configure(control_sqlite_t *control)
@@ -261,6 +282,15 @@ result_t change_begin(control_sqlite_t *control)
                                     NULL);
 }
 
+void change_undo(control_sqlite_t *control)
+{
+    if (sqlite3_get_autocommit(control->database) == 0) {
+        const result_t undone =
+            control_statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
+        assert(undone == RESULT_OK);
+    }
+}
+
 result_t change_end(control_sqlite_t *control, result_t result)
 {
     if (result == RESULT_OK) {
@@ -270,10 +300,33 @@ result_t change_end(control_sqlite_t *control, result_t result)
     if (result == RESULT_OK) {
         result = control_statement_finish(control, statement_take(control, STATEMENT_commit), NULL);
     }
-    if (sqlite3_get_autocommit(control->database) == 0) {
-        const result_t undone =
-            control_statement_finish(control, statement_take(control, STATEMENT_rollback), NULL);
-        assert(undone == RESULT_OK);
+    change_undo(control);
+    return result;
+}
+
+/* --- Looking at the version --- */
+
+uint64_t control_sqlite_schema_known(void)
+{
+    return control_sqlite_migrations_count;
+}
+
+result_t control_sqlite_schema(const char *data_directory, migration_outcome_t *outcome)
+{
+    control_sqlite_t looking = {0};
+    int64_t version = 0;
+    *outcome = (migration_outcome_t){.known = control_sqlite_migrations_count};
+    const int size = asprintf(&looking.path, "%s/control.db", data_directory);
+    assert(size > 0);
+    const int code = sqlite3_open_v2(looking.path, &looking.database,
+                                     SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    (void)sqlite3_busy_timeout(looking.database, LIMIT_CONTROL_BUSY_MS);
+    result_t result = code == SQLITE_OK ? RESULT_OK : database_error(&looking, code, "open");
+    if (result == RESULT_OK) {
+        result = pragma_read(&looking, "PRAGMA user_version", &version);
     }
+    outcome->found = version < 0 ? 0 : (uint64_t)version;
+    (void)sqlite3_close(looking.database);
+    free(looking.path);
     return result;
 }

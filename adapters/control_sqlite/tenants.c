@@ -206,6 +206,11 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         control_bind_text(letters, 1, name);
         result = control_statement_finish(control, letters, NULL);
     }
+    if (result == RESULT_OK) {
+        sqlite3_stmt *const flags = statement_take(control, STATEMENT_flag_remove_all);
+        control_bind_text(flags, 1, name);
+        result = control_statement_finish(control, flags, NULL);
+    }
     result = change_end(control, result);
     if (result != RESULT_OK) {
         return result;

@@ -6,6 +6,7 @@
 #include "actors/ports/journal.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
+#include "runtime/migration.h"
 
 enum { JOURNAL_POSTGRES_NAME_SIZE = 64, JOURNAL_POSTGRES_PASSWORD_SIZE = 65 };
 
@@ -39,6 +40,12 @@ void journal_postgres_destroy(journal_t **journal);
 MUST_USE result_t journal_postgres_create_schema(const char *url,
                                                  const journal_postgres_place_t *place,
                                                  uint32_t partitions);
+
+/* `store migrate`: takes the steps that the tenant's schema lacks, under a lock. Blocks.
+ * SCHEMA_TOO_NEW, STORE_*. `outcome` tells the versions also when it fails. */
+MUST_USE result_t journal_postgres_migrate(const char *url, const journal_postgres_place_t *place,
+                                           migration_outcome_t *outcome);
+uint64_t journal_postgres_schema(void); /* the version that this program knows */
 
 /* `store verify`, as journal_sqlite_verify. Read-only, in one transaction. Blocks. */
 MUST_USE result_t journal_postgres_verify(const char *url, const journal_postgres_place_t *place,

@@ -18,24 +18,30 @@ static result_t database_error(const PGconn *connection, const PGresult *rows, c
     return error_result(sqlstate);
 }
 
-static result_t database_open(const char *url, const journal_postgres_place_t *place,
-                              PGconn **connection)
+static result_t connection_open(const PQconninfoOption *options,
+                                const journal_postgres_place_t *place, PGconn **connection)
 {
     connection_keywords_t keywords;
-    PQconninfoOption *const options = PQconninfoParse(url, NULL);
     if (options == NULL || !connection_keywords_fill(options, place, false, &keywords)) {
-        PQconninfoFree(options);
         return RESULT_INVALID_ARGUMENT;
     }
     *connection = PQconnectdbParams(keywords.keywords, keywords.values, 0);
     explicit_bzero(&keywords, sizeof keywords);
-    PQconninfoFree(options);
     if (PQstatus(*connection) == CONNECTION_OK) {
         return RESULT_OK;
     }
     const result_t result = database_error(*connection, NULL, "connect");
     PQfinish(*connection);
     *connection = NULL;
+    return result;
+}
+
+static result_t database_open(const char *url, const journal_postgres_place_t *place,
+                              PGconn **connection)
+{
+    PQconninfoOption *const options = PQconninfoParse(url, NULL);
+    const result_t result = connection_open(options, place, connection);
+    PQconninfoFree(options);
     return result;
 }
 
@@ -63,6 +69,118 @@ static result_t execute_with_number(PGconn *connection, const char *sql, uint64_
     return result;
 }
 
+/* --- Migrations --- */
+
+/* Zero: there is no schema. */
+static result_t migration_version(void *context, uint64_t *version)
+{
+    *version = 0;
+    PGresult *rows = PQexec(context, "SELECT to_regclass('journal_schema') IS NOT NULL");
+    const bool is_there = PQntuples(rows) == 1 && PQgetvalue(rows, 0, 0)[0] == 't';
+    result_t result = PQresultStatus(rows) == PGRES_TUPLES_OK
+                          ? RESULT_OK
+                          : database_error(context, rows, "look for the schema");
+    PQclear(rows);
+    if (result != RESULT_OK || !is_there) {
+        return result;
+    }
+    rows = PQexec(context, "SELECT version FROM journal_schema");
+    if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
+        result = database_error(context, rows, "read the version of the schema");
+    } else if (PQntuples(rows) != 1) {
+        result = RESULT_STORE_CORRUPT;
+    } else {
+        *version = strtoull(PQgetvalue(rows, 0, 0), NULL, 10);
+    }
+    PQclear(rows);
+    return result;
+}
+
+static result_t migration_lock(void *context)
+{
+    const result_t result = execute(
+        context, "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0", "begin");
+    return result == RESULT_OK
+               ? execute(context, "SELECT pg_advisory_xact_lock(4847294728365)", "lock")
+               : result;
+}
+
+static result_t migration_apply(void *context, const char *step, uint64_t version)
+{
+    const result_t result = execute(context, step, "migrate");
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return execute_with_number(context,
+                               version == 1 ? "INSERT INTO journal_schema VALUES ($1::integer)"
+                                            : "UPDATE journal_schema SET version = $1::integer",
+                               version);
+}
+
+static result_t migration_commit(void *context)
+{
+    return execute(context, "COMMIT", "commit");
+}
+
+static void migration_undo(void *context)
+{
+    if (PQtransactionStatus(context) != PQTRANS_IDLE) {
+        PQclear(PQexec(context, "ROLLBACK"));
+    }
+}
+
+static result_t migrate(PGconn *connection, migration_outcome_t *outcome)
+{
+    static const migration_functions_t migration_functions = {.lock = migration_lock,
+                                                              .version = migration_version,
+                                                              .apply = migration_apply,
+                                                              .commit = migration_commit,
+                                                              .undo = migration_undo};
+    const migration_t migration = {.store = "journal",
+                                   .where = PQdb(connection),
+                                   .steps = journal_postgres_migrations,
+                                   .step_count = journal_postgres_migrations_count};
+    return migration_run(&migration, &migration_functions, connection, outcome);
+}
+
+uint64_t journal_postgres_schema(void)
+{
+    return journal_postgres_migrations_count;
+}
+
+result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
+                        migration_outcome_t *outcome)
+{
+    PGconn *connection = NULL;
+    result_t result = connection_open(url, place, &connection);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    /* Looks first: what is up to date is not locked. */
+    result = migration_version(connection, &outcome->found);
+    if (result == RESULT_OK && outcome->found == 0) {
+        log_error("the database of the tenant has no journal: restore it from a backup",
+                  LOG_STRING("database", place->database));
+        result = RESULT_STORE_CORRUPT;
+    }
+    if (result == RESULT_OK && outcome->found != outcome->known) {
+        result = migrate(connection, outcome);
+    }
+    PQfinish(connection);
+    return result;
+}
+
+result_t journal_postgres_migrate(const char *url, const journal_postgres_place_t *place,
+                                  migration_outcome_t *outcome)
+{
+    *outcome = (migration_outcome_t){.known = journal_postgres_migrations_count};
+    PQconninfoOption *const options = PQconninfoParse(url, NULL);
+    const result_t result = schema_upgrade(options, place, outcome);
+    PQconninfoFree(options);
+    return result;
+}
+
+/* A database whose making was interrupted is empty, or has its schema and no partitions. */
 result_t journal_postgres_create_schema(const char *url, const journal_postgres_place_t *place,
                                         uint32_t partitions)
 {
@@ -74,23 +192,12 @@ result_t journal_postgres_create_schema(const char *url, const journal_postgres_
     if (result != RESULT_OK) {
         return result;
     }
-    result = execute(connection, "BEGIN", "begin");
-    for (size_t i = 0; result == RESULT_OK && i < journal_postgres_migrations_count; i++) {
-        result = execute(connection, journal_postgres_migrations[i], "migrate");
-    }
-    if (result == RESULT_OK) {
-        result = execute_with_number(connection,
-                                     "INSERT INTO journal_schema (version) VALUES ($1::integer)",
-                                     journal_postgres_migrations_count);
-    }
+    result = migrate(connection, NULL);
     if (result == RESULT_OK) {
         result = execute_with_number(
             connection,
             "INSERT INTO partition (id) SELECT * FROM generate_series(0, $1::bigint - 1)",
             partitions);
-    }
-    if (result == RESULT_OK) {
-        result = execute(connection, "COMMIT", "commit");
     }
     PQfinish(connection);
     return result;

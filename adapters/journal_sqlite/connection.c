@@ -139,7 +139,8 @@ result_t connection_open(connection_t *connection, const char *path, connection_
         }
         return connection_error(connection, SQLITE_CANTOPEN, "stat");
     }
-    const int flags = (mode == CONNECTION_READONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+    const bool is_readonly = mode == CONNECTION_READONLY || mode == CONNECTION_LOOK;
+    const int flags = (is_readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const int code = sqlite3_open_v2(path, &connection->database, flags, NULL);
     result_t result = code == SQLITE_OK ? RESULT_OK : connection_error(connection, code, "open");

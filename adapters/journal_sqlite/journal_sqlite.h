@@ -5,6 +5,7 @@
 #include "actors/ports/journal.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
+#include "runtime/migration.h"
 
 /* `metrics` may be NULL. Threads: LIMIT_STORE_THREADS, made here. */
 MUST_USE result_t journal_sqlite_create(loop_t *loop, metrics_t *metrics,
@@ -15,6 +16,13 @@ void journal_sqlite_destroy(journal_t **journal); /* all tenants must be closed 
  * STORE_UNAVAILABLE, PERMISSION_DENIED. */
 MUST_USE result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
                                                uint32_t partitions);
+
+/* `store migrate`: what opening for writing does by itself, ahead of time. A running service is not
+ * disturbed: its tenants are open, so there is nothing to do for them. `outcome` tells the versions
+ * also when it fails. Blocks. MISSING, SCHEMA_TOO_NEW, STORE_*. */
+MUST_USE result_t journal_sqlite_migrate(const char *data_directory, text_t tenant,
+                                         migration_outcome_t *outcome);
+uint64_t journal_sqlite_schema(void); /* the version that this program knows */
 
 /* `store verify`: integrity_check; sequences of every partition and card gapless; head = highest
  * sequence; each snapshot's card_sequence within its events. Read-only. `report` gets a JSON object

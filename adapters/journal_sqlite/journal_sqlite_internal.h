@@ -30,6 +30,7 @@ typedef enum statement {
 typedef struct connection {
     sqlite3 *database; /* NULL: closed */
     const char *path;  /* borrowed */
+    int64_t schema;    /* found when opened, whether it was good or not */
     int wal_pages;     /* after the last commit of this connection */
     int logged_code;   /* of the failure that was logged last */
     uint64_t logged_ms;
@@ -42,6 +43,7 @@ typedef enum connection_mode {
     CONNECTION_WRITER,   /* brings an older schema up to date */
     CONNECTION_READER,   /* of the same process; may write back the WAL, and nothing else */
     CONNECTION_READONLY, /* of another process */
+    CONNECTION_LOOK,     /* the same, of any schema up to ours: for looking at its version */
 } connection_mode_t;
 
 /* MISSING, SCHEMA_TOO_NEW, STORE_*. On an error nothing is left open. */
@@ -81,6 +83,8 @@ bool column_uuid(sqlite3_stmt *statement, int column, uuid_t *uuid); /* false: n
 
 /* schema.c: SCHEMA_TOO_NEW, STORE_CORRUPT when it is no journal. */
 MUST_USE result_t schema_prepare(connection_t *connection, connection_mode_t mode);
+/* Takes the steps that are missing. `outcome` may be NULL. */
+MUST_USE result_t schema_migrate(connection_t *connection, migration_outcome_t *outcome);
 
 /* owner.c: writes into a new journal whose it is; STORE_CORRUPT when it is another tenant's. */
 MUST_USE result_t owner_write(connection_t *connection, text_t tenant);
@@ -174,7 +178,7 @@ result_t journal_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batc
 MUST_USE result_t batch_apply(connection_t *writer, const journal_batch_t *batch);
 bool batch_writes(const journal_batch_t *batch);
 
-/* --- load.c, events.c, list.c --- */
+/* --- load.c, events.c, list.c, heads.c --- */
 
 result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
                       journal_loaded_done_t *done, void *context);
@@ -186,6 +190,9 @@ result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text
                               uint32_t limit, journal_events_done_t *done, void *context);
 result_t journal_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                              uint32_t limit, journal_events_done_t *done, void *context);
+result_t journal_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t journal_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
+                                  journal_member_keys_done_t *done, void *context);
 
 /* Store. Fills `event` from a row of statement event_get or event_after; texts go to `memory`.
  * STORE_CORRUPT when the row cannot be one that we wrote. `previous` gets event.id of the event
@@ -201,14 +208,13 @@ typedef struct card_head {
 } card_head_t;
 MUST_USE result_t card_head_read(connection_t *connection, const uuid_t *card, card_head_t *head);
 typedef struct event_tail {
-    bool card_found; /* it has events at all */
     const event_t *events;
     size_t count;
 } event_tail_t;
-/* Events of a card after `after_sequence`, oldest first. */
+/* Events of a card after `after_sequence` up to its head, oldest first. */
 MUST_USE result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card,
-                                  uint64_t after_sequence, store_memory_t *memory,
-                                  event_tail_t *tail);
+                                  const card_head_t *head, uint64_t after_sequence,
+                                  store_memory_t *memory, event_tail_t *tail);
 MUST_USE result_t member_key_read(connection_t *connection, text_t member_id,
                                   store_memory_t *memory, text_t *sealed_key);
 

@@ -8,3 +8,6 @@ digitalcard_test(NAME journal_sqlite_faults_test
 digitalcard_test(NAME journal_sqlite_files_test
   SOURCES journal_sqlite_files_test.c journal_sqlite_place.c journal_harness.c
   LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract)
+digitalcard_test(NAME migrations_sqlite_test
+  SOURCES migrations_sqlite_test.c journal_sqlite_place.c journal_harness.c
+  LIBRARIES digitalcard_journal_sqlite digitalcard_control_sqlite PkgConfig::sqlite3 LABELS contract)

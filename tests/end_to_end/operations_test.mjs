@@ -203,10 +203,19 @@ test('tree and top work on a loaded service', async () => {
     assert.match(tree, /restarts?/i);
     const { stdout: top } = await run(BINARY, ['top', '--once', '--data', service.data]);
     assert.match(top, /shard-0/);
+    for (const key of ['m', 't', 'M', 'mailbox', 'busy']) {
+      const { stdout } = await run(BINARY, ['top', '--once', '--sort', key, '--data', service.data]);
+      assert.match(stdout, /P99 us[\s\S]*shard-0/);
+    }
+    const { stdout: followed } = await run(BINARY, ['top', '--once', '--follow', `acme/${card.id}`, '--data', service.data]);
+    assert.match(followed, /active +shard-\d+ +mailbox \d+ .*messages \d+ \([1-9]\d*\/s\).*version \d+/);
+    const unknown = await service.tryCommand('top', '--once', '--follow', `nobody/${'x'.repeat(36)}`, '--data', service.data);
+    assert.equal(unknown.status, 1);
+    assert.equal((await service.tryCommand('top', '--once', '--sort', 'x', '--data', service.data)).status, 2);
     running = false;
     await load;
     const shard = roles(await service.tree())['shard-0'];
-    assert.ok(shard.status.actors.some((kind) => kind.kind === 'card' && kind.active >= 1), JSON.stringify(shard.status));
+    assert.ok(shard.status.actors.some((kind) => kind.kind === 'card' && kind.active >= 1 && kind.handler_us_p99 >= kind.handler_us_p50), JSON.stringify(shard.status));
   });
 });
 

@@ -172,15 +172,50 @@ static void request(void *context, link_request_t *asked, const char *json, size
     link_reply(&asked, answer, strlen(answer));
 }
 
+/* Writes a line that says so, and ends as after a drain. */
+static void hand_over(void *context)
+{
+    const child_t *child = context;
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/handed-over", child->directory);
+    FILE *file = fopen(path, "a");
+    if (file != NULL) {
+        (void)fprintf(file, "%s\n", child->incarnation);
+        (void)fclose(file);
+    }
+    loop_stop(child->loop);
+}
+
+/* "handing-once": only the first incarnation becomes ready. */
+static bool is_ready_in_vain(const child_t *child)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/started-%s", child->directory, child->name);
+    if (strcmp(child->mode, "handing-once") != 0) {
+        return false;
+    }
+    const bool was_started = access(path, F_OK) == 0;
+    FILE *file = fopen(path, "a");
+    if (file != NULL) {
+        (void)fputc('\n', file);
+        (void)fclose(file);
+    }
+    return was_started;
+}
+
 static int run(child_t *child)
 {
     static const link_handler_t handler = {.peer_up = peer_up,
                                            .peer_draining = peer_draining,
                                            .peer_down = peer_down,
                                            .drain = drain,
+                                           .hand_over = hand_over,
                                            .request = request};
     char endpoint[NAME_SIZE + 16];
     log_start(child->name, LOG_ERROR_LEVEL);
+    if (is_ready_in_vain(child)) {
+        return 5;
+    }
     if (loop_create(&child->loop) != RESULT_OK ||
         link_create(child->loop, 3, &handler, child, &child->link) != RESULT_OK) {
         return 4;

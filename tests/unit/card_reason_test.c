@@ -17,12 +17,17 @@ static const uint8_t reasons[] = {
 #define VALUE_reason(number) (number),
 #define VALUE_card_status(number)
 #define VALUE_event_name(number)
+#define VALUE_operational_name(number)
 #define VALUE_verdict_result(number)
 #define VALUE_direction(number)
 #define VALUE_role(number)
 #define VALUE_request_type(number)
 #define VALUE_outcome(number)
 #define VALUE_key_state(number)
+#define VALUE_member_status(number)
+#define VALUE_member_event_name(number)
+#define VALUE_member_work(number)
+#define VALUE_grain(number)
 #include "messages/enums.def"
 };
 

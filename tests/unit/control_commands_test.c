@@ -9,7 +9,7 @@
 #include "actors/secrets.h"
 #include "adapters/cli/control_commands.h"
 #include "adapters/cli/installation.h"
-#include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "adapters/token/token.h"
 #include "runtime/clock.h"
@@ -32,12 +32,13 @@ static int set_up(void **state)
     fixture_t *fixture = calloc(1, sizeof *fixture);
     (void)snprintf(fixture->directory, sizeof fixture->directory, "/tmp/control-test-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
-    assert_int_equal(
-        installation_open(fixture->directory, true, &fixture->installation, error, sizeof error),
-        RESULT_OK);
+    assert_int_equal(installation_open(fixture->directory, "sqlite", true, &fixture->installation,
+                                       error, sizeof error),
+                     RESULT_OK);
     fixture->commands = (control_commands_t){
         .control = fixture->installation.control,
-        .dead_letters = control_sqlite_dead_letters(fixture->installation.control),
+        .dead_letters = stores_dead_letters("sqlite", fixture->installation.control),
+        .flags = stores_flags("sqlite", fixture->installation.control),
         .crypto = &signer_functions,
         .master_key = &fixture->installation.master_key};
     *state = fixture;

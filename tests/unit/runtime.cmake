@@ -9,7 +9,7 @@ foreach(subject notice supervision fairness budget)
             ${CMAKE_SOURCE_DIR}/tests/support/loop_fake.c
     LIBRARIES digitalcard_runtime)
 endforeach()
-foreach(subject timer_wheel slab process)
+foreach(subject timer_wheel slab process migration)
   digitalcard_test(NAME runtime_${subject}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c
                    LIBRARIES digitalcard_runtime)
 endforeach()

@@ -60,6 +60,7 @@ static _Noreturn void serve(const service_t *service, const role_plan_t *plans, 
                                        .arguments = arguments[i],
                                        .descriptors = {i == 0 ? 0 : -1, -1, -1, -1},
                                        .has_crash_slot = strcmp(plans[i].mode, "slotted") == 0,
+                                       .hands_over = strncmp(plans[i].mode, "handing", 7) == 0,
                                        .drain_order = plans[i].drain_order};
     }
     const supervisor_options_t options = {.data_directory = service->directory,

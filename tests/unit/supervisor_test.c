@@ -173,6 +173,96 @@ static void sighup_restarts_every_role_once_without_counting(void **state)
     service_stop(&service);
 }
 
+static size_t lines_of(const service_t *service, const char *name)
+{
+    char path[128];
+    char line[64];
+    size_t lines = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", service->directory, name);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        lines++;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+        (void)unlink(path);
+    }
+    return lines;
+}
+
+static size_t role_count(const service_t *service)
+{
+    json_t *tree = ask(service, "{\"command\":\"tree\"}");
+    const size_t count = json_array_size(json_object_get(tree, "roles"));
+    json_decref(tree);
+    return count;
+}
+
+static void role_that_hands_over_is_told_when_its_successor_is_ready(void **state)
+{
+    (void)state;
+    const role_plan_t plans[] = {{"handing", "front-0", 0}, {"plain", "shard-0", 1}};
+    const supervisor_bounds_t bounds = {.restarts = 1};
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    assert_int_equal(role_count(&service), 2);
+    for (json_int_t i = 1; i <= 3; i++) {
+        (void)kill(service.pid, SIGHUP);
+        wait_restarts(&service, "shard-0", i, &seen); /* after the front */
+        assert_non_null(strstr(seen.peers, "front-0"));
+        assert_null(strstr(seen.peers, "down"));
+        wait_restarts(&service, "front-0", i, &seen);
+        assert_true(seen.descriptor);
+    }
+    assert_int_equal(role_count(&service), 2);
+    (void)kill(service.pid, SIGTERM);
+    assert_int_equal(service_ended(&service), RESULT_OK);
+    assert_int_equal(lines_of(&service, "handed-over"), 3);
+    assert_int_equal(lines_of(&service, "drained"), 5); /* three times the shard, then both */
+    service_release(&service);
+}
+
+/* The child leaves a byte at each start (role_child.c). */
+static bool was_started_twice(const service_t *service)
+{
+    char path[128];
+    struct stat file;
+    (void)snprintf(path, sizeof path, "%s/started-front-0", service->directory);
+    return stat(path, &file) == 0 && file.st_size >= 2;
+}
+
+static void successor_that_fails_leaves_the_old_one_at_work(void **state)
+{
+    (void)state;
+    const role_plan_t plans[] = {{"handing-once", "front-0", 0}};
+    const supervisor_bounds_t bounds = {.restarts = 1};
+    const uint64_t deadline = clock_monotonic_ms() + DEADLINE_MS;
+    service_t service;
+    seen_t before;
+    seen_t seen;
+    service_begin(&service, plans, 1, &bounds);
+    wait_started(&service);
+    look(&service, "front-0", &before);
+    (void)kill(service.pid, SIGHUP);
+    while (!was_started_twice(&service)) {
+        assert_true(clock_monotonic_ms() < deadline);
+        (void)poll(NULL, 0, POLL_MS);
+    }
+    while (role_count(&service) != 1) {
+        assert_true(clock_monotonic_ms() < deadline);
+    }
+    look(&service, "front-0", &seen);
+    assert_int_equal(seen.pid, before.pid);
+    assert_string_equal(seen.state, "ready");
+    (void)kill(service.pid, SIGTERM);
+    assert_int_equal(service_ended(&service), RESULT_OK);
+    (void)lines_of(&service, "started-front-0");
+    (void)lines_of(&service, "drained");
+    service_release(&service);
+}
+
 static void role_that_gets_sigterm_drains_and_comes_back_without_counting(void **state)
 {
     (void)state;
@@ -357,6 +447,8 @@ int main(int argc, char **argv)
         TEST(role_that_does_not_drain_is_killed_at_the_bound),
         TEST(second_sigint_kills_at_once),
         TEST(sighup_restarts_every_role_once_without_counting),
+        TEST(role_that_hands_over_is_told_when_its_successor_is_ready),
+        TEST(successor_that_fails_leaves_the_old_one_at_work),
         TEST(role_that_gets_sigterm_drains_and_comes_back_without_counting),
         TEST(role_that_is_never_ready_is_killed_and_counts),
         TEST(role_that_hangs_is_killed_by_the_watchdog),

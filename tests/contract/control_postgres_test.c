@@ -1,0 +1,133 @@
+/* The control store's contract on PostgreSQL, and what only PostgreSQL can do wrong: schemas of
+ * other versions, databases of others. */
+#include "tests/contract/control_contract.h"
+#include "tests/contract/flags_contract.h"
+#include "tests/contract/journal_postgres_place.h"
+#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void factory_open(void *context, control_store_t **store, dead_letters_t **letters)
+{
+    postgres_place_t *const place = context;
+    postgres_place_control_open(place);
+    *store = place->control;
+    *letters = control_postgres_dead_letters(*store);
+}
+
+static void factory_close_and_clear(void *context, control_store_t **store)
+{
+    postgres_place_t *const place = context;
+    control_postgres_close(&place->control);
+    *store = NULL;
+    postgres_server_clear(&place->server);
+}
+
+/* --- Only here --- */
+
+static result_t open_again(postgres_place_t *place, bool create, char *error, size_t size)
+{
+    const control_postgres_options_t options = {
+        .url = place->server.url, .connect = true, .create = create};
+    return control_postgres_open(&options, error, size, &place->control);
+}
+
+static bool ignore_letter(void *context, const dead_letter_t *letter)
+{
+    (void)context;
+    (void)letter;
+    return true;
+}
+
+static void an_empty_database_is_told_from_one_in_use(void **state)
+{
+    postgres_place_t *const place = *state;
+    char error[512] = "";
+    migration_outcome_t versions;
+    assert_int_equal(control_postgres_schema(place->server.url, &versions, error, sizeof error),
+                     RESULT_OK);
+    assert_int_equal(versions.found, 0);
+    assert_int_equal(open_again(place, false, error, sizeof error), RESULT_MISSING);
+    assert_non_null(strstr(error, "it is empty"));
+    postgres_place_control_open(place);
+    control_postgres_close(&place->control);
+    assert_int_equal(control_postgres_schema(place->server.url, &versions, error, sizeof error),
+                     RESULT_OK);
+    assert_int_equal(versions.found, versions.known);
+    assert_int_equal(open_again(place, false, error, sizeof error), RESULT_OK);
+}
+
+static void a_store_of_format_1_gets_its_dead_letters(void **state)
+{
+    postgres_place_t *const place = *state;
+    char error[512] = "";
+    postgres_place_control_open(place);
+    control_postgres_close(&place->control);
+    postgres_server_execute(
+        &place->server, "digitalcard",
+        "DROP TABLE flag; DROP TABLE dead_letter; UPDATE control SET schema = 1");
+    assert_int_equal(open_again(place, true, error, sizeof error), RESULT_OK);
+    dead_letters_t *const letters = control_postgres_dead_letters(place->control);
+    assert_int_equal(letters->functions->visit(letters, TEXT_NONE, ignore_letter, NULL), RESULT_OK);
+    control_postgres_close(&place->control);
+    assert_int_equal(open_again(place, true, error, sizeof error), RESULT_OK); /* nothing to do */
+}
+
+static void a_newer_store_is_refused_and_left_alone(void **state)
+{
+    postgres_place_t *const place = *state;
+    char error[512] = "";
+    postgres_place_control_open(place);
+    control_postgres_close(&place->control);
+    postgres_server_execute(&place->server, "digitalcard", "UPDATE control SET schema = 99");
+    assert_int_equal(open_again(place, true, error, sizeof error), RESULT_SCHEMA_TOO_NEW);
+    assert_non_null(strstr(error, "newer version"));
+    assert_null(place->control);
+}
+
+static void a_wrong_password_is_told_without_it(void **state)
+{
+    postgres_place_t *const place = *state;
+    char error[512] = "";
+    postgres_server_execute(&place->server, "postgres",
+                            "ALTER ROLE digitalcard PASSWORD 'another'");
+    assert_int_equal(open_again(place, true, error, sizeof error), RESULT_STORE_UNAVAILABLE);
+    assert_non_null(strstr(error, "password authentication failed"));
+    assert_null(strstr(error, "secret"));
+    postgres_server_execute(&place->server, "postgres", "ALTER ROLE digitalcard PASSWORD 'secret'");
+}
+
+static int clear(void **state)
+{
+    postgres_place_t *const place = *state;
+    control_postgres_close(&place->control);
+    postgres_server_clear(&place->server);
+    return 0;
+}
+
+#define POSTGRES_TEST(name) cmocka_unit_test_prestate_setup_teardown(name, NULL, clear, &place)
+
+int main(void)
+{
+    static postgres_place_t place;
+    postgres_place_create(&place);
+    control_postgres_close(&place.control);
+    postgres_server_clear(&place.server);
+    const control_contract_factory_t factory = {
+        .context = &place, .open = factory_open, .close_and_clear = factory_close_and_clear};
+    const struct CMUnitTest tests[] = {
+        POSTGRES_TEST(an_empty_database_is_told_from_one_in_use),
+        POSTGRES_TEST(a_store_of_format_1_gets_its_dead_letters),
+        POSTGRES_TEST(a_newer_store_is_refused_and_left_alone),
+        POSTGRES_TEST(a_wrong_password_is_told_without_it),
+    };
+    int failed = control_contract_run(&factory);
+    failed += flags_contract_run(&factory, control_postgres_flags);
+    failed += cmocka_run_group_tests_name("control store on PostgreSQL", tests, NULL, NULL);
+    postgres_place_remove(&place);
+    return failed;
+}

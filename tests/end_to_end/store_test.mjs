@@ -1,0 +1,79 @@
+// What an operator does with stores: bring old ones up to date, refuse new ones.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { Service } from './service.mjs';
+
+function sql(service, file, text) {
+  return execFileSync('sqlite3', [path.join(service.data, file), text], { encoding: 'utf8' }).trim();
+}
+
+// The control store as its first schema had it, with the rows that this schema has a place for.
+function makeFirstSchema(service) {
+  const folder = path.join(service.data, 'control.db');
+  const first = readFileSync(new URL('../../adapters/control_sqlite/migrations/0001.sql', import.meta.url), 'utf8');
+  execFileSync('sqlite3', [`${folder}.old`], { input: `${first}\nPRAGMA application_id = ${0x44434331}; PRAGMA user_version = 1; DELETE FROM meta;` });
+  const tables = sql(service, 'control.db.old', "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").split('\n');
+  for (const table of tables) {
+    const columns = sql(service, 'control.db.old', `SELECT group_concat(name) FROM pragma_table_info('${table}')`);
+    sql(service, 'control.db.old', `ATTACH '${folder}' AS now; INSERT INTO main.${table} (${columns}) SELECT ${columns} FROM now.${table}`);
+  }
+  for (const ending of ['', '-wal', '-shm']) rmSync(`${folder}${ending}`, { force: true });
+  renameSync(`${folder}.old`, folder);
+}
+
+async function withService(body) {
+  const service = await Service.start();
+  try {
+    await body(service);
+  } finally {
+    await service.destroy();
+  }
+}
+
+test('store migrate brings an old control store up to date, and says what it did', () => withService(async (service) => {
+  const token = await service.tenant('acme');
+  await service.issue('acme', token);
+  // A service of this version has done everything already.
+  const running = JSON.parse(await service.command('store', 'migrate', '--json'));
+  assert.equal(running.migrated, true);
+  assert.ok(running.stores.every(({ found, known, result }) => found === known && result === 'ok'), JSON.stringify(running));
+  assert.deepEqual(running.stores.map(({ store, tenant }) => [store, tenant]), [['control_sqlite', undefined], ['journal_sqlite', 'acme']]);
+  await service.stop();
+  makeFirstSchema(service);
+  const known = running.stores[0].known;
+  assert.match(await service.command('store', 'migrate'), new RegExp(`^\\(control store\\) +schema ${known}, was 1\\nacme +schema \\d+, nothing to do$`));
+  assert.equal(sql(service, 'control.db', 'PRAGMA user_version'), String(known));
+  await service.spawn();
+  assert.equal((await service.request('GET', '/acme/api/v1/cards?limit=1', { token })).body.items.length, 1);
+}));
+
+test('a newer schema is refused with the file, the version found and the version known', () => withService(async (service) => {
+  const token = await service.tenant('acme');
+  await service.issue('acme', token);
+  await service.stop();
+  const journal = sql(service, 'tenants/acme.db', 'PRAGMA user_version');
+  sql(service, 'tenants/acme.db', 'PRAGMA user_version = 98');
+  const migrated = await service.tryCommand('store', 'migrate', '--data', service.data);
+  assert.equal(migrated.status, 1);
+  assert.match(migrated.stdout, new RegExp(`acme +FAILED: schema 98, this program knows ${journal}: run the newer version`));
+  assert.equal(sql(service, 'tenants/acme.db', 'PRAGMA user_version'), '98');
+
+  // The service runs for the other tenants; this one is refused, and the log names the file and both numbers.
+  await service.spawn();
+  const answer = await service.request('GET', '/acme/api/v1/cards?limit=1', { token });
+  assert.ok([500, 503].includes(answer.status), String(answer.status));
+  assert.match(service.log, /newer version[^\n]*acme\.db[^\n]*"schema":98,"schema_known":\d+/);
+  await service.stop();
+
+  const control = sql(service, 'control.db', 'PRAGMA user_version');
+  sql(service, 'control.db', 'PRAGMA user_version = 99');
+  for (const words of [['serve'], ['tenant', 'list'], ['store', 'migrate']]) {
+    const refused = await service.tryCommand(...words, '--data', service.data);
+    assert.equal(refused.status, 1, words.join(' '));
+    assert.match(refused.stderr, new RegExp(`control\\.db has schema 99, this program knows ${control}: run the newer version`));
+  }
+  assert.equal(sql(service, 'control.db', 'PRAGMA user_version'), '99');
+}));
