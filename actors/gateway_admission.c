@@ -34,6 +34,11 @@ const gateway_shape_t *gateway_shape(uint8_t type)
         [request_type_card_scan] = {&card_scan_message, &verdict_message, .target = GATEWAY_SHARD},
         [request_type_events_read] = {&events_read_message, &event_page_message, TO_RELAY},
         [request_type_rollup_list] = {&rollup_list_message, &rollup_page_message, TO_RELAY},
+        /* Written in the relay, but any of these may be done twice. */
+        [request_type_events_ack] = {&events_ack_message, &consumer_message, TO_RELAY},
+        [request_type_consumer_register] = {&consumer_name_message, &consumer_message, TO_RELAY},
+        [request_type_consumer_remove] = {&consumer_name_message, &consumer_message, TO_RELAY},
+        [request_type_consumer_list] = {&consumer_list_message, &consumer_page_message, TO_RELAY},
     };
 #undef TO_CARD
 #undef TO_RELAY

@@ -1,5 +1,5 @@
-/* Consumers of events with a name: registering, acknowledging, going on from there, lag. Cursors are
- * rows of the control store, so that any relay finds them; acknowledgements gather for some
+/* Consumers of events with a name: registering, acknowledging, going on from there, lag. Cursors
+ * are rows of the control store, so that any relay finds them; acknowledgements gather for some
  * milliseconds and share one commit. Must not keep a cursor that is not stored. */
 #include "actors/relay_internal.h"
 #include "runtime/log.h"
@@ -31,8 +31,7 @@ static void reply_failure(relay_read_t *read, result_t result)
     switch (result) {
     case RESULT_MISSING:
         relay_reply_error(read, RESULT_CONSUMER_NOT_FOUND,
-                          "Register it first; one that was silent for 30 days is forgotten.",
-                          NULL);
+                          "Register it first; one that was silent for 30 days is forgotten.", NULL);
         break;
     case RESULT_BUSY:
         relay_reply_error(read, RESULT_TOO_MANY_CONSUMERS,
@@ -83,8 +82,8 @@ static bool gather(void *context, const consumer_row_t *row)
         row->name.size > sizeof(gathering->names[0])) {
         return true;
     }
-    const bool is_same = gathering->count > 0 &&
-                         text_equal(gathering->items[gathering->count - 1].name, row->name);
+    const bool is_same =
+        gathering->count > 0 && text_equal(gathering->items[gathering->count - 1].name, row->name);
     if (!is_same) {
         if (gathering->count == LIMIT_CONSUMERS) {
             return false;
@@ -158,7 +157,7 @@ static void reply_list(relay_read_t *read)
     if (gathering == NULL) {
         return;
     }
-    consumer_page_t page = {.items_count = gathering->count};
+    consumer_page_t page = {.items_count = (uint32_t)gathering->count};
     MESSAGE_SET(consumer_page, &page, items, gathering->items);
     relay_reply_document(read, &consumer_page_message, &page);
     free(gathering);
@@ -188,8 +187,7 @@ static void remove_consumer(relay_read_t *read)
     if (gathering == NULL) {
         return;
     }
-    const result_t result =
-        store->functions->remove(store, relay_tenant_name(read->tenant), name);
+    const result_t result = store->functions->remove(store, relay_tenant_name(read->tenant), name);
     if (result != RESULT_OK || gathering->count == 0) {
         reply_failure(read, result == RESULT_OK ? RESULT_MISSING : result);
     } else {
@@ -318,10 +316,10 @@ bool relay_consumer_resume(relay_read_t *read)
         return true;
     }
     resuming_t resuming = {.name = events->consumer, .partition = (uint32_t)events->partition};
-    const result_t result =
-        store == NULL ? RESULT_NOT_IMPLEMENTED
-                      : store->functions->visit(store, relay_tenant_name(read->tenant), find_cursor,
-                                                &resuming);
+    const result_t result = store == NULL
+                                ? RESULT_NOT_IMPLEMENTED
+                                : store->functions->visit(store, relay_tenant_name(read->tenant),
+                                                          find_cursor, &resuming);
     if (result != RESULT_OK || !resuming.is_there) {
         reply_failure(read, result == RESULT_OK ? RESULT_MISSING : result);
         return false;

@@ -330,9 +330,14 @@ enum {
     LIMIT_CACHE_OUT_SIZE = 8388608,    /* unsent bytes to one server */
     LIMIT_CACHE_ENTRIES = 16384, /* that one node alone remembers: 16 MiB of member statuses */
 
-    LIMIT_RATE_ENTRIES = 16384,   /* tokens and tenants with requests in one second */
-    LIMIT_RATE_MAX = 1000000,     /* --rate-per-…: above what one machine can do */
-    LIMIT_RATE_EXCHANGE_MS = 100, /* by so much may the nodes together go over a limit */
+    LIMIT_CONSUMERS = 32,             /* of one tenant: each is looked at in every list of them */
+    LIMIT_CONSUMER_SILENCE_DAYS = 30, /* then it is forgotten: it left, or counts elsewhere */
+    LIMIT_CONSUMER_ACKS = 256,        /* that wait for one commit */
+    LIMIT_CONSUMER_ACK_MS = 20,       /* so long they gather: 50 commits a second at most */
+    LIMIT_CONSUMER_LOOK_MS = 5000,    /* lags are counted so often */
+    LIMIT_RATE_ENTRIES = 16384,       /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,         /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100,     /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */

@@ -109,6 +109,12 @@ revocations_t *stores_revocations(const char *store, control_store_t *control)
                                      : control_sqlite_revocations(control);
 }
 
+consumers_t *stores_consumers(const char *store, control_store_t *control)
+{
+    return stores_is_postgres(store) ? control_postgres_consumers(control)
+                                     : control_sqlite_consumers(control);
+}
+
 flags_t *stores_flags(const char *store, control_store_t *control)
 {
     return stores_is_postgres(store) ? control_postgres_flags(control)

@@ -4,6 +4,7 @@
 #ifndef ADAPTERS_CLI_STORES_H
 #define ADAPTERS_CLI_STORES_H
 
+#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
@@ -43,6 +44,7 @@ void stores_control_close(const char *store, control_store_t **control);
 /* Over the same connection; live as long as `control`. */
 dead_letters_t *stores_dead_letters(const char *store, control_store_t *control);
 flags_t *stores_flags(const char *store, control_store_t *control);
+consumers_t *stores_consumers(const char *store, control_store_t *control);
 revocations_t *stores_revocations(const char *store, control_store_t *control);
 
 /* Of a role; `control` must outlive it. */

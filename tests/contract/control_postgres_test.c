@@ -1,5 +1,6 @@
 /* The control store's contract on PostgreSQL, and what only PostgreSQL can do wrong: schemas of
  * other versions, databases of others. */
+#include "tests/contract/consumers_contract.h"
 #include "tests/contract/control_contract.h"
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_postgres_place.h"
@@ -69,7 +70,8 @@ static void a_store_of_format_1_gets_its_dead_letters(void **state)
     postgres_place_control_open(place);
     control_postgres_close(&place->control);
     postgres_server_execute(&place->server, "digitalcard",
-                            "DROP TABLE revoked_token; DROP TABLE flag; DROP TABLE dead_letter; "
+                            "DROP TABLE consumer_cursor; DROP TABLE consumer; DROP TABLE "
+                            "revoked_token; DROP TABLE flag; DROP TABLE dead_letter; "
                             "UPDATE control SET schema = 1");
     assert_int_equal(open_again(place, true, error, sizeof error), RESULT_OK);
     dead_letters_t *const letters = control_postgres_dead_letters(place->control);
@@ -129,6 +131,7 @@ int main(void)
     int failed = control_contract_run(&factory);
     failed += flags_contract_run(&factory, control_postgres_flags);
     failed += revocations_contract_run(&factory, control_postgres_revocations);
+    failed += consumers_contract_run(&factory, control_postgres_consumers);
     failed += cmocka_run_group_tests_name("control store on PostgreSQL", tests, NULL, NULL);
     postgres_place_remove(&place);
     return failed;

@@ -2,6 +2,7 @@
  * tests/unit/control_sqlite_test.c. */
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
+#include "tests/contract/consumers_contract.h"
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_sqlite_place.h"
 #include "tests/contract/revocations_contract.h"
@@ -31,6 +32,7 @@ int main(void)
     int failed = control_contract_run(&factory);
     failed += flags_contract_run(&factory, control_sqlite_flags);
     failed += revocations_contract_run(&factory, control_sqlite_revocations);
+    failed += consumers_contract_run(&factory, control_sqlite_consumers);
     place_remove(&place);
     return failed;
 }
