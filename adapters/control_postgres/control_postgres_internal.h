@@ -15,6 +15,9 @@ typedef struct control_postgres {
     uint64_t retry_ms;  /* not before */
     uint64_t logged_ms;
     char prefix[16];
+    bool is_prepared;    /* the schema was looked at since the start */
+    bool is_migrating;   /* steps may take their time */
+    uint64_t prepare_ms; /* not before */
 } control_postgres_t;
 
 static inline control_postgres_t *control_of(control_store_t *store)

@@ -227,7 +227,13 @@ result_t control_postgres_tenant_create(control_store_t *store, const control_te
         result = transaction_end(control, result);
     }
     if (result != RESULT_OK) {
-        place_unmake(control, &place);
+        /* The answer to the COMMIT may be lost: a row never stays without its place. */
+        const result_t there = control_postgres_tenant(store, tenant->name, ignore_tenant, NULL);
+        if (there == RESULT_OK) {
+            result = RESULT_OK;
+        } else if (there == RESULT_MISSING) {
+            place_unmake(control, &place);
+        }
     }
     explicit_bzero(&place, sizeof place);
     return result;

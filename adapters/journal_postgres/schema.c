@@ -15,7 +15,7 @@ static result_t database_error(const PGconn *connection, const PGresult *rows, c
               LOG_STRING("database", PQdb(connection)),
               LOG_STRING("sqlstate", sqlstate == NULL ? "" : sqlstate),
               LOG_STRING("detail", detail));
-    return error_result(sqlstate);
+    return trouble_result(trouble_of(sqlstate));
 }
 
 static result_t database_open(const char *url, const journal_postgres_place_t *place,
