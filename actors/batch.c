@@ -98,6 +98,7 @@ bool batch_has_room(const batch_t *batch)
 {
     enum { EVENTS_PER_REQUEST_MAX = 4 }; /* CARD_DECISION_EVENTS_MAX */
     return batch->event_count + EVENTS_PER_REQUEST_MAX <= LIMIT_BATCH_EVENTS &&
+           batch->snapshot_count + 2 <= LIMIT_BATCH_EVENTS && /* of a card and its replacement */
            batch->waiter_count < LIMIT_BATCH_REQUESTS &&
            batch->stored_size + BATCH_REQUEST_SIZE_MAX <= LIMIT_BATCH_SIZE;
 }

@@ -29,7 +29,7 @@ typedef struct batch {
     journal_event_t events[LIMIT_BATCH_EVENTS];
     text_t published[LIMIT_BATCH_EVENTS]; /* packed envelope of each event, for the relay */
     size_t event_count;
-    journal_snapshot_t snapshots[LIMIT_BATCH_EVENTS]; /* at most one for each event */
+    journal_snapshot_t snapshots[LIMIT_BATCH_EVENTS]; /* of events, and of cards that go */
     size_t snapshot_count;
     journal_idempotency_t idempotency[LIMIT_BATCH_REQUESTS];
     size_t idempotency_count;

@@ -18,16 +18,67 @@ card_actor_t *card_actor_next(const card_actor_t *card)
     return card->older;
 }
 
+/* In the batch that gathers anyway, or one of its own; bounded, so that a burst of passivations
+ * does not become a burst of writes: who finds no room goes without. */
+bool card_actor_save(card_actor_t *card)
+{
+    if (card->unsnapshot < LIMIT_PASSIVATION_TAIL_EVENTS ||
+        card_tenant(card)->status != TENANT_OPEN) {
+        return false;
+    }
+    batch_t *const batch = partition_gather_quietly(card->partition);
+    if (batch->snapshot_count >= LIMIT_PASSIVATION_SNAPSHOTS) {
+        return false;
+    }
+    card_handle_snapshot(card, batch);
+    partition_want(card->partition);
+    metric_add(card_tenant(card)->shard->metrics.passivation_snapshots, 1);
+    return true;
+}
+
 void card_actor_drop(card_actor_t *card)
 {
-    actor_drop(card->actor);
+    actor_drop(actor_of_state(card));
+}
+
+/* --- What is under way --- */
+
+static card_work_t *work_obtain(card_actor_t *card)
+{
+    if (card->work == NULL) {
+        card->work = calloc(1, sizeof(*card->work));
+        assert(card->work != NULL);
+    }
+    return card->work;
+}
+
+/* Frees it once nothing is under way any more. */
+static void work_settle(card_actor_t *card)
+{
+    const card_work_t *const work = card->work;
+    if (work != NULL && work->loading == NULL && work->repeat.serial == 0 &&
+        work->held_first == NULL && !work->is_listed_unknown) {
+        free(card->work);
+        card->work = NULL;
+    }
+}
+
+static bool is_loading(const card_actor_t *card)
+{
+    return card->work != NULL && card->work->loading != NULL;
+}
+
+static bool holds_messages(const card_actor_t *card)
+{
+    return card->work != NULL && card->work->held_first != NULL;
 }
 
 /* --- The tenant's list of cards, and the shard's of unknown ones --- */
 
-static void list_with_tenant(card_actor_t *card, tenant_t *tenant)
+static void list_with_tenant(card_actor_t *card, partition_t *partition)
 {
-    card->tenant = tenant;
+    tenant_t *const tenant = partition->tenant;
+    card->partition = partition;
     card->newer = NULL;
     card->older = tenant->cards;
     if (tenant->cards != NULL) {
@@ -39,7 +90,7 @@ static void list_with_tenant(card_actor_t *card, tenant_t *tenant)
 
 static void unlist_from_tenant(card_actor_t *card)
 {
-    tenant_t *const tenant = card->tenant;
+    tenant_t *const tenant = card_tenant(card);
     if (card->newer != NULL) {
         card->newer->older = card->older;
     } else {
@@ -49,38 +100,42 @@ static void unlist_from_tenant(card_actor_t *card)
         card->older->newer = card->newer;
     }
     tenant->card_count--;
+    card->partition = NULL;
 }
 
 static void list_as_unknown(card_actor_t *card)
 {
-    shard_t *const shard = card->tenant->shard;
-    if (!card->is_listed_unknown) {
-        card->is_listed_unknown = true;
-        card->unknown_next = shard->unknown_first;
+    shard_t *const shard = card_tenant(card)->shard;
+    card_work_t *const work = work_obtain(card);
+    if (!work->is_listed_unknown) {
+        work->is_listed_unknown = true;
+        work->unknown_next = shard->unknown_first;
         shard->unknown_first = card;
     }
 }
 
 static void unlist_unknown(card_actor_t *card)
 {
-    card_actor_t **place = &card->tenant->shard->unknown_first;
+    card_actor_t **place = &card_tenant(card)->shard->unknown_first;
     while (*place != NULL && *place != card) { /* cards of one turn: LIMIT_LOADS_IN_FLIGHT */
-        place = &(*place)->unknown_next;
+        place = &(*place)->work->unknown_next;
     }
     if (*place == card) {
-        *place = card->unknown_next;
+        *place = card->work->unknown_next;
     }
-    card->is_listed_unknown = false;
+    card->work->is_listed_unknown = false;
 }
 
 void card_actor_drop_unknown(shard_t *shard)
 {
     while (shard->unknown_first != NULL) { /* bounded as above */
         card_actor_t *const card = shard->unknown_first;
-        shard->unknown_first = card->unknown_next;
-        card->is_listed_unknown = false;
-        if (card->state.status == card_status_none && card->loading == NULL) {
+        shard->unknown_first = card->work->unknown_next;
+        card->work->is_listed_unknown = false;
+        if (card->status == card_status_none && card->work->loading == NULL) {
             card_actor_drop(card);
+        } else {
+            work_settle(card);
         }
     }
 }
@@ -89,25 +144,27 @@ void card_actor_drop_unknown(shard_t *shard)
 
 static void hold_last(card_actor_t *card, shard_message_t *message)
 {
+    card_work_t *const work = work_obtain(card);
     message->base.next = NULL;
-    if (card->held_last != NULL) {
-        card->held_last->base.next = &message->base;
+    if (work->held_last != NULL) {
+        work->held_last->base.next = &message->base;
     } else {
-        card->held_first = message;
+        work->held_first = message;
     }
-    card->held_last = message;
-    card->held_count++;
+    work->held_last = message;
+    work->held_count++;
 }
 
 static shard_message_t *unhold_first(card_actor_t *card)
 {
-    shard_message_t *const message = card->held_first;
-    card->held_first = message->base.next == NULL ? NULL : shard_message_of(message->base.next);
-    if (card->held_first == NULL) {
-        card->held_last = NULL;
+    card_work_t *const work = card->work;
+    shard_message_t *const message = work->held_first;
+    work->held_first = message->base.next == NULL ? NULL : shard_message_of(message->base.next);
+    if (work->held_first == NULL) {
+        work->held_last = NULL;
     }
     message->base.next = NULL;
-    card->held_count--;
+    work->held_count--;
     return message;
 }
 
@@ -115,10 +172,9 @@ static shard_message_t *unhold_first(card_actor_t *card)
 
 static void free_repeat(card_actor_t *card)
 {
-    if (card->repeat != NULL) {
-        free(card->repeat->reply);
-        free(card->repeat);
-        card->repeat = NULL;
+    if (card->work != NULL) {
+        free(card->work->repeat.reply);
+        card->work->repeat = (card_repeat_t){0};
     }
 }
 
@@ -138,6 +194,7 @@ static card_load_t *load_create(card_actor_t *card, tenant_t *tenant)
     load->shard = tenant->shard;
     load->tenant = tenant;
     load->card = card;
+    load->generation = tenant->generation;
     load->load.member_id = TEXT_NONE;
     load->keys_moment = member_keys_moment(tenant->shard->member_keys);
     return load;
@@ -208,9 +265,8 @@ static bool put_member_key(const card_load_t *load, text_t sealed_key)
 /* What was read for a message, until that message is received. */
 static void keep_repeat(card_actor_t *card, const card_load_t *load, const journal_loaded_t *loaded)
 {
-    card_repeat_t *repeat = calloc(1, sizeof(*repeat));
-    assert(repeat != NULL);
-    repeat->serial = load->serial;
+    card_repeat_t *const repeat = &work_obtain(card)->repeat;
+    *repeat = (card_repeat_t){.serial = load->serial};
     repeat->key_checked = !text_is_empty(load->load.idempotency_key);
     repeat->member_is_new = member_is_new(load, loaded);
     repeat->keys_moment = load->keys_moment;
@@ -222,8 +278,6 @@ static void keep_repeat(card_actor_t *card, const card_load_t *load, const journ
         memcpy(repeat->reply, loaded->reply.data, loaded->reply.size);
         repeat->reply_size = loaded->reply.size;
     }
-    free_repeat(card);
-    card->repeat = repeat;
 }
 
 /* --- Activation --- */
@@ -250,32 +304,42 @@ static bool fold(card_state_t *state, const uuid_t *id, const journal_loaded_t *
         }
         card_evolve(state, event->name, id, event->occurred_at, &event->data);
     }
+    if (loaded->card_sequence != state->card_sequence) { /* validations that were left out */
+        if (loaded->tail_count > 0 || loaded->card_sequence < state->card_sequence) {
+            return false;
+        }
+        MESSAGE_SET(card_snapshot, state, card_sequence, loaded->card_sequence);
+    }
     return state->status != card_status_none;
 }
 
 /* Leaves nothing behind, whether or not the actor system calls `deactivate` as well. */
 static void release(card_actor_t *card)
 {
-    if (card->tenant == NULL) {
+    if (card->partition == NULL) {
         return;
     }
-    if (card->is_listed_unknown) {
-        unlist_unknown(card);
+    const crypto_functions_t *const crypto = card_tenant(card)->shard->ports.crypto;
+    if (card->work != NULL) {
+        if (card->work->is_listed_unknown) {
+            unlist_unknown(card);
+        }
+        if (card->work->loading != NULL) {
+            card->work->loading->card = NULL;
+        }
+        free_repeat(card);
+        free(card->work);
+        card->work = NULL;
     }
-    if (card->loading != NULL) {
-        card->loading->card = NULL;
-        card->loading = NULL;
-    }
+    card_memory_free(card, crypto);
+    card->status = card_status_none;
     unlist_from_tenant(card);
-    card_texts_free(card);
-    free_repeat(card);
-    card->tenant = NULL;
 }
 
 static void fail_activation(card_actor_t *card, result_t why)
 {
     release(card);
-    actor_failed(card->actor, why);
+    actor_failed(actor_of_state(card), why);
 }
 
 static bool take_state(card_actor_t *card, const card_load_t *load, const journal_loaded_t *loaded)
@@ -283,7 +347,8 @@ static bool take_state(card_actor_t *card, const card_load_t *load, const journa
     shard_t *const shard = load->shard;
     card_state_t state = {0};
     arena_t arena = {.base = shard->arena, .size = sizeof(shard->arena)};
-    if (!fold(&state, &load->id, loaded, &arena, &card->snapshot_sequence)) {
+    uint64_t snapshot_sequence = 0;
+    if (!fold(&state, &load->id, loaded, &arena, &snapshot_sequence)) {
         char id[UUID_TEXT_SIZE];
         uuid_format(&load->id, id);
         log_error("the stored events of a card do not follow from each other; run "
@@ -294,18 +359,23 @@ static bool take_state(card_actor_t *card, const card_load_t *load, const journa
     }
     char plain[256];
     const text_t holder_name =
-        card_texts_open_name(load->tenant, &state, loaded->sealed_member_key, plain);
-    card_texts_own(card, &state, holder_name);
+        card_memory_open_name(load->tenant, &state, loaded->sealed_member_key, plain);
+    card_memory_keep(card, &state, holder_name);
+    card->unsnapshot = (uint32_t)(state.card_sequence - snapshot_sequence);
     shard->ports.crypto->wipe(plain, sizeof(plain));
-    card->state = state;
     return true;
+}
+
+static partition_t *partition_of(const tenant_t *tenant, const uuid_t *id)
+{
+    return &tenant->partitions[card_id_partition(id)];
 }
 
 static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
 {
     card_actor_t *const card = load->card;
     tenant_t *const tenant = load->tenant;
-    if (tenant->status != TENANT_OPEN || tenant->generation != card->generation) {
+    if (tenant->status != TENANT_OPEN || tenant->generation != load->generation) {
         fail_activation(card, RESULT_STORE_UNAVAILABLE);
         return;
     }
@@ -317,7 +387,7 @@ static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
         fail_activation(card, RESULT_STORE_CORRUPT);
         return;
     }
-    list_with_tenant(card, tenant);
+    list_with_tenant(card, partition_of(tenant, &load->id));
     if (load->load.card != NULL && loaded->card_found && !take_state(card, load, loaded)) {
         fail_activation(card, RESULT_STORE_CORRUPT);
         return;
@@ -325,7 +395,7 @@ static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
     if (load->serial != 0) {
         keep_repeat(card, load, loaded);
     }
-    actor_activated(card->actor);
+    actor_activated(actor_of_state(card));
 }
 
 static void activate(actor_t *actor, void *context)
@@ -336,7 +406,6 @@ static void activate(actor_t *actor, void *context)
     tenant_t *const tenant =
         tenant_find(shard, (text_t){.data = identity.tenant, .size = identity.tenant_size});
     assert(tenant != NULL); /* its waiting messages keep the record */
-    card->actor = actor;
     if (tenant->status != TENANT_OPEN) {
         fail_activation(card,
                         tenant->failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE : tenant->failure);
@@ -345,8 +414,6 @@ static void activate(actor_t *actor, void *context)
     card_load_t *load = load_create(card, tenant);
     load->is_activation = true;
     memcpy(load->id.bytes, identity.id, sizeof(load->id.bytes));
-    card->generation = tenant->generation;
-    card->partition = &tenant->partitions[card_id_partition(&load->id)];
     const shard_message_t *const first =
         shard_message_of((actor_message_t *)(uintptr_t)actor_first_message(actor));
     const bool is_new = first != NULL && first->request.type == request_type_card_issue;
@@ -355,8 +422,8 @@ static void activate(actor_t *actor, void *context)
         load_for(load, first);
     }
     if (load_is_empty(load)) {
+        list_with_tenant(card, partition_of(tenant, &load->id));
         free(load);
-        list_with_tenant(card, tenant);
         actor_activated(actor);
         return;
     }
@@ -371,10 +438,10 @@ static void activate(actor_t *actor, void *context)
 /* True when the message was answered with the reply of its first attempt. */
 static bool answer_repeat(card_actor_t *card, shard_message_t **message)
 {
-    const card_repeat_t *const repeat = card->repeat;
-    if (repeat == NULL || repeat->serial != (*message)->serial) {
+    if (card->work == NULL || card->work->repeat.serial != (*message)->serial) {
         return false;
     }
+    const card_repeat_t *const repeat = &card->work->repeat;
     (*message)->key_checked = repeat->key_checked;
     (*message)->member_is_new = repeat->member_is_new;
     (*message)->keys_moment = repeat->keys_moment;
@@ -410,36 +477,48 @@ static result_t handle(card_actor_t *card, shard_message_t **message)
  * since a handler that failed has changed nothing. */
 static bool may_be_rebuilt(const card_actor_t *card)
 {
-    return card->tenant == NULL || partition_is_durable(card->partition, card->batch_number);
+    return card->partition == NULL || partition_is_durable(card->partition, card->batch_number);
+}
+
+static bool is_unknown(const card_actor_t *card)
+{
+    return card->status == card_status_none && !is_loading(card);
+}
+
+/* Starts the read that the first held message needs, or fails it. */
+static void load_for_held(card_actor_t *card)
+{
+    shard_message_t *message = card->work->held_first;
+    card_load_t *const load = load_create(card, card_tenant(card));
+    load_for(load, message);
+    const result_t result = load_begin(load);
+    if (result == RESULT_OK) {
+        card->work->loading = load;
+        return;
+    }
+    message = unhold_first(card);
+    shard_message_fail(&message, result, NULL, NULL);
 }
 
 /* Handles what is held, in order, until one has to wait for the journal. */
 static void run_held(card_actor_t *card)
 {
-    while (card->held_first != NULL && card->loading == NULL) { /* LIMIT_MAILBOX_MESSAGES */
-        shard_message_t *message = card->held_first;
-        if (needs_load(card, message)) {
-            card_load_t *load = load_create(card, card->tenant);
-            load_for(load, message);
-            const result_t result = load_begin(load);
-            if (result == RESULT_OK) {
-                card->loading = load;
-                return;
-            }
-            message = unhold_first(card);
-            shard_message_fail(&message, result, NULL, NULL);
+    while (holds_messages(card) && !is_loading(card)) { /* LIMIT_MAILBOX_MESSAGES */
+        if (needs_load(card, card->work->held_first)) {
+            load_for_held(card);
             continue;
         }
-        message = unhold_first(card);
+        shard_message_t *message = unhold_first(card);
         /* Not within a turn of the actor system: nobody supervises but us. */
         if (handle(card, &message) != RESULT_OK && may_be_rebuilt(card)) {
             card_actor_drop(card);
             return;
         }
     }
-    if (card->state.status == card_status_none && card->loading == NULL) {
+    if (is_unknown(card)) {
         list_as_unknown(card);
     }
+    work_settle(card);
 }
 
 static result_t receive(actor_t *actor, actor_message_t *base, void *context)
@@ -448,37 +527,33 @@ static result_t receive(actor_t *actor, actor_message_t *base, void *context)
     (void)context;
     card_actor_t *const card = card_of(actor);
     shard_message_t *message = shard_message_of(actor_take_message(actor));
+    result_t result = RESULT_OK;
     if (answer_repeat(card, &message)) {
-        if (card->state.status == card_status_none && card->loading == NULL) {
+        if (is_unknown(card)) {
             list_as_unknown(card);
         }
-        return RESULT_OK;
-    }
-    if (card->held_count >= LIMIT_MAILBOX_MESSAGES) {
+    } else if (holds_messages(card) && card->work->held_count >= LIMIT_MAILBOX_MESSAGES) {
         shard_message_fail(&message, RESULT_BUSY, NULL, NULL);
-        return RESULT_OK;
-    }
-    if (card->held_first == NULL && !needs_load(card, message)) {
-        const result_t result = handle(card, &message);
-        if (result != RESULT_OK) {
-            return result;
-        }
-        if (card->state.status == card_status_none) {
+    } else if (!holds_messages(card) && !needs_load(card, message)) {
+        result = handle(card, &message);
+        if (result == RESULT_OK && card->status == card_status_none) {
             list_as_unknown(card);
         }
+    } else {
+        hold_last(card, message);
+        run_held(card);
         return RESULT_OK;
     }
-    hold_last(card, message);
-    run_held(card);
-    return RESULT_OK;
+    work_settle(card);
+    return result;
 }
 
 /* A read for a held message: it is the first of the held ones. */
 static void continue_held(card_load_t *load, const journal_loaded_t *loaded)
 {
     card_actor_t *const card = load->card;
-    card->loading = NULL;
-    shard_message_t *message = card->held_first;
+    card->work->loading = NULL;
+    shard_message_t *message = card->work->held_first;
     if (loaded->result != RESULT_OK) {
         message = unhold_first(card);
         shard_message_fail(&message, loaded->result, NULL, NULL);
@@ -520,23 +595,28 @@ static void undeliverable(actor_t *actor, actor_message_t *base, result_t why, v
 }
 
 /* Not while its state runs ahead of what is committed: read again it would be older. */
-static bool may_passivate(const actor_t *actor, void *context)
+static bool may_passivate(actor_t *actor, bool is_pressing, void *context)
 {
     (void)context;
-    const card_actor_t *const card = actor_state((actor_t *)(uintptr_t)actor);
-    return card->held_first == NULL && card->loading == NULL && card->repeat == NULL &&
-           (card->tenant == NULL || partition_is_durable(card->partition, card->batch_number));
+    card_actor_t *const card = card_of(actor);
+    if (card->work != NULL || card->partition == NULL) {
+        return card->work == NULL;
+    }
+    if (!partition_is_durable(card->partition, card->batch_number)) {
+        return false;
+    }
+    return is_pressing || !card_actor_save(card);
 }
 
 static void deactivate(actor_t *actor, void *context)
 {
     (void)context;
     card_actor_t *const card = card_of(actor);
-    if (card->tenant == NULL) {
+    if (card->partition == NULL) {
         return;
     }
-    const result_t failure = card->tenant->failure;
-    while (card->held_first != NULL) { /* at most LIMIT_MAILBOX_MESSAGES */
+    const result_t failure = card_tenant(card)->failure;
+    while (holds_messages(card)) { /* at most LIMIT_MAILBOX_MESSAGES */
         shard_message_t *message = unhold_first(card);
         shard_message_fail(&message, failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE : failure,
                            NULL, NULL);

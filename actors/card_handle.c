@@ -13,7 +13,8 @@ typedef struct handling {
     const shard_message_t *message;
     batch_t *batch;
     int64_t now_ms;
-    uuid_t new_card; /* of a replacement */
+    card_state_t state; /* of the card, as decided so far */
+    uuid_t new_card;    /* of a replacement */
     card_state_t new_state;
     uuid_t validation_id;
     uint64_t validation_sequence;
@@ -145,7 +146,7 @@ static void append_event(handling_t *handling, const card_decided_event_t *decid
     const shard_message_t *const message = handling->message;
     batch_t *const batch = handling->batch;
     card_actor_t *const card = handling->card;
-    card_state_t *const state = decided->of_new_card ? &handling->new_state : &card->state;
+    card_state_t *const state = decided->of_new_card ? &handling->new_state : &handling->state;
     const uuid_t id = decided->of_new_card ? handling->new_card : message->card;
     const uint64_t sequence_before = state->card_sequence;
     card_evolve(state, decided->name, &id, handling->now_ms, &decided->data);
@@ -169,7 +170,8 @@ static void append_event(handling_t *handling, const card_decided_event_t *decid
 
 static journal_snapshot_t *snapshot_place(const card_actor_t *card, batch_t *batch)
 {
-    if (card != NULL && card->snapshot_batch == batch->number) {
+    if (card != NULL && card->batch_number == batch->number &&
+        card->snapshot_index != CARD_SNAPSHOT_NONE) {
         return &batch->snapshots[card->snapshot_index];
     }
     assert(batch->snapshot_count < LIMIT_BATCH_EVENTS);
@@ -191,46 +193,81 @@ static void put_snapshot(batch_t *batch, const card_state_t *state, journal_snap
     batch->stored_size += snapshot->body.size;
 }
 
+void card_handle_snapshot(card_actor_t *card, batch_t *batch)
+{
+    card_state_t state;
+    card_memory_read(card, &state);
+    journal_snapshot_t *const snapshot = snapshot_place(card, batch);
+    put_snapshot(batch, &state, snapshot);
+    card->snapshot_index = (uint16_t)(snapshot - batch->snapshots);
+    card->unsnapshot = 0;
+    card->batch_number = batch->number;
+}
+
 /* With every change, because lists and the sweep read snapshots, and often enough that a tail stays
  * short. Of one batch only the newest counts. */
-static void snapshot_card(handling_t *handling, bool changed)
+static void snapshot_card(handling_t *handling, uint32_t events, bool changed)
 {
     card_actor_t *const card = handling->card;
     batch_t *const batch = handling->batch;
-    if (!changed &&
-        card->state.card_sequence - card->snapshot_sequence < LIMIT_SNAPSHOT_INTERVAL_EVENTS) {
+    if (!changed && card->unsnapshot + events < LIMIT_SNAPSHOT_INTERVAL_EVENTS) {
+        card->unsnapshot += events;
+        card->snapshot_index =
+            card->batch_number == batch->number ? card->snapshot_index : CARD_SNAPSHOT_NONE;
         return;
     }
     journal_snapshot_t *const snapshot = snapshot_place(card, batch);
-    put_snapshot(batch, &card->state, snapshot);
-    card->snapshot_batch = batch->number;
-    card->snapshot_index = (size_t)(snapshot - batch->snapshots);
-    card->snapshot_sequence = card->state.card_sequence;
+    put_snapshot(batch, &handling->state, snapshot);
+    card->snapshot_index = (uint16_t)(snapshot - batch->snapshots);
+    card->unsnapshot = 0;
 }
 
-static bool owns_texts(const card_actor_t *card, const char *member_id_before)
+/* What was decided becomes the card at rest. */
+static void keep_state(handling_t *handling, const char *member_id_before)
 {
-    return card->texts != NULL && card->state.member_id.data == member_id_before;
+    card_actor_t *const card = handling->card;
+    const bool has_ids = MESSAGE_HAS(card_snapshot, &handling->state, replaced_by);
+    const bool is_issued = handling->state.member_id.data != member_id_before;
+    if (is_issued) { /* its texts are the command's */
+        card_memory_keep(card, &handling->state, issued_name(handling->message));
+    } else if (has_ids) {
+        card_memory_keep(card, &handling->state, card_memory_holder_name(card));
+    } else {
+        card_memory_update(card, &handling->state);
+    }
+}
+
+static void own_new_state(handling_t *handling)
+{
+    card_state_t *const state = &handling->new_state;
+    state->member_id = batch_copy(handling->batch, state->member_id);
+    state->tier = batch_copy(handling->batch, state->tier);
+    state->sealed_name = batch_copy(handling->batch, state->sealed_name);
 }
 
 static void apply(handling_t *handling, const card_decision_t *decision)
 {
     card_actor_t *const card = handling->card;
-    const char *const member_id_before = card->state.member_id.data;
+    const char *const member_id_before = handling->state.member_id.data;
+    uint32_t events = 0;
     bool changed = false;
     for (uint32_t i = 0; i < decision->event_count; i++) {
         append_event(handling, &decision->events[i]);
-        changed =
-            changed || (changes_card(decision->events[i].name) && !decision->events[i].of_new_card);
+        if (!decision->events[i].of_new_card) {
+            events++;
+            changed = changed || changes_card(decision->events[i].name);
+        }
     }
     if (decision->event_count == 0) {
         return;
     }
-    if (!owns_texts(card, member_id_before)) { /* issued: its texts are the command's */
-        card_texts_own(card, &card->state, issued_name(handling->message));
+    if (handling->new_state.status != card_status_none) { /* it borrows from the card's texts */
+        own_new_state(handling);
     }
+    keep_state(handling, member_id_before);
+    card_memory_read(card, &handling->state); /* its texts are the card's own from here on */
+    snapshot_card(handling, events, changed);
     card->batch_number = handling->batch->number;
-    snapshot_card(handling, changed);
     if (handling->new_state.status != card_status_none) {
         put_snapshot(handling->batch, &handling->new_state, snapshot_place(NULL, handling->batch));
     }
@@ -241,8 +278,8 @@ static void apply(handling_t *handling, const card_decision_t *decision)
 static void view(const handling_t *handling, const card_state_t *state, bool with_code,
                  card_view_code_t *code, card_t *document)
 {
-    const card_actor_t *const card = handling->card;
-    card_view(state, handling->now_ms, tenant_name(handling->tenant), card->holder_name,
+    card_view(state, handling->now_ms, tenant_name(handling->tenant),
+              card_memory_holder_name(handling->card),
               with_code ? handling->tenant->active_key : NULL, handling->shard->ports.crypto, code,
               document);
 }
@@ -262,7 +299,7 @@ static void reply_card(const handling_t *handling, const card_state_t *state, bo
 static void reply_verdict(const handling_t *handling, uint8_t reason, reply_t *reply)
 {
     card_t document;
-    view(handling, &handling->card->state, false, NULL, &document);
+    view(handling, &handling->state, false, NULL, &document);
     if (flag_is_on(&handling->tenant->flags, FLAG_verdict_hides_holder, &document.id)) {
         document.holder_name = TEXT_NONE;
         MESSAGE_CLEAR(card, &document, holder_name);
@@ -308,7 +345,7 @@ static void reply_decided(const handling_t *handling, const card_decision_t *dec
         } else if (type == request_type_card_replace) {
             reply_card(handling, &handling->new_state, false, reply);
         } else {
-            reply_card(handling, &handling->card->state, type == request_type_card_issue, reply);
+            reply_card(handling, &handling->state, type == request_type_card_issue, reply);
         }
         break;
     }
@@ -345,7 +382,7 @@ static void decide(handling_t *handling, card_decision_t *decision)
         command.change = &message->command.change;
         break;
     }
-    card_decide(&handling->card->state, &command, decision);
+    card_decide(&handling->state, &command, decision);
     if (command.kind == CARD_ISSUE && decision->outcome == CARD_ACCEPTED) {
         seal_name(handling);
     }
@@ -355,18 +392,17 @@ static void decide(handling_t *handling, card_decision_t *decision)
 static bool is_hidden(const handling_t *handling)
 {
     const request_t *const request = &handling->message->request;
-    return request->role == role_member &&
-           !text_equal(request->subject, handling->card->state.member_id);
+    return request->role == role_member && !text_equal(request->subject, handling->state.member_id);
 }
 
 static void read_card(handling_t *handling, shard_message_t **message)
 {
     reply_t reply;
     reply_begin(&(*message)->request, &reply);
-    if (handling->card->state.status == card_status_none || is_hidden(handling)) {
+    if (handling->state.status == card_status_none || is_hidden(handling)) {
         reply_fail(&reply, RESULT_CARD_NOT_FOUND, TEXT_NONE, TEXT_NONE);
     } else {
-        reply_card(handling, &handling->card->state, false, &reply);
+        reply_card(handling, &handling->state, false, &reply);
     }
     card_reply_wait(handling->card->partition, handling->batch, message, &reply);
 }
@@ -393,11 +429,12 @@ static void run_command(handling_t *handling, shard_message_t **message)
 
 result_t card_handle(card_actor_t *card, shard_message_t **message)
 {
-    tenant_t *const tenant = card->tenant;
+    tenant_t *const tenant = card_tenant(card);
     shard_t *const shard = tenant->shard;
-    card->handled_ms = loop_now_ms(shard->loop);
+    const uint64_t now_ms = loop_now_ms(shard->loop);
+    card->handled_ms = (uint32_t)now_ms;
     card->messages++;
-    if (card->handled_ms >= (*message)->deadline_ms) {
+    if (now_ms >= (*message)->deadline_ms) {
         shard_message_fail(message, RESULT_DEADLINE_EXCEEDED, NULL, NULL);
         return RESULT_OK;
     }
@@ -408,6 +445,7 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
     handling.message = *message;
     handling.now_ms = shard->ports.wall_ms();
     handling.validation_sequence = 0;
+    card_memory_read(card, &handling.state);
     handling.new_state = (card_state_t){0};
     const result_t result = partition_gather(card->partition, &handling.batch);
     if (result != RESULT_OK) {

@@ -33,6 +33,7 @@ const gateway_shape_t *gateway_shape(uint8_t type)
         [request_type_card_validate] = {&card_validate_message, &verdict_message, TO_CARD},
         [request_type_card_scan] = {&card_scan_message, &verdict_message, .target = GATEWAY_SHARD},
         [request_type_events_read] = {&events_read_message, &event_page_message, TO_RELAY},
+        [request_type_rollup_list] = {&rollup_list_message, &rollup_page_message, TO_RELAY},
     };
 #undef TO_CARD
 #undef TO_RELAY

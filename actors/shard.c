@@ -169,6 +169,25 @@ static void flush_refusals(shard_t *shard)
     }
 }
 
+/* Once, for cards that were used last: their tails are short when they come back. What was not
+ * written then is not missed. */
+static void save_cards(shard_t *shard)
+{
+    uint32_t saved = 0;
+    for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
+        for (tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
+            const card_actor_t *card = tenant->status == TENANT_OPEN ? tenant->cards : NULL;
+            while (card != NULL && saved < LIMIT_DRAIN_SNAPSHOTS) {
+                saved += card_actor_save((card_actor_t *)(uintptr_t)card) ? 1 : 0;
+                card = card_actor_next(card);
+            }
+        }
+    }
+    if (saved > 0) {
+        loop_again(shard->loop); /* the turn that follows submits */
+    }
+}
+
 static void close_tenants(shard_t *shard)
 {
     for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
@@ -190,6 +209,10 @@ static void drain_further(shard_t *shard)
     }
     if (!shard_fronts_are_done(shard)) {
         return; /* the timer asks again */
+    }
+    if (!shard->has_saved_cards) {
+        shard->has_saved_cards = true;
+        save_cards(shard);
     }
     close_tenants(shard);
     if (shard->tenants_open > 0) {
@@ -254,7 +277,10 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     created->next_serial = 1;
     seed(created);
     shard_metrics_init(&created->metrics, metrics);
-    const actor_system_options_t actor_options = {.bytes_max = options->actor_bytes_max};
+    created->options.activations_max =
+        options->activations_max == 0 ? LIMIT_LOADS_IN_FLIGHT : options->activations_max;
+    const actor_system_options_t actor_options = {
+        .bytes_max = options->actor_bytes_max, .activating_max = created->options.activations_max};
     actor_system_configure(created->system, &actor_options);
     created->tenant_kind = actor_system_register(created->system, &tenant_actor_kind, created);
     created->card_kind = actor_system_register(created->system, &card_actor_kind, created);

@@ -42,6 +42,7 @@ typedef struct shard_options {
     uint32_t shards;
     char incarnation[64];     /* "shard-0.17" */
     uint64_t actor_bytes_max; /* of active actors before idle ones go; 0: LIMIT_ACTOR_BYTES */
+    uint32_t activations_max; /* at once; 0: LIMIT_LOADS_IN_FLIGHT */
 } shard_options_t;
 
 MUST_USE result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *ports,

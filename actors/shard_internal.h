@@ -109,6 +109,7 @@ struct shard {
 
     bool is_control_failing;
     bool is_draining;
+    bool has_saved_cards; /* while draining */
     bool is_drained;
     loop_callback_t *drained;
     void *drained_context;

@@ -26,6 +26,7 @@ static const request_labels_t request_labels[] = {
 #define LABELS_role(number, wire)
 #define LABELS_outcome(number, wire)
 #define LABELS_key_state(number, wire)
+#define LABELS_grain(number, wire)
 #define VALUE(enumeration, number, name, wire) LABELS_##enumeration(number, wire)
 #include "messages/enums.def"
 #undef LABELS_request_type
@@ -104,6 +105,9 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
                                                "Envelopes that could not be read");
     shard_metrics->expired = metrics_counter(metrics, "digitalcard_cards_expired_total", "",
                                              "Cards expired by the sweep");
+    shard_metrics->passivation_snapshots =
+        metrics_counter(metrics, "digitalcard_passivation_snapshots_total", "",
+                        "Snapshots stored because a card was about to leave the memory");
     shard_metrics->tenants_open =
         metrics_gauge(metrics, "digitalcard_tenants_open", "", "Tenants whose journal is open");
     shard_metrics->keys_in_flight = metrics_gauge(metrics, "digitalcard_keys_in_flight", "",

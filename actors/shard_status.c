@@ -64,10 +64,12 @@ size_t shard_status(const shard_t *shard, char *out, size_t capacity)
     print(&printer, "],");
     print_batches(&printer, shard);
     print(&printer,
-          ",\"actor_bytes\":%" PRIu64 ",\"tenants\":{\"known\":%" PRIu32 ",\"open\":%" PRIu32
+          ",\"actor_bytes\":%" PRIu64 ",\"actor_bytes_max\":%" PRIu64
+          ",\"activations_max\":%" PRIu32 ",\"tenants\":{\"known\":%" PRIu32 ",\"open\":%" PRIu32
           "},\"requests_in_flight\":%" PRIu64 ",\"loads_in_flight\":%" PRIu32
           ",\"keys_in_flight\":%" PRIu32 ",\"member_keys_cached\":%" PRIu32 ",\"draining\":%s}",
-          actor_system_bytes(shard->system), directory_tenant_count(shard->directory),
+          actor_system_bytes(shard->system), actor_system_bytes_max(shard->system),
+          shard->options.activations_max, directory_tenant_count(shard->directory),
           shard->tenants_open, shard->messages_alive, shard->loads_in_flight,
           key_table_count(shard->key_table), member_keys_count(shard->member_keys),
           shard->is_draining ? "true" : "false");
@@ -77,23 +79,21 @@ size_t shard_status(const shard_t *shard, char *out, size_t capacity)
 static void print_card(printer_t *printer, const shard_t *shard, const actor_t *actor)
 {
     const card_actor_t *const card = actor_state((actor_t *)(uintptr_t)actor);
-    const card_state_t *const state = &card->state;
-    const size_t texts =
-        state->member_id.size + state->tier.size + state->sealed_name.size + card->holder_name.size;
+    const uint32_t held = card->work == NULL ? 0 : card->work->held_count;
     print(printer,
-          "\"state\":\"active\",\"mailbox\":%" PRIu32 ",\"held\":%" PRIu32 ",\"messages\":%" PRIu64
+          "\"state\":\"active\",\"mailbox\":%" PRIu32 ",\"held\":%" PRIu32 ",\"messages\":%" PRIu32
           ",\"last_handled_ms_ago\":",
-          actor_mailbox_depth(actor), card->held_count, card->messages);
+          actor_mailbox_depth(actor), held, card->messages);
     if (card->messages == 0) {
         print(printer, "null");
     } else {
-        print(printer, "%" PRIu64, loop_now_ms(shard->loop) - card->handled_ms);
+        print(printer, "%" PRIu32, (uint32_t)loop_now_ms(shard->loop) - card->handled_ms);
     }
     print(printer,
           ",\"state_bytes\":%zu,\"version\":%" PRIu64 ",\"card_sequence\":%" PRIu64
           ",\"partition\":%" PRIu32 "}",
-          sizeof(*card) + texts, state->version, state->card_sequence,
-          card_id_partition(&state->id));
+          sizeof(*card) + card_memory_texts_size(card), card->version, card->card_sequence,
+          card->partition->number);
 }
 
 result_t shard_follow(const shard_t *shard, text_t tenant, const uuid_t *card, char *out,

@@ -632,9 +632,10 @@ static void undeliverable(actor_t *actor, actor_message_t *base, result_t why, v
     shard_message_fail_undelivered(message, why);
 }
 
-static bool may_passivate(const actor_t *actor, void *context)
+static bool may_passivate(actor_t *actor, bool is_pressing, void *context)
 {
     (void)actor;
+    (void)is_pressing;
     (void)context;
     return false; /* make_room does, by open files */
 }

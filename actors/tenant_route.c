@@ -183,7 +183,7 @@ static void answer_with_key(tenant_t *tenant, shard_message_t **message, uint8_t
     lookup->reason = reason;
     lookup->load.idempotency_key = (*message)->request.key;
     result_t result = RESULT_BUSY;
-    if (shard->loads_in_flight < LIMIT_LOADS_IN_FLIGHT) {
+    if (shard->loads_in_flight < shard->options.activations_max) {
         result = shard->ports.journal->functions->load(tenant->journal, &lookup->load,
                                                        key_lookup_done, lookup);
     }

@@ -108,4 +108,5 @@ sort -k1,1 -k2,2 -k3,3n "$results" | awk '
         best[c] / 1000, low[c] / 1000, high[c] / 1000, threads[c], best[e] / best[o], best[c] / best[o]
     }
   }'
+build/digitalcard-bench actors idle
 build/digitalcard-bench actors resident

@@ -121,6 +121,7 @@ struct actor_system {
     actor_group_t *groups;
     uint64_t actors_max;
     uint64_t bytes_max;
+    uint32_t activating_max;
     uint64_t actor_count; /* all places in use */
     uint64_t bytes;
     uint64_t ticks; /* the last reading */
@@ -341,7 +342,7 @@ void actor_do_due(actor_t *actor);
 void actor_turn_over(actor_t *actor);
 void actor_set_due(actor_t *actor, actor_due_t due);
 /* True when a place was made for one more actor. */
-bool actor_passivate_one(actor_system_t *system);
+bool actor_passivate_one(actor_system_t *system, bool is_pressing);
 /* Hands `message` to `undeliverable`. May happen within a handler of another actor. */
 void actor_give_back(actor_t *actor, actor_message_t *message, result_t why);
 

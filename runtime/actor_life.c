@@ -28,7 +28,7 @@ void actor_list_remove(actor_list_t *list, actor_t *actor)
 result_t actor_allocate_place(actor_system_t *system, actor_slot_t *slot, const char *tenant,
                               size_t tenant_size, actor_t **actor)
 {
-    if (system->actor_count >= system->actors_max && !actor_passivate_one(system)) {
+    if (system->actor_count >= system->actors_max && !actor_passivate_one(system, true)) {
         return RESULT_BUSY;
     }
     const uint64_t hash =
@@ -156,7 +156,7 @@ void actor_activate(actor_t *actor)
         activate_anonymous(actor);
         return;
     }
-    if (slot->activating_count == LIMIT_LOADS_IN_FLIGHT) {
+    if (slot->activating_count >= slot->system->activating_max) {
         actor->mailbox.phase = ACTOR_WAITING;
         actor_list_append(&slot->waiting, actor);
         return;
@@ -400,21 +400,21 @@ void actor_stop(actor_t *actor)
 
 /* --- Passivation --- */
 
-static bool may_passivate(const actor_t *actor)
+static bool may_passivate(actor_t *actor, bool is_pressing)
 {
     const actor_slot_t *const slot = actor->slot;
     if (actor->owned != NULL || actor->watchers != NULL) {
         return false; /* somebody will tell it something, or waits for its end */
     }
     return actor->mailbox.phase == ACTOR_DORMANT || slot->kind.may_passivate == NULL ||
-           slot->kind.may_passivate(actor, slot->context);
+           slot->kind.may_passivate(actor, is_pressing, slot->context);
 }
 
-bool actor_passivate_one(actor_system_t *system)
+bool actor_passivate_one(actor_system_t *system, bool is_pressing)
 {
     for (int count = 0; count < LIMIT_PASSIVATION_SCAN && system->idle.first != NULL; count++) {
         actor_t *const actor = actor_list_take(&system->idle);
-        if (!may_passivate(actor)) {
+        if (!may_passivate(actor, is_pressing)) {
             actor_list_append(&system->idle, actor); /* at the other end: not asked again soon */
             continue;
         }

@@ -156,11 +156,13 @@ static void count_metrics(actor_slot_t *slot)
     slot->counted = *now;
 }
 
+/* Begins before the budget is used up, so that there is time to go in order. */
 static void passivate_excess(actor_system_t *system)
 {
-    for (int count = 0; count < LIMIT_SCHEDULER_TURN_MESSAGES && system->bytes > system->bytes_max;
+    const uint64_t comfortable = system->bytes_max - system->bytes_max / 16;
+    for (int count = 0; count < LIMIT_SCHEDULER_TURN_MESSAGES && system->bytes > comfortable;
          count++) {
-        if (!actor_passivate_one(system)) {
+        if (!actor_passivate_one(system, system->bytes > system->bytes_max)) {
             return; /* all that are left are busy */
         }
     }
@@ -237,6 +239,8 @@ void actor_system_configure(actor_system_t *system, const actor_system_options_t
         options->turn_us_max == 0 ? LIMIT_SCHEDULER_TURN_US : options->turn_us_max;
     system->actors_max = options->actors_max == 0 ? LIMIT_ACTORS_ACTIVE : options->actors_max;
     system->bytes_max = options->bytes_max == 0 ? LIMIT_ACTOR_BYTES : options->bytes_max;
+    system->activating_max =
+        options->activating_max == 0 ? LIMIT_LOADS_IN_FLIGHT : options->activating_max;
     system->turn_ticks_max =
         turn_us > UINT64_MAX / system->ticks_per_us ? UINT64_MAX : turn_us * system->ticks_per_us;
 }
@@ -354,6 +358,13 @@ void *actor_state(actor_t *actor)
     return actor_state_inline(actor);
 }
 
+actor_t *actor_of_state(void *state)
+{
+    actor_t *const actor = (actor_t *)((uint8_t *)state - sizeof(actor_t) - ACTOR_ID_SIZE);
+    assert(!actor->slot->kind.is_anonymous);
+    return actor;
+}
+
 actor_identity_t actor_identity(const actor_t *actor)
 {
     assert(!actor->slot->kind.is_anonymous);
@@ -425,6 +436,11 @@ void actor_system_numbers(const actor_system_t *system, uint32_t kind,
 uint32_t actor_mailbox_depth(const actor_t *actor)
 {
     return (uint32_t)actor->mailbox.count[MAILBOX_SYSTEM] + actor->mailbox.count[MAILBOX_USER];
+}
+
+uint64_t actor_system_bytes_max(const actor_system_t *system)
+{
+    return system->bytes_max;
 }
 
 uint64_t actor_system_bytes(const actor_system_t *system)

@@ -63,8 +63,10 @@ typedef struct actor_kind {
     /* Messages of an actor whose activation failed, and those refused at shutdown, end here, one by
      * one. Ownership as in receive: destroyed afterwards unless taken with actor_take_message. */
     void (*undeliverable)(actor_t *actor, actor_message_t *message, result_t why, void *context);
-    /* NULL: always. */
-    bool (*may_passivate)(const actor_t *actor, void *context);
+    /* NULL: always. An actor that would rather prepare its end (store what makes coming back cheap)
+     * begins to, says no and is asked again later; not when the budget is used up (`is_pressing`):
+     * then no means that it cannot go. */
+    bool (*may_passivate)(actor_t *actor, bool is_pressing, void *context);
     /* Releases what the state points to. Also called for an actor that is still activating when the
      * system is destroyed (its state is then as far as the kind had filled it); not after
      * actor_failed. Must not call back into the actor. */
@@ -83,10 +85,11 @@ typedef struct actor_kind {
 } actor_kind_t;
 
 typedef struct actor_system_options {
-    uint64_t actors_max;  /* 0: LIMIT_ACTORS_ACTIVE */
-    uint64_t bytes_max;   /* of active actors with their arenas and what they report; 0:
-                             LIMIT_ACTOR_BYTES */
-    uint64_t turn_us_max; /* 0: LIMIT_SCHEDULER_TURN_US */
+    uint64_t actors_max; /* 0: LIMIT_ACTORS_ACTIVE */
+    uint64_t bytes_max;  /* of active actors with their arenas and what they report; idle ones go
+                            from 15/16 of it on; 0: LIMIT_ACTOR_BYTES */
+    uint32_t activating_max; /* of one kind, at once; 0: LIMIT_LOADS_IN_FLIGHT */
+    uint64_t turn_us_max;    /* 0: LIMIT_SCHEDULER_TURN_US */
 } actor_system_options_t;
 
 MUST_USE result_t actor_system_create(loop_t *loop, metrics_t *metrics, actor_system_t **system);
@@ -157,6 +160,8 @@ void *actor_allocate(actor_t *actor, size_t size);
 void actor_report_bytes(actor_t *actor, uint32_t bytes);
 
 void *actor_state(actor_t *actor);
+/* The other way round, for kinds with identities: a state need not keep a pointer to its actor. */
+actor_t *actor_of_state(void *state);
 /* Its tenant is borrowed while the actor exists. */
 actor_identity_t actor_identity(const actor_t *actor);
 void actor_activated(actor_t *actor);
@@ -197,5 +202,6 @@ const char *actor_system_kind_name(const actor_system_t *system,
 uint32_t actor_mailbox_depth(const actor_t *actor);
 /* Of active actors: headers, states, arenas, and what they report. */
 uint64_t actor_system_bytes(const actor_system_t *system);
+uint64_t actor_system_bytes_max(const actor_system_t *system);
 
 #endif

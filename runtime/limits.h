@@ -160,7 +160,8 @@ enum {
     LIMIT_ACTORS_ACTIVE = 4194304, /* per shard; LIMIT_ACTOR_BYTES comes first, but for tiny ones */
     LIMIT_ACTORS_OF_KIND = 134217728, /* what the index in actor_ref_t has bits for */
     LIMIT_ACTOR_BYTES = 536870912, /* of active actors per shard, unless told: then idle ones go */
-    LIMIT_ACTOR_ARENA_SIZE = 1048576,     /* of one actor, unless its kind says less */
+    LIMIT_ACTOR_BYTES_MIN = 1048576,  /* --actor-bytes-max: 2,500 cards, one full mailbox each */
+    LIMIT_ACTOR_ARENA_SIZE = 1048576, /* of one actor, unless its kind says less */
     LIMIT_MESSAGE_POOL_SIZE = 1073741824, /* messages of the pool and arenas, per shard */
     LIMIT_ACTOR_TURN_MESSAGES = 32,       /* of one actor before the next has its turn */
     LIMIT_TENANT_TURN_COST = 64, /* messages of one tenant before the next: two actors' turns */
@@ -179,12 +180,19 @@ enum {
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
     LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
-    LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard (no stampede after a restart) */
-    LIMIT_KEYS_IN_FLIGHT = 16384, /* idempotency keys being worked on per shard */
+    LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard, unless told (no stampede after a
+                                     restart): 15 ms of the store's work, and as many as one
+                                     card's mailbox holds messages */
+    LIMIT_LOADS_IN_FLIGHT_MAX = 16384,   /* --activations-max: what a shard has requests for */
+    LIMIT_KEYS_IN_FLIGHT = 16384,        /* idempotency keys being worked on per shard */
     LIMIT_MEMBER_KEYS_CACHED = 16384,    /* per shard, 32 bytes each and a name */
     LIMIT_SNAPSHOT_INTERVAL_EVENTS = 64, /* a tail no longer than this is folded on activation */
-    LIMIT_SWEEP_INTERVAL_MS = 60000,     /* expiry (DESIGN 2.2) */
-    LIMIT_SWEEP_SLICE = 256,             /* cards expired in one go */
+    LIMIT_PASSIVATION_TAIL_EVENTS = 16,  /* a card that goes leaves a snapshot for no fewer: one
+                                            write  for sixteen validations */
+    LIMIT_PASSIVATION_SNAPSHOTS = 64, /* of one batch: 0.6 ms of a commit; more cards go without */
+    LIMIT_DRAIN_SNAPSHOTS = 1024,     /* of one shard that drains: 10 ms */
+    LIMIT_SWEEP_INTERVAL_MS = 60000,  /* expiry (DESIGN 2.2) */
+    LIMIT_SWEEP_SLICE = 256,          /* cards expired in one go */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
     LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of
@@ -224,6 +232,29 @@ enum {
     LIMIT_LIST_SCAN_ROWS = 4096,         /* looked at for one page: about 5 ms of the read lane */
     LIMIT_LIST_PREFIX_SIZE = 256, /* twice card_list.q: a longer one matches nothing shorter */
     LIMIT_LIST_MATCHES = 2048,    /* of a prefix that are sorted; more are found by scanning */
+
+    /* --- Read models --- */
+    LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
+    LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
+    LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
+    LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */
+    LIMIT_PROJECTION_FEED_SIZE = 4194304, /* events of one tenant that wait to be folded: 20,000 of
+                                             them; more are read from the journal later */
+    LIMIT_PROJECTION_FEEDS_SIZE = 67108864, /* the same of all tenants */
+    LIMIT_PROJECTION_STEPS = 8,             /* tenants folded at a time: 1 MiB each */
+    LIMIT_PROJECTION_INTERVAL_MS = 50,      /* what came gathers for so long, unless a page waits */
+    LIMIT_PROJECTION_RETRY_MS = 1000,       /* after a commit that failed */
+    LIMIT_PROJECTION_LOG_INTERVAL_MS = 10000, /* one line per tenant: lists still answer */
+    LIMIT_PROJECTION_WAIT_MS = 1000,  /* a page waits so long for what was committed before it was
+                                         asked; then it shows what there is and says so */
+    LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants per tick that are opened to look for events that
+                                         nobody told of: 80 a second */
+    LIMIT_NAME_WORDS = 8,             /* of a holder's name that can be searched for */
+    LIMIT_NAME_WORD_SIZE = 64,        /* bytes of a folded word; longer ones are cut */
+    LIMIT_ROLLUPS = 31,      /* rows of a page when the client names no limit: a month of days */
+    LIMIT_ROLLUPS_MAX = 100, /* rollup_page.items */
+    LIMIT_ROLLUP_SCANS = 32, /* rollup.scans */
 
     /* --- PostgreSQL --- */
     LIMIT_POSTGRES_CONNECTIONS =

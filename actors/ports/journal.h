@@ -113,8 +113,12 @@ typedef struct journal_load {
 typedef struct journal_loaded {
     result_t result;
     bool card_found;
-    text_t snapshot;     /* card_snapshot packed; empty when there is none yet */
-    const event_t *tail; /* events after the snapshot, in order of card_sequence */
+    text_t snapshot;        /* card_snapshot packed; empty when there is none yet */
+    uint64_t card_sequence; /* of the card's last event */
+    /* Events after the snapshot, in order of card_sequence. All of them, or none when every one of
+     * them has the version of the snapshot: they changed nothing but the sequence (validations),
+     * and then `card_sequence` says all. */
+    const event_t *tail;
     size_t tail_count;
     text_t sealed_member_key; /* empty: none */
     bool idempotency_found;
@@ -156,6 +160,21 @@ typedef struct journal_events {
 } journal_events_t;
 typedef void journal_events_done_t(void *context, const journal_events_t *events);
 
+/* Heads of all partitions, read in one transaction. */
+typedef struct journal_heads {
+    result_t result;
+    uint32_t partition_count;
+    uint64_t heads[LIMIT_PARTITIONS];
+} journal_heads_t;
+typedef void journal_heads_done_t(void *context, const journal_heads_t *heads);
+
+typedef struct journal_member_keys {
+    result_t result;
+    const text_t *sealed_keys; /* in order of the members asked for; empty: none, or erased */
+    size_t count;
+} journal_member_keys_t;
+typedef void journal_member_keys_done_t(void *context, const journal_member_keys_t *keys);
+
 typedef struct journal_functions {
     /* Opens for writing and raises the epoch of every partition: older owners are fenced from here
      * on. MISSING when the tenant's store does not exist: it is made by `tenant create` alone, so
@@ -189,6 +208,10 @@ typedef struct journal_functions {
                              uint32_t limit, journal_events_done_t *done, void *context);
     result_t (*read_events)(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                             uint32_t limit, journal_events_done_t *done, void *context);
+    result_t (*read_heads)(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+    /* `count` is 1 to LIMIT_PROJECTION_EVENTS. */
+    result_t (*read_member_keys)(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
+                                 journal_member_keys_done_t *done, void *context);
 } journal_functions_t;
 
 struct journal {

@@ -255,7 +255,10 @@ static void declare_roles(service_t *service)
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);
     for (uint32_t i = 0; i < service->configuration.shards; i++) {
+        role_text_t *text = &service->texts[service->role_count];
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
+        add_argument(text, "--actor-bytes-max", service->configuration.texts.actor_bytes_max);
+        add_argument(text, "--activations-max", service->configuration.texts.activations_max);
     }
     role_text_t *relay_text = &service->texts[service->role_count];
     supervisor_role_t *relay = add_role(service, "relay", -1, DRAIN_RELAY);

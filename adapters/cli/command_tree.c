@@ -28,6 +28,11 @@ static void print_actors(const json_t *role, const char *stem)
             number_of(kind, "handler_us_p99"), number_of(kind, "handler_us_max"),
             number_of(kind, "failures"), number_of(kind, "restarts"));
     }
+    if (json_object_get(status, "actor_bytes_max") != NULL) {
+        (void)printf("%s      memory of actors %.1f of %.1f MB, %lld activations at once\n", stem,
+                     mib_of(status, "actor_bytes"), mib_of(status, "actor_bytes_max"),
+                     number_of(status, "activations_max"));
+    }
 }
 
 static void print_role(const json_t *role, bool last)

@@ -45,6 +45,26 @@ static uint32_t online_cores(void)
     return cores > LIMIT_SHARDS ? (uint32_t)LIMIT_SHARDS : (uint32_t)cores;
 }
 
+static bool check_memory(configuration_t *configuration)
+{
+    const configuration_texts_t *texts = &configuration->texts;
+    uint64_t activations = 0;
+    if (!arguments_number(texts->actor_bytes_max, &configuration->actor_bytes_max) ||
+        configuration->actor_bytes_max < LIMIT_ACTOR_BYTES_MIN) {
+        (void)command_fail("--actor-bytes-max %s: must be a whole number of bytes, at least %d",
+                           texts->actor_bytes_max, LIMIT_ACTOR_BYTES_MIN);
+        return false;
+    }
+    if (!arguments_number(texts->activations_max, &activations) || activations < 1 ||
+        activations > LIMIT_LOADS_IN_FLIGHT_MAX) {
+        (void)command_fail("--activations-max %s: must be a whole number from 1 to %d",
+                           texts->activations_max, LIMIT_LOADS_IN_FLIGHT_MAX);
+        return false;
+    }
+    configuration->activations_max = (uint32_t)activations;
+    return true;
+}
+
 static bool check(configuration_t *configuration)
 {
     const configuration_texts_t *texts = &configuration->texts;
@@ -92,7 +112,7 @@ static bool check(configuration_t *configuration)
     }
     configuration->watchdog_ms = (uint32_t)watchdog_ms;
     configuration->shards = (uint32_t)shards;
-    return true;
+    return check_memory(configuration);
 }
 
 bool configuration_load(configuration_t *configuration)

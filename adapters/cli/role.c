@@ -29,6 +29,8 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_TEXT("events", "ENDPOINT", &values.events, "Events"),
         OPTION_NUMBER("incarnation", "N", &values.incarnation, "Of this start"),
         OPTION_NUMBER("shards", "N", &values.shards, "Shards of the service"),
+        OPTION_NUMBER("actor-bytes-max", "BYTES", &values.actor_bytes_max, "Of cards in memory"),
+        OPTION_NUMBER("activations-max", "N", &values.activations_max, "Cards loaded at once"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
         OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
         OPTION_NUMBER("crash-slot", "N", &values.crash_slot, "Names the command in work")};

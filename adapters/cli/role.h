@@ -19,6 +19,8 @@ typedef struct role_options {
     const char *events; /* relay */
     uint64_t incarnation;
     uint64_t shards;
+    uint64_t actor_bytes_max; /* shard */
+    uint64_t activations_max;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
     uint64_t crash_slot;      /* descriptor (runtime/crash_slot.h); 0: none */

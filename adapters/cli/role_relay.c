@@ -15,6 +15,7 @@ typedef struct relay_role {
     crypto_key_t master_key;
     control_store_t *control;
     journal_t *journal;
+    projections_t *projections;
     events_publisher_t *publisher;
     channel_server_t *server;
     relay_t *relay;
@@ -107,6 +108,10 @@ static result_t relay_role_compose(relay_role_t *role)
                                        &role->journal);
     }
     if (result == RESULT_OK) {
+        result =
+            stores_projections_create(loop, role->base.metrics, options->data, &role->projections);
+    }
+    if (result == RESULT_OK) {
         const int descriptor = options->zmq_descriptor == 0 ? -1 : (int)options->zmq_descriptor;
         result = events_publisher_create(loop, role->base.metrics, options->events, descriptor,
                                          relay_role_subscribed, relay_role_unsubscribed, role,
@@ -114,6 +119,7 @@ static result_t relay_role_compose(relay_role_t *role)
     }
     if (result == RESULT_OK) {
         const relay_ports_t ports = {.journal = role->journal,
+                                     .projections = role->projections,
                                      .control = role->control,
                                      .flags = stores_flags(stores_of_role(), role->control),
                                      .crypto = &signer_functions,
@@ -142,6 +148,9 @@ static void relay_role_destroy(relay_role_t *role)
     }
     if (role->publisher != NULL) {
         events_publisher_destroy(&role->publisher);
+    }
+    if (role->projections != NULL) {
+        stores_projections_destroy(&role->projections);
     }
     if (role->journal != NULL) {
         stores_journal_destroy(&role->journal);

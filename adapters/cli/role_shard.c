@@ -243,7 +243,10 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .flags = stores_flags(stores_of_role(), role->control),
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
-        shard_options_t shard_options = {.index = role->index, .shards = (uint32_t)options->shards};
+        shard_options_t shard_options = {.index = role->index,
+                                         .shards = (uint32_t)options->shards,
+                                         .actor_bytes_max = options->actor_bytes_max,
+                                         .activations_max = (uint32_t)options->activations_max};
         (void)snprintf(shard_options.incarnation, sizeof shard_options.incarnation,
                        "%.31s.%" PRIu64, options->name, options->incarnation);
         result = shard_create(loop, role->base.metrics, &ports, &shard_options, &role->shard);

@@ -4,6 +4,7 @@
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. */
@@ -120,11 +121,83 @@ static result_t partitions_read(open_command_t *open, const PGresult *rows)
     return RESULT_OK;
 }
 
+static result_t open_submit(journal_tenant_t *tenant, const char *incarnation,
+                            journal_opened_done_t *done, void *context);
+
+static void open_tell(journal_tenant_t *tenant, result_t result, journal_opened_done_t *done,
+                      void *context)
+{
+    const journal_opened_t opened = {.result = result};
+    tenant->closing = true;
+    done(context, &opened);
+}
+
+/* An older schema takes its steps on a thread, since that may take long; then it is opened once
+ * more. */
+typedef struct upgrade {
+    uv_work_t work;
+    journal_tenant_t *tenant;
+    char incarnation[64];
+    journal_opened_done_t *done;
+    void *context;
+    migration_outcome_t outcome;
+    result_t result;
+} upgrade_t;
+
+static void upgrade_run(uv_work_t *work)
+{
+    upgrade_t *const upgrade = work->data;
+    const journal_tenant_t *const tenant = upgrade->tenant;
+    upgrade->result = schema_upgrade(tenant->journal->url, &tenant->place, &upgrade->outcome);
+}
+
+static void upgrade_finish(uv_work_t *work, int status)
+{
+    upgrade_t *const upgrade = work->data;
+    journal_tenant_t *const tenant = upgrade->tenant;
+    assert(status == 0);
+    tenant->is_behind = false;
+    tenant->journal->upgrades--;
+    if (upgrade->result == RESULT_OK) {
+        upgrade->result =
+            open_submit(tenant, upgrade->incarnation, upgrade->done, upgrade->context);
+    }
+    if (upgrade->result != RESULT_OK) {
+        open_tell(tenant, upgrade->result, upgrade->done, upgrade->context);
+    }
+    tenant->commands--; /* the upgrade itself */
+    tenant_settle(tenant);
+    free(upgrade);
+}
+
+static void upgrade_start(const open_command_t *open)
+{
+    journal_tenant_t *const tenant = open->base.lane->tenant;
+    upgrade_t *const upgrade = calloc(1, sizeof *upgrade);
+    assert(upgrade != NULL);
+    *upgrade = (upgrade_t){.work.data = upgrade,
+                           .tenant = tenant,
+                           .done = open->done,
+                           .context = open->context,
+                           .outcome.known = journal_postgres_migrations_count};
+    memcpy(upgrade->incarnation, open->incarnation, sizeof upgrade->incarnation);
+    tenant->commands++; /* stays until it is done */
+    tenant->journal->upgrades++;
+    const int failed =
+        uv_queue_work(loop_uv(tenant->journal->loop), &upgrade->work, upgrade_run, upgrade_finish);
+    assert(failed == 0);
+}
+
 static bool open_finish(command_t *command)
 {
     open_command_t *const open = (open_command_t *)command;
     journal_tenant_t *const tenant = command->lane->tenant;
     result_t result = command->result;
+    if (result != RESULT_OK && tenant->is_behind && !tenant->readonly &&
+        !tenant->journal->stopping) {
+        upgrade_start(open);
+        return false;
+    }
     if (result == RESULT_OK) {
         result = partitions_read(open, command->results[command->result_count - 1]);
     }
@@ -157,6 +230,23 @@ static void open_failed(void *context)
     free(failure);
 }
 
+static result_t open_submit(journal_tenant_t *tenant, const char *incarnation,
+                            journal_opened_done_t *done, void *context)
+{
+    lane_t *const lane = tenant->readonly ? &tenant->reader : &tenant->writer;
+    open_command_t *open =
+        command_create(lane, sizeof *open, tenant->readonly ? COMMAND_READ : COMMAND_WRITE,
+                       open_send, open_finish);
+    open->done = done;
+    open->context = context;
+    if (!tenant->readonly) {
+        (void)snprintf(open->incarnation, sizeof open->incarnation, "%s", incarnation);
+        command_uses(&open->base, STATEMENT_partition_raise);
+    }
+    command_uses(&open->base, STATEMENT_partition_list);
+    return lane_submit(&open->base); /* the queue is empty: it has room */
+}
+
 static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnation,
                             journal_opened_done_t *done, void *context)
 {
@@ -179,21 +269,11 @@ static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnat
         loop_post(journal->loop, open_failed, failure);
         return RESULT_OK;
     }
-    lane_t *const lane = tenant->readonly ? &tenant->reader : &tenant->writer;
-    open_command_t *open =
-        command_create(lane, sizeof *open, tenant->readonly ? COMMAND_READ : COMMAND_WRITE,
-                       open_send, open_finish);
-    open->done = done;
-    open->context = context;
+    char owner[64] = "";
     if (incarnation != NULL) {
-        const size_t size = incarnation->size < sizeof open->incarnation - 1
-                                ? incarnation->size
-                                : sizeof open->incarnation - 1;
-        memcpy(open->incarnation, size == 0 ? "" : incarnation->data, size);
-        command_uses(&open->base, STATEMENT_partition_raise);
+        (void)snprintf(owner, sizeof owner, "%.*s", TEXT_PRINT(*incarnation));
     }
-    command_uses(&open->base, STATEMENT_partition_list);
-    return lane_submit(&open->base); /* the queue is empty: it has room */
+    return open_submit(tenant, owner, done, context);
 }
 
 static result_t journal_open(journal_t *journal, text_t tenant, text_t incarnation,
@@ -283,7 +363,8 @@ static void closing_wait(journal_postgres_t *journal)
     const uint64_t deadline_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CLOSE_MS;
     loop_timer_t *tick = loop_timer_create(journal->loop, closing_tick, NULL);
     loop_timer_start(tick, LIMIT_POSTGRES_RETRY_MS, LIMIT_POSTGRES_RETRY_MS);
-    while (journal->tenants_open > 0 && clock_monotonic_ms() < deadline_ms) {
+    while (journal->upgrades > 0 || /* a thread works on it */
+           (journal->tenants_open > 0 && clock_monotonic_ms() < deadline_ms)) {
         (void)uv_run(loop_uv(journal->loop), UV_RUN_ONCE);
     }
     loop_timer_destroy(&tick);

@@ -184,6 +184,7 @@ struct journal_postgres {
     PQconninfoOption *url;     /* parsed */
     journal_tenant_t *tenants; /* open and closing ones */
     uint32_t tenants_open;
+    uint32_t upgrades; /* threads that take the steps of a schema */
     uint32_t connections_max;
     uint32_t connections;
     lane_t *holding; /* lanes with a connection */
@@ -211,6 +212,7 @@ struct journal_tenant {
     journal_postgres_place_t place;
     bool readonly;
     bool closing;
+    bool is_behind; /* its schema lacks steps */
     lane_t writer;
     lane_t reader;
     uint32_t commands; /* submitted and not finished */
@@ -230,6 +232,10 @@ typedef struct connection_keywords {
 MUST_USE bool connection_keywords_fill(const PQconninfoOption *url,
                                        const journal_postgres_place_t *place, bool is_loop,
                                        connection_keywords_t *keywords);
+
+/* schema.c: blocks; on a thread. */
+MUST_USE result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
+                                 migration_outcome_t *outcome);
 
 bool journal_name_is_valid(text_t name);
 

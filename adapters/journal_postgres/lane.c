@@ -487,6 +487,15 @@ static void session_check(lane_t *lane, const PGresult *rows)
     if (version > (int64_t)journal_postgres_migrations_count) {
         trouble_tell(lane, TROUBLE_schema, NULL, NULL);
         lane_break(lane, RESULT_SCHEMA_TOO_NEW);
+    } else if (version > 0 && version < (int64_t)journal_postgres_migrations_count) {
+        lane->tenant->is_behind = true; /* journal.c brings it up to date when it opens to write */
+        if (lane->tenant->readonly) {
+            lane_log(lane,
+                     "the journal has an older schema: its owner or `digitalcard store migrate` "
+                     "brings it up to date",
+                     NULL, NULL);
+        }
+        lane_break(lane, RESULT_STORE_UNAVAILABLE);
     } else if (version != (int64_t)journal_postgres_migrations_count) {
         trouble_tell(lane, TROUBLE_damaged, NULL, NULL);
         lane_break(lane, RESULT_STORE_CORRUPT);

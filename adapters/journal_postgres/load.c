@@ -86,6 +86,7 @@ static result_t tail_decode(load_command_t *load, const PGresult *rows)
     }
     load->loaded.tail = events;
     load->loaded.tail_count = (size_t)count;
+    load->loaded.card_sequence = after + (uint64_t)count;
     return result;
 }
 

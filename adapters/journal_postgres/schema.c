@@ -18,24 +18,30 @@ static result_t database_error(const PGconn *connection, const PGresult *rows, c
     return trouble_result(trouble_of(sqlstate));
 }
 
-static result_t database_open(const char *url, const journal_postgres_place_t *place,
-                              PGconn **connection)
+static result_t connection_open(const PQconninfoOption *options,
+                                const journal_postgres_place_t *place, PGconn **connection)
 {
     connection_keywords_t keywords;
-    PQconninfoOption *const options = PQconninfoParse(url, NULL);
     if (options == NULL || !connection_keywords_fill(options, place, false, &keywords)) {
-        PQconninfoFree(options);
         return RESULT_INVALID_ARGUMENT;
     }
     *connection = PQconnectdbParams(keywords.keywords, keywords.values, 0);
     explicit_bzero(&keywords, sizeof keywords);
-    PQconninfoFree(options);
     if (PQstatus(*connection) == CONNECTION_OK) {
         return RESULT_OK;
     }
     const result_t result = database_error(*connection, NULL, "connect");
     PQfinish(*connection);
     *connection = NULL;
+    return result;
+}
+
+static result_t database_open(const char *url, const journal_postgres_place_t *place,
+                              PGconn **connection)
+{
+    PQconninfoOption *const options = PQconninfoParse(url, NULL);
+    const result_t result = connection_open(options, place, connection);
+    PQconninfoFree(options);
     return result;
 }
 
@@ -142,12 +148,11 @@ uint64_t journal_postgres_schema(void)
     return journal_postgres_migrations_count;
 }
 
-result_t journal_postgres_migrate(const char *url, const journal_postgres_place_t *place,
-                                  migration_outcome_t *outcome)
+result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
+                        migration_outcome_t *outcome)
 {
-    *outcome = (migration_outcome_t){.known = journal_postgres_migrations_count};
     PGconn *connection = NULL;
-    result_t result = database_open(url, place, &connection);
+    result_t result = connection_open(url, place, &connection);
     if (result != RESULT_OK) {
         return result;
     }
@@ -162,6 +167,16 @@ result_t journal_postgres_migrate(const char *url, const journal_postgres_place_
         result = migrate(connection, outcome);
     }
     PQfinish(connection);
+    return result;
+}
+
+result_t journal_postgres_migrate(const char *url, const journal_postgres_place_t *place,
+                                  migration_outcome_t *outcome)
+{
+    *outcome = (migration_outcome_t){.known = journal_postgres_migrations_count};
+    PQconninfoOption *const options = PQconninfoParse(url, NULL);
+    const result_t result = schema_upgrade(options, place, outcome);
+    PQconninfoFree(options);
     return result;
 }
 

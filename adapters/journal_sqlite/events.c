@@ -107,22 +107,20 @@ static result_t chain_read(journal_tenant_t *tenant, int64_t id, store_memory_t 
     return result;
 }
 
-result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card, uint64_t after_sequence,
-                         store_memory_t *memory, event_tail_t *tail)
+result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card, const card_head_t *head,
+                         uint64_t after_sequence, store_memory_t *memory, event_tail_t *tail)
 {
     *tail = (event_tail_t){0};
-    card_head_t head;
-    result_t result = card_head_read(&tenant->reader, card, &head);
-    tail->card_found = head.found;
-    if (result != RESULT_OK || !head.found || head.card_sequence <= after_sequence) {
-        return result;
+    if (!head->found || head->card_sequence <= after_sequence) {
+        return RESULT_OK;
     }
-    const uint64_t count = head.card_sequence - after_sequence;
+    const uint64_t count = head->card_sequence - after_sequence;
     if (count > LIMIT_LOAD_TAIL_EVENTS) {
-        return row_is_damaged(&tenant->reader, head.last_event, "no snapshot near the last event");
+        return row_is_damaged(&tenant->reader, head->last_event, "no snapshot near the last event");
     }
+    result_t result = RESULT_OK;
     event_t *const events = store_memory_take(memory, count * sizeof *events);
-    int64_t id = head.last_event;
+    int64_t id = head->last_event;
     for (uint64_t i = count; result == RESULT_OK && i > 0; i--) {
         event_t *const event = &events[i - 1];
         int64_t previous = 0;

@@ -230,8 +230,12 @@ static result_t row_add(list_job_t *job, sqlite3_stmt *row)
     result_t result =
         member_key_read(&tenant->reader, column_bytes(row, 1), memory, &added->sealed_member_key);
     event_tail_t tail = {0};
+    card_head_t head;
     if (result == RESULT_OK) {
-        result = event_tail_read(tenant, &card, column_unsigned(row, 5), memory, &tail);
+        result = card_head_read(&tenant->reader, &card, &head);
+    }
+    if (result == RESULT_OK) {
+        result = event_tail_read(tenant, &card, &head, column_unsigned(row, 5), memory, &tail);
     }
     added->tail = tail.events;
     added->tail_count = tail.count;

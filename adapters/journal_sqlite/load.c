@@ -4,6 +4,8 @@
 #include "runtime/clock.h"
 #include <assert.h>
 
+enum { SNAPSHOT_ROOM = 64 }; /* card_snapshot has no lists; room for those of later versions */
+
 typedef struct load_job {
     store_job_t base;
     journal_load_t load; /* what it points to is the caller's until `done` */
@@ -31,6 +33,43 @@ result_t member_key_read(connection_t *connection, text_t member_id, store_memor
     return RESULT_OK;
 }
 
+/* Whether the events after the snapshot changed nothing but the sequence: then the last of them has
+ * the snapshot's version. Cards are validated far more often than changed, and reading each of
+ * those events took most of the time of a load (docs/performance.md). */
+static result_t tail_is_quiet(load_job_t *job, const card_head_t *head, uint64_t after,
+                              bool *is_quiet)
+{
+    connection_t *const reader = &job->base.tenant->reader;
+    if (head->card_sequence == after) {
+        *is_quiet = true;
+        return RESULT_OK;
+    }
+    card_snapshot_t snapshot;
+    message_fault_t fault;
+    const text_t packed = job->loaded.snapshot;
+    if (!message_unpack(&card_snapshot_message, MESSAGE_KEYS_IDS, (const uint8_t *)packed.data,
+                        packed.size, store_memory_arena(&job->base.memory, SNAPSHOT_ROOM),
+                        &snapshot, &fault)) {
+        return connection_error(reader, SQLITE_CORRUPT, "reading a snapshot");
+    }
+    sqlite3_stmt *statement = NULL;
+    result_t result = connection_statement(reader, STATEMENT_event_version, &statement);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    bool row = false;
+    bind_integer(statement, 1, head->last_event);
+    bind_blob(statement, 2, job->load.card->bytes, sizeof job->load.card->bytes);
+    bind_integer(statement, 3, (int64_t)head->card_sequence);
+    result = statement_next(reader, statement, &row);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    *is_quiet = row && column_unsigned(statement, 0) == snapshot.version;
+    statement_done(statement);
+    return RESULT_OK; /* no such row: reading the tail says what is wrong */
+}
+
 /* `member_id` gets the member of the card: the snapshot knows it, before there is one the first
  * event. */
 static result_t card_load(load_job_t *job, text_t *member_id)
@@ -56,12 +95,21 @@ static result_t card_load(load_job_t *job, text_t *member_id)
         loaded->snapshot = store_memory_copy(memory, column_bytes(statement, 2));
     }
     statement_done(statement);
-    event_tail_t tail;
-    result = event_tail_read(job->base.tenant, job->load.card, after, memory, &tail);
+    event_tail_t tail = {0};
+    card_head_t head;
+    bool is_quiet = false;
+    result = card_head_read(reader, job->load.card, &head);
+    if (result == RESULT_OK && row && head.found) {
+        result = tail_is_quiet(job, &head, after, &is_quiet);
+    }
+    if (result == RESULT_OK && !is_quiet) {
+        result = event_tail_read(job->base.tenant, job->load.card, &head, after, memory, &tail);
+    }
     if (result != RESULT_OK) {
         return result;
     }
-    loaded->card_found = row || tail.card_found;
+    loaded->card_found = row || head.found;
+    loaded->card_sequence = head.found ? head.card_sequence : after;
     loaded->tail = tail.events;
     loaded->tail_count = tail.count;
     if (!row && tail.count > 0 && MESSAGE_HAS(event_data, &tail.events[0].data, member_id)) {

@@ -3,6 +3,7 @@
 #ifndef BENCH_ACTORS_ACTORS_H
 #define BENCH_ACTORS_ACTORS_H
 
+#include "bench/cards/card_bench.h"
 #include "runtime/actor_notice.h"
 #include "runtime/actor_system.h"
 
@@ -15,7 +16,7 @@ typedef struct bench_actors {
     uint64_t begin_us;
     uint64_t end_us;
     uint64_t units; /* of which the time is told per one */
-    uint64_t bytes; /* `resident`: of memory used per actor */
+    uint64_t bytes; /* `idle`: of memory used per actor */
     uint32_t kind;
     uint32_t other_kind;
 } bench_actors_t;
@@ -27,6 +28,8 @@ typedef struct bench_yardstick {
     uint64_t count_default; /* --count */
     void (*begin)(bench_actors_t *bench);
     int64_t (*expected)(uint64_t count);
+    /* Instead of `begin` and `expected`: it measures and prints by itself (bench/cards). */
+    int (*run_cards)(const card_bench_options_t *options);
 } bench_yardstick_t;
 
 extern const bench_yardstick_t bench_skynet;
@@ -34,7 +37,7 @@ extern const bench_yardstick_t bench_senders;
 extern const bench_yardstick_t bench_create;
 extern const bench_yardstick_t bench_pingpong;
 extern const bench_yardstick_t bench_ring;
-extern const bench_yardstick_t bench_resident;
+extern const bench_yardstick_t bench_idle;
 
 /* Ends the measurement and the loop. */
 void bench_actors_finish(bench_actors_t *bench, int64_t result);

@@ -10,8 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const bench_yardstick_t resident = {
+    .name = "resident",
+    .help = "--count cards issued through the shard stay in memory; tells bytes of each",
+    .count_default = 1000000,
+    .run_cards = card_bench_resident,
+};
+static const bench_yardstick_t activate = {
+    .name = "activate",
+    .help = "--count cards are loaded from the embedded store by one message each, per second",
+    .count_default = 50000,
+    .run_cards = card_bench_activate,
+};
+
 static const bench_yardstick_t *const yardsticks[] = {
-    &bench_skynet, &bench_senders, &bench_create, &bench_pingpong, &bench_ring, &bench_resident,
+    &bench_skynet, &bench_senders, &bench_create, &bench_pingpong,
+    &bench_ring,   &bench_idle,    &resident,     &activate,
 };
 enum { YARDSTICKS = sizeof(yardsticks) / sizeof(yardsticks[0]) };
 
@@ -19,6 +33,9 @@ typedef struct options {
     const bench_yardstick_t *yardstick;
     uint64_t count;
     uint64_t runs;
+    uint64_t validations;
+    uint64_t tail; /* UINT64_MAX: not given */
+    const char *directory;
     bool json;
 } options_t;
 
@@ -119,6 +136,17 @@ static int run_all(const options_t *options)
     return BENCH_EXIT_OK;
 }
 
+static int run_cards(const options_t *options)
+{
+    const card_bench_options_t cards = {.count = options->count,
+                                        .runs = options->runs,
+                                        .validations = options->validations,
+                                        .tail = options->tail,
+                                        .directory = options->directory,
+                                        .json = options->json};
+    return options->yardstick->run_cards(&cards);
+}
+
 /* --- Options --- */
 
 static void print_help(FILE *out)
@@ -128,7 +156,10 @@ static void print_help(FILE *out)
         fprintf(out, "  %-10s %s (%" PRIu64 ")\n", yardsticks[index]->name, yardsticks[index]->help,
                 yardsticks[index]->count_default);
     }
-    fputs("\nEach runs on one thread and checks its result. With --runs the median is told.\n",
+    fputs("\nEach runs on one thread and checks its result. With --runs the median is told.\n"
+          "activate also takes --validations N (5): of each card, before all are drained;\n"
+          "--tail N: N validations and a kill instead, so that no snapshot covers them;\n"
+          "--directory DIR (.): where the store is made, and removed in the end.\n",
           out);
 }
 
@@ -139,7 +170,7 @@ static bool read_number(const char *text, uint64_t max, uint64_t *number)
         return false;
     }
     *number = strtoull(text, &end, 10);
-    return *end == '\0' && *number > 0 && *number <= max;
+    return *end == '\0' && *number <= max;
 }
 
 static bool read_options(int argc, char **argv, options_t *options)
@@ -148,6 +179,15 @@ static bool read_options(int argc, char **argv, options_t *options)
         const char *const value = index + 1 < argc ? argv[index + 1] : NULL;
         if (strcmp(argv[index], "--json") == 0) {
             options->json = true;
+        } else if (strcmp(argv[index], "--validations") == 0 &&
+                   read_number(value, LIMIT_LOAD_TAIL_EVENTS, &options->validations)) {
+            index++;
+        } else if (strcmp(argv[index], "--tail") == 0 &&
+                   read_number(value, LIMIT_LOAD_TAIL_EVENTS, &options->tail)) {
+            index++;
+        } else if (strcmp(argv[index], "--directory") == 0 && value != NULL) {
+            options->directory = value;
+            index++;
         } else if (strcmp(argv[index], "--count") == 0 &&
                    read_number(value, 1000000000, &options->count)) {
             index++;
@@ -169,7 +209,7 @@ static int run(int argc, char **argv)
         print_help(stdout);
         return BENCH_EXIT_OK;
     }
-    options_t options = {.runs = 1};
+    options_t options = {.runs = 1, .validations = 5, .tail = UINT64_MAX, .directory = "."};
     for (size_t index = 0; argc >= 2 && index < YARDSTICKS; index++) {
         if (strcmp(argv[1], yardsticks[index]->name) == 0) {
             options.yardstick = yardsticks[index];
@@ -180,11 +220,17 @@ static int run(int argc, char **argv)
         print_help(stderr);
         return BENCH_EXIT_USAGE;
     }
-    return run_all(&options);
+    if (options.count == 0 || options.runs == 0) {
+        fputs("digitalcard-bench: --count and --runs begin at 1\n", stderr);
+        return BENCH_EXIT_USAGE;
+    }
+    return options.yardstick->run_cards == NULL ? run_all(&options) : run_cards(&options);
 }
 
 const bench_command_t bench_actors_command = {
     .name = "actors",
-    .help = "the actor runtime alone: skynet, senders, create, pingpong, ring, resident",
+    .help =
+        "the actor runtime alone: skynet, senders, create, pingpong, ring, idle; cards: resident, "
+        "activate",
     .run = run,
 };

@@ -401,6 +401,37 @@ static void a_snapshot_replaces_the_older_one(void **state)
     assert_int_equal(harness_due(harness, alpha, 60, 10).card_count, 1);
 }
 
+/* Validations keep the version: what they leave in the state is their number alone. */
+static void a_tail_that_changed_nothing_may_be_left_out_but_is_counted(void **state)
+{
+    harness_t *const harness = contract_harness(state);
+    opened_t *const alpha = contract_alpha(state);
+    const uuid_t card = harness_issue(harness, alpha, "m-1", "gold", card_status_active, 50);
+    journal_event_t *const events = harness_make_events(harness, &card, 2, 4);
+    for (size_t i = 0; i < 4; i++) {
+        events[i].version = 1;
+    }
+    journal_batch_t batch = {.epoch = alpha->partitions[0].epoch,
+                             .head = alpha->partitions[0].head,
+                             .events = events,
+                             .event_count = 3};
+    assert_int_equal(harness_append(harness, alpha, &batch), RESULT_OK);
+    journal_loaded_t loaded = harness_load(harness, alpha, &card, NULL, NULL);
+    assert_int_equal(loaded.card_sequence, 4);
+    assert_true(loaded.tail_count == 3 || loaded.tail_count == 0);
+
+    batch.head += 3;
+    batch.events = &events[3];
+    batch.event_count = 1;
+    events[3].version = 2; /* after a change all of them are there again */
+    assert_int_equal(harness_append(harness, alpha, &batch), RESULT_OK);
+    loaded = harness_load(harness, alpha, &card, NULL, NULL);
+    assert_int_equal(loaded.card_sequence, 5);
+    assert_int_equal(loaded.tail_count, 4);
+    assert_int_equal(loaded.tail[3].version, 2);
+    alpha->partitions[0].head += 4;
+}
+
 static void due_names_live_cards_past_their_end_oldest_first(void **state)
 {
     harness_t *const harness = contract_harness(state);
@@ -553,6 +584,7 @@ int journal_contract_run(const journal_contract_factory_t *factory)
         CONTRACT_TEST(appended_events_are_there_after_a_restart),
         CONTRACT_TEST(an_older_owner_is_fenced),
         CONTRACT_TEST(a_batch_at_another_head_is_fenced),
+        CONTRACT_TEST(a_tail_that_changed_nothing_may_be_left_out_but_is_counted),
         CONTRACT_TEST(a_check_without_events_tells_the_owner_from_others),
         CONTRACT_TEST(batches_commit_in_order_of_submission),
         CONTRACT_TEST(batches_behind_a_failed_one_fail_and_other_partitions_go_on),

@@ -104,6 +104,7 @@ static void model_compare(model_t *model, harness_t *harness, opened_t *alpha)
         const model_card_t *const card = &model->cards[i];
         const journal_loaded_t loaded = harness_load(harness, alpha, &card->id, NULL, NULL);
         assert_int_equal(loaded.card_found, card->sequence > 0);
+        assert_int_equal(loaded.card_sequence, card->sequence);
         assert_int_equal(loaded.tail_count, card->sequence - card->snapshot_sequence);
         const journal_events_t page = harness_history(harness, alpha, &card->id, TEXT_NONE, 10000);
         assert_int_equal(page.event_count, card->sequence);

@@ -337,7 +337,7 @@ journal_event_t *harness_make_events(harness_t *harness, const uuid_t *card, uin
             .event_id = harness_id(harness),
             .card = *card,
             .card_sequence = card_sequence + i,
-            .version = 1,
+            .version = card_sequence + i, /* each changes the card */
             .occurred_at = 1700000000000 + (int64_t)(card_sequence + i),
             .name = card_sequence + i == 1 ? event_name_card_issued : event_name_card_validated,
             .traceparent =
@@ -360,7 +360,7 @@ journal_snapshot_t *harness_make_snapshot(harness_t *harness, const uuid_t *card
     MESSAGE_SET(card_snapshot, &state, valid_from, 0);
     MESSAGE_SET(card_snapshot, &state, expires_at, expires_at);
     MESSAGE_SET(card_snapshot, &state, issued_at, 0);
-    MESSAGE_SET(card_snapshot, &state, version, 1);
+    MESSAGE_SET(card_snapshot, &state, version, card_sequence);
     MESSAGE_SET(card_snapshot, &state, card_sequence, card_sequence);
     MESSAGE_SET(card_snapshot, &state, was_activated, true);
     MESSAGE_SET(card_snapshot, &state, is_suspended, false);

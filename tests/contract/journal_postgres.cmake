@@ -8,3 +8,6 @@ digitalcard_test(NAME journal_postgres_test
 digitalcard_test(NAME journal_postgres_faults_test
   SOURCES journal_postgres_faults_test.c ${journal_postgres} journal_harness.c ${CMAKE_SOURCE_DIR}/tests/support/tcp_proxy.c
   LIBRARIES ${journal_postgres_libraries} Threads::Threads LABELS contract TIMEOUT 240)
+digitalcard_test(NAME migrations_postgres_test
+  SOURCES migrations_postgres_test.c ${journal_postgres} journal_harness.c
+  LIBRARIES ${journal_postgres_libraries} LABELS contract TIMEOUT 120)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* A dozen cards: they come and go all the time. */
-enum { SHARD_ACTOR_BYTES = 12000 };
+enum { SHARD_ACTOR_BYTES = 3600 };
 
 process_kind_t slot_kind(uint32_t slot)
 {

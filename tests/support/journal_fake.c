@@ -441,6 +441,7 @@ static void load_card(journal_fake_t *fake, const fake_tenant_t *tenant, const u
         loaded->snapshot = TEXT_LITERAL("\xc1 rubbish");
         loaded->tail_count = 0;
     }
+    loaded->card_sequence = (snapshot == NULL ? 0 : snapshot->number) + loaded->tail_count;
     text_t member_id = snapshot == NULL ? TEXT_NONE : text_from_c(snapshot->name);
     for (size_t i = 0; i < loaded->tail_count && text_is_empty(member_id); i++) {
         member_id = loaded->tail[i].data.member_id;

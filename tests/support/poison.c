@@ -44,7 +44,7 @@ static result_t allocate_without_end(card_actor_t *card)
 {
     enum { PIECE = 65536, PIECES_MAX = 1 << 20 };
     for (int i = 0; i < PIECES_MAX; i++) {
-        void *memory = actor_allocate(card->actor, PIECE);
+        void *memory = actor_allocate(actor_of_state(card), PIECE);
         if (memory == NULL) {
             return RESULT_NO_MEMORY; /* its own bound, not the machine's */
         }

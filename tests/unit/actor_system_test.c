@@ -146,9 +146,10 @@ static void note_undeliverable(actor_t *actor, actor_message_t *message, result_
     }
 }
 
-static bool note_may_passivate(const actor_t *actor, void *context)
+static bool note_may_passivate(actor_t *actor, bool is_pressing, void *context)
 {
     (void)actor;
+    (void)is_pressing;
     return !((const fixture_t *)context)->forbids_passivation;
 }
 

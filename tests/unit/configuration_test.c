@@ -74,7 +74,27 @@ static void defaults_hold_when_nothing_is_given(void **state)
     assert_string_equal(configuration.texts.http, "127.0.0.1:8080");
     assert_string_equal(configuration.texts.api, "tcp://127.0.0.1:5555");
     assert_true(configuration.shards >= 1 && configuration.shards <= LIMIT_SHARDS);
+    assert_int_equal(configuration.actor_bytes_max, LIMIT_ACTOR_BYTES);
+    assert_int_equal(configuration.activations_max, LIMIT_LOADS_IN_FLIGHT);
     configuration_release(&configuration);
+}
+
+static void memory_and_activations_have_bounds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        const char *activations;
+        bool is_good;
+    } cases[] = {{"1048576", "1", true},       {"1048575", "1", false}, {"64m", "1", false},
+                 {"1048576", "16384", true},   {"1048576", "0", false}, {"1048576", "16385", false},
+                 {"99999999999999", "7", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        configuration_t configuration = {.given.actor_bytes_max = cases[i].bytes,
+                                         .given.activations_max = cases[i].activations};
+        assert_int_equal(configuration_load(&configuration), cases[i].is_good);
+        configuration_release(&configuration);
+    }
 }
 
 static void flags_beat_environment_beats_file(void **state)
@@ -319,6 +339,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(defaults_hold_when_nothing_is_given),
+        TEST(memory_and_activations_have_bounds),
         TEST(flags_beat_environment_beats_file),
         TEST(unusable_files_are_refused_in_one_line),
         TEST(unusable_values_are_refused),
