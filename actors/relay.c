@@ -148,6 +148,10 @@ void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_
         relay_publish_receive(relay, &decoded.event);
     } else if (MESSAGE_HAS(envelope, &decoded, request)) {
         relay_read_receive(relay, peer, &decoded.request);
+    } else if (MESSAGE_HAS(envelope, &decoded, breaker)) {
+        const breaker_notice_t *const notice = &decoded.breaker;
+        relay_publish_operational(relay, notice->tenant, notice->name, notice->occurred_at,
+                                  &breaker_changed_message, &notice->body);
     } else {
         metric_add(relay->numbers.undecodable, 1);
     }

@@ -64,6 +64,26 @@ enum {
     LIMIT_HTTP_CALL_BODY_SIZE_MAX = 8388608, /* what a caller may ask for: a page of 1,000 events */
     LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
 
+    /* --- Neighbours --- */
+    LIMIT_NEIGHBOURS = 65536, /* records of (tenant, adapter), 400 bytes each: one of each tenant */
+    LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
+    LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
+    LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
+    LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
+    LIMIT_INBOX_EVENTS = 8192,        /* of one tenant taken and not yet applied, 500 bytes each */
+    LIMIT_INBOX_AHEAD = 1024,         /* held because of a gap; the rest is read with the gap */
+    LIMIT_INBOX_MESSAGE_EVENTS = 128, /* to one partition at a time: half a batch */
+    LIMIT_INBOX_SILENT_EVENTS = 1000, /* a partition without events is told of the others' */
+    LIMIT_INBOX_TRIES = 5,            /* of an event that is refused; then it is a dead letter */
+    LIMIT_INBOX_RETRY_MS = 250,       /* before an event that was refused is sent again */
+    LIMIT_INBOX_POLL_MS = 5000,       /* the replay endpoint is asked for what was missed */
+    LIMIT_INBOX_ANSWER_MS = 15000,    /* a shard that did not answer by then is asked again */
+    LIMIT_STANDING_MS = 1000,         /* how often shards hear of the context */
+    LIMIT_STANDING_STALE_MS = 5000,   /* not heard for so long: it counts as unreachable */
+    LIMIT_DESK_TICK_MS = 100,         /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,       /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20,     /* how late a repeat may come; nobody waits in milliseconds */
+
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
     LIMIT_SHARD_REQUESTS = 16384,     /* in a shard at a time, of all fronts: 1.5 KiB each */

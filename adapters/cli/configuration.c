@@ -1,6 +1,7 @@
 /* Where each setting comes from, and whether it can be used. The file's format is
  * configuration_file.c's. */
 #include "adapters/cli/configuration.h"
+#include "adapters/cli/membership_options.h"
 
 #include "runtime/limits.h"
 #include <stdlib.h>
@@ -108,6 +109,9 @@ static bool check(configuration_t *configuration)
         watchdog_ms < LIMIT_WATCHDOG_MS_MIN || watchdog_ms > LIMIT_WATCHDOG_MS_MAX) {
         (void)command_fail("--watchdog-ms %s: must be a whole number from %d to %d",
                            texts->watchdog_ms, LIMIT_WATCHDOG_MS_MIN, LIMIT_WATCHDOG_MS_MAX);
+        return false;
+    }
+    if (!membership_options_check(texts)) {
         return false;
     }
     configuration->watchdog_ms = (uint32_t)watchdog_ms;

@@ -51,6 +51,9 @@ int command_role(const command_t *command, int argc, char **argv)
     if (strcmp(values.kind, "relay") == 0) {
         return role_relay_run(&values);
     }
+    if (strcmp(values.kind, "adapters") == 0) {
+        return role_adapters_run(&values);
+    }
     (void)command_fail("role: there is no role %s", values.kind);
     return EXIT_USAGE;
 }

@@ -59,5 +59,6 @@ MUST_USE result_t role_open_control(const role_base_t *base, stores_opening_t op
 int role_front_run(const role_options_t *options);
 int role_shard_run(const role_options_t *options);
 int role_relay_run(const role_options_t *options);
+int role_adapters_run(const role_options_t *options);
 
 #endif
