@@ -156,6 +156,7 @@ void session_close(lane_t *lane)
         PQfinish(lane->connection);
         lane->connection = NULL;
     }
+    memset(lane->is_preparing, 0, sizeof lane->is_preparing);
     memset(lane->is_prepared, 0, sizeof lane->is_prepared);
     lane->is_session_begun = false;
     lane->is_broken = false;

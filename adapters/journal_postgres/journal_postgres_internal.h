@@ -87,6 +87,7 @@ struct lane {
     bool is_pumping;
     bool is_session_begun;
     loop_timer_t *timer;
+    bool is_preparing[STATEMENT_COUNT]; /* asked for in this session, whatever came of it */
     bool is_prepared[STATEMENT_COUNT];
 
     command_t *queue_first; /* not sent */

@@ -283,9 +283,13 @@ static bool prepare_missing(lane_t *lane, const command_t *command, bool *is_sen
 {
     bool is_missing = false;
     for (uint32_t i = 0; i < command->statement_count && *is_sent; i++) {
-        if (!lane->is_prepared[command->statements[i]]) {
+        const statement_t which = command->statements[i];
+        if (!lane->is_prepared[which]) {
             is_missing = true;
-            *is_sent = prepare(lane, command->statements[i]);
+            if (!lane->is_preparing[which]) { /* asked for once, however many wait for it */
+                lane->is_preparing[which] = true;
+                *is_sent = prepare(lane, which);
+            }
         }
     }
     return is_missing;
@@ -490,10 +494,7 @@ static void session_check(lane_t *lane, const PGresult *rows)
     } else if (version > 0 && version < (int64_t)journal_postgres_migrations_count) {
         lane->tenant->is_behind = true; /* journal.c brings it up to date when it opens to write */
         if (lane->tenant->readonly) {
-            lane_log(lane,
-                     "the journal has an older schema: its owner or `digitalcard store migrate` "
-                     "brings it up to date",
-                     NULL, NULL);
+            trouble_tell(lane, TROUBLE_older, NULL, NULL);
         }
         lane_break(lane, RESULT_STORE_UNAVAILABLE);
     } else if (version != (int64_t)journal_postgres_migrations_count) {

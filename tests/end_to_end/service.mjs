@@ -146,7 +146,7 @@ export class Service {
   async issue(tenant, token, more = {}) {
     const reply = await this.request('POST', `/${tenant}/api/v1/cards`, { token,
       body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true, ...more } });
-    if (reply.status !== 201) throw new Error(`issue: ${reply.status} ${reply.raw}`);
+    if (reply.status !== 201) throw new Error(`issue: ${reply.status} ${reply.raw}\n${this.log.split('\n').slice(-12).join('\n')}`);
     return reply.body;
   }
 
