@@ -603,6 +603,7 @@ static void reads_of_one_kind_asked_at_once_are_all_answered(void **state)
     }
     harness_wait(harness, &dues.are_all);
     assert_int_equal(dues.failed, 0);
+    assert_int_equal(harness_due(harness, alpha, 1, 10).result, RESULT_OK); /* and it goes on */
 }
 
 #define CONTRACT_TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup, contract_teardown)
