@@ -82,7 +82,13 @@ export class Postgres {
   // Every process of the server.
   signal(name) {
     const children = readFileSync(`/proc/${this.pid()}/task/${this.pid()}/children`, 'utf8').split(' ').filter((text) => text !== '').map(Number);
-    for (const pid of [this.pid(), ...children]) process.kill(pid, name);
+    for (const pid of [...children, this.pid()]) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        if (error.code !== 'ESRCH') throw error; // it ended by itself
+      }
+    }
   }
 
   pid() { return this.process.pid; } // setpriv becomes the server
@@ -104,6 +110,14 @@ export class Postgres {
   async crash() {
     const ended = new Promise((resolve) => { this.process.once('exit', resolve); });
     this.process.kill('SIGQUIT');
+    await ended;
+  }
+
+  // SIGKILL of every process of it, the postmaster held while its children go.
+  async kill() {
+    const ended = new Promise((resolve) => { this.process.once('exit', resolve); });
+    process.kill(this.pid(), 'SIGSTOP');
+    this.signal('SIGKILL');
     await ended;
   }
 
