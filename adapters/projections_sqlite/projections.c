@@ -65,6 +65,11 @@ result_t model_job_submit(model_job_t *job, model_lane_t lane)
 void model_tenant_free(projections_tenant_t *tenant)
 {
     assert(tenant->jobs == 0);
+    projections_tenant_t **place = &tenant->projections->tenants;
+    while (*place != tenant) { /* bounded by the open ones */
+        place = &(*place)->newer;
+    }
+    *place = tenant->newer;
     tenant->projections->tenants_open--;
     work_lane_destroy(&tenant->write_lane);
     work_lane_destroy(&tenant->read_lane);
