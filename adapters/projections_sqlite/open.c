@@ -236,6 +236,18 @@ result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t cre
     return result;
 }
 
+void projections_sqlite_remove(const char *data_directory, text_t tenant)
+{
+    char *path = NULL;
+    if (!name_is_valid(tenant)) {
+        return;
+    }
+    const int size = asprintf(&path, "%s/tenants/%.*s.read.db", data_directory, TEXT_PRINT(tenant));
+    assert(size > 0);
+    model_files_remove(path);
+    free(path);
+}
+
 /* --- Promotion --- */
 
 typedef struct promote_job {

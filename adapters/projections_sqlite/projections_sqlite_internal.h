@@ -87,7 +87,8 @@ struct projections_tenant {
     model_database_t reader;
     work_lane_t *write_lane;
     work_lane_t *read_lane;
-    uint32_t jobs; /* submitted and not done */
+    uint32_t jobs;        /* submitted and not done */
+    bool is_calling_back; /* the tenant outlives the call */
     bool is_closing;
     bool is_closed;
     bool discards;

@@ -1,8 +1,8 @@
 /* The reference model: a fold of the events on the disk, written from DESIGN and not from
  * actors/domain, and the comparison of everything else with it. */
 #include "tests/simulation/model.h"
-#include "tests/simulation/projections.h"
 #include "tests/simulation/clients.h"
+#include "tests/simulation/projections.h"
 #include "tests/simulation/store.h"
 #include "tests/simulation/subscriber.h"
 #include <assert.h>
