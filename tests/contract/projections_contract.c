@@ -131,7 +131,7 @@ typedef struct draft {
     projection_counter_t counters[12];
     uint64_t words[8][3];
     char bodies[8][32];
-    char gates[12][8];
+    char gates[12][24];
 } draft_t;
 
 static void draw_new_card(suite_t *suite, draft_t *draft, projection_card_t *card, size_t index)
