@@ -1,6 +1,7 @@
 /* The relay's front door: creation, dispatch of envelopes, drain, status. The parts: relay_publish
  * (events out), relay_subscriptions (who listens, heads), relay_tenants (journals and keys),
- * relay_reads and relay_pages (lists, histories, replays), relay_flags (changed feature flags). */
+ * relay_reads and relay_pages (lists, histories, replays), relay_flags (changed feature flags),
+ * relay_share (events of other nodes). */
 #include "actors/relay.h"
 #include "actors/relay_models.h"
 #include "runtime/log.h"
@@ -21,6 +22,11 @@ static void init_numbers(relay_numbers_t *numbers, metrics_t *metrics)
     numbers->not_published =
         metrics_counter(metrics, "digitalcard_relay_events_not_published_total", "",
                         "Events and heads that could not be handed over; subscribers repair");
+    numbers->shared = metrics_counter(metrics, "digitalcard_relay_events_shared_total",
+                                      "outcome=\"sent\"", "Events for the relays of other nodes");
+    numbers->not_shared =
+        metrics_counter(metrics, "digitalcard_relay_events_shared_total", "outcome=\"not_sent\"",
+                        "Events for the relays of other nodes");
     numbers->heads = metrics_counter(metrics, "digitalcard_relay_heads_total", "",
                                      "Heads handed to subscribers");
     numbers->reads = metrics_counter(metrics, "digitalcard_relay_reads_total", "",
@@ -96,6 +102,7 @@ result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *por
         return RESULT_NO_MEMORY;
     }
     relay_flags_begin(made);
+    relay_share_begin(made);
     relay_control_poll(made);
     loop_timer_start(made->head_timer, LIMIT_RELAY_HEAD_TICK_MS, LIMIT_RELAY_HEAD_TICK_MS);
     loop_timer_start(made->control_timer, LIMIT_DIRECTORY_POLL_MS, LIMIT_DIRECTORY_POLL_MS);
@@ -146,6 +153,7 @@ void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_
     }
     if (MESSAGE_HAS(envelope, &decoded, event)) {
         relay_publish_receive(relay, &decoded.event);
+        relay_share(relay, &decoded.event);
     } else if (MESSAGE_HAS(envelope, &decoded, request)) {
         relay_read_receive(relay, peer, &decoded.request);
     } else if (MESSAGE_HAS(envelope, &decoded, breaker)) {

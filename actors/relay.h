@@ -9,6 +9,7 @@
 #ifndef ACTORS_RELAY_H
 #define ACTORS_RELAY_H
 
+#include "actors/ports/cache.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/flags.h"
@@ -24,6 +25,7 @@ typedef struct relay_ports {
     projections_t *projections; /* NULL: none; lists come from the journal, rollups do not exist */
     control_store_t *control;
     flags_t *flags; /* NULL: no changes are told */
+    cache_t *cache; /* NULL: this node alone */
     const crypto_functions_t *crypto;
     crypto_key_t master_key;
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);

@@ -126,6 +126,8 @@ typedef struct relay_numbers {
     metric_t *duplicates;
     metric_t *refilled;
     metric_t *not_published;
+    metric_t *shared;
+    metric_t *not_shared;
     metric_t *heads;
     metric_t *reads;
     metric_t *reads_failed;
@@ -232,6 +234,11 @@ void relay_publish_operational(relay_t *relay, text_t tenant, uint8_t name, int6
 void relay_flags_begin(relay_t *relay);
 /* The control store changed: tells subscribers of each flag that did. */
 void relay_flags_poll(relay_t *relay);
+
+/* --- relay_share.c --- */
+void relay_share_begin(relay_t *relay);
+/* An event of this node, for the others. */
+void relay_share(relay_t *relay, const event_t *event);
 
 /* --- relay_subscriptions.c --- */
 bool relay_has_subscribers(const relay_t *relay);

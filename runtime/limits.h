@@ -313,6 +313,29 @@ enum {
 
     LIMIT_DEAD_LETTERS = 256, /* per tenant, 2 MiB: each took two kills of a role; the oldest go */
 
+    /* --- Cache shared by nodes (actors/ports/cache.h) --- */
+    LIMIT_CACHE_PENDING = 8192,        /* commands without an answer: 80 ms of what a Redis does */
+    LIMIT_CACHE_TIMEOUT_MS = 250,      /* one that is slower helps nobody: it counts as away */
+    LIMIT_CACHE_TICK_MS = 25,          /* overdue commands are looked for so often */
+    LIMIT_CACHE_CONNECT_MS = 1000,     /* to a server that answers its first PING */
+    LIMIT_CACHE_BACKOFF_MS_MIN = 50,   /* of the first pause, before jitter */
+    LIMIT_CACHE_BACKOFF_MS_MAX = 2000, /* counts are common again within 5 s of its return */
+    LIMIT_CACHE_IDLE_MS = 1000,        /* without an answer by then: a PING */
+    LIMIT_CACHE_NODES = 32,            /* of one Redis Cluster */
+    LIMIT_CACHE_ADDRESSES = 8,         /* in one --redis URL */
+    LIMIT_CACHE_REDIRECTS = 5,         /* of one command through a cluster that changes its mind */
+    LIMIT_CACHE_TOPICS = 4,            /* two are in use */
+    LIMIT_CACHE_KEY_SIZE = 128,        /* ours are under 64 bytes */
+    LIMIT_CACHE_VALUE_SIZE = 65536,    /* a member status is under 1 KiB, an event under 4 KiB */
+    LIMIT_CACHE_REPLY_SIZE = 1048576,  /* unparsed bytes of one server: 16 of the largest values */
+    LIMIT_CACHE_REPLY_ITEMS = 64,      /* of one array: a published message has four */
+    LIMIT_CACHE_OUT_SIZE = 8388608,    /* unsent bytes to one server */
+    LIMIT_CACHE_ENTRIES = 16384, /* that one node alone remembers: 16 MiB of member statuses */
+
+    LIMIT_RATE_ENTRIES = 16384,   /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,     /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100, /* by so much may the nodes together go over a limit */
+
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
     LIMIT_RESTARTS_WINDOW_MS = 10000,
@@ -332,6 +355,8 @@ enum {
     LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
     LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
                                   control command, takes milliseconds */
+    LIMIT_HANDLER_HANG_MS = 1000,    /* one command in work for so long, while its role computes or
+                                        sleeps, hangs: LIMIT_HANDLER_BUDGET_US fifty times */
     LIMIT_WATCHDOG_MS_MIN = 400,     /* --watchdog-ms: four pings of a tick */
     LIMIT_WATCHDOG_MS_MAX = 600000,  /* longer is as good as none */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash

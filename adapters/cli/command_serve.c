@@ -1,5 +1,6 @@
 /* `digitalcard serve`: everything that can be wrong is found here, in the order in which a person
  * can mend it, each with one line and exit status 1; then the supervisor takes over. */
+#include "adapters/cli/caches.h"
 #include "adapters/cli/configuration.h"
 #include "adapters/cli/endpoint.h"
 #include "adapters/cli/installation.h"
@@ -171,6 +172,8 @@ static bool open_data(service_t *service)
         (void)command_fail("%s", error);
         return false;
     }
+    const bool is_prepared =
+        caches_prepare(service->configuration.texts.redis, &service->installation.master_key);
     installation_close_stores(&service->installation); /* the supervisor has no database */
     log_start("supervisor", service->configuration.log_level);
     if (service->installation.is_new) {
@@ -178,7 +181,7 @@ static bool open_data(service_t *service)
                  LOG_STRING("file", "master.key"),
                  LOG_STRING("directory", service->installation.directory.path));
     }
-    return true;
+    return is_prepared;
 }
 
 /* --- Roles --- */
@@ -227,6 +230,8 @@ static void declare_roles(service_t *service)
     add_argument(front_text, "--http-descriptor", "4");
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);
+    add_argument(front_text, "--rate-per-token", service->configuration.texts.rate_per_token);
+    add_argument(front_text, "--rate-per-tenant", service->configuration.texts.rate_per_tenant);
     for (uint32_t i = 0; i < service->configuration.shards; i++) {
         role_text_t *text = &service->texts[service->role_count];
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;

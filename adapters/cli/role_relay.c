@@ -3,6 +3,7 @@
 #include "adapters/cli/role.h"
 
 #include "actors/relay.h"
+#include "adapters/cli/caches.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/stores.h"
 #include "adapters/events/events_publisher.h"
@@ -17,6 +18,7 @@ typedef struct relay_role {
     journal_t *journal;
     projections_t *projections;
     events_publisher_t *publisher;
+    cache_t *cache;
     channel_server_t *server;
     relay_t *relay;
 } relay_role_t;
@@ -117,10 +119,14 @@ static result_t relay_role_compose(relay_role_t *role)
                                          &role->publisher);
     }
     if (result == RESULT_OK) {
+        result = caches_create(loop, role->base.metrics, &role->cache);
+    }
+    if (result == RESULT_OK) {
         const relay_ports_t ports = {.journal = role->journal,
                                      .projections = role->projections,
                                      .control = role->control,
                                      .flags = stores_flags(stores_of_role(), role->control),
+                                     .cache = role->cache,
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,
@@ -139,6 +145,9 @@ static result_t relay_role_compose(relay_role_t *role)
 static void relay_role_destroy(relay_role_t *role)
 {
     link_destroy(&role->base.link);
+    if (role->cache != NULL) {
+        caches_destroy(&role->cache); /* nothing is heard after this */
+    }
     if (role->relay != NULL) {
         relay_destroy(&role->relay);
     }

@@ -12,7 +12,7 @@ set(cli ${CMAKE_SOURCE_DIR}/adapters/cli)
 digitalcard_test(NAME configuration_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/configuration_test.c ${cli}/configuration.c ${cli}/configuration_file.c
           ${cli}/arguments.c ${cli}/endpoint.c ${cli}/data_directory.c ${cli}/membership_options.c
-  LIBRARIES digitalcard_actors digitalcard_runtime PkgConfig::libcyaml PkgConfig::jansson)
+  LIBRARIES digitalcard_actors digitalcard_runtime digitalcard_cache_redis PkgConfig::libcyaml PkgConfig::jansson)
 digitalcard_test(NAME control_commands_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control_commands.c
           ${cli}/control_dead_letters.c ${cli}/control_flags.c ${cli}/installation.c
