@@ -262,6 +262,11 @@ enum {
     LIMIT_LIST_PREFIX_SIZE = 256, /* twice card_list.q: a longer one matches nothing shorter */
     LIMIT_LIST_MATCHES = 2048,    /* of a prefix that are sorted; more are found by scanning */
 
+    LIMIT_ARCHIVE_CHUNK_SIZE = 4194304, /* of a backup: the largest row is a body of 1 MiB */
+    LIMIT_ARCHIVE_SLICE_ROWS = 1000,    /* read from PostgreSQL in one go for a backup: some MiB */
+    LIMIT_ARCHIVE_PIPELINE_ROWS = 256,  /* sent to it before answers are read: those fit a socket */
+    LIMIT_ARCHIVE_CHUNK_FILL = 262144,  /* then it is written: a hash per quarter of a MiB */
+
     /* --- Read models --- */
     LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
     LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */

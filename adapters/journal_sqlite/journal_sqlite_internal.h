@@ -166,6 +166,14 @@ void checkpoint_consider(journal_tenant_t *tenant, int wal_pages);
 bool tenant_file_name_is_valid(text_t name);
 /* malloc; DIR/tenants/NAME.db */
 char *tenant_path(const char *data_directory, text_t tenant);
+result_t file_error(const char *path, const char *action); /* from errno, logged */
+MUST_USE result_t file_make_empty(const char *path);
+MUST_USE result_t path_sync(const char *path, int flags);
+void companions_remove(const char *path); /* what stands beside it */
+void file_remove(const char *path);       /* and the file itself */
+
+/* verify.c: `report` gets a JSON object (malloc). */
+MUST_USE result_t verify_file(const char *path, text_t tenant, bool fold, char **report);
 
 /* --- append.c --- */
 
