@@ -80,9 +80,17 @@ enum {
     LIMIT_INBOX_ANSWER_MS = 15000,    /* a shard that did not answer by then is asked again */
     LIMIT_STANDING_MS = 1000,         /* how often shards hear of the context */
     LIMIT_STANDING_STALE_MS = 5000,   /* not heard for so long: it counts as unreachable */
-    LIMIT_DESK_TICK_MS = 100,         /* how late polls and repeats may be */
-    LIMIT_BREAKERS_SHOWN = 256,       /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20,     /* how late a repeat may come; nobody waits in milliseconds */
+    LIMIT_MEMBERS_CACHED = 65536,     /* per shard, 450 bytes each: those of recent scans */
+    LIMIT_MEMBER_ASK_MS = 2500,       /* who issues a card waits so long for the context */
+    LIMIT_MEMBER_REFRESH_MS = 30000,  /* a member is asked after in the background that often */
+    LIMIT_MEMBER_REFRESHES = 64,  /* of one shard on their way at a time; the others come later */
+    LIMIT_MEMBER_ASKING = 1024,   /* questions of one shard on their way; the others go without */
+    LIMIT_MEMBER_SLICE = 64,      /* cards of a member that work at a time: a share of a batch */
+    LIMIT_MEMBER_WORKS = 1024,    /* members with work in memory per tenant; more wait as notes */
+    LIMIT_MEMBER_RETRY_MS = 100,  /* before a slice that failed is tried again */
+    LIMIT_DESK_TICK_MS = 100,     /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,   /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20, /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -223,6 +231,7 @@ enum {
 
     /* --- Journal --- */
     LIMIT_BATCH_EVENTS = 256, /* of one commit (DESIGN, issue "The journal") */
+    LIMIT_BATCH_NOTES = 256,  /* members and watermarks of one commit: one for each event */
     LIMIT_BATCH_SIZE = 1048576,
     LIMIT_BATCH_REQUESTS = 512,     /* answered by one commit; reads join the batches of writes */
     LIMIT_BATCH_CHUNK_SIZE = 65536, /* memory of a batch grows by this much */
@@ -301,7 +310,13 @@ enum {
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
-        1000,                        /* a control database that is away blocks no loop longer */
+        1000, /* a control database that is away blocks no loop longer */
+    LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */
+    LIMIT_POSTGRES_CONTROL_ANSWER_MS = 3000,  /* a query; whoever waits for it has 5 s */
+    LIMIT_POSTGRES_CONTROL_EXECUTE_MS =
+        8500, /* CREATE DATABASE; the server itself gives up at 8 s */
+    LIMIT_POSTGRES_CONTROL_MIGRATE_MS =
+        600000,                      /* one step; only `serve` and commands wait so long */
     LIMIT_POSTGRES_START_TRIES = 60, /* a second apart, before `serve` gives up */
     LIMIT_POSTGRES_CLOSE_MS = 5000,  /* a role that stops waits so long for the last commits */
 

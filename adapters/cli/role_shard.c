@@ -6,6 +6,7 @@
 #include "actors/shard.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/control_commands.h"
+#include "adapters/cli/membership_options.h"
 #include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
@@ -27,7 +28,9 @@ typedef struct shard_role {
     shard_t *shard;
     channel_server_t *server;
     channel_client_t *relay;
+    channel_client_t *adapters;
     uint64_t fronts; /* those that are up, one bit each */
+    loop_timer_t *preparing;
 } shard_role_t;
 
 /* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
@@ -50,6 +53,19 @@ static void shard_role_receive(void *context, uint32_t peer, const uint8_t *enve
 {
     const shard_role_t *role = context;
     shard_receive(role->shard, peer, envelope, size);
+}
+
+static void shard_role_neighbour_send(void *context, const uint8_t *envelope, size_t size)
+{
+    const shard_role_t *role = context;
+    const result_t result = channel_client_send(role->adapters, envelope, size);
+    (void)result; /* whoever waits for an answer has a deadline; watermarks are asked again */
+}
+
+static void shard_role_neighbour_receive(void *context, const uint8_t *envelope, size_t size)
+{
+    const shard_role_t *role = context;
+    shard_neighbour_receive(role->shard, envelope, size);
 }
 
 static void relay_receives_only(void *context, const uint8_t *envelope, size_t size)
@@ -82,6 +98,13 @@ static void shard_role_peer_up(void *context, const char *name, const char *endp
             log_error("no channel to the relay", LOG_STRING("why", result_title(result)));
         }
     }
+    if (strcmp(name, "adapters") == 0) {
+        if (channel_client_connect(role->adapters, endpoint) == RESULT_OK) {
+            shard_neighbour_up(role->shard);
+        } else {
+            log_error("no channel to the adapters: neighbours count as away");
+        }
+    }
 }
 
 static void shard_role_peer_draining(void *context, const char *name)
@@ -96,6 +119,10 @@ static void shard_role_peer_down(void *context, const char *name)
     count_front(role, name, false);
     if (strcmp(name, "relay") == 0) {
         channel_client_disconnect(role->relay);
+    }
+    if (strcmp(name, "adapters") == 0) {
+        channel_client_disconnect(role->adapters);
+        shard_neighbour_down(role->shard);
     }
 }
 
@@ -194,17 +221,43 @@ static crash_slot_t *attach_crash_slot(const role_options_t *options)
     return slot;
 }
 
+/* What `serve` does at its start and could not when PostgreSQL was away: schema and first token
+ * key. Until then no front has a directory, so none is ready. */
+static void prepare_control(void *context)
+{
+    shard_role_t *role = context;
+    uint64_t version = 0;
+    const control_commands_t commands = {
+        .control = role->control, .crypto = &signer_functions, .master_key = &role->master_key};
+    result_t result = role->control->functions->version(role->control, &version);
+    if (result == RESULT_OK) {
+        result = control_token_key_ensure(&commands);
+    }
+    if (result == RESULT_OK) {
+        loop_timer_stop(role->preparing);
+        shard_control_changed(role->shard);
+    } else if (result == RESULT_STORE_CORRUPT) {
+        log_error("master.key does not open what the control store holds: put the right one back");
+    }
+}
+
 static result_t shard_role_compose(shard_role_t *role)
 {
     const role_options_t *options = role->base.options;
     loop_t *loop = role->base.loop;
-    result_t result = role_open_control(options, &role->master_key, &role->control);
+    const bool is_control = role->index == 0;
+    result_t result =
+        role_open_control(&role->base, is_control ? STORES_CREATE_LATER : STORES_OPEN_LATER,
+                          &role->master_key, &role->control);
     if (result == RESULT_OK) {
         result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
                                        &role->journal);
     }
     if (result == RESULT_OK) {
         result = channel_client_create(loop, relay_receives_only, role, &role->relay);
+    }
+    if (result == RESULT_OK) {
+        result = channel_client_create(loop, shard_role_neighbour_receive, role, &role->adapters);
     }
     if (result == RESULT_OK) {
         const shard_ports_t ports = {
@@ -214,6 +267,7 @@ static result_t shard_role_compose(shard_role_t *role)
             .master_key = role->master_key,
             .reply = shard_role_reply,
             .publish = shard_role_publish,
+            .neighbour_send = shard_role_neighbour_send,
             .context = role,
             .crash_slot = attach_crash_slot(options),
             .dead_letters = stores_dead_letters(stores_of_role(), role->control),
@@ -221,7 +275,12 @@ static result_t shard_role_compose(shard_role_t *role)
             .revocations = stores_revocations(stores_of_role(), role->control),
             .wall_ms = clock_wall_ms,
             .random_fill = random_fill};
-        shard_options_t shard_options = {.index = role->index,
+        membership_settings_read_t membership;
+        membership_options_read(&membership);
+        shard_options_t shard_options = {.membership_urls = membership.urls,
+                                         .membership_policies = membership.policies,
+                                         .membership_stale_ms = membership.stale_ms,
+                                         .index = role->index,
                                          .shards = (uint32_t)options->shards,
                                          .actor_bytes_max = options->actor_bytes_max,
                                          .activations_max = (uint32_t)options->activations_max};
@@ -233,12 +292,19 @@ static result_t shard_role_compose(shard_role_t *role)
         result = channel_server_create(loop, role->base.endpoint, shard_role_receive, role,
                                        &role->server);
     }
+    if (result == RESULT_OK && is_control && stores_is_postgres(stores_of_role())) {
+        role->preparing = loop_timer_create(loop, prepare_control, role);
+        loop_timer_start(role->preparing, 0, LIMIT_POSTGRES_CONTROL_RETRY_MS);
+    }
     return result;
 }
 
 static void shard_role_destroy(shard_role_t *role)
 {
     link_destroy(&role->base.link);
+    if (role->preparing != NULL) {
+        loop_timer_destroy(&role->preparing);
+    }
     if (role->shard != NULL) {
         shard_destroy(&role->shard);
     }
@@ -247,6 +313,9 @@ static void shard_role_destroy(shard_role_t *role)
     }
     if (role->relay != NULL) {
         channel_client_destroy(&role->relay);
+    }
+    if (role->adapters != NULL) {
+        channel_client_destroy(&role->adapters);
     }
     if (role->journal != NULL) {
         stores_journal_destroy(&role->journal);
