@@ -32,6 +32,7 @@ typedef struct role_base {
     const role_options_t *options;
     loop_t *loop;
     metrics_t *metrics;
+    metric_t *drops[LOOP_DROPS]; /* brought up to date when somebody asks for the metrics */
     link_t *link;
     char endpoint[64]; /* "ipc://shard-0.17", relative to DIR/run */
 } role_base_t;
