@@ -72,9 +72,13 @@ class Gate {
     }
   }
 
-  // From the moment of the fault to the first good answer to a question asked after it.
-  recovery(fault) {
-    const good = this.asked.filter((entry) => entry.begin >= fault && entry.isGood).map((entry) => entry.end - fault);
+  // From the moment of the fault until answers are good and stay so: the end of the first good answer to a question asked after the
+  // last one that failed, of those asked before the next fault.
+  recovery(fault, next) {
+    const asked = this.asked.filter((entry) => entry.begin >= fault && entry.begin < next);
+    const failed = asked.filter((entry) => !entry.isGood).map((entry) => entry.begin);
+    const lastFailed = failed.length === 0 ? fault : Math.max(...failed);
+    const good = asked.filter((entry) => entry.begin >= lastFailed && entry.isGood).map((entry) => entry.end - fault);
     return good.length === 0 ? null : Math.min(...good);
   }
 }
@@ -143,7 +147,7 @@ async function schedule(faults, end, happened) {
 function table(happened, gate) {
   const names = [...new Set(happened.map((fault) => fault.name))].sort();
   return names.map((name) => {
-    const times = happened.filter((fault) => fault.name === name).map((fault) => gate.recovery(fault.at));
+    const times = happened.filter((fault) => fault.name === name).map((fault) => gate.recovery(fault.at, happened[happened.indexOf(fault) + 1]?.at ?? Infinity));
     const known = times.filter((time) => time !== null);
     return { fault: name, times: times.length, recovered: known.length, recovery_ms_median: known.length ? Math.round(median(known)) : null, recovery_ms_max: known.length ? Math.round(Math.max(...known)) : null };
   });
@@ -189,7 +193,7 @@ try {
   writeFileSync(report.replace(/html$/, 'json'), JSON.stringify(result, null, 2));
   console.log(`\navailability ${(result.availability * 100).toFixed(3)} % of ${told.requests} requests; a gate asking every 10 ms: ${(100 * good / gate.asked.length).toFixed(2)} % of ${gate.asked.length}`);
   console.log(`errors ${JSON.stringify(told.error_kinds)}, wrong answers ${told.wrong} ${told.wrong_answers.join('; ')}`);
-  console.log('from a fault to the first good answer (ms):');
+  console.log('from a fault until answers are good and stay so (ms):');
   for (const fault of faults) console.log(`  ${fault.fault.padEnd(28)} ${String(fault.times).padStart(3)} ×   median ${String(fault.recovery_ms_median).padStart(5)}   max ${String(fault.recovery_ms_max).padStart(5)}`);
   console.log(`journal: ${checked.events} events; ${checked.validations} acknowledged validations and ${checked.changes} changes looked up; ${checked.problems.length} problems`);
   for (const problem of checked.problems.slice(0, 20)) console.log(`  ${problem}`);

@@ -238,6 +238,39 @@ export function footprint(pid) {
   return { pss, descriptors };
 }
 
+// Processor seconds used so far by each process of these trees, by name: unlike a rate, it hardly depends on who else is busy.
+export function processorSeconds(pids) {
+  const used = {};
+  for (const pid of pids.flatMap((root) => tree(root))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+      used[name] ??= { user: 0, system: 0 };
+      used[name].user += Number(fields[11]) / 100;
+      used[name].system += Number(fields[12]) / 100;
+    } catch { /* it ended meanwhile */ }
+  }
+  return used;
+}
+
+// One run, and what it took of the processor, in microseconds per request and by process.
+export async function benchWithBudget(server, words, more) {
+  const pids = [server.child.pid, ...(server.beside ?? []).map((other) => other.child.pid)];
+  const before = processorSeconds(pids);
+  const told = await bench(server, words, more);
+  const after = processorSeconds(pids);
+  const cards = Number(words[words.indexOf('--cards') + 1]);
+  const requests = told.intervals.reduce((sum, interval) => sum + interval.requests, cards);
+  told.budget = {};
+  for (const [name, { user, system }] of Object.entries(after)) {
+    const was = before[name] ?? { user: 0, system: 0 };
+    told.budget[name] = { user: Math.max(0, ((user - was.user) * 1e6) / requests), system: Math.max(0, ((system - was.system) * 1e6) / requests) };
+  }
+  told.processor_us = Object.values(told.budget).reduce((sum, { user, system }) => sum + user + system, 0);
+  return told;
+}
+
 export function median(values) {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = sorted.length >> 1;
