@@ -44,6 +44,7 @@ static void batch_reset(batch_t *batch)
     batch->snapshot_count = 0;
     batch->idempotency_count = 0;
     batch->member_key_count = 0;
+    batch->note_count = 0;
     batch->refusal_count = 0;
     batch->waiter_count = 0;
 }
@@ -100,6 +101,7 @@ bool batch_has_room(const batch_t *batch)
     return batch->event_count + EVENTS_PER_REQUEST_MAX <= LIMIT_BATCH_EVENTS &&
            batch->snapshot_count + 2 <= LIMIT_BATCH_EVENTS && /* of a card and its replacement */
            batch->waiter_count < LIMIT_BATCH_REQUESTS &&
+           batch->note_count + 2 <= LIMIT_BATCH_NOTES && /* a member and a watermark */
            batch->stored_size + BATCH_REQUEST_SIZE_MAX <= LIMIT_BATCH_SIZE;
 }
 
@@ -159,5 +161,7 @@ void batch_seal(batch_t *batch, uint32_t partition, uint64_t epoch, uint64_t hea
         .member_key_count = batch->member_key_count,
         .refusals = batch->refusals,
         .refusal_count = batch->refusal_count,
+        .notes = batch->notes,
+        .note_count = batch->note_count,
     };
 }

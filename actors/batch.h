@@ -38,6 +38,8 @@ typedef struct batch {
     size_t member_key_count;
     journal_refusal_t refusals[LIMIT_REFUSAL_LOG_PER_SECOND];
     size_t refusal_count;
+    journal_note_t notes[LIMIT_BATCH_NOTES];
+    size_t note_count;
     batch_waiter_t waiters[LIMIT_BATCH_REQUESTS];
     size_t waiter_count;
 
