@@ -153,7 +153,7 @@ travel, so every goal that can is a ratio to a yardstick of the same round. ${RO
 checked, and a single wrong one or error ends the run without a page. The relay was running all the time.
 
 - ${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} cores, ${cpu}, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${os.release()}, load of the machine during the rounds ${loads.map((load) => load.toFixed(1)).join(', ')} (ours included)
-- DigitalCard ${version(BINARY, 'version')} at ${version('git', '-C', ROOT, 'rev-parse', '--short', 'HEAD')}, preset \`release\`; PostgreSQL ${postgres.version} with fsync and synchronous_commit on, 256 MB of shared buffers; Node.js ${process.version}, ${version('nginx', '-v') === 'unknown' ? 'nginx' : 'nginx'} with one worker per core
+- DigitalCard ${version(BINARY, 'version')} at ${version('git', '-C', process.cwd(), 'rev-parse', '--short', 'HEAD')}, preset \`release\`; PostgreSQL ${postgres.version} with fsync and synchronous_commit on, 256 MB of shared buffers; Node.js ${process.version}, ${version('nginx', '-v') === 'unknown' ? 'nginx' : 'nginx'} with one worker per core
 ${skipped.map((line) => `- left out: ${line}\n`).join('')}
 ## Goals (DESIGN 6)
 
