@@ -1,7 +1,7 @@
 // bench/run.sh: the whole matrix beside its yardsticks, in rounds, and docs/benchmarks.md from it. Absolute numbers do not
 // travel, so each figure of ours stands beside a peer's of the same round, and ratios are medians of the ratios of the rounds.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { BENCH, BINARY, ROOT, Servers, benchWithBudget, footprint, median } from './servers.mjs';
@@ -56,6 +56,7 @@ async function storesOf(servers, postgres) {
 
 async function round(number, servers, postgres, nginx, peers, stores) {
   say(`round ${number} of ${ROUNDS}`);
+  syncDisk(servers);
   const reports = number === ROUNDS;
   keep('pgbench', await servers.pgbench(postgres, SECONDS));
   say(`  pgbench: ${Math.round(figures.get('pgbench').at(-1))}/s`);
@@ -69,6 +70,23 @@ async function round(number, servers, postgres, nginx, peers, stores) {
     const half = median(figures.get(`${store} http 64 rate`)) / 2;
     await measure(`${store} open`, server, ['http', '--connections', '64', '--rate', half.toFixed(0)], { reports });
   }
+}
+
+// The physical limit beside it: how long the disk takes to keep 4 KiB, in this very round.
+function syncDisk(servers) {
+  const file = openSync(path.join(servers.folder, 'fdatasync'), 'w');
+  const page = Buffer.alloc(4096);
+  const milliseconds = [];
+  for (const end = performance.now() + 1000; performance.now() < end;) {
+    writeSync(file, page, 0, page.length, 0);
+    const begin = performance.now();
+    fdatasyncSync(file);
+    milliseconds.push(performance.now() - begin);
+  }
+  closeSync(file);
+  milliseconds.sort((one, other) => one - other);
+  keep('fdatasync p50', milliseconds[milliseconds.length >> 1]);
+  keep('fdatasync p99', milliseconds[Math.floor(milliseconds.length * 0.99)]);
 }
 
 // What needs no peer: once.
@@ -171,6 +189,7 @@ Measured elsewhere: the actor runtime (\`bench/compare-actors.sh\`, [performance
 | nginx, static reply of the same size, 64 connections | ${spread('nginx http 64 rate')} |
 | Node.js peer, one transaction per validation, 64 connections | ${spread('peer transaction http 64 rate')} |
 | Node.js peer, all in one SQL statement, 64 connections | ${spread('peer single http 64 rate')} |
+| fdatasync of 4 KiB on the same disk, ms | median ${spread('fdatasync p50')}, p99 ${spread('fdatasync p99')} |
 
 Processor time of one validation over HTTP at 64 connections (all processes of the service or peer, PostgreSQL included, generator not), which hardly
 depends on what else the machine does: ${['peer transaction', 'peer single', ...Object.keys(stores)].map((name) => `${name} ${spread(`${name} http 64 cpu`)} µs`).join(', ')}.
