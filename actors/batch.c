@@ -46,6 +46,9 @@ static void batch_reset(batch_t *batch)
     batch->member_key_count = 0;
     batch->refusal_count = 0;
     batch->waiter_count = 0;
+    batch->reminder_count = 0;
+    batch->cards = 0;
+    batch->bytes = 0;
 }
 
 static void batch_destroy(batch_t *batch)
@@ -99,6 +102,7 @@ bool batch_has_room(const batch_t *batch)
     enum { EVENTS_PER_REQUEST_MAX = 4 }; /* CARD_DECISION_EVENTS_MAX */
     return batch->event_count + EVENTS_PER_REQUEST_MAX <= LIMIT_BATCH_EVENTS &&
            batch->snapshot_count + 2 <= LIMIT_BATCH_EVENTS && /* of a card and its replacement */
+           batch->reminder_count + 2 <= LIMIT_BATCH_REMINDERS &&
            batch->waiter_count < LIMIT_BATCH_REQUESTS &&
            batch->stored_size + BATCH_REQUEST_SIZE_MAX <= LIMIT_BATCH_SIZE;
 }
@@ -159,5 +163,9 @@ void batch_seal(batch_t *batch, uint32_t partition, uint64_t epoch, uint64_t hea
         .member_key_count = batch->member_key_count,
         .refusals = batch->refusals,
         .refusal_count = batch->refusal_count,
+        .reminders = batch->reminders,
+        .reminder_count = batch->reminder_count,
+        .cards = batch->event_count == 0 ? 0 : batch->cards,
+        .bytes = batch->event_count == 0 ? 0 : batch->bytes,
     };
 }

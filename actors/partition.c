@@ -94,6 +94,8 @@ uint64_t partition_append(partition_t *partition, batch_t *batch, const journal_
     batch->events[batch->event_count] = *event;
     batch->published[batch->event_count] = pack_published(partition, batch, event, data, sequence);
     batch->event_count++;
+    batch->cards += event->card_sequence == 1 ? 1 : 0;
+    batch->bytes += event->body.size + JOURNAL_EVENT_OVERHEAD;
     batch->stored_size += event->body.size;
     partition->waiting++;
     return sequence;
@@ -162,6 +164,10 @@ static void batch_succeed(shard_t *shard, batch_t *batch)
         batch_waiter_t *const waiter = &batch->waiters[i];
         if (waiter->message->kind == SHARD_EXPIRE) {
             tenant_sweep_card_expired(waiter->message->tenant);
+        }
+        if (waiter->message->kind == SHARD_REMIND) {
+            waiter->message->tenant->reminders.taken++;
+            tenant_remind_committed(waiter->message);
         }
         shard_message_answer(&waiter->message, waiter->envelope, waiter->outcome);
     }

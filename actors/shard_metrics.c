@@ -107,6 +107,8 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
     shard_metrics->passivation_snapshots =
         metrics_counter(metrics, "digitalcard_passivation_snapshots_total", "",
                         "Snapshots stored because a card was about to leave the memory");
+    shard_metrics->reminders = metrics_counter(metrics, "digitalcard_reminders_total", "",
+                                               "Reminders whose effect became durable");
     shard_metrics->tenants_open =
         metrics_gauge(metrics, "digitalcard_tenants_open", "", "Tenants whose journal is open");
     shard_metrics->keys_in_flight = metrics_gauge(metrics, "digitalcard_keys_in_flight", "",

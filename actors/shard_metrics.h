@@ -22,6 +22,7 @@ typedef struct shard_metrics {
     metric_t *malformed;
     metric_t *expired;
     metric_t *passivation_snapshots;
+    metric_t *reminders;
     metric_t *tenants_open;
     metric_t *keys_in_flight;
     metric_t *batch_events_last;

@@ -96,7 +96,7 @@ void tenant_release(tenant_t **tenant)
 bool tenant_is_idle(const tenant_t *tenant)
 {
     if (tenant->status != TENANT_OPEN || tenant->messages > 0 || tenant->operations > 0 ||
-        tenant->is_sweeping) {
+        tenant->is_sweeping || tenant->is_cleaning) {
         return false;
     }
     for (uint32_t i = 0; i < tenant->partition_count; i++) {
@@ -157,6 +157,9 @@ static void finish_closing(tenant_t *tenant)
     }
     free_opened(tenant);
     tenant->is_sweeping = false;
+    tenant->is_cleaning = false;
+    tenant->is_clean_ensured = false;
+    tenant->reminders = (tenant_reminders_t){0};
     tenant->status = TENANT_CLOSED;
     shard->tenants_open--;
     metric_set(shard->metrics.tenants_open, shard->tenants_open);

@@ -21,6 +21,26 @@ typedef struct complaint {
     const char *field;
 } complaint_t;
 
+static complaint_t check_until(const shard_message_t *message)
+{
+    const card_change_t *const change = &message->command.change;
+    if (!MESSAGE_HAS(card_change, change, until)) {
+        return (complaint_t){0};
+    }
+    if (message->request.type != request_type_card_suspend) {
+        return (complaint_t){RESULT_INVALID_BODY,
+                             "until is given only when a card is suspended. Leave it out.",
+                             "until"};
+    }
+    if (change->until <= message->shard->ports.wall_ms()) {
+        return (complaint_t){RESULT_INVALID_BODY,
+                             "until must lie in the future: it is the moment at which the card is "
+                             "reinstated.",
+                             "until"};
+    }
+    return (complaint_t){0};
+}
+
 static complaint_t check_change(const shard_message_t *message)
 {
     const bool has_end = MESSAGE_HAS(card_change, &message->command.change, expires_at);
@@ -37,7 +57,7 @@ static complaint_t check_change(const shard_message_t *message)
                              "it out, or renew the card to move its end.",
                              "expires_at"};
     }
-    return (complaint_t){0};
+    return check_until(message);
 }
 
 static complaint_t check_validation(const shard_message_t *message)
@@ -262,6 +282,17 @@ static void send_to_card(tenant_t *tenant, shard_message_t **message)
     }
 }
 
+void tenant_send_to_card(tenant_t *tenant, const uuid_t *card, shard_message_t **message)
+{
+    (*message)->card = *card;
+    (*message)->partition = card_id_partition(card);
+    if ((*message)->partition >= tenant->partition_count) {
+        shard_message_destroy(message);
+        return;
+    }
+    send_to_card(tenant, message);
+}
+
 static void route_issue(tenant_t *tenant, shard_message_t **message)
 {
     shard_t *const shard = tenant->shard;
@@ -341,11 +372,5 @@ void tenant_expire_card(tenant_t *tenant, const uuid_t *card)
 {
     shard_message_t *message = shard_message_create(tenant->shard, SHARD_EXPIRE);
     shard_message_set_tenant(message, tenant);
-    message->card = *card;
-    message->partition = card_id_partition(card);
-    if (message->partition >= tenant->partition_count) {
-        shard_message_destroy(&message);
-        return;
-    }
-    send_to_card(tenant, &message);
+    tenant_send_to_card(tenant, card, &message);
 }

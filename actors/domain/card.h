@@ -31,6 +31,7 @@ typedef struct card_command {
     const card_change_t *change;     /* ACTIVATE … REVOKE */
     const card_validate_t *validate; /* VALIDATE */
     text_t subject;                  /* of the token; empty for the sweep */
+    int64_t until; /* REINSTATE: because the suspension ends by itself at this moment; 0: no */
     int64_t now_ms;
     uuid_t new_card; /* ISSUE: id of this card; REPLACE: id of the next one */
 } card_command_t;

@@ -198,8 +198,23 @@ static void check_bounds(operation_t *operation)
     if (batch->event_count > LIMIT_BATCH_EVENTS || batch->snapshot_count > LIMIT_BATCH_EVENTS ||
         batch->idempotency_count > LIMIT_BATCH_REQUESTS ||
         batch->member_key_count > LIMIT_BATCH_REQUESTS ||
-        batch->refusal_count > LIMIT_REFUSAL_LOG_PER_SECOND) {
+        batch->refusal_count > LIMIT_REFUSAL_LOG_PER_SECOND ||
+        batch->reminder_count > LIMIT_BATCH_REMINDERS) {
         world_violation(operation->port->store->world, 11, "a batch is larger than its bound");
+    }
+}
+
+static void store_reminders(operation_t *operation)
+{
+    world_t *const world = operation->port->store->world;
+    const journal_batch_t *const batch = operation->batch;
+    for (size_t i = 0; i < batch->reminder_count; i++) {
+        const journal_reminder_t *const row = &batch->reminders[i];
+        if ((world->bug == BUG_lose_reminder && row->action == JOURNAL_REMINDER_PUT) ||
+            (world->bug == BUG_reminder_twice && row->expected_at != 0)) {
+            continue;
+        }
+        reminder_table_apply(&operation->handle->tenant->reminders, row);
     }
 }
 
@@ -213,15 +228,18 @@ static void store_batch(operation_t *operation)
     store_snapshots(operation);
     store_members(operation);
     store_replies(operation);
+    store_reminders(operation);
     operation->handle->tenant->refusal_count += operation->batch->refusal_count;
     partition->row.head += operation->batch->event_count;
+    partition->row.cards += operation->batch->cards;
+    partition->row.bytes += operation->batch->bytes;
     operation->port->store->world->numbers.commits++;
 }
 
 static bool is_check_only(const journal_batch_t *batch)
 {
     return batch->event_count == 0 && batch->snapshot_count == 0 && batch->idempotency_count == 0 &&
-           batch->member_key_count == 0 && batch->refusal_count == 0;
+           batch->member_key_count == 0 && batch->refusal_count == 0 && batch->reminder_count == 0;
 }
 
 static bool is_expected(const operation_t *operation)
@@ -235,6 +253,9 @@ static bool is_expected(const operation_t *operation)
     }
     if (bug == BUG_ignore_epoch) {
         return row->head == batch->head;
+    }
+    if (!reminder_table_holds(&operation->handle->tenant->reminders, batch)) {
+        return false;
     }
     return row->epoch == batch->epoch && row->head == batch->head;
 }
