@@ -353,6 +353,9 @@ static text_t dates_detail(const handling_t *handling)
     if (handling->message->request.type == request_type_card_issue) {
         return TEXT_LITERAL("expires_at must lie in the future and after valid_from.");
     }
+    if (handling->message->request.type == request_type_card_suspend) {
+        return TEXT_LITERAL("until must lie in the future: the card is reinstated at that moment.");
+    }
     return TEXT_LITERAL("The new expires_at must lie in the future and after the card's "
                         "valid_from.");
 }
@@ -369,7 +372,9 @@ static void reply_decided(const handling_t *handling, const card_decision_t *dec
         card_reply_without_card(handling->tenant, handling->message, reason_unknown_card, reply);
         break;
     case CARD_INVALID_DATES:
-        reply_fail(reply, RESULT_INVALID_DATES, dates_detail(handling), TEXT_LITERAL("expires_at"));
+        reply_fail(reply, RESULT_INVALID_DATES, dates_detail(handling),
+                   type == request_type_card_suspend ? TEXT_LITERAL("until")
+                                                     : TEXT_LITERAL("expires_at"));
         break;
     case CARD_ACCEPTED:
         if (is_validation(handling->message)) {
@@ -449,7 +454,7 @@ static void run_reminder(handling_t *handling, shard_message_t **message)
 {
     const shard_reminder_t *const reminder = &(*message)->command.reminder;
     if (!text_equal(reminder->name, TEXT_LITERAL(SUSPENSION_ENDS)) ||
-        !reminder_is_current(handling->tenant, reminder)) {
+        !reminder_is_current(handling->tenant, reminder, handling->now_ms)) {
         shard_message_destroy(message); /* changed since it was read: it is read again */
         return;
     }

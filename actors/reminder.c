@@ -75,10 +75,11 @@ void reminder_cancel(tenant_t *tenant, batch_t *batch, const uuid_t *actor, text
     note_change(tenant, actor, name);
 }
 
-bool reminder_is_current(const tenant_t *tenant, const shard_reminder_t *reminder)
+bool reminder_is_current(const tenant_t *tenant, const shard_reminder_t *reminder, int64_t now_ms)
 {
     const tenant_reminders_t *const reminders = &tenant->reminders;
-    if (!reminders->is_delivering || reminders->changed_count > REMINDERS_CHANGED_MAX) {
+    if (!reminders->is_delivering || reminders->changed_count > REMINDERS_CHANGED_MAX ||
+        now_ms < reminder->due_at) {
         return false;
     }
     const uint64_t hash = hash_of(tenant, &reminder->actor, reminder->name);
@@ -103,7 +104,6 @@ static void move(tenant_t *tenant, batch_t *batch, const shard_reminder_t *remin
 
 void reminder_take(tenant_t *tenant, batch_t *batch, const shard_reminder_t *reminder)
 {
-    assert(reminder_is_current(tenant, reminder));
     if (reminder->period_ms == 0) {
         row_of(batch, &reminder->actor, reminder->name)->expected_at = reminder->due_at;
         reminder_cancel(tenant, batch, &reminder->actor, reminder->name);
@@ -116,6 +116,5 @@ void reminder_take(tenant_t *tenant, batch_t *batch, const shard_reminder_t *rem
 void reminder_postpone(tenant_t *tenant, batch_t *batch, const shard_reminder_t *reminder,
                        int64_t due_at)
 {
-    assert(reminder_is_current(tenant, reminder));
     move(tenant, batch, reminder, due_at);
 }

@@ -31,8 +31,9 @@ void reminder_set(tenant_t *tenant, batch_t *batch, const reminder_request_t *re
 void reminder_ensure(tenant_t *tenant, batch_t *batch, const reminder_request_t *request);
 void reminder_cancel(tenant_t *tenant, batch_t *batch, const uuid_t *actor, text_t name);
 
-/* False: it was changed by what was decided since it was read. */
-bool reminder_is_current(const tenant_t *tenant, const shard_reminder_t *reminder);
+/* False: it was changed by what was decided since it was read, or the clock went back to before it
+ * is due. It stays as it is, and is read again. */
+bool reminder_is_current(const tenant_t *tenant, const shard_reminder_t *reminder, int64_t now_ms);
 /* It goes, or a periodic one moves on to its next tick. */
 void reminder_take(tenant_t *tenant, batch_t *batch, const shard_reminder_t *reminder);
 /* It comes again then, as if it had been asked for that moment. */

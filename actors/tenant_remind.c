@@ -52,7 +52,7 @@ static void take_own(tenant_t *tenant, shard_message_t **message)
         shard_message_destroy(message);
         return;
     }
-    if (!reminder_is_current(tenant, reminder) ||
+    if (!reminder_is_current(tenant, reminder, tenant->shard->ports.wall_ms()) ||
         partition_gather(&tenant->partitions[0], &batch) != RESULT_OK) {
         shard_message_destroy(message); /* it is read again */
         return;

@@ -32,12 +32,6 @@ static complaint_t check_until(const shard_message_t *message)
                              "until is given only when a card is suspended. Leave it out.",
                              "until"};
     }
-    if (change->until <= message->shard->ports.wall_ms()) {
-        return (complaint_t){RESULT_INVALID_BODY,
-                             "until must lie in the future: it is the moment at which the card is "
-                             "reinstated.",
-                             "until"};
-    }
     return (complaint_t){0};
 }
 

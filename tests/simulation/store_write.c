@@ -4,7 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { WALL_WINDOW_US = 12000000 }; /* a decision is at most that old when it is committed */
+enum {
+    WALL_WINDOW_US = 12000000, /* a decision is at most that old when it is committed */
+    AGAIN_MS = 1500,           /* after which a reminder comes a second time (planted bug) */
+};
 
 static void append_pointer(store_event_t ***events, size_t *count, size_t *capacity,
                            store_event_t *event)
@@ -204,14 +207,35 @@ static void check_bounds(operation_t *operation)
     }
 }
 
+static bool is_taken_first(const operation_t *operation, const journal_reminder_t *row)
+{
+    const reminder_row_t *const stored =
+        reminder_table_find(&operation->handle->tenant->reminders, &row->actor, row->name);
+    return row->expected_at != 0 && row->action == JOURNAL_REMINDER_REMOVE && stored != NULL &&
+           stored->data_size == 0;
+}
+
 static void store_reminders(operation_t *operation)
 {
     world_t *const world = operation->port->store->world;
     const journal_batch_t *const batch = operation->batch;
     for (size_t i = 0; i < batch->reminder_count; i++) {
         const journal_reminder_t *const row = &batch->reminders[i];
-        if ((world->bug == BUG_lose_reminder && row->action == JOURNAL_REMINDER_PUT) ||
-            (world->bug == BUG_reminder_twice && row->expected_at != 0)) {
+        trace_add(world,
+                  "  reminder: action %" PRIu64 " card %" PRIx64 " due %" PRIu64
+                  " delivered for %" PRIu64,
+                  row->action, trace_bytes(&row->actor, sizeof(uuid_t)) & 0xffffff,
+                  (uint64_t)row->due_at, (uint64_t)row->expected_at);
+        if (world->bug == BUG_lose_reminder && row->action == JOURNAL_REMINDER_PUT &&
+            row->expected_at == 0) {
+            continue;
+        }
+        if (world->bug == BUG_reminder_twice && is_taken_first(operation, row)) {
+            journal_reminder_t again = *row;
+            again.action = JOURNAL_REMINDER_PUT;
+            again.due_at = row->expected_at + AGAIN_MS;
+            again.data = TEXT_LITERAL("again");
+            reminder_table_apply(&operation->handle->tenant->reminders, &again);
             continue;
         }
         reminder_table_apply(&operation->handle->tenant->reminders, row);

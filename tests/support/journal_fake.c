@@ -792,10 +792,3 @@ const journal_snapshot_t *journal_fake_snapshot(journal_fake_t *fake, const char
     assert(index < asked->snapshots.count);
     return &asked->snapshots.rows[index]->snapshot;
 }
-
-text_t journal_fake_reply(journal_fake_t *fake, const char *tenant, size_t index)
-{
-    const fake_tenant_t *const asked = must_find(fake, tenant);
-    assert(index < asked->idempotency.count);
-    return row_text(asked->idempotency.rows[index]);
-}

@@ -201,3 +201,10 @@ int64_t journal_fake_reminder_at(journal_fake_t *fake, const char *tenant, const
         &fake_tenant_find(fake, text_from_c(tenant))->reminders, actor, text_from_c(name));
     return row == NULL ? 0 : row->due_at;
 }
+
+text_t journal_fake_reply(journal_fake_t *fake, const char *tenant, size_t index)
+{
+    const fake_tenant_t *const asked = fake_tenant_find(fake, text_from_c(tenant));
+    assert(index < asked->idempotency.count);
+    return row_text(asked->idempotency.rows[index]);
+}

@@ -146,7 +146,7 @@ static void until_is_for_suspensions_and_the_future(void **state)
     fixture_t *const fixture = *state;
     const uuid_t card = issue_active(fixture, "m-1");
     const ask_t past = {.type = request_type_card_suspend, .card = &card, .until = wall_now()};
-    assert_error(ask_now(fixture, &past), RESULT_INVALID_BODY);
+    assert_error(ask_now(fixture, &past), RESULT_INVALID_DATES);
     assert_text(ask_now(fixture, &past)->reply.field, "until");
     const ask_t other = {.type = request_type_card_revoke, .card = &card, .until = UNTIL};
     assert_error(ask_now(fixture, &other), RESULT_INVALID_BODY);
