@@ -31,6 +31,8 @@ const message_type_t *command_type(uint8_t request_type)
         return &card_scan_message;
     case request_type_events_read:
         return &events_read_message;
+    case request_type_rollup_list:
+        return &rollup_list_message;
     default:
         return NULL;
     }
@@ -93,6 +95,9 @@ bool command_limit_is_zero(uint8_t request_type, const command_t *command)
     case request_type_events_read:
         return MESSAGE_HAS(events_read, &command->events_read, limit) &&
                command->events_read.limit == 0;
+    case request_type_rollup_list:
+        return MESSAGE_HAS(rollup_list, &command->rollup_list, limit) &&
+               command->rollup_list.limit == 0;
     default:
         return false;
     }

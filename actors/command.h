@@ -16,6 +16,7 @@ typedef union command {
     card_list_t card_list;
     card_history_t card_history;
     events_read_t events_read;
+    rollup_list_t rollup_list;
 } command_t;
 
 /* NULL for request types that are none of the public ones (DESIGN 3.4). */

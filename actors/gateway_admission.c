@@ -33,6 +33,7 @@ const gateway_shape_t *gateway_shape(uint8_t type)
         [request_type_card_validate] = {&card_validate_message, &verdict_message, TO_CARD},
         [request_type_card_scan] = {&card_scan_message, &verdict_message, .target = GATEWAY_SHARD},
         [request_type_events_read] = {&events_read_message, &event_page_message, TO_RELAY},
+        [request_type_rollup_list] = {&rollup_list_message, &rollup_page_message, TO_RELAY},
     };
 #undef TO_CARD
 #undef TO_RELAY
@@ -254,6 +255,34 @@ static result_t check_access(gateway_t *gateway, const gateway_request_t *reques
     return RESULT_OK;
 }
 
+static uint64_t first_bytes(const uint8_t *hash)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < sizeof(number); i++) {
+        number = number << 8 | hash[i];
+    }
+    return number;
+}
+
+static result_t check_rate(gateway_t *gateway, const gateway_request_t *request,
+                           gateway_admission_t *admission)
+{
+    const bool is_validation =
+        request->type == request_type_card_validate || request->type == request_type_card_scan;
+    if (gateway->ports.limits == NULL) {
+        return RESULT_OK;
+    }
+    const rate_scope_t reached = rate_limits_take(
+        gateway->ports.limits, request->tenant, first_bytes(admission->claims.hash), is_validation);
+    if (reached == RATE_SCOPE_NONE) {
+        return RESULT_OK;
+    }
+    return refuse(admission, RESULT_RATE_LIMITED,
+                  "This %s has made as many requests as it may in one second: try again in the "
+                  "next.",
+                  reached == RATE_SCOPE_TOKEN ? "token" : "tenant");
+}
+
 /* What is checked first: is there such a request, and may the bearer make it? */
 static result_t check_bearer(gateway_t *gateway, const gateway_request_t *request,
                              gateway_admission_t *admission)
@@ -266,7 +295,8 @@ static result_t check_bearer(gateway_t *gateway, const gateway_request_t *reques
     if (admission->shape == NULL) {
         return refuse(admission, RESULT_UNKNOWN_TYPE, "There is no such request type.");
     }
-    return check_access(gateway, request, admission);
+    const result_t result = check_access(gateway, request, admission);
+    return result == RESULT_OK ? check_rate(gateway, request, admission) : result;
 }
 
 result_t gateway_admit(gateway_t *gateway, const gateway_request_t *request,

@@ -24,6 +24,7 @@ static const char *const request_labels[GATEWAY_REQUEST_TYPES][GATEWAY_OUTCOMES]
     [request_type_card_validate] = LABELS("card.validate"),
     [request_type_card_scan] = LABELS("card.scan"),
     [request_type_events_read] = LABELS("events.read"),
+    [request_type_rollup_list] = LABELS("rollup.list"),
 };
 
 static void init_requests(gateway_numbers_t *numbers, metrics_t *metrics)

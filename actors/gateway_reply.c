@@ -85,7 +85,7 @@ void gateway_fail_unstarted(gateway_t *gateway, const gateway_request_t *request
 static bool is_page(const message_type_t *document)
 {
     return document == &card_page_message || document == &history_page_message ||
-           document == &event_page_message;
+           document == &event_page_message || document == &rollup_page_message;
 }
 
 typedef union document {
@@ -94,6 +94,7 @@ typedef union document {
     card_page_t cards;
     history_page_t history;
     event_page_t events;
+    rollup_page_t rollups;
 } document_t;
 
 static void count_undecodable(gateway_t *gateway, const char *what, const message_fault_t *fault)

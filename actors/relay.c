@@ -1,8 +1,9 @@
 /* The relay's front door: creation, dispatch of envelopes, drain, status. The parts: relay_publish
  * (events out), relay_subscriptions (who listens, heads), relay_tenants (journals and keys),
- * relay_reads and relay_pages (lists, histories, replays), relay_flags (changed feature flags). */
+ * relay_reads and relay_pages (lists, histories, replays), relay_flags (changed feature flags),
+ * relay_share (events of other nodes). */
 #include "actors/relay.h"
-#include "actors/relay_internal.h"
+#include "actors/relay_models.h"
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdio.h>
@@ -21,6 +22,11 @@ static void init_numbers(relay_numbers_t *numbers, metrics_t *metrics)
     numbers->not_published =
         metrics_counter(metrics, "digitalcard_relay_events_not_published_total", "",
                         "Events and heads that could not be handed over; subscribers repair");
+    numbers->shared = metrics_counter(metrics, "digitalcard_relay_events_shared_total",
+                                      "outcome=\"sent\"", "Events for the relays of other nodes");
+    numbers->not_shared =
+        metrics_counter(metrics, "digitalcard_relay_events_shared_total", "outcome=\"not_sent\"",
+                        "Events for the relays of other nodes");
     numbers->heads = metrics_counter(metrics, "digitalcard_relay_heads_total", "",
                                      "Heads handed to subscribers");
     numbers->reads = metrics_counter(metrics, "digitalcard_relay_reads_total", "",
@@ -33,6 +39,18 @@ static void init_numbers(relay_numbers_t *numbers, metrics_t *metrics)
                                            "Different prefixes that are subscribed to");
     numbers->journals_open =
         metrics_gauge(metrics, "digitalcard_relay_journals_open", "", "Journals open for reading");
+    numbers->folded = metrics_counter(metrics, "digitalcard_projection_events_total", "",
+                                      "Events folded into read models");
+    numbers->fold_failures =
+        metrics_counter(metrics, "digitalcard_projection_failures_total", "",
+                        "Batches and openings of read models that failed; tried again");
+    numbers->lag_events = metrics_gauge(metrics, "digitalcard_projection_lag_events", "",
+                                        "Committed events that read models do not show yet");
+    numbers->lag_seconds =
+        metrics_gauge(metrics, "digitalcard_projection_lag_seconds", "",
+                      "How long some tenant's read models have not shown everything");
+    numbers->rebuilds = metrics_counter(metrics, "digitalcard_projection_rebuilds_total", "",
+                                        "Read models made anew because somebody asked for it");
 }
 
 void relay_drain_check(relay_t *relay)
@@ -75,14 +93,23 @@ result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *por
     made->subscriptions = calloc(LIMIT_EVENT_SUBSCRIPTIONS, sizeof(*made->subscriptions));
     made->head_timer = loop_timer_create(loop, head_tick, made);
     made->control_timer = loop_timer_create(loop, control_tick, made);
-    if (made->subscriptions == NULL || made->head_timer == NULL || made->control_timer == NULL) {
+    if (ports->projections != NULL) {
+        made->fold_timer = loop_timer_create(loop, relay_models_tick, made);
+    }
+    if (made->subscriptions == NULL || made->head_timer == NULL || made->control_timer == NULL ||
+        (ports->projections != NULL && made->fold_timer == NULL)) {
         relay_destroy(&made);
         return RESULT_NO_MEMORY;
     }
     relay_flags_begin(made);
+    relay_share_begin(made);
     relay_control_poll(made);
     loop_timer_start(made->head_timer, LIMIT_RELAY_HEAD_TICK_MS, LIMIT_RELAY_HEAD_TICK_MS);
     loop_timer_start(made->control_timer, LIMIT_DIRECTORY_POLL_MS, LIMIT_DIRECTORY_POLL_MS);
+    if (made->fold_timer != NULL) {
+        loop_timer_start(made->fold_timer, LIMIT_PROJECTION_INTERVAL_MS,
+                         LIMIT_PROJECTION_INTERVAL_MS);
+    }
     *relay = made;
     return RESULT_OK;
 }
@@ -101,6 +128,9 @@ void relay_destroy(relay_t **relay)
     }
     if (old->control_timer != NULL) {
         loop_timer_destroy(&old->control_timer);
+    }
+    if (old->fold_timer != NULL) {
+        loop_timer_destroy(&old->fold_timer);
     }
     free(old->subscriptions);
     free(old->document_buffer.bytes);
@@ -123,8 +153,13 @@ void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_
     }
     if (MESSAGE_HAS(envelope, &decoded, event)) {
         relay_publish_receive(relay, &decoded.event);
+        relay_share(relay, &decoded.event);
     } else if (MESSAGE_HAS(envelope, &decoded, request)) {
         relay_read_receive(relay, peer, &decoded.request);
+    } else if (MESSAGE_HAS(envelope, &decoded, breaker)) {
+        const breaker_notice_t *const notice = &decoded.breaker;
+        relay_publish_operational(relay, notice->tenant, notice->name, notice->occurred_at,
+                                  &breaker_changed_message, &notice->body);
     } else {
         metric_add(relay->numbers.undecodable, 1);
     }
@@ -137,6 +172,10 @@ void relay_drain(relay_t *relay, loop_callback_t *drained, void *context)
     relay->drained_context = context;
     loop_timer_stop(relay->head_timer);
     loop_timer_stop(relay->control_timer);
+    if (relay->fold_timer != NULL) {
+        loop_timer_stop(relay->fold_timer);
+        relay_models_tick(relay); /* pages that wait are answered with what there is */
+    }
     relay_drain_check(relay);
 }
 
@@ -144,14 +183,19 @@ size_t relay_status(const relay_t *relay, char *out, size_t capacity)
 {
     const relay_numbers_t *numbers = &relay->numbers;
     char text[512];
-    const int size =
-        snprintf(text, sizeof(text),
-                 "{\"tenants\":%u,\"journals_open\":%u,\"subscriptions\":%u,\"reads_waiting\":%u,"
-                 "\"published\":%llu,\"refilled\":%llu,\"not_published\":%llu}",
-                 relay->tenant_count, relay->open_count, relay->subscription_count,
-                 relay->read_count, (unsigned long long)metric_value(numbers->published),
-                 (unsigned long long)metric_value(numbers->refilled),
-                 (unsigned long long)metric_value(numbers->not_published));
+    const int size = snprintf(
+        text, sizeof(text),
+        "{\"tenants\":%u,\"journals_open\":%u,\"subscriptions\":%u,\"reads_waiting\":%u,"
+        "\"published\":%llu,\"refilled\":%llu,\"not_published\":%llu,"
+        "\"projection\":{\"lag_events\":%llu,\"lag_seconds\":%llu,\"folded\":%llu,"
+        "\"failures\":%llu,\"rebuilding\":%u}}",
+        relay->tenant_count, relay->open_count, relay->subscription_count, relay->read_count,
+        (unsigned long long)metric_value(numbers->published),
+        (unsigned long long)metric_value(numbers->refilled),
+        (unsigned long long)metric_value(numbers->not_published), (unsigned long long)relay->lag,
+        (unsigned long long)metric_value(numbers->lag_seconds),
+        (unsigned long long)metric_value(numbers->folded),
+        (unsigned long long)metric_value(numbers->fold_failures), relay->rebuild_count);
     assert(size > 0 && (size_t)size < sizeof(text));
     if ((size_t)size <= capacity) {
         memcpy(out, text, (size_t)size);

@@ -1,5 +1,6 @@
-/* The relay: publishes committed events in order (through adapters/events) and answers the reads
- * that need no actor: card.list, card.history, events.read. It opens journals read-only.
+/* The relay: publishes committed events in order (through adapters/events), folds them into the
+ * read models (lists of cards, rollups), and answers the reads that need no actor: card.list,
+ * card.history, events.read, rollup.list. It opens journals read-only.
  *
  * Per tenant and partition it keeps the highest sequence published. An event from a shard that is
  * the next one is published at once; one further ahead means that some were lost between shard and
@@ -8,10 +9,12 @@
 #ifndef ACTORS_RELAY_H
 #define ACTORS_RELAY_H
 
+#include "actors/ports/cache.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
+#include "actors/ports/projections.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 
@@ -19,8 +22,10 @@ typedef struct relay relay_t;
 
 typedef struct relay_ports {
     journal_t *journal;
+    projections_t *projections; /* NULL: none; lists come from the journal, rollups do not exist */
     control_store_t *control;
     flags_t *flags; /* NULL: no changes are told */
+    cache_t *cache; /* NULL: this node alone */
     const crypto_functions_t *crypto;
     crypto_key_t master_key;
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);
@@ -40,6 +45,19 @@ void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_
  * second. */
 void relay_subscribed(relay_t *relay, text_t topic);
 void relay_unsubscribed(relay_t *relay, text_t topic);
+/* Begins to make the read models of a tenant anew beside the ones in use, which they then replace
+ * in one step. TENANT_NOT_FOUND; BUSY when that is being done already; DRAINING; NOT_IMPLEMENTED
+ * without read models. */
+MUST_USE result_t relay_rebuild(relay_t *relay, text_t tenant);
+typedef struct relay_rebuild_progress {
+    bool is_running;
+    result_t result; /* of the last one that ended */
+    uint64_t folded; /* events, by the one that runs or ran last */
+    uint64_t events; /* that there are */
+} relay_rebuild_progress_t;
+/* MISSING when none was asked for since the relay knows the tenant. */
+MUST_USE result_t relay_rebuild_look(relay_t *relay, text_t tenant,
+                                     relay_rebuild_progress_t *progress);
 void relay_drain(relay_t *relay, loop_callback_t *drained, void *context);
 size_t relay_status(const relay_t *relay, char *out, size_t capacity);
 

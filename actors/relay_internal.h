@@ -4,6 +4,7 @@
 
 #include "actors/card_view.h"
 #include "actors/relay.h"
+#include "actors/secrets.h"
 #include "runtime/limits.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
 
 typedef struct relay_tenant relay_tenant_t;
 typedef struct relay_held relay_held_t;
+typedef struct relay_models relay_models_t;
 
 /* Positions in one sequence space. While somebody subscribes, events leave in order of sequence,
  * without a gap and without a repeat. */
@@ -25,6 +27,7 @@ typedef struct relay_partition {
     uint64_t published; /* highest sequence that left */
     uint64_t wanted;    /* highest sequence that a shard told of */
     uint64_t head;      /* highest committed sequence heard of */
+    uint64_t committed; /* the same, of events too that nobody listens to: what is to be folded */
     uint64_t published_when_asked;
     uint64_t wanted_when_asked; /* the journal's answer has at least these */
     relay_held_t *held_first;   /* in order of arrival */
@@ -61,6 +64,11 @@ struct relay_tenant {
     relay_read_t *waiting_first; /* for the journal to open */
     relay_read_t *waiting_last;
     relay_secrets_t secrets;
+    relay_models_t *models; /* NULL: closed */
+    bool is_behind;         /* events were heard of that may not be folded yet */
+    uint64_t behind_since_ms;
+    bool has_rebuilt;
+    relay_rebuild_progress_t rebuild;
     relay_partition_t partitions[LIMIT_PARTITIONS];
 };
 
@@ -83,7 +91,15 @@ struct relay_read {
         card_list_t list;
         card_history_t history;
         events_read_t events;
+        rollup_list_t rollups;
     } command;
+    journal_heads_t needed; /* what the read models have to show for it */
+    uint64_t wait_until_ms; /* then it is answered with what there is */
+    uint64_t behind;        /* events of these that it does not show */
+    int64_t as_of;
+    projections_tenant_t *asked;
+    projections_list_t query; /* what it asked of the read models: borrowed until they answer */
+    uint64_t words[LIMIT_NAME_WORDS];
     size_t body_size;
     uint8_t body[];
 };
@@ -110,12 +126,19 @@ typedef struct relay_numbers {
     metric_t *duplicates;
     metric_t *refilled;
     metric_t *not_published;
+    metric_t *shared;
+    metric_t *not_shared;
     metric_t *heads;
     metric_t *reads;
     metric_t *reads_failed;
     metric_t *undecodable;
     metric_t *subscriptions;
     metric_t *journals_open;
+    metric_t *folded;
+    metric_t *fold_failures;
+    metric_t *lag_events;
+    metric_t *lag_seconds;
+    metric_t *rebuilds;
 } relay_numbers_t;
 
 typedef struct relay_buffer {
@@ -147,6 +170,15 @@ struct relay {
     uint32_t overflow_count; /* subscriptions beyond the table: everything is published for them */
     relay_round_t round;
 
+    loop_timer_t *fold_timer; /* NULL without read models */
+    uint32_t step_count;      /* batches being folded, of all tenants */
+    size_t feed_size;         /* bytes of events that wait to be folded, of all tenants */
+    uint64_t lag;             /* committed events that are not folded yet, as of the last tick */
+    uint32_t rebuild_count;
+    char fold_round_after[LIMIT_TENANT_NAME_SIZE]; /* the round over all tenants after a start */
+    uint32_t fold_round_size;
+    bool is_fold_round_done;
+
     bool is_draining;
     loop_callback_t *drained;
     void *drained_context;
@@ -173,6 +205,8 @@ MUST_USE result_t relay_tenant_load_secrets(relay_tenant_t *tenant);
 /* Tenants that are gone are forgotten; secrets are read anew when next needed. */
 void relay_control_poll(relay_t *relay);
 void relay_tenants_close(relay_t *relay);
+/* Since when there is this tenant; 0 when it is gone. */
+int64_t relay_tenant_created_at(relay_tenant_t *tenant);
 
 /* --- relay_held.c: events that came while a gap before them was being filled --- */
 /* Keeps a copy. Beyond LIMIT_RELAY_HELD_EVENTS nothing is kept: the journal has it. */
@@ -201,6 +235,11 @@ void relay_flags_begin(relay_t *relay);
 /* The control store changed: tells subscribers of each flag that did. */
 void relay_flags_poll(relay_t *relay);
 
+/* --- relay_share.c --- */
+void relay_share_begin(relay_t *relay);
+/* An event of this node, for the others. */
+void relay_share(relay_t *relay, const event_t *event);
+
 /* --- relay_subscriptions.c --- */
 bool relay_has_subscribers(const relay_t *relay);
 void relay_round_tick(relay_t *relay);
@@ -209,8 +248,14 @@ void relay_round_tick(relay_t *relay);
 void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request);
 void relay_reads_opened(relay_tenant_t *tenant, result_t result);
 
+/* The heads are known, or not (then the read is answered). */
+void relay_read_run(relay_read_t *read);
+
 /* --- relay_pages.c: results of the journal as documents --- */
 void relay_page_cards(relay_read_t *read, const journal_cards_t *cards);
+/* Opens a sealed holder name; TEXT_NONE when there is none, or its member was erased. */
+text_t relay_open_name(const relay_tenant_t *tenant, const card_state_t *state,
+                       text_t sealed_member_key, char plain[SECRET_NAME_SIZE_MAX]);
 void relay_page_history(relay_read_t *read, const journal_events_t *events);
 void relay_page_events(relay_read_t *read, const journal_events_t *events);
 

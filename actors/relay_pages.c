@@ -1,7 +1,6 @@
 /* Results of the journal as pages: cards folded and shown with their names and codes, histories,
  * events. Must not send an event's sealed name on. */
 #include "actors/relay_internal.h"
-#include "actors/secrets.h"
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdio.h>
@@ -44,12 +43,10 @@ static bool fold(const journal_card_row_t *row, card_state_t *state)
     return state->status != card_status_none;
 }
 
-/* TEXT_NONE when the card has no name, or its member was erased. */
-static text_t open_name(const relay_read_t *read, const card_state_t *state,
-                        text_t sealed_member_key, char plain[SECRET_NAME_SIZE_MAX])
+text_t relay_open_name(const relay_tenant_t *tenant, const card_state_t *state,
+                       text_t sealed_member_key, char plain[SECRET_NAME_SIZE_MAX])
 {
-    const relay_tenant_t *tenant = read->tenant;
-    const crypto_functions_t *crypto = read->relay->ports.crypto;
+    const crypto_functions_t *crypto = tenant->relay->ports.crypto;
     if (!MESSAGE_HAS(card_snapshot, state, sealed_name) || text_is_empty(sealed_member_key)) {
         return TEXT_NONE;
     }
@@ -79,7 +76,8 @@ static void view_row(const relay_read_t *read, const journal_card_row_t *row, pa
         return;
     }
     const relay_ports_t *ports = &read->relay->ports;
-    const text_t name = open_name(read, &state, row->sealed_member_key, memory->holder_name);
+    const text_t name =
+        relay_open_name(read->tenant, &state, row->sealed_member_key, memory->holder_name);
     const bool shows_code = read->role != role_auditor; /* the code is a credential */
     card_view(&state, ports->wall_ms(), relay_tenant_name(read->tenant), name,
               shows_code ? &read->tenant->secrets.active_key : NULL, ports->crypto, &memory->code,

@@ -1,7 +1,7 @@
 /* Events on their way out: in order of sequence, gaps filled from the journal, repeats dropped, and
  * heads. Must not wait: while a gap is being filled, later events are left to the journal. */
 #include "actors/domain/card_id.h"
-#include "actors/relay_internal.h"
+#include "actors/relay_models.h"
 #include "runtime/log.h"
 #include "runtime/random.h"
 #include <assert.h>
@@ -237,6 +237,7 @@ void relay_publish_receive(relay_t *relay, const event_t *event)
         metric_add(relay->numbers.not_published, 1); /* the subscriber repairs */
         return;
     }
+    relay_models_receive(tenant, event);
     relay_partition_t *partition = &tenant->partitions[event->partition];
     const bool nobody_listens =
         !relay_has_subscribers(relay) && event->sequence > partition->published;
@@ -270,6 +271,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
     for (uint32_t i = 0; i < tenant->partition_count; i++) {
         relay_partition_t *partition = &tenant->partitions[i];
         const uint64_t head = opened->partitions[i].head;
+        relay_models_hear(tenant, i, head);
         if (head > partition->head) {
             partition->head = head;
         }
@@ -281,6 +283,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
             read_on(partition);
         }
     }
+    relay_models_open(tenant);
 }
 
 /* The opening makes all partitions known; when there is none, what is in memory has to do. */

@@ -1,6 +1,7 @@
-/* Reads that need no actor: card.list, card.history, events.read. Decoded and checked here, run on
- * the tenant's read-only journal, answered by relay_pages.c. Must not change anything. */
-#include "actors/relay_internal.h"
+/* Reads that need no actor: card.list, card.history, events.read, rollup.list. Decoded and checked
+ * here, run on the tenant's read-only journal or handed to relay_lists.c, answered by
+ * relay_pages.c. Must not change anything. */
+#include "actors/relay_models.h"
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdio.h>
@@ -50,6 +51,16 @@ static result_t ask_journal(relay_read_t *read)
                                   read->command.events.after, read->limit, events_done, read);
 }
 
+/* What the journal's own list does not know. */
+static bool needs_models(const relay_read_t *read)
+{
+    const card_list_t *const list = &read->command.list;
+    return read->type == request_type_rollup_list ||
+           (read->type == request_type_card_list &&
+            (MESSAGE_HAS(card_list, list, tier) || MESSAGE_HAS(card_list, list, expires_after) ||
+             MESSAGE_HAS(card_list, list, expires_before)));
+}
+
 /* The journal is open. */
 static void run(relay_read_t *read)
 {
@@ -65,6 +76,17 @@ static void run(relay_read_t *read)
         (void)snprintf(detail, sizeof(detail), "The tenant has %u partitions, numbered from 0.",
                        tenant->partition_count);
         relay_reply_error(read, RESULT_INVALID_PARAMETER, detail, "partition");
+        return;
+    }
+    const bool is_list =
+        read->type == request_type_card_list || read->type == request_type_rollup_list;
+    if (is_list && read->relay->ports.projections != NULL) {
+        relay_list_begin(read);
+        return;
+    }
+    if (needs_models(read)) {
+        relay_reply_error(read, RESULT_NOT_IMPLEMENTED,
+                          "This store has no rollups yet, and no lists by tier or expiry.", NULL);
         return;
     }
     relay_operation_begin(tenant);
@@ -142,6 +164,14 @@ static bool decode(relay_read_t *read, message_fault_t *fault)
                                    LIMIT_PAGE_EVENTS, LIMIT_PAGE_EVENTS_MAX);
         return is_read;
     }
+    case request_type_rollup_list: {
+        rollup_list_t *rollups = &read->command.rollups;
+        const bool is_read = message_unpack(&rollup_list_message, MESSAGE_KEYS_IDS, read->body,
+                                            read->body_size, &arena, rollups, fault);
+        read->limit = choose_limit(MESSAGE_HAS(rollup_list, rollups, limit), rollups->limit,
+                                   LIMIT_ROLLUPS, LIMIT_ROLLUPS_MAX);
+        return is_read;
+    }
     default:
         (void)snprintf(fault->detail, sizeof(fault->detail), "this is no read of the relay");
         return false;
@@ -186,11 +216,17 @@ static bool is_usable(relay_read_t *read)
         return false;
     }
     if (read->limit == 0) {
-        const bool is_events = read->type == request_type_events_read;
-        relay_reply_error(read, RESULT_INVALID_PARAMETER,
-                          is_events ? "`limit` must be 1 to 1000." : "`limit` must be 1 to 500.",
-                          "limit");
+        const char *detail = "`limit` must be 1 to 500.";
+        if (read->type == request_type_events_read) {
+            detail = "`limit` must be 1 to 1000.";
+        } else if (read->type == request_type_rollup_list) {
+            detail = "`limit` must be 1 to 100.";
+        }
+        relay_reply_error(read, RESULT_INVALID_PARAMETER, detail, "limit");
         return false;
+    }
+    if (read->type == request_type_rollup_list) {
+        return relay_rollups_check(read);
     }
     if (read->type == request_type_card_history && !read->has_card) {
         relay_reply_error(read, RESULT_INVALID_ID, "The history needs the id of a card.", "id");

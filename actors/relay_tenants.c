@@ -1,7 +1,7 @@
 /* Tenants as the relay knows them: found by name, least recently used ones forgotten, journals
  * opened read-only on demand and at most LIMIT_STORE_FILES_OPEN at a time, keys opened from the
  * control store. Must not publish or answer. */
-#include "actors/relay_internal.h"
+#include "actors/relay_models.h"
 #include "actors/secrets.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -66,7 +66,7 @@ relay_tenant_t *relay_tenant_find(relay_t *relay, text_t name)
 static bool is_idle(const relay_tenant_t *tenant)
 {
     return tenant->operations == 0 && tenant->journal_state != RELAY_JOURNAL_OPENING &&
-           tenant->waiting_first == NULL;
+           tenant->waiting_first == NULL && relay_models_are_idle(tenant);
 }
 
 static void close_journal(relay_tenant_t *tenant)
@@ -75,6 +75,7 @@ static void close_journal(relay_tenant_t *tenant)
     if (tenant->journal_state != RELAY_JOURNAL_OPEN) {
         return;
     }
+    relay_models_close(tenant);
     relay->ports.journal->functions->close(relay->ports.journal, &tenant->journal);
     tenant->journal = NULL;
     tenant->journal_state = RELAY_JOURNAL_CLOSED;
@@ -185,6 +186,14 @@ static bool is_gone(relay_tenant_t *tenant)
         tenant->created_at = created_at;
     }
     return tenant->created_at != created_at; /* until it is forgotten, with its positions */
+}
+
+int64_t relay_tenant_created_at(relay_tenant_t *tenant)
+{
+    if (tenant->created_at == 0) {
+        (void)is_gone(tenant);
+    }
+    return tenant->created_at;
 }
 
 static void journal_opened(void *context, const journal_opened_t *opened)

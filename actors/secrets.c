@@ -202,3 +202,17 @@ bool secret_dead_letter_open(const crypto_functions_t *crypto, const crypto_key_
     *request = (text_t){.data = (const char *)plain, .size = sealed.size - CRYPTO_SEAL_OVERHEAD};
     return true;
 }
+
+/* Two MACs of the secret, each half of the key: HMAC as a derivation, in a domain of its own. */
+void secret_name_word_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                          text_t tenant, crypto_key_t *word_key)
+{
+    _Static_assert(2 * CRYPTO_MAC_SIZE == CRYPTO_KEY_SIZE, "two halves");
+    for (size_t half = 0; half < 2; half++) {
+        binding_t binding = {.size = 0};
+        binding_add(&binding, half == 0 ? "name-words:0:" : "name-words:1:", 13);
+        binding_add(&binding, tenant.data, tenant.size);
+        crypto->mac(tenant_secret, binding_text(&binding),
+                    word_key->bytes + half * CRYPTO_MAC_SIZE);
+    }
+}

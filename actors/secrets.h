@@ -4,6 +4,7 @@
  *              └─ card key        bound to "card-key:" NAME ":" KID (decimal)
  *   tenant secret ── member key   bound to NAME 0x00 MEMBER_ID
  *   tenant secret ── stored reply bound to "reply:" NAME 0x00 IDEMPOTENCY_KEY
+ *   tenant secret ── word key     derived for "name-words:" NAME; hashes words of names for search
  *   member key ── holder name     bound to MEMBER_ID
  *
  * A sealed text that is moved to another tenant, key or member does not open. Erasing a member key
@@ -69,5 +70,11 @@ MUST_USE bool secret_dead_letter_open(const crypto_functions_t *crypto,
                                       const crypto_key_t *master_key, text_t tenant,
                                       text_t fingerprint, text_t sealed, uint8_t *plain,
                                       size_t plain_size, text_t *request);
+
+/* The key under which words of holders' names are hashed, so that a name can be searched for
+ * without being stored. Whoever has the read models but not this key learns which cards share a
+ * word. */
+void secret_name_word_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                          text_t tenant, crypto_key_t *word_key);
 
 #endif

@@ -26,6 +26,10 @@ static const request_labels_t request_labels[] = {
 #define LABELS_role(number, wire)
 #define LABELS_outcome(number, wire)
 #define LABELS_key_state(number, wire)
+#define LABELS_member_status(number, wire)
+#define LABELS_member_event_name(number, wire)
+#define LABELS_member_work(number, wire)
+#define LABELS_grain(number, wire)
 #define VALUE(enumeration, number, name, wire) LABELS_##enumeration(number, wire)
 #include "messages/enums.def"
 #undef LABELS_request_type

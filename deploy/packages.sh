@@ -5,9 +5,9 @@ set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libzmq3-dev libczmq-dev libmsgpack-dev libsqlite3-dev
   libsodium-dev libqrencode-dev libpng-dev libjansson-dev libcjose-dev libhttp-parser-dev libcyaml-dev libssl-dev
-  libpq-dev libcurl4-openssl-dev libcmocka-dev curl ca-certificates)
-# Tests start PostgreSQL servers of their own. The Redis server comes with the issue that uses it.
-test=(postgresql clang clang-format libclang-rt-14-dev valgrind zbar-tools zxing-cpp-tools jq sqlite3 procps libzmq3-dev systemd)
+  libpq-dev libcurl4-openssl-dev libhiredis-dev libcmocka-dev curl ca-certificates)
+# Tests start PostgreSQL and Redis servers of their own.
+test=(postgresql redis-server clang clang-format libclang-rt-14-dev valgrind zbar-tools zxing-cpp-tools jq sqlite3 procps libzmq3-dev systemd)
 # Erlang and CAF: the peers of bench/compare-actors.sh.
 bench=(wrk erlang-base libcaf-dev g++)
 

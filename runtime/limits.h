@@ -64,6 +64,26 @@ enum {
     LIMIT_HTTP_CALL_BODY_SIZE_MAX = 8388608, /* what a caller may ask for: a page of 1,000 events */
     LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
 
+    /* --- Neighbours --- */
+    LIMIT_NEIGHBOURS = 65536, /* records of (tenant, adapter), 400 bytes each: one of each tenant */
+    LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
+    LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
+    LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
+    LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
+    LIMIT_INBOX_EVENTS = 8192,        /* of one tenant taken and not yet applied, 500 bytes each */
+    LIMIT_INBOX_AHEAD = 1024,         /* held because of a gap; the rest is read with the gap */
+    LIMIT_INBOX_MESSAGE_EVENTS = 128, /* to one partition at a time: half a batch */
+    LIMIT_INBOX_SILENT_EVENTS = 1000, /* a partition without events is told of the others' */
+    LIMIT_INBOX_TRIES = 5,            /* of an event that is refused; then it is a dead letter */
+    LIMIT_INBOX_RETRY_MS = 250,       /* before an event that was refused is sent again */
+    LIMIT_INBOX_POLL_MS = 5000,       /* the replay endpoint is asked for what was missed */
+    LIMIT_INBOX_ANSWER_MS = 15000,    /* a shard that did not answer by then is asked again */
+    LIMIT_STANDING_MS = 1000,         /* how often shards hear of the context */
+    LIMIT_STANDING_STALE_MS = 5000,   /* not heard for so long: it counts as unreachable */
+    LIMIT_DESK_TICK_MS = 100,         /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,       /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20,     /* how late a repeat may come; nobody waits in milliseconds */
+
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
     LIMIT_SHARD_REQUESTS = 16384,     /* in a shard at a time, of all fronts: 1.5 KiB each */
@@ -238,6 +258,29 @@ enum {
     LIMIT_LIST_PREFIX_SIZE = 256, /* twice card_list.q: a longer one matches nothing shorter */
     LIMIT_LIST_MATCHES = 2048,    /* of a prefix that are sorted; more are found by scanning */
 
+    /* --- Read models --- */
+    LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
+    LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
+    LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
+    LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */
+    LIMIT_PROJECTION_FEED_SIZE = 4194304, /* events of one tenant that wait to be folded: 20,000 of
+                                             them; more are read from the journal later */
+    LIMIT_PROJECTION_FEEDS_SIZE = 67108864, /* the same of all tenants */
+    LIMIT_PROJECTION_STEPS = 8,             /* tenants folded at a time: 1 MiB each */
+    LIMIT_PROJECTION_INTERVAL_MS = 50,      /* what came gathers for so long, unless a page waits */
+    LIMIT_PROJECTION_RETRY_MS = 1000,       /* after a commit that failed */
+    LIMIT_PROJECTION_LOG_INTERVAL_MS = 10000, /* one line per tenant: lists still answer */
+    LIMIT_PROJECTION_WAIT_MS = 1000,  /* a page waits so long for what was committed before it was
+                                         asked; then it shows what there is and says so */
+    LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants per tick that are opened to look for events that
+                                         nobody told of: 80 a second */
+    LIMIT_NAME_WORDS = 8,             /* of a holder's name that can be searched for */
+    LIMIT_NAME_WORD_SIZE = 64,        /* bytes of a folded word; longer ones are cut */
+    LIMIT_ROLLUPS = 31,      /* rows of a page when the client names no limit: a month of days */
+    LIMIT_ROLLUPS_MAX = 100, /* rollup_page.items */
+    LIMIT_ROLLUP_SCANS = 32, /* rollup.scans */
+
     /* --- PostgreSQL --- */
     LIMIT_POSTGRES_CONNECTIONS =
         16, /* per role, unless told: five roles stay below the server's 100 */
@@ -265,6 +308,29 @@ enum {
     LIMIT_CONTROL_BUSY_MS = 2000,      /* the writer holds its lock for milliseconds */
 
     LIMIT_DEAD_LETTERS = 256, /* per tenant, 2 MiB: each took two kills of a role; the oldest go */
+
+    /* --- Cache shared by nodes (actors/ports/cache.h) --- */
+    LIMIT_CACHE_PENDING = 8192,        /* commands without an answer: 80 ms of what a Redis does */
+    LIMIT_CACHE_TIMEOUT_MS = 250,      /* one that is slower helps nobody: it counts as away */
+    LIMIT_CACHE_TICK_MS = 25,          /* overdue commands are looked for so often */
+    LIMIT_CACHE_CONNECT_MS = 1000,     /* to a server that answers its first PING */
+    LIMIT_CACHE_BACKOFF_MS_MIN = 50,   /* of the first pause, before jitter */
+    LIMIT_CACHE_BACKOFF_MS_MAX = 2000, /* counts are common again within 5 s of its return */
+    LIMIT_CACHE_IDLE_MS = 1000,        /* without an answer by then: a PING */
+    LIMIT_CACHE_NODES = 32,            /* of one Redis Cluster */
+    LIMIT_CACHE_ADDRESSES = 8,         /* in one --redis URL */
+    LIMIT_CACHE_REDIRECTS = 5,         /* of one command through a cluster that changes its mind */
+    LIMIT_CACHE_TOPICS = 4,            /* two are in use */
+    LIMIT_CACHE_KEY_SIZE = 128,        /* ours are under 64 bytes */
+    LIMIT_CACHE_VALUE_SIZE = 65536,    /* a member status is under 1 KiB, an event under 4 KiB */
+    LIMIT_CACHE_REPLY_SIZE = 1048576,  /* unparsed bytes of one server: 16 of the largest values */
+    LIMIT_CACHE_REPLY_ITEMS = 64,      /* of one array: a published message has four */
+    LIMIT_CACHE_OUT_SIZE = 8388608,    /* unsent bytes to one server */
+    LIMIT_CACHE_ENTRIES = 16384, /* that one node alone remembers: 16 MiB of member statuses */
+
+    LIMIT_RATE_ENTRIES = 16384,   /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,     /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100, /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */

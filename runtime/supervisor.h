@@ -75,6 +75,8 @@ typedef struct supervisor_options {
     /* Role that answers control commands which the supervisor does not know itself (tenant.create,
      * …). */
     const char *control_role;
+    /* Another role for some of them, by the command; NULL: the control role. May be NULL. */
+    const char *(*command_role)(const char *command);
     /* Called once when all roles are ready for the first time. May be NULL. */
     void (*started)(void *context);
     /* That incarnation is dead for certain: what it left behind may be removed. May be NULL. */

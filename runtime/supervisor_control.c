@@ -253,15 +253,24 @@ static void forward_answer(void *context, role_t *role, const char *json, size_t
     free(forward);
 }
 
-static void forward_begin(supervisor_t *supervisor, asker_t *asker, const char *json, size_t size)
+/* NULL: none, or not now. */
+static role_t *role_for(supervisor_t *supervisor, const char *command)
 {
-    role_t *control = NULL;
-    for (size_t i = 0; i < supervisor->role_count; i++) {
-        if (supervisor->options->control_role != NULL &&
-            strcmp(supervisor->roles[i].declared->name, supervisor->options->control_role) == 0) {
-            control = &supervisor->roles[i];
+    const supervisor_options_t *options = supervisor->options;
+    const char *name = options->command_role == NULL ? NULL : options->command_role(command);
+    name = name == NULL ? options->control_role : name;
+    for (size_t i = 0; i < supervisor->role_count && name != NULL; i++) {
+        if (strcmp(supervisor->roles[i].declared->name, name) == 0) {
+            return &supervisor->roles[i];
         }
     }
+    return NULL;
+}
+
+static void forward_begin(supervisor_t *supervisor, asker_t *asker, const char *command,
+                          const char *json, size_t size)
+{
+    role_t *control = role_for(supervisor, command);
     if (control == NULL || control->state != ROLE_READY) {
         asker_fail(asker, RESULT_BUSY, "The role that runs commands is restarting; try again");
         return;
@@ -298,7 +307,8 @@ static void command_begin(supervisor_t *supervisor, asker_t *asker, const char *
     } else if (asker->control != NULL && is_command(json, "follow")) {
         gather_begin(supervisor, GATHER_ONE, asker, text, size);
     } else if (asker->control != NULL) {
-        forward_begin(supervisor, asker, text, size);
+        forward_begin(supervisor, asker, json_string_value(json_object_get(json, "command")), text,
+                      size);
     } else { /* a role must not command another one */
         asker_fail(asker, RESULT_INVALID_ARGUMENT, "A role may ask for tree and metrics");
     }

@@ -203,6 +203,21 @@ typedef struct journal_events {
 } journal_events_t;
 typedef void journal_events_done_t(void *context, const journal_events_t *events);
 
+/* Heads of all partitions, read in one transaction. */
+typedef struct journal_heads {
+    result_t result;
+    uint32_t partition_count;
+    uint64_t heads[LIMIT_PARTITIONS];
+} journal_heads_t;
+typedef void journal_heads_done_t(void *context, const journal_heads_t *heads);
+
+typedef struct journal_member_keys {
+    result_t result;
+    const text_t *sealed_keys; /* in order of the members asked for; empty: none, or erased */
+    size_t count;
+} journal_member_keys_t;
+typedef void journal_member_keys_done_t(void *context, const journal_member_keys_t *keys);
+
 typedef struct journal_functions {
     /* Opens for writing and raises the epoch of every partition: older owners are fenced from here
      * on. MISSING when the tenant's store does not exist: it is made by `tenant create` alone, so
@@ -239,6 +254,10 @@ typedef struct journal_functions {
                              uint32_t limit, journal_events_done_t *done, void *context);
     result_t (*read_events)(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                             uint32_t limit, journal_events_done_t *done, void *context);
+    result_t (*read_heads)(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+    /* `count` is 1 to LIMIT_PROJECTION_EVENTS. */
+    result_t (*read_member_keys)(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
+                                 journal_member_keys_done_t *done, void *context);
 } journal_functions_t;
 
 struct journal {

@@ -16,6 +16,7 @@ typedef struct token_claims {
     char tenant[40];   /* "" only for platform_admin: all tenants */
     uint8_t role;      /* enum role */
     int64_t expires_at_ms;
+    uint8_t hash[32];        /* SHA-256 of the token; set by verify */
     int64_t tenant_since_ms; /* when its tenant was created; 0: the token does not say */
 } token_claims_t;
 

@@ -1,8 +1,10 @@
 /* `digitalcard serve`: everything that can be wrong is found here, in the order in which a person
  * can mend it, each with one line and exit status 1; then the supervisor takes over. */
+#include "adapters/cli/caches.h"
 #include "adapters/cli/configuration.h"
 #include "adapters/cli/endpoint.h"
 #include "adapters/cli/installation.h"
+#include "adapters/cli/membership_options.h"
 #include "adapters/cli/service_file.h"
 #include "adapters/cli/stores.h"
 #include "runtime/limits.h"
@@ -21,7 +23,8 @@ enum {
     START_WAIT_MS = 1000,
     DRAIN_FRONTS = 0,
     DRAIN_SHARDS = 1,
-    DRAIN_RELAY = 2,
+    DRAIN_ADAPTERS = 2,
+    DRAIN_RELAY = 3,
     DESCRIPTOR_FIRST = PROCESS_DESCRIPTOR_FIRST + 1, /* 3 is the link */
 };
 
@@ -38,8 +41,8 @@ typedef struct service {
     endpoint_t api;
     endpoint_t events;
     char shards[NUMBER_SIZE];
-    role_text_t texts[LIMIT_SHARDS + 2];
-    supervisor_role_t roles[LIMIT_SHARDS + 2];
+    role_text_t texts[LIMIT_SHARDS + 3];
+    supervisor_role_t roles[LIMIT_SHARDS + 3];
     size_t role_count;
 } service_t;
 
@@ -157,7 +160,8 @@ static bool open_data(service_t *service)
     char error[1024];
     if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
         setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
-            0) {
+            0 ||
+        !membership_options_hand_down(&service->configuration.texts)) {
         return false;
     }
     result_t result = open_installation(service, error, sizeof error);
@@ -168,6 +172,8 @@ static bool open_data(service_t *service)
         (void)command_fail("%s", error);
         return false;
     }
+    const bool is_prepared =
+        caches_prepare(service->configuration.texts.redis, &service->installation.master_key);
     installation_close_stores(&service->installation); /* the supervisor has no database */
     log_start("supervisor", service->configuration.log_level);
     if (service->installation.is_new) {
@@ -175,7 +181,7 @@ static bool open_data(service_t *service)
                  LOG_STRING("file", "master.key"),
                  LOG_STRING("directory", service->installation.directory.path));
     }
-    return true;
+    return is_prepared;
 }
 
 /* --- Roles --- */
@@ -224,12 +230,15 @@ static void declare_roles(service_t *service)
     add_argument(front_text, "--http-descriptor", "4");
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);
+    add_argument(front_text, "--rate-per-token", service->configuration.texts.rate_per_token);
+    add_argument(front_text, "--rate-per-tenant", service->configuration.texts.rate_per_tenant);
     for (uint32_t i = 0; i < service->configuration.shards; i++) {
         role_text_t *text = &service->texts[service->role_count];
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
         add_argument(text, "--actor-bytes-max", service->configuration.texts.actor_bytes_max);
         add_argument(text, "--activations-max", service->configuration.texts.activations_max);
     }
+    (void)add_role(service, "adapters", -1, DRAIN_ADAPTERS);
     role_text_t *relay_text = &service->texts[service->role_count];
     supervisor_role_t *relay = add_role(service, "relay", -1, DRAIN_RELAY);
     relay->descriptors[0] = service->events.descriptor;
@@ -262,6 +271,12 @@ static const char *command_name(uint8_t type)
     return is_known ? request_type_enum.names[type] : "unknown";
 }
 
+/* Who carries out a command; all others are the control role's. */
+static const char *command_role_of(const char *command)
+{
+    return strncmp(command, "breaker.", 8) == 0 ? "adapters" : NULL;
+}
+
 static int run(service_t *service)
 {
     declare_roles(service);
@@ -272,6 +287,7 @@ static int run(service_t *service)
                                           .started = started,
                                           .role_ended = role_ended,
                                           .command_name = command_name,
+                                          .command_role = command_role_of,
                                           .context = service,
                                           .version = DIGITALCARD_VERSION,
                                           .bounds.watchdog_ms = service->configuration.watchdog_ms};

@@ -35,6 +35,23 @@ static void print_actors(const json_t *role, const char *stem)
     }
 }
 
+/* Breakers that are not closed, as the adapters role describes them: one line each. */
+static void print_breakers(const json_t *role, const char *stem)
+{
+    const json_t *breaker = NULL;
+    size_t i = 0;
+    json_array_foreach(json_object_get(json_object_get(role, "status"), "breakers"), i, breaker)
+    {
+        (void)printf("%s      breaker %-12s %s since %lld s%s, failed %lld, not asked %lld, last "
+                     "error: %s\n",
+                     stem, text_of(breaker, "adapter"), text_of(breaker, "state"),
+                     number_of(breaker, "changed_ms_ago") / 1000,
+                     json_is_true(json_object_get(breaker, "by_hand")) ? " by hand" : "",
+                     number_of(breaker, "failed"), number_of(breaker, "not_asked"),
+                     text_of(breaker, "last_error"));
+    }
+}
+
 static void print_role(const json_t *role, bool last)
 {
     char uptime[32];
@@ -46,6 +63,7 @@ static void print_role(const json_t *role, bool last)
                  mib_of(role, "rss_bytes"), mib_of(role, "pss_bytes"),
                  *exit_text == '\0' ? "" : "; before: ", exit_text);
     print_actors(role, last ? "  " : "│ ");
+    print_breakers(role, last ? "  " : "│ ");
 }
 
 static void print_tree(const json_t *tree)

@@ -1,7 +1,9 @@
 /* Where each setting comes from, and whether it can be used. The file's format is
  * configuration_file.c's. */
 #include "adapters/cli/configuration.h"
+#include "adapters/cli/membership_options.h"
 
+#include "adapters/cache_redis/cache_redis.h"
 #include "runtime/limits.h"
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +67,32 @@ static bool check_memory(configuration_t *configuration)
     return true;
 }
 
+static bool check_rate(const char *flag, const char *text, uint32_t *rate)
+{
+    uint64_t number = 0;
+    if (!arguments_number(text, &number) || number > LIMIT_RATE_MAX) {
+        (void)command_fail("--%s %s: must be a whole number of requests a second, at most %d; 0 "
+                           "for no limit",
+                           flag, text, LIMIT_RATE_MAX);
+        return false;
+    }
+    *rate = (uint32_t)number;
+    return true;
+}
+
+static bool check_sharing(configuration_t *configuration)
+{
+    const configuration_texts_t *texts = &configuration->texts;
+    const char *const problem =
+        *texts->redis == '\0' ? NULL : cache_redis_url_problem(texts->redis);
+    if (problem != NULL) {
+        (void)command_fail("--redis: %s", problem); /* not the URL: it may hold a password */
+        return false;
+    }
+    return check_rate("rate-per-token", texts->rate_per_token, &configuration->rate_per_token) &&
+           check_rate("rate-per-tenant", texts->rate_per_tenant, &configuration->rate_per_tenant);
+}
+
 static bool check(configuration_t *configuration)
 {
     const configuration_texts_t *texts = &configuration->texts;
@@ -83,11 +111,6 @@ static bool check(configuration_t *configuration)
          connections > LIMIT_POSTGRES_CONNECTIONS_MAX)) {
         (void)command_fail("--store-connections %s: must be a whole number from 1 to %d",
                            texts->store_connections, LIMIT_POSTGRES_CONNECTIONS_MAX);
-        return false;
-    }
-    if (*texts->redis != '\0') {
-        (void)command_fail("--redis: not built yet: Redis comes with the cache issue; leave it "
-                           "out, nothing durable needs it");
         return false;
     }
     if (*texts->data == '\0') {
@@ -110,9 +133,12 @@ static bool check(configuration_t *configuration)
                            texts->watchdog_ms, LIMIT_WATCHDOG_MS_MIN, LIMIT_WATCHDOG_MS_MAX);
         return false;
     }
+    if (!membership_options_check(texts)) {
+        return false;
+    }
     configuration->watchdog_ms = (uint32_t)watchdog_ms;
     configuration->shards = (uint32_t)shards;
-    return check_memory(configuration);
+    return check_memory(configuration) && check_sharing(configuration);
 }
 
 bool configuration_load(configuration_t *configuration)

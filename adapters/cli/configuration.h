@@ -27,6 +27,8 @@ typedef struct configuration {
     configuration_texts_t *from_file;
     uint32_t shards;
     uint32_t watchdog_ms;
+    uint32_t rate_per_token;
+    uint32_t rate_per_tenant;
     uint64_t actor_bytes_max;
     uint32_t activations_max;
     log_level_t log_level;

@@ -17,6 +17,9 @@ static const cyaml_schema_field_t fields[] = {
 #define SETTING(name, flag, variable, otherwise, value_name, help)                                 \
     CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, configuration_texts_t, \
                            name, 0, CYAML_UNLIMITED),
+#define SETTING_KEYED(name, key, flag, variable, otherwise, value_name, help)                      \
+    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, configuration_texts_t,   \
+                           name, 0, CYAML_UNLIMITED),
 #include "adapters/cli/configuration.def"
 #undef SETTING
     CYAML_FIELD_END};

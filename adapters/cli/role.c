@@ -33,6 +33,8 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_NUMBER("activations-max", "N", &values.activations_max, "Cards loaded at once"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
         OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
+        OPTION_NUMBER("rate-per-token", "N", &values.rate_per_token, "0: no limit"),
+        OPTION_NUMBER("rate-per-tenant", "N", &values.rate_per_tenant, "0: no limit"),
         OPTION_NUMBER("crash-slot", "N", &values.crash_slot, "Names the command in work")};
     if (!arguments_parse(command, argc, argv, options, sizeof options / sizeof options[0],
                          &values.kind, 1, &status)) {
@@ -50,6 +52,9 @@ int command_role(const command_t *command, int argc, char **argv)
     }
     if (strcmp(values.kind, "relay") == 0) {
         return role_relay_run(&values);
+    }
+    if (strcmp(values.kind, "adapters") == 0) {
+        return role_adapters_run(&values);
     }
     (void)command_fail("role: there is no role %s", values.kind);
     return EXIT_USAGE;

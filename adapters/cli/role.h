@@ -22,7 +22,9 @@ typedef struct role_options {
     uint64_t activations_max;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
-    uint64_t crash_slot;      /* descriptor (runtime/crash_slot.h); 0: none */
+    uint64_t rate_per_token;
+    uint64_t rate_per_tenant;
+    uint64_t crash_slot; /* descriptor (runtime/crash_slot.h); 0: none */
 } role_options_t;
 
 typedef struct role_base {
@@ -58,5 +60,6 @@ MUST_USE result_t role_open_control(const role_options_t *options, crypto_key_t 
 int role_front_run(const role_options_t *options);
 int role_shard_run(const role_options_t *options);
 int role_relay_run(const role_options_t *options);
+int role_adapters_run(const role_options_t *options);
 
 #endif

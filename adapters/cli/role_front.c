@@ -3,6 +3,7 @@
 #include "adapters/cli/role.h"
 
 #include "actors/gateway.h"
+#include "adapters/cli/caches.h"
 #include "adapters/cli/command.h"
 #include "adapters/http/http_server.h"
 #include "adapters/qrcode/qrcode.h"
@@ -10,6 +11,7 @@
 #include "adapters/signer/signer.h"
 #include "adapters/token/token.h"
 #include "runtime/channel.h"
+#include "runtime/clock.h"
 #include "runtime/limits.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -19,6 +21,8 @@
 typedef struct front {
     role_base_t base;
     tokens_t *tokens;
+    cache_t *cache;
+    rate_limits_t *limits;
     gateway_t *gateway;
     http_server_t *http;
     router_front_t *router;
@@ -154,12 +158,15 @@ static size_t front_status(const void *context, char *out, size_t capacity)
     const front_t *front = context;
     char detail[256] = "";
     char http[4096];
+    char cache[512];
     const bool ready = gateway_is_ready(front->gateway, detail, sizeof detail);
     const size_t size =
         front->http == NULL ? 0 : http_server_status(front->http, http, sizeof http);
+    const size_t cache_size = front->cache->functions->status(front->cache, cache, sizeof cache);
     json_t *status =
-        json_pack("{s:b,s:s,s:o*}", "ready", ready, "missing", ready ? "" : detail, "http",
-                  size <= sizeof http ? json_loadb(http, size, 0, NULL) : NULL);
+        json_pack("{s:b,s:s,s:o*,s:o*}", "ready", ready, "missing", ready ? "" : detail, "http",
+                  size <= sizeof http ? json_loadb(http, size, 0, NULL) : NULL, "cache",
+                  cache_size <= sizeof cache ? json_loadb(cache, cache_size, 0, NULL) : NULL);
     const size_t needed = json_dumpb(status, NULL, 0, JSON_COMPACT);
     if (needed <= capacity) {
         (void)json_dumpb(status, out, capacity, JSON_COMPACT);
@@ -226,13 +233,26 @@ static result_t front_channels(front_t *front)
     return result;
 }
 
+static result_t front_limits(front_t *front)
+{
+    const rate_limits_settings_t settings = {
+        .per_token = (uint32_t)front->base.options->rate_per_token,
+        .per_tenant = (uint32_t)front->base.options->rate_per_tenant,
+        .wall_ms = clock_wall_ms};
+    const result_t result = caches_create(front->base.loop, front->base.metrics, &front->cache);
+    return result != RESULT_OK ? result
+                               : rate_limits_create(front->base.loop, front->base.metrics,
+                                                    front->cache, &settings, &front->limits);
+}
+
 static result_t front_gateway(front_t *front)
 {
     const gateway_ports_t ports = {.crypto = &signer_functions,
                                    .tokens = front->tokens,
                                    .send = front_send,
                                    .send_context = front,
-                                   .shards = (uint32_t)front->base.options->shards};
+                                   .shards = (uint32_t)front->base.options->shards,
+                                   .limits = front->limits};
     return gateway_create(front->base.loop, front->base.metrics, &ports, &front->gateway);
 }
 
@@ -304,6 +324,12 @@ static void front_destroy(front_t *front)
     if (front->gateway != NULL) {
         gateway_destroy(&front->gateway);
     }
+    if (front->cache != NULL) {
+        caches_destroy(&front->cache); /* its last answers go to the limits */
+    }
+    if (front->limits != NULL) {
+        rate_limits_destroy(&front->limits);
+    }
     for (size_t i = 0; i < LIMIT_SHARDS; i++) {
         if (front->shards[i] != NULL) {
             channel_client_destroy(&front->shards[i]);
@@ -326,6 +352,9 @@ static result_t front_compose(front_t *front)
     }
     if (result == RESULT_OK) {
         result = front_channels(front);
+    }
+    if (result == RESULT_OK) {
+        result = front_limits(front);
     }
     if (result == RESULT_OK) {
         result = front_gateway(front);

@@ -3,6 +3,7 @@
 #include "adapters/cli/role.h"
 
 #include "actors/relay.h"
+#include "adapters/cli/caches.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/stores.h"
 #include "adapters/events/events_publisher.h"
@@ -15,7 +16,9 @@ typedef struct relay_role {
     crypto_key_t master_key;
     control_store_t *control;
     journal_t *journal;
+    projections_t *projections;
     events_publisher_t *publisher;
+    cache_t *cache;
     channel_server_t *server;
     relay_t *relay;
 } relay_role_t;
@@ -106,15 +109,24 @@ static result_t relay_role_compose(relay_role_t *role)
                                        &role->journal);
     }
     if (result == RESULT_OK) {
+        result =
+            stores_projections_create(loop, role->base.metrics, options->data, &role->projections);
+    }
+    if (result == RESULT_OK) {
         const int descriptor = options->zmq_descriptor == 0 ? -1 : (int)options->zmq_descriptor;
         result = events_publisher_create(loop, role->base.metrics, options->events, descriptor,
                                          relay_role_subscribed, relay_role_unsubscribed, role,
                                          &role->publisher);
     }
     if (result == RESULT_OK) {
+        result = caches_create(loop, role->base.metrics, &role->cache);
+    }
+    if (result == RESULT_OK) {
         const relay_ports_t ports = {.journal = role->journal,
+                                     .projections = role->projections,
                                      .control = role->control,
                                      .flags = stores_flags(stores_of_role(), role->control),
+                                     .cache = role->cache,
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,
@@ -133,6 +145,9 @@ static result_t relay_role_compose(relay_role_t *role)
 static void relay_role_destroy(relay_role_t *role)
 {
     link_destroy(&role->base.link);
+    if (role->cache != NULL) {
+        caches_destroy(&role->cache); /* nothing is heard after this */
+    }
     if (role->relay != NULL) {
         relay_destroy(&role->relay);
     }
@@ -141,6 +156,9 @@ static void relay_role_destroy(relay_role_t *role)
     }
     if (role->publisher != NULL) {
         events_publisher_destroy(&role->publisher);
+    }
+    if (role->projections != NULL) {
+        stores_projections_destroy(&role->projections);
     }
     if (role->journal != NULL) {
         stores_journal_destroy(&role->journal);

@@ -6,6 +6,7 @@
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/projections_sqlite/projections_sqlite.h"
 #include "adapters/signer/signer.h"
 #include <limits.h>
 #include <stdio.h>
@@ -223,4 +224,21 @@ stores_schemas_t stores_schemas(void)
                               .control_postgres = control_postgres_schema_known(),
                               .journal_sqlite = journal_sqlite_schema(),
                               .journal_postgres = journal_postgres_schema()};
+}
+
+/* --- Read models --- */
+
+result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char *data,
+                                   projections_t **projections)
+{
+    *projections = NULL;
+    if (stores_is_postgres(stores_of_role())) {
+        return RESULT_OK;
+    }
+    return projections_sqlite_create(loop, metrics, data, projections);
+}
+
+void stores_projections_destroy(projections_t **projections)
+{
+    projections_sqlite_destroy(projections);
 }

@@ -9,6 +9,7 @@
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
+#include "actors/ports/projections.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
@@ -46,6 +47,11 @@ flags_t *stores_flags(const char *store, control_store_t *control);
 MUST_USE result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,
                                         control_store_t *control, journal_t **journal);
 void stores_journal_destroy(journal_t **journal);
+
+/* Of the relay. NULL in `projections`, and RESULT_OK, where the store has none yet (PostgreSQL). */
+MUST_USE result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char *data,
+                                            projections_t **projections);
+void stores_projections_destroy(projections_t **projections);
 
 /* `store verify` of one tenant: see journal_sqlite_verify. */
 MUST_USE result_t stores_verify(const char *store, const char *data, text_t tenant, char **report);

@@ -125,7 +125,18 @@ static text_t next_cursor(const gateway_reply_t *reply)
     if (reply->document_type == &event_page_message) {
         return ((const event_page_t *)reply->document)->next_cursor;
     }
+    if (reply->document_type == &rollup_page_message) {
+        return ((const rollup_page_t *)reply->document)->next_cursor;
+    }
     return TEXT_NONE;
+}
+
+const char *http_cursor_name(uint8_t request_type)
+{
+    if (request_type == request_type_events_read) {
+        return "after";
+    }
+    return request_type == request_type_rollup_list ? "from" : "cursor";
 }
 
 /* `<target?limit=2&cursor=…>; rel="next"` (RFC 8288); empty on the last page. */
@@ -141,7 +152,7 @@ static text_t link_to_next(const http_slot_t *slot, const gateway_reply_t *reply
     if (size > sizeof(cursor)) {
         return TEXT_NONE; /* no cursor of ours: they have 64 bytes at most */
     }
-    const char *name = slot->route->type == request_type_events_read ? "after" : "cursor";
+    const char *const name = http_cursor_name(slot->route->type);
     const int written = snprintf(server->link, sizeof(server->link), "<%s%s=%.*s>; rel=\"next\"",
                                  slot->next_page, name, (int)size, cursor);
     return written < 0 || (size_t)written >= sizeof(server->link)

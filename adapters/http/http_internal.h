@@ -218,6 +218,8 @@ void http_request_refuse(http_connection_t *connection, result_t result, const c
 
 /* --- http_answer.c --- */
 
+/* The parameter of a page's path that asks for the next one. */
+const char *http_cursor_name(uint8_t request_type);
 void http_answer_gateway(void *slot, const gateway_reply_t *reply); /* gateway_done_t */
 void http_answer_problem(http_slot_t *slot, result_t result, text_t detail, text_t field,
                          text_t allow);

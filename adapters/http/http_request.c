@@ -310,11 +310,11 @@ static bool keep_page_target(work_t *work)
     size_t at = head->path.size;
     char separator = '?';
     text_t rest = head->query;
+    const text_t cursor = text_from_c(http_cursor_name(work->route->type));
     text_t name;
     text_t value;
     while (query_next(&rest, &name, &value)) {
-        if (name.size == 0 || text_equal(name, TEXT_LITERAL("cursor")) ||
-            text_equal(name, TEXT_LITERAL("after"))) {
+        if (name.size == 0 || text_equal(name, cursor)) {
             continue;
         }
         slot->next_page[at] = separator;

@@ -2,6 +2,7 @@
 #include "adapters/http/query.h"
 
 #include "adapters/http/percent.h"
+#include "messages/rfc3339.h"
 #include "runtime/limits.h"
 
 #include <assert.h>
@@ -81,6 +82,10 @@ static bool read_value(const message_field_t *field, text_t value, void *member,
         return read_text(field, value, member, fault);
     case FIELD_TYPE_UNSIGNED:
         return read_unsigned(field, value, member, fault);
+    case FIELD_TYPE_TIME:
+        return rfc3339_parse(value, member) ||
+               refuse(fault, text_from_c(field->name),
+                      "must be a moment like 2026-11-20T17:56:48Z, with %2B for a plus");
     case FIELD_TYPE_ENUM:
         return enum_parse(field->enumeration, value, member) ||
                refuse(fault, text_from_c(field->name), "is none of the values that exist");

@@ -312,6 +312,8 @@ static const journal_functions_t functions = {
     .list_cards = journal_list_cards,
     .read_history = journal_read_history,
     .read_events = journal_read_events,
+    .read_heads = journal_read_heads,
+    .read_member_keys = journal_read_member_keys,
 };
 
 static void metrics_register(journal_sqlite_t *journal, metrics_t *metrics)

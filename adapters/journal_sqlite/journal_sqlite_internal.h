@@ -178,7 +178,7 @@ result_t journal_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batc
 MUST_USE result_t batch_apply(connection_t *writer, const journal_batch_t *batch);
 bool batch_writes(const journal_batch_t *batch);
 
-/* --- load.c, due.c, events.c, list.c --- */
+/* --- load.c, due.c, events.c, list.c, heads.c --- */
 
 result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
                       journal_loaded_done_t *done, void *context);
@@ -192,6 +192,9 @@ result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text
                               uint32_t limit, journal_events_done_t *done, void *context);
 result_t journal_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                              uint32_t limit, journal_events_done_t *done, void *context);
+result_t journal_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t journal_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
+                                  journal_member_keys_done_t *done, void *context);
 
 /* Store. Fills `event` from a row of statement event_get or event_after; texts go to `memory`.
  * STORE_CORRUPT when the row cannot be one that we wrote. `previous` gets event.id of the event

@@ -425,6 +425,7 @@ static result_t verify(tokens_t *tokens, text_t token, int64_t now_ms, token_cla
     verifier->numbers.checked += 1;
     const result_t result = check_token(verifier, token, now_ms, &explanation, claims);
     if (result == RESULT_OK) {
+        memcpy(claims->hash, hash, sizeof claims->hash);
         token_cache_add(verifier->cache, hash, claims);
     }
     return result;

@@ -72,7 +72,8 @@ refused 1 "only loopback" serve --data "$data" --api tcp://0.0.0.0:5555
 refused 1 "only loopback" serve --data "$data" --events tcp://192.0.2.1:5556
 refused 1 "must be ADDR:PORT" serve --data "$data" --http nowhere
 refused 1 "there is no such store" serve --data "$data" --store mysql
-refused 1 "not built yet" serve --data "$data" --redis redis://localhost
+refused 1 "TLS to Redis" serve --data "$data" --redis rediss://localhost
+refused 1 "must begin with redis://" serve --data "$data" --redis localhost:6379
 refused 1 "from 1 to 32" serve --data "$data" --shards 99
 refused 2 "unknown option" serve --colour red
 refused 2 "unknown command" frobnicate

@@ -24,6 +24,10 @@ static const uint8_t reasons[] = {
 #define VALUE_request_type(number)
 #define VALUE_outcome(number)
 #define VALUE_key_state(number)
+#define VALUE_member_status(number)
+#define VALUE_member_event_name(number)
+#define VALUE_member_work(number)
+#define VALUE_grain(number)
 #include "messages/enums.def"
 };
 

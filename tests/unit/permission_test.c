@@ -10,7 +10,7 @@
 
 #define BIT(type) (UINT64_C(1) << request_type_##type)
 
-enum { REQUEST_TYPES_PUBLIC = 13 };
+enum { REQUEST_TYPES_PUBLIC = 14 };
 
 static const uint64_t change = BIT(card_issue) | BIT(card_activate) | BIT(card_suspend) |
                                BIT(card_reinstate) | BIT(card_renew) | BIT(card_replace) |
@@ -30,7 +30,7 @@ static uint64_t allowed(uint8_t role)
 static void administrators_may_do_everything(void **context)
 {
     (void)context;
-    const uint64_t all = change | read | gate | BIT(events_read);
+    const uint64_t all = change | read | gate | BIT(events_read) | BIT(rollup_list);
     assert_int_equal(all, ((UINT64_C(1) << REQUEST_TYPES_PUBLIC) - 1) << 1);
     assert_int_equal(allowed(role_platform_admin), all);
     assert_int_equal(allowed(role_tenant_admin), all);
@@ -51,7 +51,7 @@ static void validators_only_validate(void **context)
 static void auditors_only_read(void **context)
 {
     (void)context;
-    assert_int_equal(allowed(role_auditor), read | BIT(events_read));
+    assert_int_equal(allowed(role_auditor), read | BIT(events_read) | BIT(rollup_list));
 }
 
 static void members_only_get(void **context)

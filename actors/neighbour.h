@@ -1,0 +1,126 @@
+/* How neighbours are called: one record per (tenant, adapter) with a circuit breaker, a queue, a
+ * bound of calls at a time and a deadline of its own (a bulkhead), so that one that hangs takes
+ * nothing from the others. Repeats only what is safe to repeat, after a pause with full jitter,
+ * within the call's deadline. Knows nothing of what is asked; everything runs on the loop's thread.
+ * Records begin closed with the role: five failures teach them the same within seconds. */
+#ifndef ACTORS_NEIGHBOUR_H
+#define ACTORS_NEIGHBOUR_H
+
+#include "actors/domain/circuit_breaker.h"
+#include "messages/messages.h"
+#include "runtime/limits.h"
+#include "runtime/loop.h"
+#include "runtime/metrics.h"
+
+typedef enum neighbour_adapter {
+    NEIGHBOUR_MEMBERSHIP,
+    NEIGHBOUR_WALLET,       /* the vendors come with their own issue */
+    NEIGHBOUR_NOTIFICATION, /* the same */
+    NEIGHBOUR_GEOGRAPHY,    /* the same */
+    NEIGHBOUR_ADAPTERS,
+} neighbour_adapter_t;
+
+typedef struct neighbour_settings {
+    circuit_settings_t circuit;
+    uint32_t concurrency; /* calls at a time of one tenant */
+    uint32_t queue;       /* that wait beyond them; then `busy` */
+    uint32_t deadline_ms; /* of one attempt */
+    uint32_t attempts;    /* of a call that is safe to repeat */
+    uint32_t pause_ms;    /* before the second attempt at most; doubles */
+} neighbour_settings_t;
+
+extern const neighbour_settings_t neighbour_settings_default;
+/* "failures=5 successes=3 slow_ms=1000 open_ms=60000 open_ms_max=900000 jitter_permille=100
+ * concurrency=8 queue=256 deadline_ms=2000 attempts=3 pause_ms=200": those that are named change.
+ * False: `error` says which one cannot be used. */
+bool neighbour_settings_parse(const char *text, neighbour_settings_t *settings, char *error,
+                              size_t error_size);
+
+typedef enum neighbour_end {
+    NEIGHBOUR_ANSWERED,
+    NEIGHBOUR_FAILED,   /* the last attempt failed */
+    NEIGHBOUR_OPEN,     /* not asked: its breaker is open */
+    NEIGHBOUR_BUSY,     /* not asked: too many wait */
+    NEIGHBOUR_TOO_LATE, /* not asked in time */
+    NEIGHBOUR_DRAINING,
+    NEIGHBOUR_ENDS,
+} neighbour_end_t;
+
+typedef struct neighbour neighbour_t;
+typedef struct neighbours neighbours_t;
+typedef struct neighbour_call neighbour_call_t;
+
+/* One call, part of a record of the caller, who fills the first part and keeps it until `done`. */
+struct neighbour_call {
+    /* Makes an attempt, which ends with neighbour_attempt_end, later or at once. */
+    void (*start)(neighbour_call_t *call, uint32_t deadline_ms);
+    /* Gives the running attempt up. */
+    void (*cancel)(neighbour_call_t *call);
+    void (*done)(neighbour_call_t *call, neighbour_end_t end); /* exactly once */
+    bool is_repeatable;
+    uint64_t deadline_ms; /* of loop_now_ms: of the whole */
+
+    neighbour_call_t *next; /* from here on: neighbour.c's */
+    neighbour_t *neighbour;
+    circuit_ticket_t ticket;
+    uint32_t attempts;
+    uint64_t started_us;
+    uint64_t not_before_ms; /* of a repeat */
+};
+
+typedef struct neighbours_ports {
+    void *context;
+    uint32_t (*random)(uint32_t below); /* below UINT32_MAX gives all but one value */
+    uint64_t (*monotonic_us)(void);
+    /* A breaker changed; NULL: nobody cares. `reason` is for people. */
+    void (*changed)(void *context, const neighbour_t *neighbour, const char *reason);
+} neighbours_ports_t;
+
+MUST_USE result_t neighbours_create(loop_t *loop, metrics_t *metrics,
+                                    const neighbours_ports_t *ports,
+                                    const neighbour_settings_t *settings,
+                                    neighbours_t **neighbours);
+/* Ends everything with DRAINING. */
+void neighbours_destroy(neighbours_t **neighbours);
+
+/* `done` may come within the call, when it is not even queued. */
+void neighbour_call_begin(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter,
+                          neighbour_call_t *call);
+/* Of an attempt that `start` began. `failure`: NULL, or why it failed, for people (copied). */
+void neighbour_attempt_end(neighbour_call_t *call, const char *failure);
+
+/* --- By hand, and for those who look --- */
+
+typedef enum neighbour_hand { NEIGHBOUR_HOLD, NEIGHBOUR_CLOSE, NEIGHBOUR_RESET } neighbour_hand_t;
+/* Makes the record when there is none, so that a neighbour can be held open before its first
+ * call. BUSY: LIMIT_NEIGHBOURS. */
+MUST_USE result_t neighbour_by_hand(neighbours_t *neighbours, text_t tenant,
+                                    neighbour_adapter_t adapter, neighbour_hand_t hand);
+bool neighbour_is_closed(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter);
+/* 0: a call would be admitted now. */
+uint32_t neighbour_retry_ms(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter);
+
+const char *neighbour_adapter_name(neighbour_adapter_t adapter);
+bool neighbour_adapter_parse(const char *name, neighbour_adapter_t *adapter);
+text_t neighbour_tenant(const neighbour_t *neighbour);
+neighbour_adapter_t neighbour_adapter_of(const neighbour_t *neighbour);
+const circuit_breaker_t *neighbour_breaker(const neighbour_t *neighbour);
+/* Copies of what a line of `breaker list` says. */
+typedef struct neighbour_numbers {
+    uint32_t in_flight;
+    uint32_t waiting;
+    uint64_t answered;
+    uint64_t failed;
+    uint64_t not_asked;
+    uint32_t retry_ms;
+    uint64_t changed_ms_ago;
+    const char *last_error; /* "" when there was none */
+    uint64_t last_error_ms_ago;
+} neighbour_numbers_t;
+void neighbour_numbers(const neighbour_t *neighbour, neighbour_numbers_t *numbers);
+/* In no order; `visit` must not change anything. */
+void neighbours_visit(const neighbours_t *neighbours,
+                      void (*visit)(void *context, const neighbour_t *neighbour), void *context);
+uint32_t neighbours_in_flight(const neighbours_t *neighbours);
+
+#endif

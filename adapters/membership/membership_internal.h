@@ -1,0 +1,85 @@
+/* Insides of the membership adapter, for its files and their tests. */
+#ifndef ADAPTERS_MEMBERSHIP_MEMBERSHIP_INTERNAL_H
+#define ADAPTERS_MEMBERSHIP_MEMBERSHIP_INTERNAL_H
+
+#include "adapters/membership/membership.h"
+#include "runtime/zsocket.h"
+#include <jansson.h>
+
+enum { ENDPOINT_SIZE = 256, ENDPOINTS_MAX = 64 };
+
+typedef struct membership_adapter membership_adapter_t;
+
+/* A DEALER to one context that speaks ZeroMQ; made on the first question. */
+typedef struct membership_dealer {
+    struct membership_dealer *next;
+    membership_adapter_t *adapter;
+    zsocket_t *socket;
+    char endpoint[ENDPOINT_SIZE];
+} membership_dealer_t;
+
+struct membership_call {
+    membership_call_t *next; /* those over ZeroMQ that wait */
+    membership_adapter_t *adapter;
+    membership_done_t *done;
+    void *context;
+    bool asks_member;
+    char member_id[128];
+    size_t member_size;
+    http_call_t *http;    /* NULL: over ZeroMQ */
+    uint64_t number;      /* over ZeroMQ: the id of the request */
+    uint64_t deadline_ms; /* of loop_now_ms */
+};
+
+struct membership_adapter {
+    membership_t base; /* first: callers see only this */
+    loop_t *loop;
+    membership_options_t options;
+    membership_dealer_t *dealers;
+    membership_dealer_t *subscribers; /* XSUB sockets, one per endpoint */
+    membership_call_t *waiting;
+    uint64_t next_number;
+    loop_timer_t *tick;
+    metric_t *unreadable;
+    member_event_t events[LIMIT_MEMBERSHIP_PAGE];
+};
+
+/* --- membership_parse.c --- */
+
+/* Fills an answer from a document; `failure` says what makes no sense. Texts borrow from the
+ * document, events from the adapter's array. */
+void membership_parse_member(const membership_call_t *call, const json_t *document,
+                             membership_answer_t *answer);
+void membership_parse_page(membership_adapter_t *adapter, const json_t *document,
+                           membership_answer_t *answer);
+/* One event: `header` and `body` may be the same object. False: it has no sequence. What has one
+ * and makes no sense is dead. */
+bool membership_parse_event(const char *name, const json_t *header, const json_t *body,
+                            member_event_t *event);
+/* NULL when it is no JSON object, or too deep. Owned by the caller. */
+json_t *membership_read_json(const char *data, size_t size);
+/* The same from msgpack, where nobody vouches for sizes. */
+json_t *membership_read_msgpack(const void *data, size_t size);
+
+/* --- membership_http.c --- */
+
+result_t membership_ask_http(membership_adapter_t *adapter, text_t url,
+                             const membership_question_t *question, membership_call_t *call);
+
+/* --- membership_zmq.c --- */
+
+result_t membership_ask_zmq(membership_adapter_t *adapter, text_t endpoint,
+                            const membership_question_t *question, membership_call_t *call);
+void membership_forget_zmq(membership_adapter_t *adapter, membership_call_t *call);
+void membership_expire_zmq(membership_adapter_t *adapter);
+result_t membership_subscribe_zmq(membership_adapter_t *adapter, text_t endpoint, text_t tenant,
+                                  bool is_wanted);
+void membership_close_zmq(membership_adapter_t *adapter);
+
+/* --- membership.c --- */
+
+/* Ends a call with the answer that a document makes, or with the failure in it; frees the call. */
+void membership_finish(membership_call_t *call, const json_t *document, const char *failure);
+void membership_finish_missing(membership_call_t *call);
+
+#endif

@@ -1,0 +1,139 @@
+/* The insides of adapters/projections_sqlite, for its own files and tests.
+ *
+ * Functions marked "loop" run on the loop's thread, those marked "store" on a thread of the work
+ * pool. A tenant has two lanes, and each connection is used by the jobs of its lane only: `writer`
+ * by the write lane, `reader` by the read lane, so that a page does not wait for a commit. */
+#ifndef ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
+#define ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
+
+#include "adapters/projections_sqlite/projections_sqlite.h"
+#include "adapters/projections_sqlite/result_memory.h"
+#include "runtime/work_pool.h"
+#include <sqlite3.h>
+
+enum {
+    MODEL_APPLICATION_ID = 0x44435231, /* "DCR1" */
+    MODEL_PARTITION_SHIFT = 56,        /* issue_event = partition << 56 | sequence */
+};
+
+typedef enum model_statement {
+#define STATEMENT(name, sql) MODEL_##name,
+#include "adapters/projections_sqlite/statements.def"
+#undef STATEMENT
+    MODEL_STATEMENT_COUNT
+} model_statement_t;
+
+/* --- database.c: one SQLite connection, its statements and what its errors mean --- */
+
+typedef struct model_database {
+    sqlite3 *handle; /* NULL: closed */
+    const char *path;
+    sqlite3_stmt *statements[MODEL_STATEMENT_COUNT];
+} model_database_t;
+
+typedef enum model_mode { MODEL_WRITER, MODEL_READER } model_mode_t;
+
+/* Opens without looking at what is inside; a writer makes the file when there is none. */
+MUST_USE result_t model_database_open(model_database_t *database, const char *path,
+                                      model_mode_t mode);
+/* True when all of the log was written back, so that the file alone is everything. */
+bool model_database_close(model_database_t *database);
+result_t model_database_error(model_database_t *database, int code, const char *action);
+MUST_USE result_t model_database_execute(model_database_t *database, const char *sql);
+/* Borrowed; give back with model_done. */
+MUST_USE result_t model_prepare(model_database_t *database, model_statement_t which,
+                                sqlite3_stmt **statement);
+MUST_USE result_t model_run(model_database_t *database, model_statement_t which);
+void model_rollback(model_database_t *database);
+void model_done(sqlite3_stmt *statement);
+/* Step of a statement that returns no row. */
+MUST_USE result_t model_finish(model_database_t *database, sqlite3_stmt *statement);
+/* True in `row` while there is one. On an error the statement is done. */
+MUST_USE result_t model_next(model_database_t *database, sqlite3_stmt *statement, bool *row);
+void model_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
+void model_bind_text(sqlite3_stmt *statement, int index, text_t value);
+void model_bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t size);
+text_t model_column_bytes(sqlite3_stmt *statement, int column); /* until the next step */
+/* The file and what SQLite keeps beside it. */
+void model_files_remove(const char *path);
+
+/* Made from migrations/NNNN.sql by cmake/embed.cmake. */
+extern const char *const projections_sqlite_migrations[];
+extern const size_t projections_sqlite_migrations_count;
+
+/* --- projections.c: tenants and jobs --- */
+
+typedef struct projections_sqlite {
+    projections_t base;
+    loop_t *loop;
+    work_pool_t *pool;
+    char *data_directory;
+    uint32_t tenants_open;
+    bool stopping;
+    metric_t *commits;
+    metric_t *commit_time;
+    metric_t *page_time;
+} projections_sqlite_t;
+
+struct projections_tenant {
+    projections_sqlite_t *projections;
+    char name[LIMIT_TENANT_NAME_SIZE + 1];
+    char *path;
+    int64_t created_at;
+    projections_slot_t slot;
+    model_database_t writer;
+    model_database_t reader;
+    work_lane_t *write_lane;
+    work_lane_t *read_lane;
+    uint32_t jobs; /* submitted and not done */
+    bool is_closing;
+    bool is_closed;
+    bool discards;
+};
+
+/* First member of every job. `run` works on a store thread; `finish` calls back on the loop's
+ * thread; then the job and its memory are freed. */
+typedef struct model_job model_job_t;
+struct model_job {
+    projections_tenant_t *tenant;
+    void (*run)(model_job_t *job);
+    void (*finish)(model_job_t *job);
+    result_memory_t memory; /* results: valid during `finish` */
+    uint64_t submitted_us;
+    result_t result;
+};
+typedef enum model_lane { MODEL_LANE_READ, MODEL_LANE_WRITE } model_lane_t;
+
+/* Loop. `size` bytes, zeroed; never NULL. */
+void *model_job_create(projections_tenant_t *tenant, size_t size, void (*run)(model_job_t *),
+                       void (*finish)(model_job_t *));
+/* Loop. BUSY: the job is freed and will not run. */
+MUST_USE result_t model_job_submit(model_job_t *job, model_lane_t lane);
+
+/* --- open.c --- */
+result_t projections_sqlite_open(projections_t *projections, text_t tenant, int64_t created_at,
+                                 projections_slot_t slot, projections_opened_done_t *done,
+                                 void *context);
+result_t projections_sqlite_promote(projections_tenant_t *live, projections_tenant_t *next,
+                                    projections_done_t *done, void *context);
+/* Loop: takes the tenant out of the count and frees it. Nothing is open. */
+void model_tenant_free(projections_tenant_t *tenant);
+
+/* --- commit.c --- */
+result_t projections_sqlite_load(projections_tenant_t *tenant, const uuid_t *cards, size_t count,
+                                 projections_loaded_done_t *done, void *context);
+result_t projections_sqlite_commit(projections_tenant_t *tenant, const projection_commit_t *commit,
+                                   projections_done_t *done, void *context);
+result_t projections_sqlite_forget_member(projections_tenant_t *tenant, text_t member_id,
+                                          projections_done_t *done, void *context);
+
+/* --- list.c --- */
+result_t projections_sqlite_list(projections_tenant_t *tenant, const projections_list_t *list,
+                                 projections_page_done_t *done, void *context);
+
+/* --- counters.c --- */
+result_t projections_sqlite_read_counters(projections_tenant_t *tenant,
+                                          const projections_counters_query_t *query,
+                                          projections_counters_done_t *done, void *context);
+
+#endif

@@ -1,0 +1,132 @@
+// Two nodes of one installation that share a Redis: limits, counts and live events in common; and a Redis that dies
+// under load costs nothing at the gate. The second node runs on a copy of the first one's data.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import http from 'node:http';
+import { Service, until } from './service.mjs';
+import { EventFollower } from './clients.mjs';
+import { Redis } from './redis.mjs';
+
+const PASSWORD = 'pass-that-nobody-may-see';
+const LIMIT = 100;
+let redis;
+let copy;
+const nodes = [];
+let token;
+let card;
+
+before(async () => {
+  redis = await Redis.start(PASSWORD);
+  const first = await Service.start();
+  token = await first.tenant('acme');
+  await first.command('tenant', 'create', 'free');
+  card = await first.issue('acme', token);
+  await first.stop();
+  copy = mkdtempSync(path.join(tmpdir(), 'dc-copy-'));
+  cpSync(first.data, copy, { recursive: true });
+  process.env.DIGITALCARD_REDIS = redis.url;
+  first.extra = ['--rate-per-tenant', String(LIMIT)];
+  await first.spawn();
+  nodes.push(first, await Service.start({ data: copy, arguments: first.extra }));
+  delete process.env.DIGITALCARD_REDIS;
+  for (const node of nodes) await cacheIs(node, true);
+});
+after(async () => {
+  for (const node of nodes) await node.destroy();
+  rmSync(copy, { recursive: true, force: true });
+  await redis.destroy();
+});
+
+async function metric(node, name) {
+  const text = (await node.request('GET', '/metrics')).raw.toString();
+  return text.split('\n').filter((line) => line.startsWith(name) && line.includes('role="front-0"'))
+    .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)));
+}
+
+function cacheIs(node, up, patience = 5_000) {
+  return until(async () => (await metric(node, 'digitalcard_cache_up'))[0] === (up ? 1 : 0), `the cache is ${up ? 'up' : 'away'}`, patience);
+}
+
+// Validates at both nodes for a while, as fast as they answer. Nothing but verdicts and 429 may come.
+async function drive(milliseconds) {
+  const end = Date.now() + milliseconds;
+  const statuses = new Set();
+  await Promise.all(nodes.flatMap((node) => [1, 2].map(async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    while (Date.now() < end) {
+      const reply = await validate(node, agent);
+      statuses.add(reply.status);
+      if (reply.status === 429) {
+        assert.equal(reply.body.code, 'rate_limited');
+        assert.equal(reply.headers['retry-after'], '1');
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    }
+    agent.destroy();
+  })));
+  assert.deepEqual([...statuses].sort(), [200, 429]);
+}
+
+function validate(node, agent) {
+  return node.request('POST', `/acme/mapi/v1/cards/${card.id}/validate`, { token, body: { gate: 'north' }, agent });
+}
+
+// Both nodes together let through what one may: the second knows what the first did.
+async function limitIsShared() {
+  // The second node has seen this tenant a moment ago, so that it asks what the first lets through.
+  await validate(nodes[1]);
+  const window = () => Math.floor(Date.now() / 1000);
+  await until(() => Date.now() % 1000 < 20, 'a second begins', 2_000);
+  const start = window();
+  const send = (node, count) => Promise.all(Array.from({ length: count }, () => validate(node)));
+  const first = await send(nodes[0], 60);
+  assert.ok(first.every((reply) => reply.status === 200), 'below the limit');
+  await until(() => Date.now() % 1000 > 400 || window() !== start, 'the others have been told', 2_000);
+  const second = await send(nodes[1], 60);
+  const passed = second.filter((reply) => reply.status === 200).length;
+  if (window() === start) assert.equal(passed, LIMIT - 60);
+}
+
+test('an event of one node reaches the subscribers of the other at once', async () => {
+  const follower = new EventFollower(nodes[1].events, 'acme');
+  await follower.ready();
+  await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 3, 'both relays listen');
+  await nodes[0].act('acme', token, card.id, 'suspend');
+  await until(() => follower.events.some((event) => event.header.name === 'CardSuspended'), 'the event of the other node', 3_000);
+  await nodes[0].act('acme', token, card.id, 'reinstate');
+  await until(() => follower.events.some((event) => event.header.name === 'CardReinstated'), 'the next one', 3_000);
+  follower.close();
+});
+
+test('a request that both nodes count is refused when both together reach the limit', limitIsShared);
+
+test('Redis killed and restarted under load: no error at the gate, limits and counters in common again within 5 s', async () => {
+  const load = drive(6_000);
+  await until(async () => (await metric(nodes[0], 'digitalcard_live_per_second')).some((value) => value > 0), 'live counts', 4_000);
+  await redis.kill();
+  await cacheIs(nodes[0], false);
+  await cacheIs(nodes[1], false);
+  await redis.run();
+  const back = Date.now();
+  for (const node of nodes) await cacheIs(node, true, 5_000);
+  assert.ok(Date.now() - back < 5_000);
+  await load; // asserts that there was nothing but 200 and 429
+  await limitIsShared();
+});
+
+test('the password stands in no log, answer, argument or status', async () => {
+  for (const node of nodes) {
+    assert.ok(!node.log.includes(PASSWORD));
+    assert.ok(node.log.includes('Redis is away'));
+    const detail = (await node.request('GET', '/health/digitalcard')).raw.toString();
+    assert.ok(detail.includes('"kind":"redis"'), detail.slice(0, 500));
+    assert.ok(!detail.includes(PASSWORD));
+    assert.ok(!JSON.stringify(await node.tree()).includes(PASSWORD));
+  }
+  const shown = await nodes[0].tryCommand('serve', '--data', nodes[0].data, '--redis', `rediss://:${PASSWORD}@h`);
+  assert.equal(shown.status, 1);
+  assert.ok(!shown.stderr.includes(PASSWORD));
+});
