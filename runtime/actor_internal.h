@@ -332,6 +332,8 @@ void actor_activate(actor_t *actor);
 void actor_restart(actor_t *actor);
 /* The same after a failure: it stays known, and begins anew now or after `delay_ms`. */
 void actor_restart_after(actor_t *actor, uint64_t delay_ms);
+/* The same, and until then whatever waits for it and comes is BUSY, rather than too late. */
+void actor_rest(actor_t *actor, uint64_t delay_ms);
 /* In no list: ends it for good. */
 void actor_end(actor_t *actor, result_t why);
 /* Takes it out of the list it is in. */

@@ -280,6 +280,7 @@ void actor_restart_after(actor_t *actor, uint64_t delay_ms)
         state_drop(actor);
     }
     actor->slot->numbers.restarts++;
+    actor->mailbox.is_resting = false;
     actor_notice_t *notice = NULL;
     if (delay_ms > 0 && notice_create(system, NULL, NOTICE_BACKOFF, &notice) == RESULT_OK) {
         notice->subject = actor_ref(actor);
@@ -291,6 +292,19 @@ void actor_restart_after(actor_t *actor, uint64_t delay_ms)
         actor_list_append(&system->idle, actor);
     } else {
         actor_begin_anew(actor);
+    }
+}
+
+void actor_rest(actor_t *actor, uint64_t delay_ms)
+{
+    actor_restart_after(actor, delay_ms);
+    if (actor->mailbox.phase != ACTOR_BACKING_OFF) {
+        return; /* no memory for the timer */
+    }
+    actor->mailbox.is_resting = true;
+    while (!mailbox_is_empty(&actor->mailbox)) {
+        actor->slot->numbers.messages_waiting--;
+        actor_give_back(actor, mailbox_take(&actor->mailbox), RESULT_BUSY);
     }
 }
 

@@ -45,6 +45,9 @@ static result_t refuse(actor_slot_t *slot)
 static inline result_t deliver(actor_t *actor, actor_message_t **message)
 {
     actor_slot_t *const slot = actor->slot;
+    if (__builtin_expect(actor->mailbox.is_resting, 0)) {
+        return refuse(slot);
+    }
     if (mailbox_send(&actor->mailbox, slot->mailbox_max, message) != RESULT_OK) {
         return refuse(slot);
     }

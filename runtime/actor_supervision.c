@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ID_TEXT_SIZE = 37 };
+
 /* --- Records --- */
 
 static actor_supervision_t *supervision_of(actor_t *actor)
@@ -78,16 +80,20 @@ void actor_supervision_detach(actor_t *actor)
 
 /* --- Failures --- */
 
-static void id_print(actor_t *actor, char text[33])
+/* A number of an anonymous one; else as the id is written everywhere, 8-4-4-4-12. */
+static void id_print(actor_t *actor, char text[ID_TEXT_SIZE])
 {
     if (actor->slot->kind.is_anonymous) {
         const actor_ref_t ref = actor_ref_inline(actor);
-        (void)snprintf(text, 33, "%u.%u", ref.index, ref.generation);
+        (void)snprintf(text, ID_TEXT_SIZE, "%u.%u", ref.index, ref.generation);
         return;
     }
     const uint8_t *const id = actor_id_inline(actor);
+    size_t size = 0;
     for (size_t index = 0; index < 16; index++) {
-        (void)snprintf(text + 2 * index, 3, "%02x", id[index]);
+        const bool is_part = index == 4 || index == 6 || index == 8 || index == 10;
+        size += (size_t)snprintf(text + size, ID_TEXT_SIZE - size, is_part ? "-%02x" : "%02x",
+                                 id[index]);
     }
 }
 
@@ -96,12 +102,12 @@ void actor_log(actor_t *actor, const char *what, result_t result, uint64_t handl
     const actor_system_t *const system = actor->slot->system;
     const actor_description_t *const description = &system->description;
     const bool is_described = actor->slot->kind.describe != NULL;
-    char id[33];
+    char id[ID_TEXT_SIZE];
     id_print(actor, id);
     log_warn(what, LOG_STRING("error", result_code(result)),
              LOG_STRING("kind", actor->slot->kind.name),
              LOG_TEXT("tenant", actor->tenant->name, actor->tenant->name_size),
-             LOG_STRING("id", id), LOG_NUMBER("handler_us", handler_us),
+             LOG_STRING("actor", id), LOG_NUMBER("handler_us", handler_us),
              LOG_STRING("command",
                         is_described && description->command != NULL ? description->command : ""),
              LOG_TEXT("trace_id", system->trace_id, is_described ? description->trace_id_size : 0));
@@ -183,7 +189,7 @@ static void restart_alone(actor_t *actor)
     if (actor->slot->kind.is_anonymous) {
         actor_end(actor, (result_t)actor->end_reason);
     } else { /* an identity exists for ever, but not now */
-        actor_restart_after(actor, LIMIT_ACTOR_RESTARTS_WINDOW_MS);
+        actor_rest(actor, LIMIT_ACTOR_RESTARTS_WINDOW_MS);
     }
 }
 

@@ -59,6 +59,7 @@ void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command)
     crash_record_t *const record = &slot->running;
     assert(identity->tenant_size < sizeof record->tenant);
     slot->is_running = 0;
+    slot->entered = slot->entered + 1;
     keep_order();
     record->type = identity->type;
     record->tenant_size = (uint8_t)identity->tenant_size;
@@ -108,6 +109,12 @@ void crash_slot_clear(crash_slot_t *slot)
     slot->crashed_thread = 0;
     slot->was_sent = 0;
     slot->handler_thread = 0;
+}
+
+bool crash_slot_is_in_work(const crash_slot_t *slot, uint32_t *command)
+{
+    *command = slot->entered;
+    return slot->is_running != 0;
 }
 
 static void complete_fingerprint(crash_record_t *record)

@@ -81,7 +81,13 @@ void crash_slot_leave(crash_slot_t *slot);
 const crash_order_t *crash_slot_order(const crash_slot_t *slot);
 void crash_slot_order_done(crash_slot_t *slot);
 
-/* --- The supervisor's side; only while no process of the role lives --- */
+/* --- The supervisor's side --- */
+
+/* Also while the role lives: whether it works on a command, and a number that is another one for
+ * the next. Two looks with the same answer saw the same command, or 2^32 of them. */
+bool crash_slot_is_in_work(const crash_slot_t *slot, uint32_t *command);
+
+/* The rest only while no process of the role lives. */
 
 typedef enum crash_origin {
     CRASH_ORIGIN_UNKNOWN, /* the signal could not be looked at: SIGKILL, or no stack was left */

@@ -4,13 +4,14 @@
 
 #include "runtime/crash_slot.h"
 
-enum { CRASH_SLOT_MARK = 0x44435332 }; /* another one for every layout */
+enum { CRASH_SLOT_MARK = 0x44435333 }; /* another one for every layout */
 
 struct crash_slot {
     uint32_t mark;
     uint32_t size;
     volatile uint32_t is_running; /* `running` is complete */
     volatile uint32_t has_order;  /* `order` is complete */
+    volatile uint32_t entered;    /* rises with every command */
     int32_t handler_thread;       /* kernel's number of the thread that runs handlers */
     volatile int32_t crashed_thread;
     volatile uint32_t was_sent; /* the signal came from another process */

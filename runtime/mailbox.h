@@ -48,6 +48,7 @@ typedef struct mailbox {
     uint8_t phase; /* actor_phase_t */
     uint8_t due;   /* actor_due_t */
     bool has_room_waiters;
+    bool is_resting; /* its actor failed too often: nothing comes in for a while */
 } mailbox_t;
 
 static inline bool mailbox_is_empty(const mailbox_t *mailbox)

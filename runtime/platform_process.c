@@ -291,10 +291,16 @@ static void read_cpu(int64_t pid, process_numbers_t *numbers)
     uint64_t user = 0;
     uint64_t system = 0;
     if (after_name != NULL &&
-        sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
-               &user, &system) == 2) {
+        sscanf(after_name, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
+               &numbers->state, &user, &system) == 3) {
         numbers->cpu_ms = (user + system) * 1000U / (uint64_t)sysconf(_SC_CLK_TCK);
     }
+}
+
+void process_times(int64_t pid, process_numbers_t *numbers)
+{
+    *numbers = (process_numbers_t){0};
+    read_cpu(pid, numbers);
 }
 
 void process_numbers(int64_t pid, process_numbers_t *numbers)

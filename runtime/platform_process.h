@@ -60,8 +60,11 @@ typedef struct process_numbers {
     uint64_t resident_bytes;
     uint64_t proportional_bytes; /* shared pages divided by those who share them */
     uint64_t cpu_ms;             /* user and system time since its start */
+    char state;                  /* of its first thread, as ps shows it: R, S, D, T */
 } process_numbers_t;
 void process_numbers(int64_t pid, process_numbers_t *numbers);
+/* The same without memory, which the kernel has to add up. */
+void process_times(int64_t pid, process_numbers_t *numbers);
 
 /* Once at the start of every role and of the supervisor: a closed peer is an error of the write,
  * not a death, the soft limit of descriptors rises to the hard one, and no core is dumped. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_MS = 100, INCARNATION_SHIFT = 8 };
+enum { INCARNATION_SHIFT = 8 };
 
 static bool all_in(const supervisor_t *supervisor, role_state_t state)
 {
@@ -244,7 +244,7 @@ static result_t supervisor_init(supervisor_t *supervisor, const supervisor_optio
         roles_add(supervisor, &options->roles[i]);
     }
     supervisor->tick = loop_timer_create(supervisor->loop, tick, supervisor);
-    loop_timer_start(supervisor->tick, TICK_MS, TICK_MS);
+    loop_timer_start(supervisor->tick, SUPERVISOR_TICK_MS, SUPERVISOR_TICK_MS);
     result = process_signals_create(supervisor->loop, notices, sizeof notices / sizeof notices[0],
                                     signal_seen, supervisor, &supervisor->signals);
     if (result != RESULT_OK) {

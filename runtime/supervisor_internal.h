@@ -23,6 +23,8 @@
 typedef struct supervisor supervisor_t;
 typedef struct role role_t;
 
+enum { SUPERVISOR_TICK_MS = 100 }; /* watchdog, deadlines of requests */
+
 typedef enum role_state {
     ROLE_STOPPED,  /* no process, and none will be started */
     ROLE_WAITING,  /* no process; the timer starts the next one */
@@ -67,6 +69,9 @@ struct role {
     uint64_t ready_ms; /* 0: this incarnation was never ready */
     uint64_t pinged_ms;
     uint32_t pings_unanswered; /* watchdog */
+    uint32_t command_seen;     /* in work at the last look, and already at so many before */
+    uint32_t command_looks;
+    uint64_t command_cpu_ms; /* of the role, at the first of them */
     uint64_t restarts;
     uint32_t failures;       /* in a row, for the backoff */
     uint64_t *failure_times; /* the last bounds.restarts of them, a ring */

@@ -471,8 +471,43 @@ void role_collect(role_t *role)
 
 /* Counted in pings, not in time: after a pause of this process or of the whole machine the answers
  * are read before anybody is judged. */
+/* Whether the role has worked on one command for LIMIT_HANDLER_HANG_MS, counted in looks, so that a
+ * machine or a supervisor that stood still blames nobody. One that was stopped, waits for the disk
+ * or gets no processor does not hang: a handler that does has either taken half of the time, or
+ * sleeps, which ours never do. */
+static bool handler_hangs(role_t *role)
+{
+    uint32_t command = 0;
+    process_numbers_t numbers;
+    const uint32_t hang_ms = role->supervisor->bounds.watchdog_ms < LIMIT_HANDLER_HANG_MS
+                                 ? (uint32_t)role->supervisor->bounds.watchdog_ms
+                                 : LIMIT_HANDLER_HANG_MS;
+    const bool is_same = role->crash_slot != NULL &&
+                         crash_slot_is_in_work(role->crash_slot, &command) &&
+                         command == role->command_seen;
+    role->command_seen = command;
+    if (!is_same) {
+        role->command_looks = 0;
+        return false;
+    }
+    role->command_looks++;
+    if (role->command_looks == 1) {
+        process_times(role->pid, &numbers);
+        role->command_cpu_ms = numbers.cpu_ms;
+    }
+    if (role->command_looks * SUPERVISOR_TICK_MS < hang_ms) {
+        return false;
+    }
+    process_times(role->pid, &numbers);
+    return numbers.state == 'S' || (numbers.cpu_ms - role->command_cpu_ms) * 2 >= hang_ms;
+}
+
 void role_watch(role_t *role, uint64_t now_ms)
 {
+    if (role->state == ROLE_READY && handler_hangs(role)) {
+        role_kill(role, KILLER_WATCHDOG, "it works on one command and does not get done");
+        return;
+    }
     const uint64_t interval_ms = role->supervisor->bounds.watchdog_ms / WATCHDOG_PINGS;
     if (role->state != ROLE_READY || now_ms - role->pinged_ms < interval_ms) {
         return;

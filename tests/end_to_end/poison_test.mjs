@@ -168,6 +168,21 @@ test('a handler that fails or takes all its memory concerns its own card only', 
   });
 });
 
+test('a card that keeps failing rests: who asks for it hears so at once, and another card goes on', async () => {
+  await withService(async ({ card, other, validate }) => {
+    const answers = await Promise.all(Array.from({ length: 40 }, () => validate(card, 'poison-error')));
+    const begun = performance.now();
+    answers.push(await validate(card, 'north'));
+    assert.ok(performance.now() - begun < 4_000, 'sooner than its deadline');
+    assert.deepEqual(new Set(answers.map((answer) => answer.body.code)), new Set(['internal_error', 'busy']));
+    for (const { status, headers } of answers.filter((answer) => answer.body.code === 'busy')) {
+      assert.equal(status, 503);
+      assert.ok(Number(headers['retry-after']) >= 1);
+    }
+    assert.equal((await validate(other, 'north')).body.reason, 'valid');
+  });
+});
+
 test('an operator who kills a busy role blames nobody', async () => {
   await withService(async ({ service, card, validate }) => {
     const shard = roles(await service.tree())['shard-0'];

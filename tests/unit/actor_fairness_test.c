@@ -92,6 +92,7 @@ typedef struct cards {
     uint32_t activations;
     uint32_t handled;
     uint32_t passivated;
+    uint32_t undelivered; /* with BUSY */
 } cards_t;
 
 static void card_activate(actor_t *actor, void *context)
@@ -116,8 +117,7 @@ static void card_undeliverable(actor_t *actor, actor_message_t *message, result_
 {
     (void)actor;
     (void)message;
-    (void)why;
-    (void)context;
+    ((cards_t *)context)->undelivered += why == RESULT_BUSY ? 1 : 0;
 }
 
 static void card_deactivate(actor_t *actor, void *context)
@@ -142,12 +142,19 @@ static void cards_register(cards_t *cards)
     cards->kind = actor_system_register(cards->probes->system, &kind, cards);
 }
 
-static void card_send(cards_t *cards, uint8_t id)
+static result_t card_try(cards_t *cards, uint8_t id)
 {
     const actor_identity_t identity = {.tenant = "acme", .tenant_size = 4, .id = {id}};
     actor_message_t *message = probes_message(cards->probes, MESSAGE_NOTE);
-    assert_int_equal(actor_system_send(cards->probes->system, cards->kind, &identity, &message),
-                     RESULT_OK);
+    const result_t result =
+        actor_system_send(cards->probes->system, cards->kind, &identity, &message);
+    actor_message_destroy(cards->probes->system, &message);
+    return result;
+}
+
+static void card_send(cards_t *cards, uint8_t id)
+{
+    assert_int_equal(card_try(cards, id), RESULT_OK);
 }
 
 static void idle_actors_go_when_the_budget_of_bytes_is_exceeded(void **state)
@@ -181,18 +188,26 @@ static void identity_that_fails_too_often_rests_and_comes_back(void **state)
     cards_t cards = cards_begin(probes);
     cards_register(&cards);
     cards.is_failing = true;
-    for (uint32_t failure = 0; failure < 20; failure++) {
+    for (uint32_t failure = 0; failure < LIMIT_ACTOR_RESTARTS; failure++) {
         card_send(&cards, 1);
         loop_fake_advance(probes->loop, 200);
     }
-    /* One at once, the others after backoff, then it rests while messages wait. */
+    for (uint32_t waiting = 0; waiting < 3; waiting++) {
+        card_send(&cards, 1);
+    }
+    loop_fake_settle(probes->loop);
+    /* One at once, the others after backoff, then it rests: whoever waits or asks is told so. */
     assert_int_equal(cards.handled, LIMIT_ACTOR_RESTARTS + 1);
+    assert_int_equal(cards.undelivered, 2);
+    assert_int_equal(card_try(&cards, 1), RESULT_BUSY);
+    card_send(&cards, 2); /* another one is as well as ever */
+    loop_fake_settle(probes->loop);
+    assert_int_equal(cards.handled, LIMIT_ACTOR_RESTARTS + 2);
     cards.is_failing = false;
-    loop_fake_advance(probes->loop, LIMIT_ACTOR_RESTARTS_WINDOW_MS);
-    assert_int_equal(cards.handled, 20);
+    loop_fake_advance(probes->loop, LIMIT_ACTOR_RESTARTS_WINDOW_MS + 1);
     card_send(&cards, 1);
     loop_fake_settle(probes->loop);
-    assert_int_equal(cards.handled, 21);
+    assert_int_equal(cards.handled, LIMIT_ACTOR_RESTARTS + 3);
     actor_system_destroy(&probes->system);
     assert_int_equal(actor_system_create(probes->loop, probes->metrics, &probes->system),
                      RESULT_OK);

@@ -84,6 +84,24 @@ static void hanging_command_is_to_blame_when_the_watchdog_kills(void **state)
     service_stop(&service);
 }
 
+/* LIMIT_WATCHDOG_MS is beyond what wait_restarts waits for. */
+static void hanging_command_ends_its_role_before_silence_would(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t seen;
+    assert_true((int)LIMIT_WATCHDOG_MS > (int)DEADLINE_MS);
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 2; i++) {
+        tell(&service, "work hang 1");
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+    }
+    assert_int_equal(seen.order, 2);
+    assert_string_equal(seen.reason, "killed by the watchdog");
+    service_stop(&service);
+}
+
 static void command_in_work_is_not_to_blame_for_signals_from_outside(void **state)
 {
     (void)state;
@@ -154,6 +172,7 @@ int main(int argc, char **argv)
         TEST(command_that_kills_twice_is_ordered_into_quarantine),
         TEST(order_outlives_a_role_that_did_not_take_it),
         TEST(hanging_command_is_to_blame_when_the_watchdog_kills),
+        TEST(hanging_command_ends_its_role_before_silence_would),
         TEST(command_in_work_is_not_to_blame_for_signals_from_outside),
         TEST(command_that_returned_is_not_to_blame),
         TEST(kernels_count_of_memory_kills_is_read),
