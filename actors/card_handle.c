@@ -474,6 +474,9 @@ static void run_reminder(handling_t *handling, shard_message_t **message)
 
 static void run_command(handling_t *handling, shard_message_t **message)
 {
+    if (!tenant_quota_allows(handling->tenant, message)) {
+        return;
+    }
     card_decision_t decision;
     decide(handling, &decision);
     apply(handling, &decision);

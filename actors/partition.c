@@ -94,8 +94,12 @@ uint64_t partition_append(partition_t *partition, batch_t *batch, const journal_
     batch->events[batch->event_count] = *event;
     batch->published[batch->event_count] = pack_published(partition, batch, event, data, sequence);
     batch->event_count++;
-    batch->cards += event->card_sequence == 1 ? 1 : 0;
-    batch->bytes += event->body.size + JOURNAL_EVENT_OVERHEAD;
+    const uint64_t cards = event->card_sequence == 1 ? 1 : 0;
+    const uint64_t bytes = event->body.size + JOURNAL_EVENT_OVERHEAD;
+    batch->cards += cards;
+    batch->bytes += bytes;
+    partition->tenant->usage.cards += cards;
+    partition->tenant->usage.bytes += bytes;
     batch->stored_size += event->body.size;
     partition->waiting++;
     return sequence;

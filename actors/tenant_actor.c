@@ -289,6 +289,11 @@ static bool read_keys(void *context, const control_tenant_t *row)
             tenant->active_key = &keys[i].signing;
         }
     }
+    if (tenant->quotas.rate != row->quotas.rate) {
+        tenant->rate_at_ms = loop_now_ms(tenant->shard->loop);
+        tenant->rate_left = row->quotas.rate * 1000;
+    }
+    tenant->quotas = row->quotas;
     tenant->is_deleted = tenant->created_at != 0 && tenant->created_at != row->created_at;
     tenant->created_at = row->created_at;
     reading->is_usable = tenant->active_key != NULL;
@@ -404,7 +409,10 @@ static void set_partitions(tenant_t *tenant, const journal_opened_t *opened)
     tenant->partition_count = opened->partition_count;
     tenant->partitions = calloc(opened->partition_count, sizeof(*tenant->partitions));
     assert(tenant->partitions != NULL);
+    tenant->usage = (tenant_usage_t){0};
     for (uint32_t i = 0; i < opened->partition_count; i++) {
+        tenant->usage.cards += opened->partitions[i].cards;
+        tenant->usage.bytes += opened->partitions[i].bytes;
         partition_init(&tenant->partitions[i], tenant, i, &opened->partitions[i]);
     }
 }

@@ -42,6 +42,12 @@ typedef struct tenant_reminders {
     uint64_t changed[REMINDERS_CHANGED_MAX]; /* hashes of actor and name */
 } tenant_reminders_t;
 
+/* As the journal has counted, and what was decided since. */
+typedef struct tenant_usage {
+    uint64_t cards;
+    uint64_t bytes;
+} tenant_usage_t;
+
 struct tenant {
     tenant_t *chain; /* of the shard's table */
     tenant_t *waiting_next;
@@ -85,6 +91,11 @@ struct tenant {
     bool is_cleaning;
     bool is_clean_ensured; /* its reminder is there */
     tenant_reminders_t reminders;
+
+    control_quotas_t quotas;
+    tenant_usage_t usage;
+    uint64_t rate_left;  /* thousandths of a request */
+    uint64_t rate_at_ms; /* of loop_now_ms */
 
     uint64_t refusal_second; /* of loop_now_ms */
     uint32_t refusals_in_second;
@@ -145,6 +156,13 @@ void tenant_send_to_card(tenant_t *tenant, const uuid_t *card, shard_message_t *
 void tenant_expire_card(tenant_t *tenant, const uuid_t *card);
 /* Keeps a scan that identified no card, as far as the rate allows. */
 void tenant_log_refusal(tenant_t *tenant, const shard_message_t *message, uint8_t reason);
+
+/* --- tenant_quota.c --- */
+
+/* Each ends the message with its error and returns false when a quota is used up: of requests, on
+ * arrival; of cards or storage, before a command is decided. */
+MUST_USE bool tenant_quota_admits(tenant_t *tenant, shard_message_t **message);
+MUST_USE bool tenant_quota_allows(tenant_t *tenant, shard_message_t **message);
 
 /* --- tenant_sweep.c --- */
 

@@ -353,6 +353,9 @@ void tenant_route(tenant_t *tenant, shard_message_t **message)
 {
     assert(tenant->status == TENANT_OPEN);
     shard_t *const shard = tenant->shard;
+    if (!tenant_quota_admits(tenant, message)) {
+        return;
+    }
     if (quarantine_holds(shard->quarantine, *message)) {
         refuse_quarantined(tenant, message);
         return;

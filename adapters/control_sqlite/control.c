@@ -56,6 +56,7 @@ static const control_store_functions_t functions = {
     .tenant_create = control_tenant_create,
     .tenant_delete = control_tenant_delete,
     .key_rotate = control_key_rotate,
+    .tenant_set_quotas = control_tenant_set_quotas,
     .key_set_state = control_key_set_state,
     .token_key_add = control_token_key_add,
     .incarnation_add = control_incarnation_add,
