@@ -44,6 +44,7 @@ static void batch_reset(batch_t *batch)
     batch->snapshot_count = 0;
     batch->idempotency_count = 0;
     batch->member_key_count = 0;
+    batch->note_count = 0;
     batch->refusal_count = 0;
     batch->waiter_count = 0;
     batch->reminder_count = 0;
@@ -104,6 +105,7 @@ bool batch_has_room(const batch_t *batch)
            batch->snapshot_count + 2 <= LIMIT_BATCH_EVENTS && /* of a card and its replacement */
            batch->reminder_count + 2 <= LIMIT_BATCH_REMINDERS &&
            batch->waiter_count < LIMIT_BATCH_REQUESTS &&
+           batch->note_count + 2 <= LIMIT_BATCH_NOTES && /* a member and a watermark */
            batch->stored_size + BATCH_REQUEST_SIZE_MAX <= LIMIT_BATCH_SIZE;
 }
 
@@ -167,5 +169,7 @@ void batch_seal(batch_t *batch, uint32_t partition, uint64_t epoch, uint64_t hea
         .reminder_count = batch->reminder_count,
         .cards = batch->event_count == 0 ? 0 : batch->cards,
         .bytes = batch->event_count == 0 ? 0 : batch->bytes,
+        .notes = batch->notes,
+        .note_count = batch->note_count,
     };
 }

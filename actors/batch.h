@@ -42,6 +42,8 @@ typedef struct batch {
     size_t reminder_count;
     uint64_t cards; /* that its events issue */
     uint64_t bytes; /* that its events take */
+    journal_note_t notes[LIMIT_BATCH_NOTES];
+    size_t note_count;
     batch_waiter_t waiters[LIMIT_BATCH_REQUESTS];
     size_t waiter_count;
 

@@ -209,12 +209,25 @@ static void load_for(card_load_t *load, const shard_message_t *message)
     }
     copy_text(load->member_id, sizeof(load->member_id),
               card_handle_missing_member(load->card, message), &load->load.member_id);
+    copy_text(load->standing_id, sizeof(load->standing_id), card_handle_member(load->card, message),
+              &load->standing_of);
+    if (!text_is_empty(load->standing_of)) {
+        load->load.note_key = member_note_key(load->standing_of, load->note_key);
+    }
+}
+
+/* False: what is stored of a member cannot be read. */
+static bool put_standing(const card_load_t *load, const journal_loaded_t *loaded)
+{
+    return text_is_empty(load->standing_of) ||
+           member_loaded(load->tenant, load->standing_of,
+                         loaded->note_found ? loaded->note : TEXT_NONE);
 }
 
 static bool load_is_empty(const card_load_t *load)
 {
     return load->load.card == NULL && text_is_empty(load->load.idempotency_key) &&
-           text_is_empty(load->load.member_id);
+           text_is_empty(load->load.member_id) && text_is_empty(load->load.note_key);
 }
 
 static void load_done(void *context, const journal_loaded_t *loaded);
@@ -383,7 +396,7 @@ static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
         fail_activation(card, loaded->result);
         return;
     }
-    if (!put_member_key(load, loaded->sealed_member_key)) {
+    if (!put_member_key(load, loaded->sealed_member_key) || !put_standing(load, loaded)) {
         fail_activation(card, RESULT_STORE_CORRUPT);
         return;
     }
@@ -456,7 +469,8 @@ static bool answer_repeat(card_actor_t *card, shard_message_t **message)
 static bool needs_load(const card_actor_t *card, const shard_message_t *message)
 {
     return (shard_message_has_key(message) && !message->key_checked) ||
-           !text_is_empty(card_handle_missing_member(card, message));
+           !text_is_empty(card_handle_missing_member(card, message)) ||
+           !text_is_empty(card_handle_member(card, message));
 }
 
 /* A handler that fails concerns its message and its card alone. */
@@ -560,7 +574,7 @@ static void continue_held(card_load_t *load, const journal_loaded_t *loaded)
     } else if (!text_is_empty(load->load.idempotency_key) && loaded->idempotency_found) {
         message = unhold_first(card);
         shard_message_repeat(&message, loaded->request_hash, loaded->reply);
-    } else if (!put_member_key(load, loaded->sealed_member_key)) {
+    } else if (!put_member_key(load, loaded->sealed_member_key) || !put_standing(load, loaded)) {
         message = unhold_first(card);
         shard_message_fail(&message, RESULT_STORE_CORRUPT, NULL, NULL);
     } else {

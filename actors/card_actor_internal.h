@@ -6,6 +6,7 @@
 
 #include "actors/card_actor.h"
 #include "actors/domain/card.h"
+#include "actors/member_desk.h"
 #include "actors/partition.h"
 #include <assert.h>
 
@@ -22,6 +23,9 @@ typedef struct card_load {
     journal_load_t load;
     char member_id[128];
     char key[128];
+    text_t standing_of; /* in `standing_id`: the member whose note is read; empty: none */
+    char standing_id[128];
+    char note_key[MEMBER_NOTE_KEY_SIZE];
 } card_load_t;
 
 /* What an activation has read for the message that caused it. */
@@ -108,6 +112,9 @@ MUST_USE result_t card_handle(card_actor_t *card, shard_message_t **message);
 void card_handle_snapshot(card_actor_t *card, batch_t *batch);
 /* The member whose key the message needs and the cache lacks; empty: none. */
 text_t card_handle_missing_member(const card_actor_t *card, const shard_message_t *message);
+
+/* The member whose standing the message needs and the cache lacks; empty: none. */
+text_t card_handle_member(const card_actor_t *card, const shard_message_t *message);
 
 static inline tenant_t *card_tenant(const card_actor_t *card)
 {

@@ -2,6 +2,7 @@
  * which leaves when the batch is durable. Must not read from the journal. */
 #include "actors/card_actor_internal.h"
 #include "actors/card_reply.h"
+#include "actors/member_desk.h"
 #include "actors/reminder.h"
 #include "actors/secrets.h"
 #include <assert.h>
@@ -21,6 +22,7 @@ typedef struct handling {
     card_state_t new_state;
     uuid_t validation_id;
     uint64_t validation_sequence;
+    member_judgement_t judgement;
     uint8_t sealed_name[SECRET_SEALED_NAME_SIZE_MAX];
 } handling_t;
 
@@ -37,6 +39,9 @@ static card_command_kind_t command_kind(const shard_message_t *message)
     }
     if (message->kind == SHARD_REMIND) {
         return CARD_REINSTATE;
+    }
+    if (message->kind == SHARD_MEMBER) {
+        return (card_command_kind_t)message->member_command;
     }
     switch (message->request.type) {
     case request_type_card_issue:
@@ -343,6 +348,9 @@ static void reply_verdict(const handling_t *handling, uint8_t reason, reply_t *r
         .sequence = handling->validation_sequence,
         .now_ms = handling->now_ms,
         .validate = &handling->message->command.validate,
+        .is_fallback = handling->judgement.is_fallback,
+        .has_age = handling->judgement.has_age,
+        .age_s = handling->judgement.age_s,
     };
     reply_succeed(reply, card_reply_pack_verdict(handling->shard, &facts));
     shard_metrics_verdict(&handling->shard->metrics, reason);
@@ -390,6 +398,45 @@ static void reply_decided(const handling_t *handling, const card_decision_t *dec
 
 /* --- Handling --- */
 
+/* What the member's standing has to do with it. */
+static void judge(handling_t *handling, card_command_t *command)
+{
+    tenant_t *const tenant = handling->tenant;
+    const shard_message_t *const message = handling->message;
+    if (!tenant->has_membership || message->kind != SHARD_REQUEST) {
+        return;
+    }
+    if (command->kind == CARD_VALIDATE && handling->state.status != card_status_none) {
+        member_judge_scan(tenant, handling->state.member_id, handling->now_ms,
+                          &handling->judgement);
+    } else if (command->kind == CARD_ISSUE) {
+        member_judge_issue(tenant, message, message->command.issue.member_id, handling->now_ms,
+                           handling->batch, &handling->judgement);
+    } else if (command->kind == CARD_REPLACE && handling->state.status != card_status_none) {
+        member_judge_issue(tenant, message, handling->state.member_id, handling->now_ms,
+                           handling->batch, &handling->judgement);
+    }
+    command->member_refusal = handling->judgement.refusal;
+}
+
+text_t card_handle_member(const card_actor_t *card, const shard_message_t *message)
+{
+    const tenant_t *const tenant = message->tenant;
+    if (!tenant->has_membership || message->kind != SHARD_REQUEST) {
+        return TEXT_NONE;
+    }
+    if (message->request.type == request_type_card_issue) {
+        return member_missing(tenant, message->command.issue.member_id);
+    }
+    if ((!is_validation(message) && message->request.type != request_type_card_replace) ||
+        card->status == card_status_none) {
+        return TEXT_NONE;
+    }
+    card_state_t state;
+    card_memory_read(card, &state);
+    return member_missing(tenant, state.member_id);
+}
+
 static void decide(handling_t *handling, card_decision_t *decision)
 {
     const shard_message_t *const message = handling->message;
@@ -397,7 +444,9 @@ static void decide(handling_t *handling, card_decision_t *decision)
         .kind = command_kind(message),
         .subject = message->request.subject,
         .now_ms = handling->now_ms,
+        .by_member = message->kind == SHARD_MEMBER,
     };
+    judge(handling, &command);
     switch (command.kind) {
     case CARD_ISSUE:
         command.issue = &message->command.issue;
@@ -479,9 +528,18 @@ static void run_command(handling_t *handling, shard_message_t **message)
     }
     card_decision_t decision;
     decide(handling, &decision);
+    if (handling->judgement.failure != RESULT_OK) { /* nothing was applied, and nothing is stored */
+        shard_message_fail(message, handling->judgement.failure, NULL, NULL);
+        return;
+    }
     apply(handling, &decision);
-    if ((*message)->kind == SHARD_EXPIRE) {
+    if ((*message)->kind == SHARD_MEMBER) {
+        (*message)->is_member_revoked = handling->state.status == card_status_revoked &&
+                                        MESSAGE_HAS(card_snapshot, &handling->state, by_member);
+    }
+    if ((*message)->kind != SHARD_REQUEST) {
         if (decision.event_count == 0) {
+            (*message)->is_member_done = true;
             shard_message_destroy(message);
         } else {
             partition_wait(handling->card->partition, handling->batch, message, TEXT_NONE,
@@ -513,6 +571,7 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
     handling.message = *message;
     handling.now_ms = shard->ports.wall_ms();
     handling.validation_sequence = 0;
+    handling.judgement = (member_judgement_t){0};
     card_memory_read(card, &handling.state);
     handling.new_state = (card_state_t){0};
     const result_t result = partition_gather(card->partition, &handling.batch);

@@ -69,6 +69,7 @@ void card_memory_read(const card_actor_t *card, card_state_t *state)
     state->card_sequence = card->card_sequence;
     state->was_activated = card->was_activated;
     state->is_suspended = card->is_suspended;
+    state->by_member = MESSAGE_HAS(card_snapshot, state, by_member);
 }
 
 void card_memory_update(card_actor_t *card, const card_state_t *state)

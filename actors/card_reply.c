@@ -32,7 +32,10 @@ text_t card_reply_pack_verdict(shard_t *shard, const verdict_facts_t *facts)
     if (facts->sequence != 0) {
         MESSAGE_SET(verdict, &verdict, sequence, facts->sequence);
     }
-    MESSAGE_SET(verdict, &verdict, fallback, false);
+    MESSAGE_SET(verdict, &verdict, fallback, facts->is_fallback);
+    if (facts->has_age) {
+        MESSAGE_SET(verdict, &verdict, fallback_age_s, facts->age_s);
+    }
     const bool has_at = MESSAGE_HAS(card_validate, facts->validate, at);
     MESSAGE_SET(verdict, &verdict, at, has_at ? facts->validate->at : facts->now_ms);
     MESSAGE_SET(verdict, &verdict, recorded_at, facts->now_ms);

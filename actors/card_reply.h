@@ -14,6 +14,9 @@ typedef struct verdict_facts {
     uint64_t sequence; /* of its event; 0: none */
     int64_t now_ms;
     const card_validate_t *validate;
+    bool is_fallback; /* rests on knowledge that could not be refreshed, */
+    bool has_age;
+    uint64_t age_s; /* which is this old */
 } verdict_facts_t;
 
 /* Each packs a document into the shard's scratch and returns it; valid until the next one. */

@@ -166,6 +166,7 @@ static void batch_succeed(shard_t *shard, batch_t *batch)
     }
     for (size_t i = 0; i < batch->waiter_count; i++) {
         batch_waiter_t *const waiter = &batch->waiters[i];
+        waiter->message->is_member_done = true;
         if (waiter->message->kind == SHARD_EXPIRE) {
             tenant_sweep_card_expired(waiter->message->tenant);
         }

@@ -160,6 +160,10 @@ void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_
         const breaker_notice_t *const notice = &decoded.breaker;
         relay_publish_operational(relay, notice->tenant, notice->name, notice->occurred_at,
                                   &breaker_changed_message, &notice->body);
+    } else if (MESSAGE_HAS(envelope, &decoded, cards)) {
+        relay_publish_operational(relay, decoded.cards.tenant, operational_name_cards_revoked,
+                                  decoded.cards.occurred_at, &cards_revoked_message,
+                                  &decoded.cards.body);
     } else {
         metric_add(relay->numbers.undecodable, 1);
     }

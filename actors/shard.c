@@ -2,6 +2,7 @@
  * polled. Must not know what happens to a tenant or a card (tenant_actor.c, card_actor.c). */
 #include "actors/card_actor.h"
 #include "actors/domain/card_id.h"
+#include "actors/member_desk.h"
 #include "actors/partition.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -129,6 +130,7 @@ static void poll_due(void *context)
     shard_t *const shard = context;
     shard_control_changed(shard);
     quarantine_tick(shard->quarantine);
+    members_tick(shard);
     if (!shard->is_draining) {
         shard_sweep_tick(shard);
     }
@@ -230,6 +232,7 @@ static void turn_end(void *context)
     if (shard->is_draining) {
         flush_refusals(shard);
     }
+    members_work(shard);
     submit_wanted(shard);
     tenants_admit(shard);
     metric_set(shard->metrics.keys_in_flight, key_table_count(shard->key_table));
@@ -288,6 +291,7 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     created->key_table = key_table_create(created->hash_key);
     created->member_keys =
         member_keys_create(ports->crypto, created->hash_key, LIMIT_MEMBER_KEYS_CACHED);
+    created->members = members_create(created->hash_key, LIMIT_MEMBERS_CACHED);
     created->quarantine = quarantine_create(created);
     created->turn_end = loop_hook_create(loop, turn_end, created);
     created->retry_timer = loop_timer_create(loop, retry_due, created);
@@ -317,6 +321,7 @@ void shard_destroy(shard_t **shard)
     if (destroyed == NULL) {
         return;
     }
+    members_abandon(destroyed);
     abandon_tenants(destroyed);
     assert(destroyed->operations == 0); /* the journal has nothing of it any more */
     actor_system_destroy(&destroyed->system);
@@ -330,6 +335,7 @@ void shard_destroy(shard_t **shard)
     loop_hook_destroy(&destroyed->turn_end);
     batch_pool_deinit(&destroyed->batches);
     member_keys_destroy(&destroyed->member_keys);
+    members_destroy(&destroyed->members);
     key_table_destroy(&destroyed->key_table);
     quarantine_destroy(&destroyed->quarantine);
     directory_destroy(&destroyed->directory);

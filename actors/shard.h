@@ -29,6 +29,8 @@ typedef struct shard_ports {
     /* A committed event for the relay, a packed envelope; may be lost (the relay reads the journal
      * then). */
     void (*publish)(void *context, const uint8_t *envelope, size_t size);
+    /* To the adapters role; NULL: there is none. Whether it is there shows in no answer. */
+    void (*neighbour_send)(void *context, const uint8_t *envelope, size_t size);
     void *context;
     crash_slot_t *crash_slot;     /* NULL: nobody looks at it */
     dead_letters_t *dead_letters; /* NULL: what is quarantined is forgotten with the process */
@@ -40,7 +42,12 @@ typedef struct shard_ports {
 typedef struct shard_options {
     uint32_t index;
     uint32_t shards;
-    char incarnation[64];     /* "shard-0.17" */
+    char incarnation[64]; /* "shard-0.17" */
+    /* actors/membership_settings.h; borrowed for as long as the shard lives. Empty: no tenant has a
+     * membership context. */
+    text_t membership_urls;
+    text_t membership_policies;
+    int64_t membership_stale_ms;
     uint64_t actor_bytes_max; /* of active actors before idle ones go; 0: LIMIT_ACTOR_BYTES */
     uint32_t activations_max; /* at once; 0: LIMIT_LOADS_IN_FLIGHT */
 } shard_options_t;
@@ -59,6 +66,10 @@ void shard_control_changed(shard_t *shard);
 /* Commits what waits, replies to it, waits until no front has anything on its way here, closes the
  * tenants; then `drained`. New requests end with DRAINING. */
 void shard_drain(shard_t *shard, loop_callback_t *drained, void *context);
+/* An envelope from the adapters role, and whether there is a channel to it. */
+void shard_neighbour_receive(shard_t *shard, const uint8_t *envelope, size_t size);
+void shard_neighbour_up(shard_t *shard);
+void shard_neighbour_down(shard_t *shard);
 /* JSON object for `tree` and `top`: {"actors":[{"kind":"card","active":…,…}],"batches":{…},…}. As
  * message_to_json. */
 size_t shard_status(const shard_t *shard, char *out, size_t capacity);

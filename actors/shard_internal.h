@@ -8,6 +8,7 @@
 #include "actors/directory.h"
 #include "actors/key_table.h"
 #include "actors/member_keys.h"
+#include "actors/members.h"
 #include "actors/quarantine.h"
 #include "actors/reply.h"
 #include "actors/shard.h"
@@ -24,6 +25,7 @@ typedef enum shard_message_kind {
     SHARD_EXPIRE,  /* from the sweep to a card */
     SHARD_SWEEP,   /* from the rotation to a tenant */
     SHARD_REMIND,  /* what an actor asked to be reminded of */
+    SHARD_MEMBER,  /* to a card, because of its member: member_work.c */
 } shard_message_kind_t;
 
 /* A reminder that is due (actors/reminder.h). Texts are in the message. */
@@ -51,11 +53,19 @@ struct shard_message {
     shard_t *shard;
     tenant_t *tenant; /* referenced; NULL until it is known */
     shard_message_kind_t kind;
-    bool key_checked;     /* the store has no reply for its key */
-    bool member_is_new;   /* the store has no key of its member, */
-    bool in_key_table;    /* its key is marked as in flight */
-    bool is_replay;       /* a dead letter: the reply goes into its row */
-    uint64_t keys_moment; /* as asked at this moment of the member keys */
+    bool key_checked;         /* the store has no reply for its key */
+    bool member_is_new;       /* the store has no key of its member, */
+    bool in_key_table;        /* its key is marked as in flight */
+    bool is_replay;           /* a dead letter: the reply goes into its row */
+    bool is_member_asked;     /* the membership context was asked, and said */
+    uint8_t member_said;      /* enum member_status; none: nothing */
+    int64_t member_until;     /* end of the membership; 0: none said */
+    uint64_t member_asked_at; /* wall time */
+    uint8_t member_command;   /* SHARD_MEMBER: card_command_kind_t */
+    bool is_member_done;      /* SHARD_MEMBER: the card has done it, durably */
+    bool is_member_revoked;   /* SHARD_MEMBER: the card is revoked because of its member */
+    uint64_t member_slice;    /* SHARD_MEMBER: of the work */
+    uint64_t keys_moment;     /* as asked at this moment of the member keys */
     uint32_t peer;
     uint32_t partition;   /* of the card */
     uuid_t card;          /* where it goes */
@@ -96,6 +106,19 @@ struct shard {
     member_keys_t *member_keys;
     key_table_t *key_table;
     quarantine_t *quarantine;
+    members_t *members;
+    shard_message_t *asking_first; /* through base.next: wait for the membership context */
+    uint32_t asking_count;
+    uint64_t next_question;
+    uint64_t next_slice;
+    bool has_member_work; /* some tenant has, or had */
+    /* Questions about members in the background, by place. */
+    uint64_t next_refresh;
+    uint64_t refresh_until_ms[LIMIT_MEMBER_REFRESHES];
+    uint64_t refresh_version[LIMIT_MEMBER_REFRESHES];
+    char refresh_tenant[LIMIT_MEMBER_REFRESHES][LIMIT_TENANT_NAME_SIZE + 1];
+    char refresh_member[LIMIT_MEMBER_REFRESHES][129];
+    uint64_t adapters_heard_ms; /* of loop_now_ms; 0: never */
     batch_pool_t batches;
     uint8_t hash_key[16];
 

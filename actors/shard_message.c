@@ -1,5 +1,6 @@
 /* Messages of a shard from the envelope to the reply: made once, ended once. Must not decide
  * anything about cards. */
+#include "actors/member_desk.h"
 #include "actors/secrets.h"
 #include "actors/shard_internal.h"
 #include "actors/tenant_actor.h"
@@ -72,6 +73,7 @@ void shard_message_describe(const actor_message_t *message, actor_description_t 
     if (described->kind != SHARD_REQUEST) {
         description->command = described->kind == SHARD_EXPIRE   ? "expire"
                                : described->kind == SHARD_REMIND ? "remind"
+                               : described->kind == SHARD_MEMBER ? "member"
                                                                  : "sweep";
         return;
     }
@@ -91,6 +93,9 @@ void shard_message_destroy(shard_message_t **message)
     }
     ended->shard->messages_alive--;
     if (ended->tenant != NULL) {
+        if (ended->kind == SHARD_MEMBER) {
+            member_work_card_done(ended);
+        }
         if (ended->kind == SHARD_EXPIRE) {
             tenant_sweep_card_done(ended->tenant);
         }
@@ -160,7 +165,8 @@ static bool decode_command(shard_message_t **message)
         if (is_decoded) {
             scan_to_validate(&scan, &decoded->command.validate);
         }
-    } else if (decoded->request.type != request_type_directory_get) {
+    } else if (decoded->request.type != request_type_directory_get &&
+               decoded->request.type != request_type_member_events) {
         const message_type_t *const type = command_type(decoded->request.type);
         if (type == NULL) {
             shard_message_fail(message, RESULT_UNKNOWN_TYPE,
@@ -262,6 +268,9 @@ static void send_reply(const shard_message_t *message, text_t envelope, uint8_t 
     shard_t *const shard = message->shard;
     if (message->is_replay) {
         quarantine_replayed(shard->quarantine, envelope);
+    } else if (message->peer == SHARD_PEER_ADAPTERS) {
+        shard->ports.neighbour_send(shard->ports.context, (const uint8_t *)envelope.data,
+                                    envelope.size);
     } else {
         shard->ports.reply(shard->ports.context, message->peer, (const uint8_t *)envelope.data,
                            envelope.size);

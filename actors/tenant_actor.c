@@ -2,6 +2,7 @@
 #include "actors/tenant_actor.h"
 #include "actors/card_actor.h"
 #include "actors/domain/siphash.h"
+#include "actors/member_desk.h"
 #include "actors/partition.h"
 #include "actors/secrets.h"
 #include "runtime/log.h"
@@ -99,6 +100,9 @@ bool tenant_is_idle(const tenant_t *tenant)
         tenant->is_sweeping || tenant->is_cleaning) {
         return false;
     }
+    if (tenant->work_first != NULL && !tenant->shard->is_draining) {
+        return false; /* the successor goes on with it */
+    }
     for (uint32_t i = 0; i < tenant->partition_count; i++) {
         if (!partition_is_idle(&tenant->partitions[i])) {
             return false;
@@ -146,6 +150,7 @@ static void finish_closing(tenant_t *tenant)
         return;
     }
     assert(tenant->cards == NULL); /* they point to its partitions */
+    member_tenant_closed(tenant);
     shard_t *const shard = tenant->shard;
     shard->ports.journal->functions->close(shard->ports.journal, &tenant->journal);
     unlist_partitions(tenant, &shard->wanted_first);
@@ -443,6 +448,7 @@ static void open_done(void *context, const journal_opened_t *opened)
         tenant->retry_at_ms = 0;
         tenant->generation++;
         tenant->sweep_at_ms = loop_now_ms(shard->loop); /* what fell due while it was closed */
+        member_tenant_opened(tenant);
         actor_activated(tenant->actor);
     }
     tenant_operation_end(tenant);

@@ -81,6 +81,18 @@ struct tenant {
     const card_signing_key_t *active_key;
     flag_settings_t flags;
 
+    bool has_membership; /* its context is configured, and its store keeps notes */
+    bool is_policy_refuse;
+    bool is_context_away;       /* its breaker is not closed */
+    int64_t context_current_at; /* all events up to then are applied or on their way; 0: unknown */
+    bool are_notes_read;        /* watermarks and open work are known */
+    bool are_notes_being_read;
+    char notes_after[160];
+    size_t notes_after_size;
+    uint64_t inbox[LIMIT_PARTITIONS]; /* watermarks, ahead of what is committed */
+    member_t *work_first;             /* members with work */
+    uint32_t work_count;
+
     uint64_t sweep_at_ms;
     bool is_sweeping;
     bool sweep_has_more;
@@ -150,8 +162,10 @@ void tenant_destroy(tenant_t *tenant);
 /* Checks what can be checked without the card, its signed code included, and sends the message to
  * the card; or answers it. The tenant is open. */
 void tenant_route(tenant_t *tenant, shard_message_t **message);
-/* Nulls the pointer; without room in its mailbox the message ends. */
-void tenant_send_to_card(tenant_t *tenant, const uuid_t *card, shard_message_t **message);
+/* An internal message, whose card and partition are set. */
+void tenant_send_to_card(tenant_t *tenant, shard_message_t **message);
+/* The same to this card; without room for it the message ends. */
+void tenant_send_to(tenant_t *tenant, const uuid_t *card, shard_message_t **message);
 /* Tells a card that its end has come. */
 void tenant_expire_card(tenant_t *tenant, const uuid_t *card);
 /* Keeps a scan that identified no card, as far as the rate allows. */

@@ -112,7 +112,7 @@ static void deliver(tenant_t *tenant, const journal_reminder_t *row, int64_t now
     if (uuid_equal(&row->actor, &nobody)) {
         take_own(tenant, &message);
     } else {
-        tenant_send_to_card(tenant, &row->actor, &message);
+        tenant_send_to(tenant, &row->actor, &message);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "actors/card_actor.h"
 #include "actors/card_reply.h"
 #include "actors/domain/card_id.h"
+#include "actors/member_desk.h"
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -276,7 +277,7 @@ static void send_to_card(tenant_t *tenant, shard_message_t **message)
     }
 }
 
-void tenant_send_to_card(tenant_t *tenant, const uuid_t *card, shard_message_t **message)
+void tenant_send_to(tenant_t *tenant, const uuid_t *card, shard_message_t **message)
 {
     (*message)->card = *card;
     (*message)->partition = card_id_partition(card);
@@ -300,6 +301,9 @@ static void route_issue(tenant_t *tenant, shard_message_t **message)
         return;
     }
     (*message)->partition = partition;
+    if (member_ask(tenant, message)) {
+        return; /* comes here again with what the context said */
+    }
     (*message)->card = shard_uuid(shard, shard->ports.wall_ms(), partition);
     send_to_card(tenant, message);
 }
@@ -320,7 +324,11 @@ static void refuse_quarantined(tenant_t *tenant, shard_message_t **message)
 
 static void route(tenant_t *tenant, shard_message_t **message)
 {
-    if (shard_message_has_key(*message)) {
+    if ((*message)->request.type == request_type_member_events) {
+        member_events_run(tenant, message);
+        return;
+    }
+    if (shard_message_has_key(*message) && !(*message)->in_key_table) {
         const result_t result = key_table_add(tenant->shard->key_table, *message);
         if (result != RESULT_OK) {
             shard_message_fail(message, result, NULL, NULL);
@@ -365,9 +373,14 @@ void tenant_route(tenant_t *tenant, shard_message_t **message)
     shard_message_leave(shard);
 }
 
+void tenant_send_to_card(tenant_t *tenant, shard_message_t **message)
+{
+    send_to_card(tenant, message);
+}
+
 void tenant_expire_card(tenant_t *tenant, const uuid_t *card)
 {
     shard_message_t *message = shard_message_create(tenant->shard, SHARD_EXPIRE);
     shard_message_set_tenant(message, tenant);
-    tenant_send_to_card(tenant, card, &message);
+    tenant_send_to(tenant, card, &message);
 }

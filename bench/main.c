@@ -6,6 +6,8 @@
 #include <string.h>
 
 static const bench_command_t *const commands[] = {
+    &bench_http_command,
+    &bench_api_command,
     &bench_actors_command,
 };
 

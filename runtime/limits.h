@@ -80,9 +80,17 @@ enum {
     LIMIT_INBOX_ANSWER_MS = 15000,    /* a shard that did not answer by then is asked again */
     LIMIT_STANDING_MS = 1000,         /* how often shards hear of the context */
     LIMIT_STANDING_STALE_MS = 5000,   /* not heard for so long: it counts as unreachable */
-    LIMIT_DESK_TICK_MS = 100,         /* how late polls and repeats may be */
-    LIMIT_BREAKERS_SHOWN = 256,       /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20,     /* how late a repeat may come; nobody waits in milliseconds */
+    LIMIT_MEMBERS_CACHED = 65536,     /* per shard, 450 bytes each: those of recent scans */
+    LIMIT_MEMBER_ASK_MS = 2500,       /* who issues a card waits so long for the context */
+    LIMIT_MEMBER_REFRESH_MS = 30000,  /* a member is asked after in the background that often */
+    LIMIT_MEMBER_REFRESHES = 64,  /* of one shard on their way at a time; the others come later */
+    LIMIT_MEMBER_ASKING = 1024,   /* questions of one shard on their way; the others go without */
+    LIMIT_MEMBER_SLICE = 64,      /* cards of a member that work at a time: a share of a batch */
+    LIMIT_MEMBER_WORKS = 1024,    /* members with work in memory per tenant; more wait as notes */
+    LIMIT_MEMBER_RETRY_MS = 100,  /* before a slice that failed is tried again */
+    LIMIT_DESK_TICK_MS = 100,     /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,   /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20, /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -225,6 +233,7 @@ enum {
 
     /* --- Journal --- */
     LIMIT_BATCH_EVENTS = 256, /* of one commit (DESIGN, issue "The journal") */
+    LIMIT_BATCH_NOTES = 256,  /* members and watermarks of one commit: one for each event */
     LIMIT_BATCH_SIZE = 1048576,
     LIMIT_BATCH_REQUESTS = 512,     /* answered by one commit; reads join the batches of writes */
     LIMIT_BATCH_REMINDERS = 256,    /* no request asks for more than one; a sweep takes fewer */
@@ -257,6 +266,11 @@ enum {
     LIMIT_LIST_SCAN_ROWS = 4096,         /* looked at for one page: about 5 ms of the read lane */
     LIMIT_LIST_PREFIX_SIZE = 256, /* twice card_list.q: a longer one matches nothing shorter */
     LIMIT_LIST_MATCHES = 2048,    /* of a prefix that are sorted; more are found by scanning */
+
+    LIMIT_ARCHIVE_CHUNK_SIZE = 4194304, /* of a backup: the largest row is a body of 1 MiB */
+    LIMIT_ARCHIVE_SLICE_ROWS = 1000,    /* read from PostgreSQL in one go for a backup: some MiB */
+    LIMIT_ARCHIVE_PIPELINE_ROWS = 256,  /* sent to it before answers are read: those fit a socket */
+    LIMIT_ARCHIVE_CHUNK_FILL = 262144,  /* then it is written: a hash per quarter of a MiB */
 
     /* --- Read models --- */
     LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */

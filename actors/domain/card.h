@@ -33,7 +33,10 @@ typedef struct card_command {
     text_t subject;                  /* of the token; empty for the sweep */
     int64_t until; /* REINSTATE: because the suspension ends by itself at this moment; 0: no */
     int64_t now_ms;
-    uuid_t new_card; /* ISSUE: id of this card; REPLACE: id of the next one */
+    bool by_member;         /* SUSPEND, REINSTATE, RENEW, REVOKE: because the membership was */
+    uint8_t member_refusal; /* enum reason: why the member's standing forbids ISSUE, REPLACE or a
+                               VALIDATE that would be valid; none: it does not */
+    uuid_t new_card;        /* ISSUE: id of this card; REPLACE: id of the next one */
 } card_command_t;
 
 enum { CARD_DECISION_EVENTS_MAX = 4 };

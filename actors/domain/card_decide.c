@@ -87,6 +87,9 @@ static event_data_t *append_change(const card_command_t *command, card_decision_
     if (command->change != NULL && MESSAGE_HAS(card_change, command->change, reason)) {
         MESSAGE_SET(event_data, data, reason, command->change->reason);
     }
+    if (command->by_member) {
+        MESSAGE_SET(event_data, data, by_member, true);
+    }
     return data;
 }
 
@@ -157,13 +160,28 @@ static void decide_suspend(const card_command_t *command, card_decision_t *decis
     }
 }
 
-static void decide_reinstate(const card_command_t *command, card_decision_t *decision)
+/* The membership context reinstates exactly those cards that it suspended. */
+static void decide_reinstate(const card_state_t *state, const card_command_t *command,
+                             card_decision_t *decision)
 {
+    if (command->by_member && !MESSAGE_HAS(card_snapshot, state, by_member)) {
+        refuse(decision, reason_not_suspended);
+        return;
+    }
     decide_plain_change(command, decision, event_name_card_reinstated);
     if (command->until != 0 && decision->event_count > 0) {
         event_data_t *const data = &decision->events[decision->event_count - 1].data;
         MESSAGE_SET(event_data, data, until, command->until);
     }
+}
+
+/* A card in good order of a member who is not. */
+static uint8_t admit(const card_state_t *state, const card_command_t *command)
+{
+    if (command->now_ms < state->valid_from) {
+        return reason_not_yet_valid;
+    }
+    return command->member_refusal != reason_none ? command->member_refusal : (uint8_t)reason_valid;
 }
 
 static void decide_renew(const card_state_t *state, const card_command_t *command,
@@ -262,6 +280,10 @@ static void decide_cell(const card_state_t *state, const card_command_t *command
 {
     switch ((card_action_t)cell.action) {
     case ACTION_ISSUE:
+        if (command->member_refusal != reason_none) {
+            refuse(decision, command->member_refusal);
+            break;
+        }
         decide_issue(command, decision);
         break;
     case ACTION_ACTIVATE:
@@ -271,12 +293,16 @@ static void decide_cell(const card_state_t *state, const card_command_t *command
         decide_suspend(command, decision);
         break;
     case ACTION_REINSTATE:
-        decide_reinstate(command, decision);
+        decide_reinstate(state, command, decision);
         break;
     case ACTION_RENEW:
         decide_renew(state, command, decision);
         break;
-    case ACTION_REPLACE:
+    case ACTION_REPLACE: /* a fresh card must not outlive the membership */
+        if (command->member_refusal != reason_none) {
+            refuse(decision, command->member_refusal);
+            break;
+        }
         decide_replace(state, command, decision);
         break;
     case ACTION_REVOKE:
@@ -286,9 +312,7 @@ static void decide_cell(const card_state_t *state, const card_command_t *command
         decide_expire(state, command, decision);
         break;
     case ACTION_ADMIT:
-        decide_validation(command, decision,
-                          command->now_ms < state->valid_from ? reason_not_yet_valid
-                                                              : reason_valid);
+        decide_validation(command, decision, admit(state, command));
         break;
     case ACTION_REFUSE_SCAN:
         decide_validation(command, decision, cell.reason);

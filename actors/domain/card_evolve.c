@@ -66,6 +66,17 @@ static void evolve_issued(card_state_t *state, const uuid_t *card, int64_t occur
     }
 }
 
+/* Only its presence counts: whose doing the last suspension or revocation was. */
+static void note_member(card_state_t *state, const event_data_t *data)
+{
+    if (MESSAGE_HAS(event_data, data, by_member) && data->by_member) {
+        MESSAGE_SET(card_snapshot, state, by_member, true);
+    } else {
+        MESSAGE_CLEAR(card_snapshot, state, by_member);
+        state->by_member = false;
+    }
+}
+
 void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, int64_t occurred_at,
                  const event_data_t *data)
 {
@@ -79,10 +90,13 @@ void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, in
         state->status = status_of_live_card(state);
         break;
     case event_name_card_suspended:
+        note_member(state, data);
         state->is_suspended = true;
         state->status = card_status_suspended;
         break;
     case event_name_card_reinstated:
+        MESSAGE_CLEAR(card_snapshot, state, by_member);
+        state->by_member = false;
         state->is_suspended = false;
         state->status = status_of_live_card(state);
         break;
@@ -95,6 +109,7 @@ void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, in
         MESSAGE_SET(card_snapshot, state, replaced_by, data->replaced_by);
         break;
     case event_name_card_revoked:
+        note_member(state, data);
         state->status = card_status_revoked;
         break;
     case event_name_card_expired:

@@ -2,7 +2,7 @@
  * anything of the card: what a sentence says may be shown to whoever holds the card. */
 #include "actors/domain/card.h"
 
-enum { REASON_COUNT = 69 };
+enum { REASON_COUNT = reason_unknown_member + 1 };
 
 static const text_t messages[REASON_COUNT] = {
     [reason_valid] = TEXT_LITERAL("The card is valid."),
@@ -36,6 +36,7 @@ static const text_t messages[REASON_COUNT] = {
     [reason_not_suspended] =
         TEXT_LITERAL("The card is not suspended, so there is nothing to lift."),
     [reason_not_extended] = TEXT_LITERAL("A renewal must end later than the card does now."),
+    [reason_unknown_member] = TEXT_LITERAL("The membership context knows no such member."),
     [reason_not_due] = TEXT_LITERAL("The end of the card has not come or is recorded already."),
 };
 

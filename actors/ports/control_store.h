@@ -66,6 +66,10 @@ typedef struct control_store_functions {
     /* ALREADY_EXISTS. Makes the row with its first key (`keys[0]`, stored as kid 1, active) and the
      * tenant's empty journal. */
     result_t (*tenant_create)(control_store_t *store, const control_tenant_t *tenant);
+    /* As tenant_create, but the tenant comes from a backup: it brings all its keys, and its journal
+     * is the one that the restore has made ready. ALREADY_EXISTS; MISSING: no journal is ready. */
+    result_t (*tenant_adopt)(control_store_t *store, const control_tenant_t *tenant,
+                             int64_t now_ms);
     /* MISSING. The journal is kept as DIR/deleted/NAME-TIME.db; `kept_as` gets its path. */
     result_t (*tenant_delete)(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,
                               size_t kept_as_size);

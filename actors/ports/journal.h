@@ -115,6 +115,14 @@ typedef struct journal_refusal {
     text_t code; /* the raw text that was scanned */
 } journal_refusal_t;
 
+/* Something small that actors keep under a name of their own, replaced as a whole. Opaque here. The
+ * open ones are found again when the tenant is opened (read_notes). */
+typedef struct journal_note {
+    text_t key;
+    text_t body;
+    bool is_open;
+} journal_note_t;
+
 typedef struct journal_batch {
     uint32_t partition;
     uint64_t epoch;
@@ -133,6 +141,8 @@ typedef struct journal_batch {
     size_t refusal_count;
     const journal_reminder_t *reminders;
     size_t reminder_count;
+    const journal_note_t *notes; /* of one key the last one counts */
+    size_t note_count;
 } journal_batch_t;
 typedef void journal_batch_done_t(void *context, result_t result);
 
@@ -142,6 +152,7 @@ typedef struct journal_load {
     const uuid_t *card;     /* NULL: not asked */
     text_t member_id;       /* empty: the member of the card, if the card is asked */
     text_t idempotency_key; /* empty: not asked */
+    text_t note_key;        /* empty: not asked */
 } journal_load_t;
 
 typedef struct journal_loaded {
@@ -158,6 +169,8 @@ typedef struct journal_loaded {
     bool idempotency_found;
     uint8_t request_hash[32];
     text_t reply;
+    bool note_found;
+    text_t note;
 } journal_loaded_t;
 typedef void journal_loaded_done_t(void *context, const journal_loaded_t *loaded);
 
@@ -218,6 +231,13 @@ typedef struct journal_member_keys {
 } journal_member_keys_t;
 typedef void journal_member_keys_done_t(void *context, const journal_member_keys_t *keys);
 
+typedef struct journal_notes {
+    result_t result;
+    const journal_note_t *notes; /* open ones, in order of key */
+    size_t note_count;
+} journal_notes_t;
+typedef void journal_notes_done_t(void *context, const journal_notes_t *notes);
+
 typedef struct journal_functions {
     /* Opens for writing and raises the epoch of every partition: older owners are fenced from here
      * on. MISSING when the tenant's store does not exist: it is made by `tenant create` alone, so
@@ -258,6 +278,10 @@ typedef struct journal_functions {
     /* `count` is 1 to LIMIT_PROJECTION_EVENTS. */
     result_t (*read_member_keys)(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                  journal_member_keys_done_t *done, void *context);
+    /* The first `limit` open notes whose key comes after `after`. NULL: this store keeps no notes
+     * yet, and batches and loads must not name any. */
+    result_t (*read_notes)(journal_tenant_t *tenant, text_t after, uint32_t limit,
+                           journal_notes_done_t *done, void *context);
 } journal_functions_t;
 
 struct journal {

@@ -93,21 +93,21 @@ static int take_option(const command_t *command, const option_t *options, size_t
     return EXIT_OK;
 }
 
-bool arguments_parse(const command_t *command, int argc, char **argv, const option_t *options,
-                     size_t option_count, const char **plain, size_t plain_count, int *status)
+static bool parse(const command_t *command, int argc, char **argv, const option_t *options,
+                  size_t option_count, const char **plain, size_t plain_count, size_t *plain_used,
+                  int *status)
 {
-    size_t plain_used = 0;
     bool options_end = false;
     *status = EXIT_OK;
     for (int at = 0; at < argc && *status == EXIT_OK; at++) {
         const bool is_option = !options_end && argv[at][0] == '-' && argv[at][1] != '\0';
         if (!is_option) {
-            if (plain_used == plain_count) {
+            if (*plain_used == plain_count) {
                 *status = usage_error(command, "unexpected argument ", argv[at]);
                 break;
             }
-            plain[plain_used] = argv[at];
-            plain_used++;
+            plain[*plain_used] = argv[at];
+            (*plain_used)++;
         } else if (strcmp(argv[at], "--") == 0) {
             options_end = true;
         } else if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
@@ -119,8 +119,28 @@ bool arguments_parse(const command_t *command, int argc, char **argv, const opti
             *status = usage_error(command, "unknown option ", argv[at]);
         }
     }
-    if (*status == EXIT_OK && plain_used < plain_count) {
+    return *status == EXIT_OK;
+}
+
+bool arguments_parse(const command_t *command, int argc, char **argv, const option_t *options,
+                     size_t option_count, const char **plain, size_t plain_count, int *status)
+{
+    size_t plain_used = 0;
+    if (!parse(command, argc, argv, options, option_count, plain, plain_count, &plain_used,
+               status)) {
+        return false;
+    }
+    if (plain_used < plain_count) {
         *status = usage_error(command, "missing: ", command->arguments);
     }
     return *status == EXIT_OK;
+}
+
+bool arguments_parse_optional(const command_t *command, int argc, char **argv,
+                              const option_t *options, size_t option_count, const char **plain,
+                              int *status)
+{
+    size_t plain_used = 0;
+    return parse(command, argc, argv, options, option_count, plain, plain == NULL ? 0 : 1,
+                 &plain_used, status);
 }

@@ -42,4 +42,9 @@ bool arguments_number(const char *text, uint64_t *number);
 bool arguments_parse(const command_t *command, int argc, char **argv, const option_t *options,
                      size_t option_count, const char **plain, size_t plain_count, int *status);
 
+/* The same with at most one plain argument; `plain` NULL: with none. */
+bool arguments_parse_optional(const command_t *command, int argc, char **argv,
+                              const option_t *options, size_t option_count, const char **plain,
+                              int *status);
+
 #endif

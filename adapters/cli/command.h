@@ -6,6 +6,7 @@
 
 #include "runtime/result.h"
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -23,6 +24,9 @@ typedef struct command {
 #undef COMMAND
 /* The internal one: `digitalcard role front|shard|relay …`. */
 int command_role(const command_t *command, int argc, char **argv);
+
+/* `store verify FILE`: of command_backup.c. */
+int command_verify_file(const char *file, bool json);
 
 /* "digitalcard: …" and a line end on standard error. Returns EXIT_FAILED. */
 int command_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -15,14 +15,14 @@ typedef struct store_arguments {
 } store_arguments_t;
 
 static bool begin(const command_t *command, int argc, char **argv, store_arguments_t *arguments,
-                  int *status)
+                  const char **file, int *status)
 {
     option_t options[OPTIONS_MAX];
     size_t count = 0;
     options[count++] = OPTION_TEXT("tenant", "T", &arguments->tenant, "Only this one (all)");
     count += configuration_options(&arguments->configuration, false, options + count);
     options[count++] = OPTION_FLAG("json", &arguments->json, "Print JSON");
-    if (!arguments_parse(command, argc, argv, options, count, NULL, 0, status)) {
+    if (!arguments_parse_optional(command, argc, argv, options, count, file, status)) {
         return false;
     }
     *status = EXIT_FAILED;
@@ -88,9 +88,14 @@ int command_store_verify(const command_t *command, int argc, char **argv)
     store_arguments_t arguments = {0};
     bool sound = true;
     const json_t *name = NULL;
+    const char *file = NULL;
     size_t i = 0;
-    if (!begin(command, argc, argv, &arguments, &status)) {
+    if (!begin(command, argc, argv, &arguments, &file, &status)) {
         return status;
+    }
+    if (file != NULL) {
+        configuration_release(&arguments.configuration);
+        return command_verify_file(file, arguments.json);
     }
     json_t *names = tenant_names(&arguments);
     json_t *reports = json_array();
@@ -117,21 +122,11 @@ static int not_built(const command_t *command, int argc, char **argv, const char
 {
     int status = EXIT_OK;
     store_arguments_t arguments = {0};
-    if (!begin(command, argc, argv, &arguments, &status)) {
+    if (!begin(command, argc, argv, &arguments, NULL, &status)) {
         return status;
     }
     configuration_release(&arguments.configuration);
     return command_fail("%s: not built yet (%s issue)", command->words, issue);
-}
-
-int command_store_backup(const command_t *command, int argc, char **argv)
-{
-    return not_built(command, argc, argv, "journal");
-}
-
-int command_store_restore(const command_t *command, int argc, char **argv)
-{
-    return not_built(command, argc, argv, "journal");
 }
 
 int command_audit_verify(const command_t *command, int argc, char **argv)

@@ -4,6 +4,7 @@
 
 #include "actors/domain/card_id.h"
 #include "actors/secrets.h"
+#include "adapters/cli/control_backup.h"
 #include "adapters/cli/control_dead_letters.h"
 #include "adapters/cli/control_flags.h"
 #include "adapters/cli/stores.h"
@@ -569,6 +570,8 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
                  {"tenant.show", tenant_show},
                  {"tenant.set", tenant_set},
                  {"tenant.delete", tenant_delete},
+                 {"tenant.sealed", control_backup_sealed},
+                 {"tenant.adopt", control_backup_adopt},
                  {"token.mint", token_mint_command},
                  {"key.list", key_list},
                  {"key.rotate", key_rotate},

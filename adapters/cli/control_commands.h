@@ -12,6 +12,9 @@
  * {"tenant":…,"keys":[{kid,state,created_at}]}
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
  *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
+ *   {"command":"tenant.sealed","name":…} → {"tenant":{name,partitions,created_at,sealed_secret,
+ *     keys:[{kid,state,created_at,sealed}]}}, secrets sealed as they are stored, in hexadecimal
+ *   {"command":"tenant.adopt", and what tenant.sealed answers}    → {"tenant":{…}}
  *   {"command":"store.schema"}                               → {"schemas":{store:version}}
  *   {"command":"deadletters.list","tenant"?:…}               →
  * {"dead_letters":[{id,state,tenant,type,card,kills,stored_at,reason,trace_id,…}]}

@@ -6,6 +6,7 @@
 #include "actors/shard.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/control_commands.h"
+#include "adapters/cli/membership_options.h"
 #include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
@@ -27,6 +28,7 @@ typedef struct shard_role {
     shard_t *shard;
     channel_server_t *server;
     channel_client_t *relay;
+    channel_client_t *adapters;
     uint64_t fronts; /* those that are up, one bit each */
 } shard_role_t;
 
@@ -50,6 +52,19 @@ static void shard_role_receive(void *context, uint32_t peer, const uint8_t *enve
 {
     const shard_role_t *role = context;
     shard_receive(role->shard, peer, envelope, size);
+}
+
+static void shard_role_neighbour_send(void *context, const uint8_t *envelope, size_t size)
+{
+    const shard_role_t *role = context;
+    const result_t result = channel_client_send(role->adapters, envelope, size);
+    (void)result; /* whoever waits for an answer has a deadline; watermarks are asked again */
+}
+
+static void shard_role_neighbour_receive(void *context, const uint8_t *envelope, size_t size)
+{
+    const shard_role_t *role = context;
+    shard_neighbour_receive(role->shard, envelope, size);
 }
 
 static void relay_receives_only(void *context, const uint8_t *envelope, size_t size)
@@ -82,6 +97,13 @@ static void shard_role_peer_up(void *context, const char *name, const char *endp
             log_error("no channel to the relay", LOG_STRING("why", result_title(result)));
         }
     }
+    if (strcmp(name, "adapters") == 0) {
+        if (channel_client_connect(role->adapters, endpoint) == RESULT_OK) {
+            shard_neighbour_up(role->shard);
+        } else {
+            log_error("no channel to the adapters: neighbours count as away");
+        }
+    }
 }
 
 static void shard_role_peer_draining(void *context, const char *name)
@@ -96,6 +118,10 @@ static void shard_role_peer_down(void *context, const char *name)
     count_front(role, name, false);
     if (strcmp(name, "relay") == 0) {
         channel_client_disconnect(role->relay);
+    }
+    if (strcmp(name, "adapters") == 0) {
+        channel_client_disconnect(role->adapters);
+        shard_neighbour_down(role->shard);
     }
 }
 
@@ -206,12 +232,16 @@ static result_t shard_role_compose(shard_role_t *role)
         result = channel_client_create(loop, relay_receives_only, role, &role->relay);
     }
     if (result == RESULT_OK) {
+        result = channel_client_create(loop, shard_role_neighbour_receive, role, &role->adapters);
+    }
+    if (result == RESULT_OK) {
         const shard_ports_t ports = {.journal = role->journal,
                                      .control = role->control,
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = shard_role_reply,
                                      .publish = shard_role_publish,
+                                     .neighbour_send = shard_role_neighbour_send,
                                      .context = role,
                                      .crash_slot = attach_crash_slot(options),
                                      .dead_letters =
@@ -219,7 +249,12 @@ static result_t shard_role_compose(shard_role_t *role)
                                      .flags = stores_flags(stores_of_role(), role->control),
                                      .wall_ms = clock_wall_ms,
                                      .random_fill = random_fill};
-        shard_options_t shard_options = {.index = role->index,
+        membership_settings_read_t membership;
+        membership_options_read(&membership);
+        shard_options_t shard_options = {.membership_urls = membership.urls,
+                                         .membership_policies = membership.policies,
+                                         .membership_stale_ms = membership.stale_ms,
+                                         .index = role->index,
                                          .shards = (uint32_t)options->shards,
                                          .actor_bytes_max = options->actor_bytes_max,
                                          .activations_max = (uint32_t)options->activations_max};
@@ -245,6 +280,9 @@ static void shard_role_destroy(shard_role_t *role)
     }
     if (role->relay != NULL) {
         channel_client_destroy(&role->relay);
+    }
+    if (role->adapters != NULL) {
+        channel_client_destroy(&role->adapters);
     }
     if (role->journal != NULL) {
         stores_journal_destroy(&role->journal);

@@ -27,7 +27,7 @@ const char *stores_of_role(void)
 
 /* --- The two adapters of PostgreSQL do not know each other --- */
 
-static void place_copy(const control_postgres_place_t *from, journal_postgres_place_t *to)
+void stores_place_copy(const control_postgres_place_t *from, journal_postgres_place_t *to)
 {
     (void)snprintf(to->database, sizeof to->database, "%s", from->database);
     (void)snprintf(to->role, sizeof to->role, "%s", from->role);
@@ -38,7 +38,7 @@ static result_t journal_make(const char *url, const control_postgres_place_t *fr
                              uint32_t partitions)
 {
     journal_postgres_place_t to;
-    place_copy(from, &to);
+    stores_place_copy(from, &to);
     const result_t result = journal_postgres_create_schema(url, &to, partitions);
     explicit_bzero(&to, sizeof to);
     return result;
@@ -49,7 +49,7 @@ static result_t journal_find(void *context, text_t tenant, journal_postgres_plac
     control_postgres_place_t from;
     const result_t result = control_postgres_find(context, tenant, &from);
     if (result == RESULT_OK) {
-        place_copy(&from, to);
+        stores_place_copy(&from, to);
         explicit_bzero(&from, sizeof from);
     }
     return result;
@@ -151,12 +151,8 @@ void stores_journal_destroy(journal_t **journal)
     }
 }
 
-/* Hands `work` the place of a tenant's journal on PostgreSQL. */
-typedef result_t with_place_t(const char *store, const journal_postgres_place_t *place,
-                              text_t tenant, void *context);
-
-static result_t with_place(const char *store, const char *data, text_t tenant, with_place_t *work,
-                           void *context)
+result_t stores_with_place(const char *store, const char *data, text_t tenant,
+                           stores_with_place_t *work, void *context)
 {
     crypto_key_t master_key;
     control_store_t *control = NULL;
@@ -190,8 +186,9 @@ static result_t verify_postgres(const char *store, const journal_postgres_place_
 result_t stores_verify(const char *store, const char *data, text_t tenant, char **report)
 {
     *report = NULL;
-    return stores_is_postgres(store) ? with_place(store, data, tenant, verify_postgres, report)
-                                     : journal_sqlite_verify(data, tenant, report);
+    return stores_is_postgres(store)
+               ? stores_with_place(store, data, tenant, verify_postgres, report)
+               : journal_sqlite_verify(data, tenant, true, report);
 }
 
 /* --- Schemas --- */
@@ -214,8 +211,9 @@ result_t stores_migrate(const char *store, const char *data, text_t tenant,
                         migration_outcome_t *outcome)
 {
     *outcome = (migration_outcome_t){.known = journal_postgres_schema()};
-    return stores_is_postgres(store) ? with_place(store, data, tenant, migrate_postgres, outcome)
-                                     : journal_sqlite_migrate(data, tenant, outcome);
+    return stores_is_postgres(store)
+               ? stores_with_place(store, data, tenant, migrate_postgres, outcome)
+               : journal_sqlite_migrate(data, tenant, outcome);
 }
 
 stores_schemas_t stores_schemas(void)

@@ -72,4 +72,16 @@ typedef struct stores_schemas {
 } stores_schemas_t;
 stores_schemas_t stores_schemas(void);
 
+/* --- For stores_archive.c: where a journal on PostgreSQL is --- */
+
+struct control_postgres_place;
+struct journal_postgres_place;
+void stores_place_copy(const struct control_postgres_place *from,
+                       struct journal_postgres_place *to);
+typedef result_t stores_with_place_t(const char *store, const struct journal_postgres_place *place,
+                                     text_t tenant, void *context);
+/* Hands `work` the place of the tenant's journal, and wipes it afterwards. */
+MUST_USE result_t stores_with_place(const char *store, const char *data, text_t tenant,
+                                    stores_with_place_t *work, void *context);
+
 #endif

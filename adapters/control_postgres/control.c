@@ -52,6 +52,7 @@ static const control_store_functions_t functions = {
     .tenant = control_postgres_tenant,
     .token_keys = control_postgres_token_keys,
     .tenant_create = control_postgres_tenant_create,
+    .tenant_adopt = control_postgres_tenant_adopt,
     .tenant_delete = control_postgres_tenant_delete,
     .key_rotate = control_postgres_key_rotate,
     .tenant_set_quotas = control_postgres_tenant_set_quotas,
@@ -296,6 +297,7 @@ void control_postgres_close(control_store_t **store)
     control_postgres_t *const control = control_of(*store);
     *store = NULL;
     control_disconnect(control);
+    explicit_bzero(&control->restored, sizeof control->restored);
     explicit_bzero(&control->options, sizeof control->options);
     explicit_bzero(control->url, strlen(control->url));
     free(control->url);

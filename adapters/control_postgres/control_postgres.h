@@ -54,4 +54,11 @@ uint64_t control_postgres_schema_known(void); /* the version that this program k
 MUST_USE result_t control_postgres_find(control_store_t *store, text_t tenant,
                                         control_postgres_place_t *place);
 
+/* For a restore: makes a database and role with an empty schema, which `tenant_adopt` of this store
+ * makes the tenant's once they are filled. Until then it is nobody's; `restore_abandon` drops it.
+ */
+MUST_USE result_t control_postgres_restore_begin(control_store_t *store, text_t tenant,
+                                                 control_postgres_place_t *place);
+void control_postgres_restore_abandon(control_store_t *store);
+
 #endif

@@ -15,6 +15,7 @@ typedef struct control_postgres {
     uint64_t retry_ms;  /* not before */
     uint64_t logged_ms;
     char prefix[16];
+    control_postgres_place_t restored; /* made for a restore; no tenant's yet */
 } control_postgres_t;
 
 static inline control_postgres_t *control_of(control_store_t *store)
@@ -65,6 +66,8 @@ result_t control_postgres_tenants(control_store_t *store, text_t after,
 result_t control_postgres_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
                                  void *context);
 result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant);
+result_t control_postgres_tenant_adopt(control_store_t *store, const control_tenant_t *tenant,
+                                       int64_t now_ms);
 result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int64_t now_ms,
                                         char *kept_as, size_t kept_as_size);
 

@@ -164,6 +164,35 @@ static bool ignore_tenant(void *context, const control_tenant_t *tenant)
     return false;
 }
 
+static result_t keys_write(control_postgres_t *control, const control_tenant_t *tenant)
+{
+    for (uint32_t i = 0; i < tenant->key_count; i++) {
+        const control_card_key_t *const key = &tenant->keys[i];
+        const value_t row[] = {value_bytes(tenant->name), value_integer(key->kid),
+                               value_integer(key->state), value_integer(key->created_at),
+                               value_bytes(key->sealed_secret)};
+        const result_t result =
+            database_query(control,
+                           "INSERT INTO card_key (tenant, kid, state, created_at, sealed_secret) "
+                           "VALUES ($1::text, $2::int8, $3::int8, $4::int8, $5::bytea)",
+                           row, 5, NULL);
+        if (result != RESULT_OK) {
+            return result;
+        }
+    }
+    return RESULT_OK;
+}
+
+static bool secrets_fit(const control_tenant_t *tenant)
+{
+    bool fits = tenant->sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
+    for (uint32_t i = 0; i < tenant->key_count; i++) {
+        fits = fits && tenant->keys[i].sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
+    }
+    return fits && name_is_valid(tenant->name) && tenant->partitions >= 1 &&
+           tenant->partitions <= LIMIT_PARTITIONS;
+}
+
 static result_t tenant_write(control_postgres_t *control, const control_tenant_t *tenant,
                              const control_postgres_place_t *place)
 {
@@ -179,9 +208,6 @@ static result_t tenant_write(control_postgres_t *control, const control_tenant_t
                            value_integer((int64_t)tenant->quotas.cards),
                            value_integer((int64_t)tenant->quotas.storage),
                            value_integer((int64_t)tenant->quotas.rate)};
-    const value_t key[] = {value_bytes(tenant->name), value_integer(1),
-                           value_integer(key_state_active), value_integer(tenant->created_at),
-                           value_bytes(tenant->keys[0].sealed_secret)};
     const result_t result = database_query(
         control,
         "INSERT INTO tenant (name, partitions, created_at, sealed_secret, database, role, "
@@ -191,10 +217,7 @@ static result_t tenant_write(control_postgres_t *control, const control_tenant_t
     if (result != RESULT_OK) {
         return result;
     }
-    return database_query(control,
-                          "INSERT INTO card_key (tenant, kid, state, created_at, sealed_secret) "
-                          "VALUES ($1::text, $2::int8, $3::int8, $4::int8, $5::bytea)",
-                          key, 5, NULL);
+    return keys_write(control, tenant);
 }
 
 /* The prefix is read when the schema is made or opened with `create`; a role reads it here. */
@@ -252,40 +275,99 @@ result_t control_postgres_tenant_set_quotas(control_store_t *store, text_t name,
     return transaction_end(control, result);
 }
 
-result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant)
+/* The row of a tenant whose place is there, and wiped from memory afterwards. */
+static result_t tenant_insert(control_postgres_t *control, const control_tenant_t *tenant,
+                              control_postgres_place_t *place)
 {
-    control_postgres_t *const control = control_of(store);
-    if (!name_is_valid(tenant->name) || tenant->partitions < 1 ||
-        tenant->partitions > LIMIT_PARTITIONS || tenant->key_count != 1 ||
-        !quotas_are_valid(&tenant->quotas) ||
-        tenant->sealed_secret.size > CONTROL_SECRET_SIZE_MAX ||
-        tenant->keys[0].sealed_secret.size > CONTROL_SECRET_SIZE_MAX) {
-        return RESULT_INVALID_ARGUMENT;
-    }
-    assert(control->options.make_journal != NULL);
-    result_t result = control_postgres_tenant(store, tenant->name, ignore_tenant, NULL);
-    if (result != RESULT_MISSING) {
-        return result == RESULT_OK ? RESULT_ALREADY_EXISTS : result;
-    }
-    control_postgres_place_t place = {0};
-    result = prefix_ready(control);
+    result_t result = transaction_begin(control);
     if (result == RESULT_OK) {
-        result = place_make(control, tenant->name, tenant->partitions, &place);
-    }
-    if (result != RESULT_OK) {
-        explicit_bzero(&place, sizeof place);
-        return result;
-    }
-    result = transaction_begin(control);
-    if (result == RESULT_OK) {
-        result = tenant_write(control, tenant, &place);
+        result = tenant_write(control, tenant, place);
         result = transaction_end(control, result);
     }
     if (result != RESULT_OK) {
-        place_unmake(control, &place);
+        place_unmake(control, place);
     }
-    explicit_bzero(&place, sizeof place);
+    explicit_bzero(place, sizeof *place);
     return result;
+}
+
+static result_t place_prepare(control_postgres_t *control, text_t tenant, uint32_t partitions,
+                              control_postgres_place_t *place)
+{
+    assert(control->options.make_journal != NULL);
+    result_t result = control_postgres_tenant(&control->base, tenant, ignore_tenant, NULL);
+    if (result != RESULT_MISSING) {
+        return result == RESULT_OK ? RESULT_ALREADY_EXISTS : result;
+    }
+    result = prefix_ready(control);
+    if (result == RESULT_OK) {
+        result = place_make(control, tenant, partitions, place);
+    }
+    if (result != RESULT_OK) {
+        explicit_bzero(place, sizeof *place);
+    }
+    return result;
+}
+
+result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant)
+{
+    control_postgres_t *const control = control_of(store);
+    if (tenant->key_count != 1 || !secrets_fit(tenant) || !quotas_are_valid(&tenant->quotas)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    control_postgres_place_t place = {0};
+    const result_t result = place_prepare(control, tenant->name, tenant->partitions, &place);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    const control_card_key_t first = {.kid = 1,
+                                      .state = key_state_active,
+                                      .created_at = tenant->created_at,
+                                      .sealed_secret = tenant->keys[0].sealed_secret};
+    control_tenant_t row = *tenant;
+    row.keys = &first;
+    return tenant_insert(control, &row, &place);
+}
+
+/* --- Restoring --- */
+
+result_t control_postgres_restore_begin(control_store_t *store, text_t tenant,
+                                        control_postgres_place_t *place)
+{
+    control_postgres_t *const control = control_of(store);
+    if (!name_is_valid(tenant)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    control_postgres_restore_abandon(store);
+    const result_t result = place_prepare(control, tenant, 0, &control->restored);
+    *place = control->restored;
+    return result;
+}
+
+void control_postgres_restore_abandon(control_store_t *store)
+{
+    control_postgres_t *const control = control_of(store);
+    if (control->restored.database[0] != '\0') {
+        place_unmake(control, &control->restored);
+        explicit_bzero(&control->restored, sizeof control->restored);
+    }
+}
+
+result_t control_postgres_tenant_adopt(control_store_t *store, const control_tenant_t *tenant,
+                                       int64_t now_ms)
+{
+    (void)now_ms; /* nothing stands in the way that would have to be put aside */
+    control_postgres_t *const control = control_of(store);
+    if (tenant->key_count < 1 || tenant->key_count > CONTROL_KEYS_PER_TENANT_MAX ||
+        !secrets_fit(tenant)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    const size_t prefix = strlen(control->prefix);
+    if (control->restored.database[0] == '\0' ||
+        !text_equal(text_from_c(control->restored.database + prefix), tenant->name)) {
+        return RESULT_MISSING;
+    }
+    return tenant_insert(control, tenant, &control->restored);
 }
 
 result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int64_t now_ms,

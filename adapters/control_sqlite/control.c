@@ -54,6 +54,7 @@ static const control_store_functions_t functions = {
     .tenant = control_tenant,
     .token_keys = control_token_keys,
     .tenant_create = control_tenant_create,
+    .tenant_adopt = control_tenant_adopt,
     .tenant_delete = control_tenant_delete,
     .key_rotate = control_key_rotate,
     .tenant_set_quotas = control_tenant_set_quotas,

@@ -78,6 +78,8 @@ result_t control_tenants(control_store_t *store, text_t after, control_tenant_vi
 result_t control_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
                         void *context);
 result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant);
+result_t control_tenant_adopt(control_store_t *store, const control_tenant_t *tenant,
+                              int64_t now_ms);
 result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,
                                size_t kept_as_size);
 MUST_USE result_t tenant_exists(control_sqlite_t *control, text_t name, bool *exists);
@@ -108,6 +110,9 @@ void flags_init(control_sqlite_t *control);
 MUST_USE result_t journal_file_make(control_sqlite_t *control, text_t tenant, uint32_t partitions);
 /* Takes it away again: it was made for a row that could not be written. */
 void journal_file_unmake(control_sqlite_t *control, text_t tenant);
+/* DIR/tenants/NAME.db.restored → DIR/tenants/NAME.db. What a crash left under that name without its
+ * tenant is put aside. MISSING when nothing was restored. */
+MUST_USE result_t journal_file_adopt(control_sqlite_t *control, text_t tenant, int64_t now_ms);
 /* DIR/tenants/NAME.db → DIR/deleted/NAME-TIME.db. MISSING when there is no file. */
 MUST_USE result_t journal_file_keep(control_sqlite_t *control, text_t tenant, int64_t now_ms,
                                     char *kept_as, size_t kept_as_size);

@@ -167,3 +167,36 @@ result_t journal_file_keep(control_sqlite_t *control, text_t tenant, int64_t now
     free(directory);
     return result;
 }
+
+static result_t restored_rename(control_sqlite_t *control, const char *restored, const char *path)
+{
+    database_companions_remove(path); /* a log without its file is of one that is gone */
+    if (renameat2(AT_FDCWD, restored, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
+        log_error("a restored journal could not be put in its place", LOG_STRING("file", path),
+                  LOG_STRING("error", strerror(errno)));
+        return RESULT_STORE_UNAVAILABLE;
+    }
+    directories_sync(control);
+    return RESULT_OK;
+}
+
+result_t journal_file_adopt(control_sqlite_t *control, text_t tenant, int64_t now_ms)
+{
+    char kept_as[LIMIT_STORE_PATH_SIZE];
+    char *path = file_path(control, tenant);
+    char *restored = NULL;
+    const int size = asprintf(&restored, "%s.restored", path);
+    assert(size > 0);
+    result_t result = access(restored, F_OK) == 0 ? RESULT_OK : RESULT_MISSING;
+    if (result == RESULT_OK && access(path, F_OK) == 0) {
+        log_warn("a journal without its tenant stands where a restored one goes: it is put aside",
+                 LOG_STRING("file", path));
+        result = journal_file_keep(control, tenant, now_ms, kept_as, sizeof kept_as);
+    }
+    if (result == RESULT_OK) {
+        result = restored_rename(control, restored, path);
+    }
+    free(restored);
+    free(path);
+    return result;
+}

@@ -130,6 +130,24 @@ result_t tenant_exists(control_sqlite_t *control, text_t name, bool *exists)
 
 /* --- Changing --- */
 
+static result_t keys_write(control_sqlite_t *control, const control_tenant_t *tenant)
+{
+    for (uint32_t i = 0; i < tenant->key_count; i++) {
+        const control_card_key_t *const key = &tenant->keys[i];
+        sqlite3_stmt *const put = statement_take(control, STATEMENT_key_put);
+        control_bind_text(put, 1, tenant->name);
+        control_bind_integer(put, 2, key->kid);
+        control_bind_integer(put, 3, key->state);
+        control_bind_integer(put, 4, key->created_at);
+        control_bind_blob(put, 5, key->sealed_secret);
+        const result_t result = control_statement_finish(control, put, NULL);
+        if (result != RESULT_OK) {
+            return result;
+        }
+    }
+    return RESULT_OK;
+}
+
 static result_t tenant_write(control_sqlite_t *control, const control_tenant_t *tenant)
 {
     sqlite3_stmt *const put = statement_take(control, STATEMENT_tenant_put);
@@ -144,13 +162,16 @@ static result_t tenant_write(control_sqlite_t *control, const control_tenant_t *
     if (result != RESULT_OK) {
         return result;
     }
-    sqlite3_stmt *const key = statement_take(control, STATEMENT_key_put);
-    control_bind_text(key, 1, tenant->name);
-    control_bind_integer(key, 2, 1);
-    control_bind_integer(key, 3, key_state_active);
-    control_bind_integer(key, 4, tenant->created_at);
-    control_bind_blob(key, 5, tenant->keys[0].sealed_secret);
-    return control_statement_finish(control, key, NULL);
+    return keys_write(control, tenant);
+}
+
+static bool secrets_fit(const control_tenant_t *tenant)
+{
+    bool fits = tenant->sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
+    for (uint32_t i = 0; i < tenant->key_count; i++) {
+        fits = fits && tenant->keys[i].sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
+    }
+    return fits && tenant->partitions >= 1 && tenant->partitions <= LIMIT_PARTITIONS;
 }
 
 static bool quotas_are_valid(const control_quotas_t *quotas)
@@ -186,13 +207,16 @@ result_t control_tenant_set_quotas(control_store_t *store, text_t name,
 result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant)
 {
     control_sqlite_t *const control = control_of(store);
-    if (!name_is_valid(tenant->name) || tenant->partitions < 1 ||
-        tenant->partitions > LIMIT_PARTITIONS || tenant->key_count != 1 ||
-        !quotas_are_valid(&tenant->quotas) ||
-        tenant->sealed_secret.size > CONTROL_SECRET_SIZE_MAX ||
-        tenant->keys[0].sealed_secret.size > CONTROL_SECRET_SIZE_MAX) {
+    if (!name_is_valid(tenant->name) || tenant->key_count != 1 || !secrets_fit(tenant) ||
+        !quotas_are_valid(&tenant->quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
+    const control_card_key_t first = {.kid = 1,
+                                      .state = key_state_active,
+                                      .created_at = tenant->created_at,
+                                      .sealed_secret = tenant->keys[0].sealed_secret};
+    control_tenant_t row = *tenant;
+    row.keys = &first;
     assert(control->make_journal != NULL);
     bool exists = false;
     result_t result = change_begin(control);
@@ -209,13 +233,39 @@ result_t control_tenant_create(control_store_t *store, const control_tenant_t *t
         is_made = result == RESULT_OK;
     }
     if (result == RESULT_OK) {
-        result = tenant_write(control, tenant);
+        result = tenant_write(control, &row);
     }
     result = change_end(control, result);
     if (result != RESULT_OK && is_made) {
         journal_file_unmake(control, tenant->name);
     }
     return result;
+}
+
+result_t control_tenant_adopt(control_store_t *store, const control_tenant_t *tenant,
+                              int64_t now_ms)
+{
+    control_sqlite_t *const control = control_of(store);
+    bool exists = false;
+    if (!name_is_valid(tenant->name) || tenant->key_count < 1 ||
+        tenant->key_count > CONTROL_KEYS_PER_TENANT_MAX || !secrets_fit(tenant)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    result_t result = change_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = tenant_exists(control, tenant->name, &exists);
+    if (result == RESULT_OK && exists) {
+        result = RESULT_ALREADY_EXISTS;
+    }
+    if (result == RESULT_OK) { /* the index refuses a second active key */
+        result = tenant_write(control, tenant);
+    }
+    if (result == RESULT_OK) {
+        result = journal_file_adopt(control, tenant->name, now_ms);
+    }
+    return change_end(control, result);
 }
 
 result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,

@@ -4,6 +4,7 @@
 #define ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_H
 
 #include "actors/ports/journal.h"
+#include "actors/ports/store_rows.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
@@ -36,7 +37,8 @@ MUST_USE result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,
 /* All tenants must be closed; closing ones are waited for within a bound. */
 void journal_postgres_destroy(journal_t **journal);
 
-/* Makes the schema in the tenant's new, empty database. Blocks. */
+/* Makes the schema in the tenant's new, empty database; with 0 partitions for a restore, which
+ * brings them. Blocks. */
 MUST_USE result_t journal_postgres_create_schema(const char *url,
                                                  const journal_postgres_place_t *place,
                                                  uint32_t partitions);
@@ -50,5 +52,21 @@ uint64_t journal_postgres_schema(void); /* the version that this program knows *
 /* `store verify`, as journal_sqlite_verify. Read-only, in one transaction. Blocks. */
 MUST_USE result_t journal_postgres_verify(const char *url, const journal_postgres_place_t *place,
                                           text_t tenant, char **report);
+
+/* --- Backup and restore: every row out, and in again. All of these block. --- */
+
+/* In one snapshot, beside a running service. */
+MUST_USE result_t journal_postgres_export(const char *url, const journal_postgres_place_t *place,
+                                          store_row_visit_t *visit, void *context);
+
+/* Into a database with an empty schema. Rows in the order of an export. */
+typedef struct journal_postgres_import journal_postgres_import_t;
+MUST_USE result_t journal_postgres_import_begin(const char *url,
+                                                const journal_postgres_place_t *place,
+                                                journal_postgres_import_t **import);
+MUST_USE result_t journal_postgres_import_row(journal_postgres_import_t *import,
+                                              const store_row_t *row);
+MUST_USE result_t journal_postgres_import_finish(journal_postgres_import_t **import);
+void journal_postgres_import_abandon(journal_postgres_import_t **import);
 
 #endif

@@ -212,7 +212,12 @@ MUST_USE bool connection_keywords_fill(const PQconninfoOption *url,
                                        const journal_postgres_place_t *place, bool is_loop,
                                        connection_keywords_t *keywords);
 
-/* schema.c: blocks; on a thread. */
+/* schema.c: what blocks. */
+MUST_USE result_t journal_database_open(const char *url, const journal_postgres_place_t *place,
+                                        PGconn **connection);
+result_t journal_database_error(const PGconn *connection, const PGresult *rows, const char *action);
+MUST_USE result_t journal_database_execute(PGconn *connection, const char *sql, const char *action);
+/* On a thread. */
 MUST_USE result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
                                  migration_outcome_t *outcome);
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static result_t database_error(const PGconn *connection, const PGresult *rows, const char *action)
+result_t journal_database_error(const PGconn *connection, const PGresult *rows, const char *action)
 {
     const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *detail = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
@@ -30,14 +30,14 @@ static result_t connection_open(const PQconninfoOption *options,
     if (PQstatus(*connection) == CONNECTION_OK) {
         return RESULT_OK;
     }
-    const result_t result = database_error(*connection, NULL, "connect");
+    const result_t result = journal_database_error(*connection, NULL, "connect");
     PQfinish(*connection);
     *connection = NULL;
     return result;
 }
 
-static result_t database_open(const char *url, const journal_postgres_place_t *place,
-                              PGconn **connection)
+result_t journal_database_open(const char *url, const journal_postgres_place_t *place,
+                               PGconn **connection)
 {
     PQconninfoOption *const options = PQconninfoParse(url, NULL);
     const result_t result = connection_open(options, place, connection);
@@ -45,13 +45,13 @@ static result_t database_open(const char *url, const journal_postgres_place_t *p
     return result;
 }
 
-static result_t execute(PGconn *connection, const char *sql, const char *action)
+result_t journal_database_execute(PGconn *connection, const char *sql, const char *action)
 {
     PGresult *const rows = PQexec(connection, sql);
     const ExecStatusType status = PQresultStatus(rows);
     const result_t result = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
                                 ? RESULT_OK
-                                : database_error(connection, rows, action);
+                                : journal_database_error(connection, rows, action);
     PQclear(rows);
     return result;
 }
@@ -64,7 +64,7 @@ static result_t execute_with_number(PGconn *connection, const char *sql, uint64_
     PGresult *const rows = PQexecParams(connection, sql, 1, NULL, values, NULL, NULL, 0);
     const result_t result = PQresultStatus(rows) == PGRES_COMMAND_OK
                                 ? RESULT_OK
-                                : database_error(connection, rows, "fill");
+                                : journal_database_error(connection, rows, "fill");
     PQclear(rows);
     return result;
 }
@@ -79,14 +79,14 @@ static result_t migration_version(void *context, uint64_t *version)
     const bool is_there = PQntuples(rows) == 1 && PQgetvalue(rows, 0, 0)[0] == 't';
     result_t result = PQresultStatus(rows) == PGRES_TUPLES_OK
                           ? RESULT_OK
-                          : database_error(context, rows, "look for the schema");
+                          : journal_database_error(context, rows, "look for the schema");
     PQclear(rows);
     if (result != RESULT_OK || !is_there) {
         return result;
     }
     rows = PQexec(context, "SELECT version FROM journal_schema");
     if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
-        result = database_error(context, rows, "read the version of the schema");
+        result = journal_database_error(context, rows, "read the version of the schema");
     } else if (PQntuples(rows) != 1) {
         result = RESULT_STORE_CORRUPT;
     } else {
@@ -98,16 +98,16 @@ static result_t migration_version(void *context, uint64_t *version)
 
 static result_t migration_lock(void *context)
 {
-    const result_t result = execute(
+    const result_t result = journal_database_execute(
         context, "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0", "begin");
-    return result == RESULT_OK
-               ? execute(context, "SELECT pg_advisory_xact_lock(4847294728365)", "lock")
-               : result;
+    return result == RESULT_OK ? journal_database_execute(
+                                     context, "SELECT pg_advisory_xact_lock(4847294728365)", "lock")
+                               : result;
 }
 
 static result_t migration_apply(void *context, const char *step, uint64_t version)
 {
-    const result_t result = execute(context, step, "migrate");
+    const result_t result = journal_database_execute(context, step, "migrate");
     if (result != RESULT_OK) {
         return result;
     }
@@ -119,7 +119,7 @@ static result_t migration_apply(void *context, const char *step, uint64_t versio
 
 static result_t migration_commit(void *context)
 {
-    return execute(context, "COMMIT", "commit");
+    return journal_database_execute(context, "COMMIT", "commit");
 }
 
 static void migration_undo(void *context)
@@ -184,11 +184,11 @@ result_t journal_postgres_migrate(const char *url, const journal_postgres_place_
 result_t journal_postgres_create_schema(const char *url, const journal_postgres_place_t *place,
                                         uint32_t partitions)
 {
-    if (partitions < 1 || partitions > LIMIT_PARTITIONS) {
+    if (partitions > LIMIT_PARTITIONS) {
         return RESULT_INVALID_ARGUMENT;
     }
     PGconn *connection = NULL;
-    result_t result = database_open(url, place, &connection);
+    result_t result = journal_database_open(url, place, &connection);
     if (result != RESULT_OK) {
         return result;
     }
@@ -298,15 +298,15 @@ result_t journal_postgres_verify(const char *url, const journal_postgres_place_t
         return RESULT_INVALID_ARGUMENT;
     }
     verification_t verification = {0};
-    result_t result = database_open(url, place, &verification.connection);
+    result_t result = journal_database_open(url, place, &verification.connection);
     if (result != RESULT_OK) {
         return result;
     }
     size_t size = 0;
     verification.report = open_memstream(report, &size);
     assert(verification.report != NULL);
-    result = execute(verification.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                     "verify");
+    result = journal_database_execute(verification.connection,
+                                      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "verify");
     (void)fprintf(verification.report, "{\"tenant\":\"%.*s\",\"problems\":[", TEXT_PRINT(tenant));
     for (size_t i = 0; result == RESULT_OK && i < sizeof questions / sizeof questions[0]; i++) {
         question_ask(&verification, questions[i].question, questions[i].sql);

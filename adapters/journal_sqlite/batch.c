@@ -6,7 +6,8 @@
 bool batch_writes(const journal_batch_t *batch)
 {
     return batch->event_count + batch->snapshot_count + batch->idempotency_count +
-               batch->member_key_count + batch->refusal_count + batch->reminder_count >
+               batch->member_key_count + batch->refusal_count + batch->reminder_count +
+               batch->note_count >
            0;
 }
 
@@ -260,6 +261,9 @@ result_t batch_apply(connection_t *writer, const journal_batch_t *batch)
     }
     for (size_t i = 0; result == RESULT_OK && i < batch->refusal_count; i++) {
         result = refusal_write(writer, &batch->refusals[i]);
+    }
+    for (size_t i = 0; result == RESULT_OK && i < batch->note_count; i++) {
+        result = note_write(writer, &batch->notes[i]);
     }
     if (result == RESULT_OK && batch->refusal_count > 0) {
         result = refusals_trim(writer);

@@ -34,7 +34,7 @@ char *tenant_path(const char *data_directory, text_t tenant)
     return path;
 }
 
-static result_t file_error(const char *path, const char *action)
+result_t file_error(const char *path, const char *action)
 {
     const int error = errno;
     log_error("a journal file cannot be made", LOG_STRING("file", path),
@@ -48,7 +48,7 @@ static result_t file_error(const char *path, const char *action)
     return error == ENOSPC || error == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
 }
 
-static result_t path_sync(const char *path, int flags)
+result_t path_sync(const char *path, int flags)
 {
     const int descriptor = open(path, flags | O_CLOEXEC);
     if (descriptor < 0) {
@@ -62,7 +62,7 @@ static result_t path_sync(const char *path, int flags)
 
 /* What may stand beside a database file. SQLite would take the log of one that is gone for the log
  * of the new one. */
-static void companions_remove(const char *path)
+void companions_remove(const char *path)
 {
     static const char *const endings[] = {"-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
@@ -74,7 +74,7 @@ static void companions_remove(const char *path)
     }
 }
 
-static void temporary_remove(const char *path)
+void file_remove(const char *path)
 {
     companions_remove(path);
     (void)unlink(path);
@@ -90,15 +90,24 @@ static result_t partitions_fill(connection_t *connection, uint32_t partitions)
     return connection_execute(connection, sql);
 }
 
-static result_t journal_fill(const char *path, text_t tenant, uint32_t partitions)
+result_t file_make_empty(const char *path)
 {
     const int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0) {
         return file_error(path, "create");
     }
     (void)close(descriptor);
+    return RESULT_OK;
+}
+
+static result_t journal_fill(const char *path, text_t tenant, uint32_t partitions)
+{
     connection_t connection;
-    result_t result = connection_open(&connection, path, CONNECTION_CREATE);
+    result_t result = file_make_empty(path);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = connection_open(&connection, path, CONNECTION_CREATE);
     if (result != RESULT_OK) {
         return result;
     }
@@ -134,7 +143,7 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
         result = RESULT_ALREADY_EXISTS;
     }
     if (result == RESULT_OK) {
-        temporary_remove(temporary);
+        file_remove(temporary);
         companions_remove(path);
         result = journal_fill(temporary, tenant, partitions);
         if (result == RESULT_OK &&
@@ -144,7 +153,7 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
         if (result == RESULT_OK) {
             result = path_sync(directory, O_RDONLY | O_DIRECTORY);
         }
-        temporary_remove(temporary);
+        file_remove(temporary);
     }
     free(directory);
     free(temporary);

@@ -3,6 +3,7 @@
 #define ADAPTERS_JOURNAL_SQLITE_JOURNAL_SQLITE_H
 
 #include "actors/ports/journal.h"
+#include "actors/ports/store_rows.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
@@ -25,9 +26,30 @@ MUST_USE result_t journal_sqlite_migrate(const char *data_directory, text_t tena
 uint64_t journal_sqlite_schema(void); /* the version that this program knows */
 
 /* `store verify`: integrity_check; sequences of every partition and card gapless; head = highest
- * sequence; each snapshot's card_sequence within its events. Read-only. `report` gets a JSON object
+ * sequence; each snapshot's card_sequence within its events; replies whole; with `fold` each
+ * snapshot is what its events make of a card (tests of the port store what no card ever was).
+ * Read-only. `report` gets a JSON object
  * (malloc), NULL when the file could not be opened. RESULT_OK when all holds, else STORE_CORRUPT.
  * Blocks. */
-MUST_USE result_t journal_sqlite_verify(const char *data_directory, text_t tenant, char **report);
+MUST_USE result_t journal_sqlite_verify(const char *data_directory, text_t tenant, bool fold,
+                                        char **report);
+
+/* --- Backup and restore: every row out, and in again. All of these block. --- */
+
+/* In one read transaction, beside a running service. */
+MUST_USE result_t journal_sqlite_export(const char *data_directory, text_t tenant,
+                                        store_row_visit_t *visit, void *context);
+
+/* Into DIR/tenants/NAME.db and this ending, which tenant_adopt of the control store gives its final
+ * name. Rows in the order of an export. What an interrupted restore left is made anew. */
+#define JOURNAL_SQLITE_RESTORED ".restored"
+typedef struct journal_sqlite_import journal_sqlite_import_t;
+MUST_USE result_t journal_sqlite_import_begin(const char *data_directory, text_t tenant,
+                                              journal_sqlite_import_t **import);
+MUST_USE result_t journal_sqlite_import_row(journal_sqlite_import_t *import,
+                                            const store_row_t *row);
+/* Durable and verified; `report` as of journal_sqlite_verify. On an error nothing is left. */
+MUST_USE result_t journal_sqlite_import_finish(journal_sqlite_import_t **import, char **report);
+void journal_sqlite_import_abandon(journal_sqlite_import_t **import);
 
 #endif

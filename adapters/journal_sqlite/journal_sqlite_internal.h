@@ -166,6 +166,14 @@ void checkpoint_consider(journal_tenant_t *tenant, int wal_pages);
 bool tenant_file_name_is_valid(text_t name);
 /* malloc; DIR/tenants/NAME.db */
 char *tenant_path(const char *data_directory, text_t tenant);
+result_t file_error(const char *path, const char *action); /* from errno, logged */
+MUST_USE result_t file_make_empty(const char *path);
+MUST_USE result_t path_sync(const char *path, int flags);
+void companions_remove(const char *path); /* what stands beside it */
+void file_remove(const char *path);       /* and the file itself */
+
+/* verify.c: `report` gets a JSON object (malloc). */
+MUST_USE result_t verify_file(const char *path, text_t tenant, bool fold, char **report);
 
 /* --- append.c --- */
 
@@ -182,6 +190,14 @@ bool batch_writes(const journal_batch_t *batch);
 
 result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
                       journal_loaded_done_t *done, void *context);
+/* --- notes.c --- */
+
+result_t note_write(connection_t *writer, const journal_note_t *note);
+result_t note_read(connection_t *reader, text_t key, store_memory_t *memory, bool *is_found,
+                   text_t *body);
+result_t journal_read_notes(journal_tenant_t *tenant, text_t after, uint32_t limit,
+                            journal_notes_done_t *done, void *context);
+
 result_t journal_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
                      journal_due_done_t *done, void *context);
 result_t journal_reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,

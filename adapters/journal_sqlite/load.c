@@ -163,6 +163,10 @@ static result_t load_read(load_job_t *job)
     if (result == RESULT_OK && !text_is_empty(job->load.idempotency_key)) {
         result = idempotency_load(job);
     }
+    if (result == RESULT_OK && !text_is_empty(job->load.note_key)) {
+        result = note_read(&job->base.tenant->reader, job->load.note_key, &job->base.memory,
+                           &job->loaded.note_found, &job->loaded.note);
+    }
     return result;
 }
 

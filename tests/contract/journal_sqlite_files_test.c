@@ -118,8 +118,9 @@ static void a_damaged_header_is_corrupt(void **state)
     assert_int_equal(open_result(files), RESULT_STORE_CORRUPT);
     assert_int_equal(harness_open_readonly(&files->harness, "alpha").result, RESULT_STORE_CORRUPT);
     char *report = NULL;
-    assert_int_equal(journal_sqlite_verify(files->place.directory, TEXT_LITERAL("alpha"), &report),
-                     RESULT_STORE_CORRUPT);
+    assert_int_equal(
+        journal_sqlite_verify(files->place.directory, TEXT_LITERAL("alpha"), false, &report),
+        RESULT_STORE_CORRUPT);
     free(report);
 }
 
@@ -227,7 +228,7 @@ static void flipped_bytes_in_any_page_are_errors_and_nothing_worse(void **state)
         damage(files, original, page * PAGE_SIZE + within, &seed);
         char *report = NULL;
         const result_t result =
-            journal_sqlite_verify(files->place.directory, TEXT_LITERAL("alpha"), &report);
+            journal_sqlite_verify(files->place.directory, TEXT_LITERAL("alpha"), false, &report);
         expect_promised(result);
         found += result == RESULT_OK ? 0 : 1;
         free(report);
@@ -286,8 +287,9 @@ static void the_journal_of_another_tenant_is_refused_and_left_alone(void **state
     assert_int_equal(harness_open(&files->harness, "beta").result, RESULT_STORE_CORRUPT);
     assert_int_equal(harness_open_readonly(&files->harness, "beta").result, RESULT_STORE_CORRUPT);
     char *report = NULL;
-    assert_int_equal(journal_sqlite_verify(files->place.directory, TEXT_LITERAL("beta"), &report),
-                     RESULT_STORE_CORRUPT);
+    assert_int_equal(
+        journal_sqlite_verify(files->place.directory, TEXT_LITERAL("beta"), false, &report),
+        RESULT_STORE_CORRUPT);
     free(report);
     file_copy(other, own); /* back under its own name it is as it was */
     assert_int_equal(sql_number(files, "SELECT max(epoch) FROM partition"), epoch);

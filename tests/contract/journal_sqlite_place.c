@@ -75,7 +75,8 @@ static result_t factory_create_tenant(void *context, text_t tenant, uint32_t par
 static bool factory_is_sound(void *context, text_t tenant)
 {
     char *report = NULL;
-    const result_t result = journal_sqlite_verify(((place_t *)context)->directory, tenant, &report);
+    const result_t result =
+        journal_sqlite_verify(((place_t *)context)->directory, tenant, false, &report);
     if (result != RESULT_OK && report != NULL) {
         (void)fprintf(stderr, "%s\n", report);
     }

@@ -133,10 +133,7 @@ test(`${COMMANDS} scans through ${CRASHES} crashes of PostgreSQL and of shards: 
   assert.equal(verified.sound, true, JSON.stringify(verified));
 });
 
-test('what is not there yet on PostgreSQL says so, and a URL never shows its password', async () => {
-  const refused = await service.tryCommand('store', 'backup', '--data', service.data, '--store', postgres.url);
-  assert.equal(refused.status, 1);
-  assert.match(refused.stderr, /not built yet/);
+test('a URL never shows its password', async () => {
   const other = mkdtempSync(path.join(tmpdir(), 'dc-'));
   const wrong = await service.tryCommand('tenant', 'create', 'other', '--data', other, '--store',
     postgres.url.replace('secret@', 'mistaken@'));

@@ -89,7 +89,8 @@ fi
 [ -e "$data" ] && fail "a refused start left a data directory"
 refused 1 "cannot be found" tenant list --data "$data"
 refused 1 "no service runs" tree --data "$data"
-refused 1 "not built yet (journal issue)" store backup --data "$data"
+refused 1 "cannot be found" store backup "$data.backup" --tenant acme --data "$data"
+[ -e "$data.backup" ] && fail "a refused backup left a file"
 refused 1 "not built yet (audit issue)" audit verify --data "$data"
 
 # --- without a service ---

@@ -244,8 +244,8 @@ static int teardown(void **state)
 static void assert_sound(const fixture_t *fixture)
 {
     char *report = NULL;
-    assert_int_equal(journal_sqlite_verify(fixture->directory, TEXT_LITERAL("acme"), &report),
-                     RESULT_OK);
+    assert_int_equal(
+        journal_sqlite_verify(fixture->directory, TEXT_LITERAL("acme"), false, &report), RESULT_OK);
     free(report);
 }
 

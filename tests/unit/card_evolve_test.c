@@ -54,7 +54,8 @@ static void card_state_marks_every_field_that_a_snapshot_needs(void **context)
     for (size_t i = 0; i < card_snapshot_field_count_value; i++) {
         const bool is_optional =
             i == card_snapshot_field_sealed_name || i == card_snapshot_field_tier ||
-            i == card_snapshot_field_replaces || i == card_snapshot_field_replaced_by;
+            i == card_snapshot_field_replaces || i == card_snapshot_field_replaced_by ||
+            i == card_snapshot_field_by_member;
         if (!is_optional) {
             assert_true(((state.present >> i) & 1U) != 0);
         }

@@ -41,7 +41,7 @@ static bool is_fallback(text_t message)
 static void card_reason_message_covers_every_reason(void **context)
 {
     (void)context;
-    assert_int_equal(REASONS, 25);
+    assert_int_equal(REASONS, 26);
     for (size_t i = 0; i < REASONS; i++) {
         const text_t message = card_reason_message(reasons[i]);
         assert_true(message.size > 10);
