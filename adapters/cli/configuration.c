@@ -163,7 +163,15 @@ bool configuration_load(configuration_t *configuration)
         first_given(configuration->given.name, variable, from_file->name, otherwise);
 #include "adapters/cli/configuration.def"
 #undef SETTING
-    return check(configuration);
+    configuration->is_malformed = !check(configuration);
+    return !configuration->is_malformed;
+}
+
+bool configuration_load_for(configuration_t *configuration, int *status)
+{
+    const bool is_loaded = configuration_load(configuration);
+    *status = configuration->is_malformed ? EXIT_USAGE : EXIT_FAILED;
+    return is_loaded;
 }
 
 void configuration_release(configuration_t *configuration)

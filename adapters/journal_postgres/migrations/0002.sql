@@ -19,3 +19,10 @@ UPDATE partition SET
              AND e.id BETWEEN partition.id << 56 AND partition.id << 56 | 72057594037927935),
     bytes = (SELECT coalesce(sum(length(e.body) + 120), 0) FROM event e
              WHERE e.id BETWEEN partition.id << 56 AND partition.id << 56 | 72057594037927935);
+
+-- Notes of actors (ports/journal.h) as an archive brings them from the embedded store; this one keeps none itself yet.
+CREATE TABLE note (
+    key     bytea  PRIMARY KEY,
+    is_open bigint NOT NULL,
+    body    bytea  NOT NULL
+);
