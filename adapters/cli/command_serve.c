@@ -271,6 +271,7 @@ static void declare_roles(service_t *service)
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
         add_argument(text, "--actor-bytes-max", service->configuration.texts.actor_bytes_max);
         add_argument(text, "--activations-max", service->configuration.texts.activations_max);
+        add_argument(text, "--replies-hours", service->configuration.texts.replies_hours);
     }
     (void)add_role(service, "adapters", -1, DRAIN_ADAPTERS);
     role_text_t *relay_text = &service->texts[service->role_count];

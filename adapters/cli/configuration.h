@@ -31,6 +31,7 @@ typedef struct configuration {
     uint32_t rate_per_tenant;
     uint64_t actor_bytes_max;
     uint32_t activations_max;
+    uint32_t replies_hours;
     log_level_t log_level;
     bool is_malformed; /* a value is: a mistake of whoever wrote it, not of the machine */
 } configuration_t;

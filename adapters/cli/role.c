@@ -31,6 +31,7 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_NUMBER("shards", "N", &values.shards, "Shards of the service"),
         OPTION_NUMBER("actor-bytes-max", "BYTES", &values.actor_bytes_max, "Of cards in memory"),
         OPTION_NUMBER("activations-max", "N", &values.activations_max, "Cards loaded at once"),
+        OPTION_NUMBER("replies-hours", "HOURS", &values.replies_hours, "Replies are kept"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
         OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
         OPTION_NUMBER("rate-per-token", "N", &values.rate_per_token, "0: no limit"),

@@ -21,6 +21,7 @@ typedef struct role_options {
     uint64_t shards;
     uint64_t actor_bytes_max; /* shard */
     uint64_t activations_max;
+    uint64_t replies_hours;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
     uint64_t rate_per_token;

@@ -67,8 +67,8 @@ result_t connection_error(connection_t *connection, int code, const char *action
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         log_failure(connection, code, action,
-                    "the journal file is damaged: stop the service, run `digitalcard store "
-                    "verify`, and restore the file from a backup");
+                    "the journal file is damaged: look at it with `digitalcard store verify`; "
+                    "`tenant delete` puts it aside, then `store restore` takes a backup");
         return RESULT_STORE_CORRUPT;
     case SQLITE_CONSTRAINT:
         log_failure(connection, code, action,
@@ -138,6 +138,9 @@ result_t connection_open(connection_t *connection, const char *path, connection_
             return RESULT_MISSING;
         }
         return connection_error(connection, SQLITE_CANTOPEN, "stat");
+    }
+    if (!S_ISREG(status.st_mode)) { /* opening a FIFO would block this thread for good */
+        return connection_error(connection, SQLITE_NOTADB, "open what is no regular file");
     }
     const bool is_readonly = mode == CONNECTION_READONLY || mode == CONNECTION_LOOK;
     const int flags = (is_readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
