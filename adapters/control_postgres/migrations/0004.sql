@@ -1,6 +1,4 @@
--- Tokens revoked before their end (actors/ports/revocations.h).
-
-CREATE TABLE revoked_token (
-    hash       bytea  PRIMARY KEY, -- SHA-256
-    expires_at bigint NOT NULL     -- ms UTC; the row goes after that
-);
+-- Quotas of tenants (actors/tenant_quota.c); 0: none.
+ALTER TABLE tenant ADD COLUMN max_cards bigint NOT NULL DEFAULT 0;
+ALTER TABLE tenant ADD COLUMN max_storage bigint NOT NULL DEFAULT 0; -- bytes
+ALTER TABLE tenant ADD COLUMN max_rate bigint NOT NULL DEFAULT 0;    -- requests a second

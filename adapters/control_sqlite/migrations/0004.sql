@@ -1,6 +1,4 @@
--- Tokens revoked before their end (actors/ports/revocations.h).
-
-CREATE TABLE revoked_token (
-    hash       BLOB    NOT NULL PRIMARY KEY, -- SHA-256
-    expires_at INTEGER NOT NULL              -- ms UTC; the row goes after that
-) STRICT, WITHOUT ROWID;
+-- Quotas of tenants (actors/tenant_quota.c); 0: none.
+ALTER TABLE tenant ADD COLUMN max_cards INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tenant ADD COLUMN max_storage INTEGER NOT NULL DEFAULT 0; -- bytes
+ALTER TABLE tenant ADD COLUMN max_rate INTEGER NOT NULL DEFAULT 0;    -- requests a second
