@@ -308,7 +308,13 @@ enum {
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
-        1000,                        /* a control database that is away blocks no loop longer */
+        1000, /* a control database that is away blocks no loop longer */
+    LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */
+    LIMIT_POSTGRES_CONTROL_ANSWER_MS = 3000,  /* a query; whoever waits for it has 5 s */
+    LIMIT_POSTGRES_CONTROL_EXECUTE_MS =
+        8500, /* CREATE DATABASE; the server itself gives up at 8 s */
+    LIMIT_POSTGRES_CONTROL_MIGRATE_MS =
+        600000,                      /* one step; only `serve` and commands wait so long */
     LIMIT_POSTGRES_START_TRIES = 60, /* a second apart, before `serve` gives up */
     LIMIT_POSTGRES_CLOSE_MS = 5000,  /* a role that stops waits so long for the last commits */
 

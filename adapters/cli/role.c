@@ -193,16 +193,17 @@ bool role_name_is_shard(const char *name, uint32_t *index)
     return true;
 }
 
-result_t role_open_control(const role_options_t *options, crypto_key_t *master_key,
-                           control_store_t **control)
+result_t role_open_control(const role_base_t *base, stores_opening_t opening,
+                           crypto_key_t *master_key, control_store_t **control)
 {
+    const role_options_t *options = base->options;
     result_t result = signer_start();
     if (result == RESULT_OK) {
         result = signer_master_key(options->data, false, master_key);
     }
     if (result == RESULT_OK) {
-        result = stores_control_open(stores_of_role(), options->data, STORES_OPEN_LATER, master_key,
-                                     NULL, 0, control);
+        result = stores_control_open(stores_of_role(), options->data, opening, master_key,
+                                     base->metrics, NULL, 0, control);
     }
     return result;
 }

@@ -5,6 +5,7 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
+#include "adapters/cli/stores.h"
 #include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
@@ -54,8 +55,8 @@ bool role_name_is_shard(const char *name, uint32_t *index);
 bool role_name_is_front(const char *name, uint32_t *index);
 
 /* Opens what shards and the relay read: the master key and the control store. */
-MUST_USE result_t role_open_control(const role_options_t *options, crypto_key_t *master_key,
-                                    control_store_t **control);
+MUST_USE result_t role_open_control(const role_base_t *base, stores_opening_t opening,
+                                    crypto_key_t *master_key, control_store_t **control);
 
 int role_front_run(const role_options_t *options);
 int role_shard_run(const role_options_t *options);
