@@ -19,7 +19,6 @@ extern const bench_command_t bench_actors_command;
 extern const bench_command_t bench_http_command;
 extern const bench_command_t bench_api_command;
 extern const bench_command_t bench_journal_command;
-extern const bench_command_t bench_fill_command;
 
 enum { BENCH_RUNS_MAX = 1000 };
 

@@ -10,7 +10,6 @@ static const bench_command_t *const commands[] = {
     &bench_api_command,
     &bench_actors_command,
     &bench_journal_command,
-    &bench_fill_command,
 };
 
 static void print_help(FILE *out)
