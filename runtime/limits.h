@@ -242,7 +242,8 @@ enum {
     LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
     LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: five descriptors each */
-    LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
+    LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day, unless told */
+    LIMIT_IDEMPOTENCY_HOURS_MAX = 720,   /* a month: nobody repeats a request later */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
     LIMIT_REFUSAL_LOG_PER_SECOND = 50, /* per tenant; more are counted only */

@@ -1,5 +1,6 @@
 /* `digitalcard serve`: everything that can be wrong is found here, in the order in which a person
- * can mend it, each with one line and exit status 1; then the supervisor takes over. */
+ * can mend it, each with one line and exit status 1 (2: a malformed value); then the supervisor
+ * takes over. */
 #include "adapters/cli/caches.h"
 #include "adapters/cli/configuration.h"
 #include "adapters/cli/endpoint.h"
@@ -62,13 +63,15 @@ static const char *address_advice(result_t result)
     }
 }
 
-static bool parse_addresses(service_t *service)
+/* An address that cannot be one is a mistake of usage; one that is not served yet is not. */
+static bool parse_addresses(service_t *service, int *status)
 {
     const configuration_texts_t *texts = &service->configuration.texts;
     if (endpoint_parse_http(texts->http, &service->http) != RESULT_OK) {
         (void)command_fail("--http %s: must be ADDR:PORT with a numeric address, like "
                            "127.0.0.1:8080 or [::1]:8080",
                            texts->http);
+        *status = EXIT_USAGE;
         return false;
     }
     const struct {
@@ -88,6 +91,7 @@ static bool parse_addresses(service_t *service)
             (void)command_fail("%s %s: must be tcp://ADDR:PORT with a numeric address or "
                                "ipc://PATH of at most %d bytes",
                                zmq[i].flag, zmq[i].text, LIMIT_IPC_PATH_SIZE);
+            *status = EXIT_USAGE;
             return false;
         }
     }
@@ -267,6 +271,7 @@ static void declare_roles(service_t *service)
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
         add_argument(text, "--actor-bytes-max", service->configuration.texts.actor_bytes_max);
         add_argument(text, "--activations-max", service->configuration.texts.activations_max);
+        add_argument(text, "--replies-hours", service->configuration.texts.replies_hours);
     }
     (void)add_role(service, "adapters", -1, DRAIN_ADAPTERS);
     role_text_t *relay_text = &service->texts[service->role_count];
@@ -344,10 +349,9 @@ int command_serve(const command_t *command, int argc, char **argv)
     if (!arguments_parse(command, argc, argv, options, count, NULL, 0, &status)) {
         return status;
     }
-    status = EXIT_FAILED;
     (void)umask(S_IRWXG | S_IRWXO); /* of all roles: nothing here is for others to read */
-    if (configuration_load(&service.configuration) && parse_addresses(&service) &&
-        check_open_files()) {
+    if (configuration_load_for(&service.configuration, &status) &&
+        parse_addresses(&service, &status) && check_open_files()) {
         /* A directory that is in use says more than its ports; no key is made before both are ours.
          */
         ready = lock_data(&service) && wait_for_store(&service) && bind_addresses(&service) &&

@@ -21,6 +21,7 @@ typedef struct role_options {
     uint64_t shards;
     uint64_t actor_bytes_max; /* shard */
     uint64_t activations_max;
+    uint64_t replies_hours;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
     uint64_t rate_per_token;
@@ -32,6 +33,7 @@ typedef struct role_base {
     const role_options_t *options;
     loop_t *loop;
     metrics_t *metrics;
+    metric_t *drops[LOOP_DROPS]; /* brought up to date when somebody asks for the metrics */
     link_t *link;
     char endpoint[64]; /* "ipc://shard-0.17", relative to DIR/run */
 } role_base_t;

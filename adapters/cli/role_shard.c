@@ -281,7 +281,8 @@ static result_t shard_role_compose(shard_role_t *role)
                                          .index = role->index,
                                          .shards = (uint32_t)options->shards,
                                          .actor_bytes_max = options->actor_bytes_max,
-                                         .activations_max = (uint32_t)options->activations_max};
+                                         .activations_max = (uint32_t)options->activations_max,
+                                         .replies_ms = (int64_t)options->replies_hours * 3600000};
         (void)snprintf(shard_options.incarnation, sizeof shard_options.incarnation,
                        "%.31s.%" PRIu64, options->name, options->incarnation);
         result = shard_create(loop, role->base.metrics, &ports, &shard_options, &role->shard);
