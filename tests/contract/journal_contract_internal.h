@@ -36,6 +36,14 @@ void history_is_newest_first_in_pages(void **state);
 void foreign_cursors_are_refused(void **state);
 void events_come_in_order_with_the_head(void **state);
 
+/* journal_contract_reminders.c */
+void reminders_come_when_due_oldest_first(void **state);
+void reminders_outlive_a_restart(void **state);
+void a_reminder_is_taken_with_the_batch_or_not_at_all(void **state);
+void a_reminder_that_changed_since_it_was_read_is_not_taken(void **state);
+void ensuring_leaves_a_reminder_as_it_is(void **state);
+void partitions_count_cards_and_bytes_with_their_events(void **state);
+
 /* journal_contract_model.c */
 void a_thousand_random_batches_agree_with_a_model(void **state);
 
