@@ -122,6 +122,8 @@ void relay_destroy(relay_t **relay)
         return;
     }
     assert(old->operations == 0); /* drained, or nothing was asked of a journal */
+    old->is_draining = true;
+    relay_lists_end(old);
     relay_tenants_close(old);
     if (old->head_timer != NULL) {
         loop_timer_destroy(&old->head_timer);

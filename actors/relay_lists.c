@@ -386,6 +386,18 @@ void relay_lists_look(relay_tenant_t *tenant)
     }
 }
 
+void relay_lists_end(relay_t *relay)
+{
+    for (const relay_tenant_t *tenant = relay->oldest; tenant != NULL; tenant = tenant->newer) {
+        relay_models_t *const models = tenant->models;
+        while (models != NULL && models->waiting_first != NULL) { /* bounded by LIMIT_RELAY_READS */
+            relay_read_t *const read = models->waiting_first;
+            models->waiting_first = read->next;
+            relay_reply_error(read, RESULT_DRAINING, "The relay is stopping.", NULL);
+        }
+    }
+}
+
 static void heads_read(void *context, const journal_heads_t *heads)
 {
     relay_read_t *const read = context;

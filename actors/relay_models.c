@@ -163,7 +163,8 @@ static void end_rebuild(relay_tenant_t *tenant, result_t result)
     tenant->rebuild.folded = models->next.events;
     models->rebuild = RELAY_REBUILD_NONE;
     tenant->relay->rebuild_count -= 1;
-    if (models->next.handle != NULL && !models->next.is_stepping) {
+    models->next.generation += 1;
+    if (models->next.handle != NULL) {
         projections_t *const projections = tenant->relay->ports.projections;
         projections->functions->close(projections, &models->next.handle, true);
     }
@@ -181,6 +182,7 @@ static void close_live(relay_tenant_t *tenant, bool discard)
     if (live->handle != NULL) {
         projections->functions->close(projections, &live->handle, discard);
     }
+    live->generation += 1;
     live->is_complete = false;
     memset(live->partitions, 0, sizeof(live->partitions));
     tenant->is_behind = true;

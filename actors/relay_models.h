@@ -25,12 +25,13 @@ typedef struct relay_model {
     projections_tenant_t *handle; /* NULL: closed */
     bool is_opening;
     bool is_stepping;
-    bool is_complete;  /* it has once reached the head */
-    bool is_live;      /* else it is the next one */
-    uint32_t reads;    /* pages under way */
-    uint64_t retry_ms; /* loop time; no step before */
-    uint32_t turn;     /* partition whose turn it is */
-    uint64_t events;   /* folded since it was opened */
+    bool is_complete;    /* it has once reached the head */
+    bool is_live;        /* else it is the next one */
+    uint32_t reads;      /* pages under way */
+    uint64_t retry_ms;   /* loop time; no step before */
+    uint32_t generation; /* rises when the handle goes: what was asked of it no longer counts */
+    uint32_t turn;       /* partition whose turn it is */
+    uint64_t events;     /* folded since it was opened */
     relay_model_partition_t partitions[LIMIT_PARTITIONS];
 } relay_model_t;
 
@@ -88,6 +89,8 @@ void relay_model_step(relay_model_t *model);
 /* --- relay_lists.c: pages from the read models --- */
 /* The journal is open. Ends the read sooner or later. */
 void relay_list_begin(relay_read_t *read);
+/* Refuses all pages that still wait, because the relay ends. */
+void relay_lists_end(relay_t *relay);
 /* After each commit and tick: answers what can be answered. */
 void relay_lists_look(relay_tenant_t *tenant);
 

@@ -10,7 +10,8 @@
 typedef struct step {
     relay_model_t *model;
     uint32_t partition;
-    bool checks; /* the first event read is the one that the cursor names */
+    uint32_t generation; /* of the model when it began */
+    bool checks;         /* the first event read is the one that the cursor names */
     projection_fold_t *fold;
     projection_commit_t commit;
     crypto_key_t word_key;
@@ -21,7 +22,8 @@ static void end_step(step_t *step, result_t result)
     relay_model_t *const model = step->model;
     relay_tenant_t *const tenant = model->tenant;
     relay_t *const relay = tenant->relay;
-    if (result == RESULT_OK && step->commit.to.sequence > 0) {
+    const bool is_outdated = step->generation != model->generation;
+    if (result == RESULT_OK && !is_outdated && step->commit.to.sequence > 0) {
         model->partitions[step->partition].applied = step->commit.to;
         model->events += projection_fold_count(step->fold);
         metric_add(relay->numbers.folded, projection_fold_count(step->fold));
@@ -31,7 +33,7 @@ static void end_step(step_t *step, result_t result)
     free(step);
     relay->step_count -= 1;
     model->is_stepping = false;
-    relay_model_stepped(model, result);
+    relay_model_stepped(model, is_outdated ? RESULT_OK : result);
     relay_operation_end(tenant);
 }
 
@@ -61,9 +63,22 @@ static bool will_be_complete(const step_t *step)
     return true;
 }
 
+/* The handle that the step began with is gone: what it would do counts for nothing. */
+static bool has_ended_early(step_t *step)
+{
+    const bool is_outdated = step->generation != step->model->generation;
+    if (is_outdated) {
+        end_step(step, RESULT_OK);
+    }
+    return is_outdated;
+}
+
 static void fold_and_commit(step_t *step)
 {
     relay_model_t *const model = step->model;
+    if (has_ended_early(step)) {
+        return;
+    }
     result_t result = projection_fold_run(step->fold, &step->commit);
     if (result == RESULT_OK) {
         step->commit.from = model->partitions[step->partition].applied.sequence;
@@ -98,6 +113,9 @@ static void load_cards(step_t *step)
     const uuid_t *const cards = projection_fold_cards(step->fold, &count);
     if (count == 0) {
         fold_and_commit(step);
+        return;
+    }
+    if (has_ended_early(step)) {
         return;
     }
     const result_t result =
@@ -196,6 +214,9 @@ static void events_read(void *context, const journal_events_t *events)
         return;
     }
     relay_models_hear(model->tenant, step->partition, events->head);
+    if (has_ended_early(step)) {
+        return;
+    }
     if (step->checks && !is_same_history(step, events)) {
         log_warn("read models are of another history than the journal, and made anew from it",
                  LOG_TEXT("tenant", model->tenant->name, model->tenant->name_size),
@@ -271,7 +292,8 @@ void relay_model_step(relay_model_t *model)
         free(step);
         return; /* the next tick tries again */
     }
-    *step = (step_t){.model = model, .partition = number, .fold = fold};
+    *step = (step_t){
+        .model = model, .partition = number, .generation = model->generation, .fold = fold};
     model->is_stepping = true;
     relay->step_count += 1;
     relay_operation_begin(tenant);

@@ -18,6 +18,7 @@ enum { BENCH_EXIT_OK, BENCH_EXIT_FAILED, BENCH_EXIT_USAGE };
 extern const bench_command_t bench_actors_command;
 extern const bench_command_t bench_http_command;
 extern const bench_command_t bench_api_command;
+extern const bench_command_t bench_journal_command;
 
 enum { BENCH_RUNS_MAX = 1000 };
 

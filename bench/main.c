@@ -9,6 +9,7 @@ static const bench_command_t *const commands[] = {
     &bench_http_command,
     &bench_api_command,
     &bench_actors_command,
+    &bench_journal_command,
 };
 
 static void print_help(FILE *out)

@@ -154,14 +154,16 @@ typedef void projections_counters_done_t(void *context, const projections_counte
 
 typedef struct projections_functions {
     /* `created_at` tells the tenant from an earlier one of the same name, whose read models are
-     * thrown away. A damaged one, or one of another version, is thrown away as well. */
+     * thrown away. A damaged one, or one of another version, is thrown away as well. BUSY while an
+     * earlier handle of that tenant and slot is still being closed. */
     result_t (*open)(projections_t *projections, text_t tenant, int64_t created_at,
                      projections_slot_t slot, projections_opened_done_t *done, void *context);
     /* Everything asked before finishes first. Takes the handle and nulls it. With `discard`
      * nothing is left of it. */
     void (*close)(projections_t *projections, projections_tenant_t **tenant, bool discard);
-    /* `next` becomes what `live` shows, in one step that a crash happens before or after; `next` is
-     * closed, in any case. No other call of either may be under way. */
+    /* `next` becomes what `live` shows, in one step that a crash happens before or after; when
+     * `done` is called, `next` is closed, whatever the result. No other call of either may be under
+     * way. After STORE_CORRUPT `live` can only be discarded. */
     result_t (*promote)(projections_tenant_t *live, projections_tenant_t *next,
                         projections_done_t *done, void *context);
 

@@ -274,6 +274,9 @@ static const char *command_name(uint8_t type)
 /* Who carries out a command; all others are the control role's. */
 static const char *command_role_of(const char *command)
 {
+    if (strncmp(command, "store.rebuild", 13) == 0) {
+        return "relay";
+    }
     return strncmp(command, "breaker.", 8) == 0 ? "adapters" : NULL;
 }
 

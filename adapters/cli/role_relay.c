@@ -10,6 +10,9 @@
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
 #include "runtime/clock.h"
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct relay_role {
     role_base_t base;
@@ -89,11 +92,63 @@ static size_t relay_role_status(const void *context, char *out, size_t capacity)
     return relay_status(role->relay, out, capacity);
 }
 
+static void answer_json(link_request_t **request, json_t *answer)
+{
+    char *text = json_dumps(answer, JSON_COMPACT);
+    json_decref(answer);
+    link_reply(request, text == NULL ? "{}" : text, text == NULL ? 2 : strlen(text));
+    free(text);
+}
+
+static json_t *rebuild_error(result_t result)
+{
+    const char *detail = result_title(result);
+    if (result == RESULT_BUSY) {
+        detail = "The read models of this tenant are being made anew already, or too many tenants "
+                 "are in use";
+    } else if (result == RESULT_NOT_IMPLEMENTED) {
+        detail = "This store has no read models yet";
+    }
+    return json_pack("{s:{s:s,s:s}}", "error", "code", result_code(result), "detail", detail);
+}
+
+/* `store.rebuild` begins, `store.rebuild.look` tells how far it is. */
+static bool answer_rebuild(const relay_role_t *role, link_request_t **request, const char *json,
+                           size_t size)
+{
+    json_t *parsed = json_loadb(json, size, 0, NULL);
+    const char *command = json_string_value(json_object_get(parsed, "command"));
+    const text_t tenant = text_from_c(json_string_value(json_object_get(parsed, "tenant")));
+    const bool is_ours = command != NULL && strncmp(command, "store.rebuild", 13) == 0;
+    const bool is_look = is_ours && strcmp(command, "store.rebuild.look") == 0;
+    const bool has_name = tenant.size > 0 && tenant.size <= LIMIT_TENANT_NAME_SIZE;
+    relay_rebuild_progress_t progress = {0};
+    result_t result = RESULT_INVALID_ARGUMENT;
+    if (is_look && has_name) {
+        result = relay_rebuild_look(role->relay, tenant, &progress);
+    } else if (is_ours && has_name) {
+        result = relay_rebuild(role->relay, tenant);
+    }
+    if (is_ours && result != RESULT_OK) {
+        answer_json(request, rebuild_error(result));
+    } else if (is_look) {
+        answer_json(request,
+                    json_pack("{s:b,s:s,s:I,s:I}", "running", progress.is_running, "result",
+                              result_code(progress.result), "folded", (json_int_t)progress.folded,
+                              "events", (json_int_t)progress.events));
+    } else if (is_ours) {
+        answer_json(request, json_pack("{s:b}", "running", 1));
+    }
+    json_decref(parsed);
+    return is_ours;
+}
+
 static void relay_role_request(void *context, link_request_t *request, const char *json,
                                size_t size)
 {
     relay_role_t *role = context;
-    if (!role_answer(&role->base, &request, json, size, relay_role_status, role)) {
+    if (!role_answer(&role->base, &request, json, size, relay_role_status, role) &&
+        !answer_rebuild(role, &request, json, size)) {
         role_answer_unknown(&request);
     }
 }

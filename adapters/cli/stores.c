@@ -240,3 +240,12 @@ void stores_projections_destroy(projections_t **projections)
 {
     projections_sqlite_destroy(projections);
 }
+
+result_t stores_projections_remove(const char *store, const char *data, text_t tenant)
+{
+    if (stores_is_postgres(store)) {
+        return RESULT_NOT_IMPLEMENTED;
+    }
+    projections_sqlite_remove(data, tenant);
+    return RESULT_OK;
+}

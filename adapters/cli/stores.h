@@ -52,6 +52,8 @@ void stores_journal_destroy(journal_t **journal);
 MUST_USE result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char *data,
                                             projections_t **projections);
 void stores_projections_destroy(projections_t **projections);
+/* While no relay runs. NOT_IMPLEMENTED where the store has none. */
+MUST_USE result_t stores_projections_remove(const char *store, const char *data, text_t tenant);
 
 /* `store verify` of one tenant: see journal_sqlite_verify. */
 MUST_USE result_t stores_verify(const char *store, const char *data, text_t tenant, char **report);

@@ -81,6 +81,20 @@ static void log_write_back(const char *path)
     (void)sqlite3_close(database);
 }
 
+/* What the relay has folded from the journal: it names members, and is of no use without it. */
+static void read_models_remove(const control_sqlite_t *control, text_t tenant)
+{
+    static const char *const slots[] = {"", ".next"};
+    for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++) {
+        char *path = NULL;
+        const int size = asprintf(&path, "%s/tenants/%.*s.read.db%s", control->directory,
+                                  TEXT_PRINT(tenant), slots[i]);
+        assert(size > 0);
+        database_files_remove(path);
+        free(path);
+    }
+}
+
 static result_t move_error(const char *path)
 {
     const int error = errno;
@@ -161,6 +175,7 @@ result_t journal_file_keep(control_sqlite_t *control, text_t tenant, int64_t now
     if (result == RESULT_OK) {
         log_write_back(path);
         result = files_move(path, kept_as);
+        read_models_remove(control, tenant);
         directories_sync(control);
     }
     free(path);

@@ -188,6 +188,17 @@ static bool name_is_valid(text_t name)
     return true;
 }
 
+/* The files of one that is being closed are still in use, or about to be removed. */
+static bool is_in_use(const projections_sqlite_t *projections, text_t name, projections_slot_t slot)
+{
+    const projections_tenant_t *tenant = projections->tenants;
+    while (tenant != NULL &&
+           (tenant->slot != slot || !text_equal(text_from_c(tenant->name), name))) {
+        tenant = tenant->newer;
+    }
+    return tenant != NULL;
+}
+
 result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t created_at,
                                  projections_slot_t slot, projections_opened_done_t *done,
                                  void *context)
@@ -197,7 +208,7 @@ result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t cre
         return RESULT_INVALID_ARGUMENT;
     }
     if (projections->tenants_open >= 2 * (uint32_t)LIMIT_STORE_FILES_OPEN ||
-        projections->stopping) {
+        projections->stopping || is_in_use(projections, tenant, slot)) {
         return RESULT_BUSY;
     }
     projections_tenant_t *opened = calloc(1, sizeof *opened);
@@ -212,6 +223,8 @@ result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t cre
     assert(size > 0);
     opened->write_lane = work_lane_create(projections->pool);
     opened->read_lane = work_lane_create(projections->pool);
+    opened->newer = projections->tenants;
+    projections->tenants = opened;
     projections->tenants_open++;
     open_job_t *job = model_job_create(opened, sizeof *job, open_run, open_finish);
     job->done = done;
@@ -221,6 +234,18 @@ result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t cre
         model_tenant_free(opened);
     }
     return result;
+}
+
+void projections_sqlite_remove(const char *data_directory, text_t tenant)
+{
+    char *path = NULL;
+    if (!name_is_valid(tenant)) {
+        return;
+    }
+    const int size = asprintf(&path, "%s/tenants/%.*s.read.db", data_directory, TEXT_PRINT(tenant));
+    assert(size > 0);
+    model_files_remove(path);
+    free(path);
 }
 
 /* --- Promotion --- */

@@ -38,10 +38,12 @@ static void job_done(void *context)
 {
     model_job_t *job = context;
     projections_tenant_t *const tenant = job->tenant;
-    job->finish(job);
-    job_free(job);
     assert(tenant->jobs > 0);
-    tenant->jobs--;
+    tenant->jobs--; /* done, as far as its caller is concerned, who may ask for more at once */
+    tenant->is_calling_back = true;
+    job->finish(job);
+    tenant->is_calling_back = false;
+    job_free(job);
     tenant_settle(tenant);
 }
 
@@ -65,6 +67,11 @@ result_t model_job_submit(model_job_t *job, model_lane_t lane)
 void model_tenant_free(projections_tenant_t *tenant)
 {
     assert(tenant->jobs == 0);
+    projections_tenant_t **place = &tenant->projections->tenants;
+    while (*place != tenant) { /* bounded by the open ones */
+        place = &(*place)->newer;
+    }
+    *place = tenant->newer;
     tenant->projections->tenants_open--;
     work_lane_destroy(&tenant->write_lane);
     work_lane_destroy(&tenant->read_lane);
@@ -95,7 +102,7 @@ static void close_finish(model_job_t *job)
 /* After each job: a closing tenant goes when its last job is done. */
 static void tenant_settle(projections_tenant_t *tenant)
 {
-    if (!tenant->is_closing || tenant->jobs > 0) {
+    if (!tenant->is_closing || tenant->jobs > 0 || tenant->is_calling_back) {
         return;
     }
     if (!tenant->is_closed) {

@@ -14,4 +14,7 @@ MUST_USE result_t projections_sqlite_create(loop_t *loop, metrics_t *metrics,
                                             projections_t **projections);
 void projections_sqlite_destroy(projections_t **projections); /* all tenants must be closed */
 
+/* Removes the read models of a tenant. Only when no relay runs: the next one makes them anew. */
+void projections_sqlite_remove(const char *data_directory, text_t tenant);
+
 #endif

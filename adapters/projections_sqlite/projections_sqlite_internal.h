@@ -68,6 +68,7 @@ typedef struct projections_sqlite {
     loop_t *loop;
     work_pool_t *pool;
     char *data_directory;
+    projections_tenant_t *tenants; /* open, opening and closing ones */
     uint32_t tenants_open;
     bool stopping;
     metric_t *commits;
@@ -77,6 +78,7 @@ typedef struct projections_sqlite {
 
 struct projections_tenant {
     projections_sqlite_t *projections;
+    projections_tenant_t *newer; /* in the list of all */
     char name[LIMIT_TENANT_NAME_SIZE + 1];
     char *path;
     int64_t created_at;
@@ -85,7 +87,8 @@ struct projections_tenant {
     model_database_t reader;
     work_lane_t *write_lane;
     work_lane_t *read_lane;
-    uint32_t jobs; /* submitted and not done */
+    uint32_t jobs;        /* submitted and not done */
+    bool is_calling_back; /* the tenant outlives the call */
     bool is_closing;
     bool is_closed;
     bool discards;
@@ -116,7 +119,7 @@ result_t projections_sqlite_open(projections_t *projections, text_t tenant, int6
                                  void *context);
 result_t projections_sqlite_promote(projections_tenant_t *live, projections_tenant_t *next,
                                     projections_done_t *done, void *context);
-/* Loop: takes the tenant out of the count and frees it. Nothing is open. */
+/* Loop: takes the tenant out of the list and frees it. Nothing is open. */
 void model_tenant_free(projections_tenant_t *tenant);
 
 /* --- commit.c --- */

@@ -11,3 +11,7 @@ digitalcard_test(NAME journal_sqlite_files_test
 digitalcard_test(NAME migrations_sqlite_test
   SOURCES migrations_sqlite_test.c journal_sqlite_place.c journal_harness.c
   LIBRARIES digitalcard_journal_sqlite digitalcard_control_sqlite PkgConfig::sqlite3 LABELS contract)
+# Reduced here; in full by tests/long.sh.
+digitalcard_test(NAME journal_sqlite_torn_test
+  SOURCES journal_sqlite_torn_test.c journal_sqlite_place.c journal_harness.c torn_vfs.c
+  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract long TIMEOUT 300)

@@ -38,7 +38,7 @@ test('after a clean stop of each role no leak and no error is reported', { timeo
     const reports = readdirSync(folder).map((name) => readFileSync(path.join(folder, name), 'utf8'));
     assert.deepEqual(reports, []);
     const ended = service.log.split('\n').filter((line) => line.includes('"role ended"')).map((line) => JSON.parse(line));
-    assert.deepEqual(ended.map((entry) => entry.name).sort(), ['front-0', 'relay', 'shard-0']);
+    assert.deepEqual(ended.map((entry) => entry.name).sort(), ['adapters', 'front-0', 'relay', 'shard-0']);
     for (const entry of ended) assert.match(entry.how, /status 0/, entry.name);
     t.diagnostic(`${ended.length + 1} processes without a leak`);
   } finally {

@@ -143,6 +143,42 @@ test('the relay dies, and its files with it: lists come back by themselves', asy
   await kill(() => appendFileSync(readFile(), 'rubbish'));
 });
 
+test('store rebuild makes them anew while lists and changes go on', async () => {
+  const before = (await list('limit=500')).items.map((card) => card.id);
+  let done = false;
+  const issued = [];
+  const asking = (async () => {
+    while (!done) {
+      issued.push((await service.issue('acme', token, { member_id: `meanwhile-${issued.length}` })).id);
+      const ids = (await list('limit=500')).items.map((card) => card.id);
+      assert.deepEqual(ids, [...issued].reverse().concat(before));
+    }
+  })();
+  for (let i = 0; i < 3; i++) {
+    const output = JSON.parse(await service.command('store', 'rebuild', 'cards', '--tenant', 'acme', '--json'));
+    assert.equal(output.tenants[0].result, 'ok');
+    assert.ok(output.tenants[0].folded >= before.length);
+  }
+  done = true;
+  await asking;
+  assert.match(await service.command('store', 'rebuild', 'all'), /acme +\d+ events/);
+  assert.equal((await service.tryCommand('store', 'rebuild', 'dreams', '--data', service.data)).status, 2);
+  assert.equal((await service.tryCommand('store', 'rebuild', 'cards', '--tenant', 'nobody', '--data', service.data)).status, 1);
+});
+
+test('a deleted tenant leaves no read models behind, and its namesake finds none', async () => {
+  const first = await service.tenant('gone');
+  await service.issue('gone', first, { member_id: 'old-1' });
+  assert.equal((await get('/gone/api/v1/cards', first)).body.items.length, 1);
+  const file = path.join(service.data, 'tenants', 'gone.read.db');
+  statSync(file);
+  await service.command('tenant', 'delete', 'gone', '--yes');
+  assert.throws(() => statSync(file), /ENOENT/);
+  const second = await service.tenant('gone');
+  await until(async () => (await get('/gone/api/v1/cards', second)).status === 200, 'the namesake');
+  assert.deepEqual((await get('/gone/api/v1/cards', second)).body.items, []);
+});
+
 test('lag is a metric and stands in the tree, and is zero when nothing happens', async () => {
   await service.issue('acme', token, { member_id: 'lag-1' });
   assert.deepEqual(await members('member_id=lag-1'), ['lag-1']);

@@ -354,6 +354,19 @@ static void rotate_key(world_t *world)
     }
 }
 
+/* An operator has read models made anew: in the middle of everything else. */
+static void rebuild_some(world_t *world)
+{
+    const uint32_t tenant = generator_below(&world->storm, world->tenant_count);
+    for (size_t i = 0; i < WORLD_PROCESSES_MAX; i++) {
+        process_t *const process = world->processes[i];
+        if (process != NULL && process->kind == PROCESS_RELAY && !process->is_draining) {
+            projections_disk_rebuild(world, process, tenant);
+            return;
+        }
+    }
+}
+
 void cluster_step(world_t *world)
 {
     const weather_t *const weather = &world->weather;
@@ -384,6 +397,9 @@ void cluster_step(world_t *world)
     }
     if (generator_chance(storm, weather->key_rotation)) {
         rotate_key(world);
+    }
+    if (generator_chance(storm, weather->key_rotation)) {
+        rebuild_some(world);
     }
 }
 

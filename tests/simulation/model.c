@@ -2,6 +2,7 @@
  * actors/domain, and the comparison of everything else with it. */
 #include "tests/simulation/model.h"
 #include "tests/simulation/clients.h"
+#include "tests/simulation/projections.h"
 #include "tests/simulation/store.h"
 #include "tests/simulation/subscriber.h"
 #include <assert.h>
@@ -483,4 +484,5 @@ void model_check(world_t *world)
         check_command(world, world->clients->commands[i], model->effects[i], model->effect[i]);
     }
     check_subscribers(world);
+    projections_disk_check(world);
 }

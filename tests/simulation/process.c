@@ -75,6 +75,7 @@ static void start_shard(process_t *process, uint32_t incarnation)
 static void start_relay(process_t *process)
 {
     const relay_ports_t ports = {.journal = store_port_journal(process->journal),
+                                 .projections = projections_port_base(process->projections),
                                  .control = control_fake_store(process->world->control),
                                  .crypto = ports_crypto(),
                                  .master_key = ports_master_key(),
@@ -107,6 +108,7 @@ process_t *process_start(world_t *world, uint32_t slot, uint32_t incarnation)
     process->loop = simulated_loop_create(world, process->id);
     process->metrics = metrics_create("simulated");
     process->journal = store_port_create(world->store, process);
+    process->projections = projections_port_create(world->projections, process);
     trace_add(world, "process %" PRIu64 " starts in slot %" PRIu64, process->id, slot, 0, 0);
     if (process->kind == PROCESS_FRONT) {
         start_front(process);
@@ -126,11 +128,14 @@ void process_kill(process_t *process)
               0);
     process->is_dying = true;
     store_port_crash(process->journal);
+    projections_port_crash(process->projections);
+    store_port_crash(process->journal);
     gateway_destroy(&process->gateway);
     shard_destroy(&process->shard);
     relay_destroy(&process->relay);
     store_port_crash(process->journal);
     store_port_destroy(&process->journal);
+    projections_port_destroy(&process->projections);
     metrics_destroy(&process->metrics);
     loop_destroy(&process->loop);
     for (size_t i = 0; i < WORLD_PROCESSES_MAX; i++) {

@@ -5,6 +5,7 @@
 #include "actors/gateway.h"
 #include "actors/relay.h"
 #include "actors/shard.h"
+#include "tests/simulation/projections.h"
 #include "tests/simulation/store.h"
 #include "tests/simulation/world.h"
 
@@ -25,6 +26,7 @@ struct process {
     loop_t *loop;
     metrics_t *metrics;
     store_port_t *journal;
+    projections_port_t *projections;
     tokens_t tokens;
     gateway_t *gateway;
     shard_t *shard;

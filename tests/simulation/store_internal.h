@@ -86,6 +86,8 @@ typedef enum operation_kind {
     OPERATION_CLEAN,
     OPERATION_CARDS,
     OPERATION_EVENTS,
+    OPERATION_HEADS,
+    OPERATION_KEYS,
 } operation_kind_t;
 
 /* One call of the port: it happens on the disk (is_applied), and later its caller is told. */
@@ -116,7 +118,11 @@ typedef struct operation {
         journal_due_done_t *due;
         journal_cards_done_t *cards;
         journal_events_done_t *events;
+        journal_heads_done_t *heads;
+        journal_member_keys_done_t *keys;
     } done;
+    const text_t *member_ids; /* KEYS */
+    text_t *sealed_keys;
     journal_partition_t partitions[WORLD_PARTITIONS_MAX];
     journal_loaded_t loaded;
     journal_card_row_t *rows;
@@ -163,6 +169,7 @@ void store_apply_load(operation_t *operation);
 void store_apply_due(operation_t *operation);
 void store_apply_cards(operation_t *operation);
 void store_apply_events(operation_t *operation);
+void store_apply_keys(operation_t *operation);
 
 /* --- store_port.c --- */
 extern const journal_functions_t store_functions;

@@ -36,6 +36,7 @@ static void free_operation(operation_t *operation)
     free(operation->rows);
     free(operation->events);
     free(operation->uuids);
+    free(operation->sealed_keys);
     free(operation);
 }
 
@@ -113,6 +114,11 @@ static void apply(operation_t *operation)
     case OPERATION_EVENTS:
         store_apply_events(operation);
         break;
+    case OPERATION_HEADS:
+        break; /* as of the moment when they are told: later is as good */
+    case OPERATION_KEYS:
+        store_apply_keys(operation);
+        break;
     }
 }
 
@@ -135,6 +141,17 @@ static void tell_opened(operation_t *operation)
         opened.partitions = operation->partitions;
     }
     operation->done.opened(operation->context, &opened);
+}
+
+static void tell_heads(operation_t *operation)
+{
+    const disk_tenant_t *const tenant = operation->handle->tenant;
+    journal_heads_t heads = {.result = operation->result,
+                             .partition_count = tenant->partition_count};
+    for (uint32_t i = 0; i < tenant->partition_count; i++) {
+        heads.heads[i] = tenant->partitions[i].row.head;
+    }
+    operation->done.heads(operation->context, &heads);
 }
 
 static void tell(operation_t *operation)
@@ -168,6 +185,14 @@ static void tell(operation_t *operation)
         operation->done.events(operation->context,
                                &(journal_events_t){result, operation->events, operation->count,
                                                    cursor, operation->head});
+        break;
+    case OPERATION_HEADS:
+        tell_heads(operation);
+        break;
+    case OPERATION_KEYS:
+        operation->done.keys(
+            operation->context,
+            &(journal_member_keys_t){result, operation->sealed_keys, operation->count});
         break;
     }
 }
@@ -413,6 +438,29 @@ static result_t port_read_events(journal_tenant_t *tenant, uint32_t partition, u
     return result;
 }
 
+static result_t port_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context)
+{
+    result_t result;
+    operation_t *const operation = begin(tenant->port, OPERATION_HEADS, tenant, context, &result);
+    if (operation != NULL) {
+        operation->done.heads = done;
+    }
+    return result;
+}
+
+static result_t port_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids,
+                                      size_t count, journal_member_keys_done_t *done, void *context)
+{
+    result_t result;
+    operation_t *const operation = begin(tenant->port, OPERATION_KEYS, tenant, context, &result);
+    if (operation != NULL) {
+        operation->member_ids = member_ids;
+        operation->limit = (uint32_t)count;
+        operation->done.keys = done;
+    }
+    return result;
+}
+
 const journal_functions_t store_functions = {
     .open = port_open,
     .open_readonly = port_open_readonly,
@@ -424,6 +472,8 @@ const journal_functions_t store_functions = {
     .list_cards = port_list_cards,
     .read_history = port_read_history,
     .read_events = port_read_events,
+    .read_heads = port_read_heads,
+    .read_member_keys = port_read_member_keys,
 };
 
 store_port_t *store_port_create(store_t *store, process_t *process)

@@ -258,3 +258,17 @@ void store_apply_events(operation_t *operation)
         swap_first_two(operation->events);
     }
 }
+
+/* --- Keys --- */
+
+void store_apply_keys(operation_t *operation)
+{
+    const disk_tenant_t *const tenant = operation->handle->tenant;
+    operation->sealed_keys = calloc(operation->limit, sizeof(*operation->sealed_keys));
+    assert(operation->sealed_keys != NULL);
+    for (uint32_t i = 0; i < operation->limit; i++) {
+        const disk_member_t *const member = store_member(tenant, operation->member_ids[i]);
+        operation->sealed_keys[i] = member == NULL ? TEXT_NONE : member->sealed_key;
+    }
+    operation->count = operation->limit;
+}

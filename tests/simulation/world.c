@@ -186,6 +186,7 @@ static world_t *create(const world_options_t *options)
     world->control = control_fake_create(ports_crypto(), &master_key);
     world->network = network_create(world);
     world->store = store_create(world);
+    world->projections = projections_disk_create(world);
     world->cluster = cluster_create(world);
     world->clients = clients_create(world);
     world->subscribers = subscribers_create(world);
@@ -207,6 +208,7 @@ void world_destroy(world_t **world)
     clients_destroy(&old->clients);
     cluster_destroy(&old->cluster);
     store_destroy(&old->store);
+    projections_disk_destroy(&old->projections);
     network_destroy(&old->network);
     control_fake_destroy(&old->control);
     free(old);

@@ -184,6 +184,7 @@ struct world {
     uint32_t next_process;
     network_t *network;
     store_t *store;
+    struct projections_disk *projections;
     cluster_t *cluster;
     clients_t *clients;
     subscribers_t *subscribers;
