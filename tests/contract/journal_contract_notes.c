@@ -2,6 +2,7 @@
 #include "tests/contract/journal_contract_internal.h"
 
 typedef struct waited_notes {
+    loop_t *loop;
     bool is_done;
     result_t result;
     size_t count;
@@ -10,6 +11,7 @@ typedef struct waited_notes {
 } waited_notes_t;
 
 typedef struct waited_load {
+    loop_t *loop;
     bool is_done;
     result_t result;
     bool is_found;
@@ -27,6 +29,7 @@ static void notes_done(void *context, const journal_notes_t *notes)
 {
     waited_notes_t *const waited = context;
     waited->is_done = true;
+    loop_stop(waited->loop);
     waited->result = notes->result;
     waited->count = notes->note_count;
     assert_true(notes->note_count <= 8);
@@ -41,6 +44,7 @@ static void load_done(void *context, const journal_loaded_t *loaded)
 {
     waited_load_t *const waited = context;
     waited->is_done = true;
+    loop_stop(waited->loop);
     waited->result = loaded->result;
     waited->is_found = loaded->note_found;
     if (loaded->note_found) {
@@ -55,7 +59,7 @@ static const journal_functions_t *functions_of(void **state)
 
 static waited_notes_t read_notes(void **state, const char *after, uint32_t limit)
 {
-    waited_notes_t waited = {0};
+    waited_notes_t waited = {.loop = contract_harness(state)->loop};
     assert_int_equal(functions_of(state)->read_notes(contract_alpha(state)->tenant,
                                                      text_from_c(after), limit, notes_done,
                                                      &waited),
@@ -67,7 +71,7 @@ static waited_notes_t read_notes(void **state, const char *after, uint32_t limit
 
 static waited_load_t load_note(void **state, const char *key)
 {
-    waited_load_t waited = {0};
+    waited_load_t waited = {.loop = contract_harness(state)->loop};
     const journal_load_t load = {.note_key = text_from_c(key)};
     assert_int_equal(
         functions_of(state)->load(contract_alpha(state)->tenant, &load, load_done, &waited),
