@@ -282,6 +282,8 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     shard_metrics_init(&created->metrics, metrics);
     created->options.activations_max =
         options->activations_max == 0 ? LIMIT_LOADS_IN_FLIGHT : options->activations_max;
+    created->options.replies_ms =
+        options->replies_ms == 0 ? (int64_t)LIMIT_IDEMPOTENCY_AGE_S * 1000 : options->replies_ms;
     const actor_system_options_t actor_options = {
         .bytes_max = options->actor_bytes_max, .activating_max = created->options.activations_max};
     actor_system_configure(created->system, &actor_options);

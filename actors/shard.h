@@ -50,6 +50,7 @@ typedef struct shard_options {
     int64_t membership_stale_ms;
     uint64_t actor_bytes_max; /* of active actors before idle ones go; 0: LIMIT_ACTOR_BYTES */
     uint32_t activations_max; /* at once; 0: LIMIT_LOADS_IN_FLIGHT */
+    int64_t replies_ms;       /* age at which kept replies go; 0: LIMIT_IDEMPOTENCY_AGE_S */
 } shard_options_t;
 
 MUST_USE result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *ports,

@@ -35,7 +35,7 @@ static void clean_next(tenant_t *tenant)
     }
     tenant->clean_slices--;
     shard_t *const shard = tenant->shard;
-    const int64_t before_ms = shard->ports.wall_ms() - (int64_t)LIMIT_IDEMPOTENCY_AGE_S * 1000;
+    const int64_t before_ms = shard->ports.wall_ms() - shard->options.replies_ms;
     const result_t result =
         shard->ports.journal->functions->clean(tenant->journal, before_ms, clean_done, tenant);
     if (result == RESULT_OK) {

@@ -7,7 +7,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libzmq3-dev libczmq
   libsodium-dev libqrencode-dev libpng-dev libjansson-dev libcjose-dev libhttp-parser-dev libcyaml-dev libssl-dev
   libpq-dev libcurl4-openssl-dev libhiredis-dev libcmocka-dev curl ca-certificates)
 # Tests start PostgreSQL and Redis servers of their own.
-test=(postgresql redis-server clang clang-format libclang-rt-14-dev valgrind zbar-tools zxing-cpp-tools jq sqlite3 procps libzmq3-dev systemd)
+test=(postgresql redis-server openssl clang clang-format libclang-rt-14-dev valgrind zbar-tools zxing-cpp-tools jq sqlite3 procps libzmq3-dev systemd)
 # Erlang and CAF: the peers of bench/compare-actors.sh.
 bench=(wrk erlang-base libcaf-dev g++)
 

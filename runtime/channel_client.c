@@ -22,6 +22,12 @@ struct channel_client {
     bool is_destroyed; /* within `receive`: freed when it returns */
 };
 
+static void client_drop(channel_client_t *client, uint64_t count)
+{
+    client->dropped += count;
+    loop_count_drops(client->loop, LOOP_DROP_ENVELOPE, count);
+}
+
 static void client_free(channel_client_t *client)
 {
     channel_batch_deinit(&client->batch);
@@ -39,7 +45,7 @@ static result_t client_flush(channel_client_t *client)
         return result;
     }
     if (result != RESULT_OK) {
-        client->dropped += client->batch.envelope_count;
+        client_drop(client, client->batch.envelope_count);
         log_error("a batch of envelopes could not be sent",
                   LOG_STRING("error", result_code(result)),
                   LOG_NUMBER("envelopes", client->batch.envelope_count));
@@ -57,7 +63,7 @@ static void on_message(void *context, const zframe_view_t *frames, size_t frame_
 {
     channel_client_t *const client = context;
     if (frame_count != 1) {
-        client->dropped++;
+        client_drop(client, 1);
         return;
     }
     channel_reader_t reader = {frames[0].data, frames[0].size, false};
@@ -69,7 +75,7 @@ static void on_message(void *context, const zframe_view_t *frames, size_t frame_
         client->receive(client->context, envelope, size);
     }
     client->is_receiving = false;
-    client->dropped += reader.is_malformed ? 1 : 0;
+    client_drop(client, reader.is_malformed ? 1 : 0);
     if (client->is_destroyed) {
         client_free(client);
     }

@@ -30,6 +30,7 @@ typedef struct peer {
 } peer_t;
 
 struct channel_server {
+    loop_t *loop;
     loop_hook_t *hook;
     zsocket_t *socket;
     channel_server_receive_t *receive;
@@ -43,6 +44,12 @@ struct channel_server {
     bool is_receiving;
     bool is_destroyed; /* within `receive`: freed when it returns */
 };
+
+static void server_drop(channel_server_t *server, uint64_t count)
+{
+    server->dropped += count;
+    loop_count_drops(server->loop, LOOP_DROP_ENVELOPE, count);
+}
 
 static void server_free(channel_server_t *server)
 {
@@ -95,7 +102,7 @@ static void peer_forget(channel_server_t *server, peer_t *peer)
         link = &server->peers[*link].next;
     }
     *link = peer->next;
-    server->dropped += peer->batch.envelope_count;
+    server_drop(server, peer->batch.envelope_count);
     channel_batch_deinit(&peer->batch);
     peer->is_used = false;
     peer->generation++;
@@ -169,7 +176,7 @@ static void on_message(void *context, const zframe_view_t *frames, size_t frame_
 {
     channel_server_t *const server = context;
     if (frame_count != 2 || frames[0].size > LIMIT_ZMQ_ROUTING_ID_SIZE) {
-        server->dropped++;
+        server_drop(server, 1);
         return;
     }
     peer_t *peer = peer_find(server, frames[0].data, frames[0].size);
@@ -186,7 +193,7 @@ static void on_message(void *context, const zframe_view_t *frames, size_t frame_
         server->receive(server->context, number, envelope, size);
     }
     server->is_receiving = false;
-    server->dropped += reader.is_malformed ? 1 : 0;
+    server_drop(server, reader.is_malformed ? 1 : 0);
     if (server->is_destroyed) {
         server_free(server);
     }
@@ -200,6 +207,7 @@ result_t channel_server_create_bounded(loop_t *loop, const char *endpoint, int m
     if (created == NULL) {
         return RESULT_NO_MEMORY;
     }
+    created->loop = loop;
     created->receive = receive;
     created->context = context;
     for (uint32_t index = 0; index < BUCKETS; index++) {

@@ -242,7 +242,8 @@ enum {
     LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
     LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: five descriptors each */
-    LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day */
+    LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day, unless told */
+    LIMIT_IDEMPOTENCY_HOURS_MAX = 720,   /* a month: nobody repeats a request later */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
     LIMIT_REFUSAL_LOG_ROWS = 10000,    /* scans that identify no card, per tenant; the oldest go */
     LIMIT_REFUSAL_LOG_PER_SECOND = 50, /* per tenant; more are counted only */
@@ -308,7 +309,13 @@ enum {
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
-        1000,                        /* a control database that is away blocks no loop longer */
+        1000, /* a control database that is away blocks no loop longer */
+    LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */
+    LIMIT_POSTGRES_CONTROL_ANSWER_MS = 3000,  /* a query; whoever waits for it has 5 s */
+    LIMIT_POSTGRES_CONTROL_EXECUTE_MS =
+        8500, /* CREATE DATABASE; the server itself gives up at 8 s */
+    LIMIT_POSTGRES_CONTROL_MIGRATE_MS =
+        600000,                      /* one step; only `serve` and commands wait so long */
     LIMIT_POSTGRES_START_TRIES = 60, /* a second apart, before `serve` gives up */
     LIMIT_POSTGRES_CLOSE_MS = 5000,  /* a role that stops waits so long for the last commits */
 

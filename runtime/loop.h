@@ -43,6 +43,14 @@ loop_hook_t *loop_hook_create(loop_t *loop, loop_callback_t *callback, void *con
 void loop_hook_destroy(loop_hook_t **hook);
 void loop_again(loop_t *loop);
 
+/* What could not be delivered by whatever lives on this loop, summed up for its metrics. */
+typedef enum loop_drop {
+    LOOP_DROP_ENVELOPE, /* of a channel: taken, then without a receiver, or malformed */
+    LOOP_DROP_MESSAGE,  /* of a ZeroMQ socket: too many frames, or nobody reads it */
+    LOOP_DROPS
+} loop_drop_t;
+uint64_t loop_drops(const loop_t *loop, loop_drop_t kind);
+
 /* From any thread: run `callback(context)` on the loop's thread soon. Unbounded by itself: callers
  * bound what they post (the work pool by LIMIT_STORE_QUEUE). */
 void loop_post(loop_t *loop, loop_callback_t *callback, void *context);

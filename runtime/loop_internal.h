@@ -30,6 +30,8 @@ struct loop_source {
     void (*run)(loop_source_t *source);
 };
 
+void loop_count_drops(loop_t *loop, loop_drop_t kind, uint64_t count);
+
 /* Registered sources keep the loop from being destroyed: a forgotten one is a bug, and ZeroMQ would
  * wait for it for ever. */
 void loop_source_add(loop_t *loop, loop_source_t *source);

@@ -175,11 +175,28 @@ void control_request_answer(control_request_t **request, const char *json, size_
     }
 }
 
-static size_t server_place(const control_server_t *server)
+/* A place that is free; else that of the client which asked for nothing for the longest time, so
+ * that programs that only stay connected lock nobody out. */
+static size_t server_place(control_server_t *server)
 {
     size_t place = 0;
     while (place < LIMIT_CONTROL_CLIENTS && server->clients[place] != NULL) {
         place++;
+    }
+    if (place < LIMIT_CONTROL_CLIENTS) {
+        return place;
+    }
+    control_client_t *idle = NULL;
+    for (size_t i = 0; i < LIMIT_CONTROL_CLIENTS; i++) {
+        control_client_t *client = server->clients[i];
+        const bool is_idle = client->request == NULL && client->answer == NULL;
+        if (is_idle && (idle == NULL || client->active_ms < idle->active_ms)) {
+            idle = client;
+        }
+    }
+    if (idle != NULL) {
+        place = idle->place;
+        client_close(idle);
     }
     return place;
 }

@@ -49,6 +49,7 @@ struct loop {
     loop_source_t *source_first;
     loop_source_t *source_last;
     uint32_t source_count; /* registered, marked or not */
+    uint64_t drops[LOOP_DROPS];
     bool wants_again;
     bool has_zmq_context;
     pthread_mutex_t post_mutex; /* guards the four below and is_posted of the nodes */
@@ -292,6 +293,16 @@ void loop_run(loop_t *loop)
 void loop_stop(loop_t *loop)
 {
     uv_stop(&loop->uv);
+}
+
+void loop_count_drops(loop_t *loop, loop_drop_t kind, uint64_t count)
+{
+    loop->drops[kind] += count;
+}
+
+uint64_t loop_drops(const loop_t *loop, loop_drop_t kind)
+{
+    return loop->drops[kind];
 }
 
 uint64_t loop_now_ms(const loop_t *loop)

@@ -148,6 +148,7 @@ static void source_run(loop_source_t *source)
             socket->receive(socket->context, frames.views, frames.count);
         } else if (is_whole) {
             socket->dropped++;
+            loop_count_drops(socket->loop, LOOP_DROP_MESSAGE, 1);
         }
         frames_close(&frames);
         if (!is_whole) {

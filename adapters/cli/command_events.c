@@ -170,8 +170,7 @@ static bool begin(const command_t *command, int argc, char **argv, bool replay,
     }
     arguments->all_partitions = partition == UINT64_MAX && !replay;
     arguments->partition = partition == UINT64_MAX ? 0 : partition;
-    *status = EXIT_FAILED;
-    return configuration_load(&arguments->configuration);
+    return configuration_load_for(&arguments->configuration, status);
 }
 
 /* What --endpoint says, else what the service wrote down; false after saying what is missing. */

@@ -36,8 +36,7 @@ static bool begin(const command_t *command, int argc, char **argv, bool with_per
         (void)command_fail("--tenant is needed: a flag is set for one organisation");
         return false;
     }
-    *status = EXIT_FAILED;
-    return configuration_load(&arguments->configuration);
+    return configuration_load_for(&arguments->configuration, status);
 }
 
 static const char *text_of(const json_t *object, const char *name)

@@ -35,8 +35,7 @@ static bool begin(const command_t *command, int argc, char **argv, bool with_kid
         *status = EXIT_USAGE;
         return false;
     }
-    *status = EXIT_FAILED;
-    return configuration_load(&arguments->configuration);
+    return configuration_load_for(&arguments->configuration, status);
 }
 
 static void print_keys(const json_t *answer)
@@ -199,13 +198,13 @@ int command_token_mint(const command_t *command, int argc, char **argv)
         (void)command_fail("token mint: %s", fault);
         return EXIT_USAGE;
     }
-    json_t *answer = configuration_load(&configuration)
+    json_t *answer = configuration_load_for(&configuration, &status)
                          ? control_client_execute(&configuration,
                                                   mint_command(tenant, role, subject, ttl_s), false)
                          : NULL;
     configuration_release(&configuration);
     if (answer == NULL) {
-        return EXIT_FAILED;
+        return status;
     }
     (void)printf("%s\n", json_string_value(json_object_get(answer, "token")));
     json_decref(answer);

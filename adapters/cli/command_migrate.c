@@ -129,8 +129,8 @@ int command_store_migrate(const command_t *command, int argc, char **argv)
     if (!arguments_parse(command, argc, argv, options, count, NULL, 0, &status)) {
         return status;
     }
-    if (!configuration_load(&arguments.configuration)) {
-        return EXIT_FAILED;
+    if (!configuration_load_for(&arguments.configuration, &status)) {
+        return status;
     }
     const json_t *report = NULL;
     size_t i = 0;

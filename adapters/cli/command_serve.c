@@ -1,5 +1,6 @@
 /* `digitalcard serve`: everything that can be wrong is found here, in the order in which a person
- * can mend it, each with one line and exit status 1; then the supervisor takes over. */
+ * can mend it, each with one line and exit status 1 (2: a malformed value); then the supervisor
+ * takes over. */
 #include "adapters/cli/caches.h"
 #include "adapters/cli/configuration.h"
 #include "adapters/cli/endpoint.h"
@@ -62,13 +63,15 @@ static const char *address_advice(result_t result)
     }
 }
 
-static bool parse_addresses(service_t *service)
+/* An address that cannot be one is a mistake of usage; one that is not served yet is not. */
+static bool parse_addresses(service_t *service, int *status)
 {
     const configuration_texts_t *texts = &service->configuration.texts;
     if (endpoint_parse_http(texts->http, &service->http) != RESULT_OK) {
         (void)command_fail("--http %s: must be ADDR:PORT with a numeric address, like "
                            "127.0.0.1:8080 or [::1]:8080",
                            texts->http);
+        *status = EXIT_USAGE;
         return false;
     }
     const struct {
@@ -88,6 +91,7 @@ static bool parse_addresses(service_t *service)
             (void)command_fail("%s %s: must be tcp://ADDR:PORT with a numeric address or "
                                "ipc://PATH of at most %d bytes",
                                zmq[i].flag, zmq[i].text, LIMIT_IPC_PATH_SIZE);
+            *status = EXIT_USAGE;
             return false;
         }
     }
@@ -140,31 +144,57 @@ static bool lock_data(service_t *service)
     return true;
 }
 
-/* A PostgreSQL that is not up yet is waited for: machines start services in any order. */
-static result_t open_installation(service_t *service, char *error, size_t error_size)
+/* At a first start nothing can be done without the server, not even a key be made: whether the
+ * database holds anything that is sealed under another one is not known. Machines start services
+ * in any order, so it is waited for, before any address is ours. */
+static bool wait_for_store(service_t *service)
 {
-    const bool waits = stores_is_postgres(service->configuration.texts.store);
-    result_t result = installation_open_stores(&service->installation, true, error, error_size);
-    for (int i = 0; waits && i < LIMIT_POSTGRES_START_TRIES && result == RESULT_STORE_UNAVAILABLE;
-         i++) {
-        log_start("supervisor", service->configuration.log_level);
-        log_warn("waiting for PostgreSQL", LOG_STRING("why", error));
-        (void)poll(NULL, 0, START_WAIT_MS);
-        result = installation_open_stores(&service->installation, true, error, error_size);
+    char error[1024] = "";
+    const char *store = service->configuration.texts.store;
+    bool is_sealed = false;
+    if (!stores_is_postgres(store) || installation_has_key(&service->installation)) {
+        return true;
     }
-    return result;
+    result_t result = RESULT_STORE_UNAVAILABLE;
+    for (int i = 0; i < LIMIT_POSTGRES_START_TRIES && result == RESULT_STORE_UNAVAILABLE; i++) {
+        log_set_level(LOG_SILENT_LEVEL);
+        result = stores_is_sealed(store, service->installation.directory.path, &is_sealed, error,
+                                  sizeof error);
+        log_start("supervisor", service->configuration.log_level);
+        if (result == RESULT_STORE_UNAVAILABLE) {
+            log_warn("waiting for PostgreSQL", LOG_STRING("why", error));
+            (void)poll(NULL, 0, START_WAIT_MS);
+        }
+    }
+    if (result != RESULT_OK) {
+        (void)command_fail("%s", error);
+    }
+    return result == RESULT_OK;
+}
+
+/* Later the roles can start, and answer 503 until the server is there. */
+static bool starts_without(const service_t *service, result_t result)
+{
+    return result == RESULT_STORE_UNAVAILABLE &&
+           stores_is_postgres(service->configuration.texts.store) &&
+           installation_has_key(&service->installation);
 }
 
 static bool open_data(service_t *service)
 {
     char error[1024];
+    char refused[1024] = "";
     if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
         setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
             0 ||
         !membership_options_hand_down(&service->configuration.texts)) {
         return false;
     }
-    result_t result = open_installation(service, error, sizeof error);
+    result_t result = installation_open_stores(&service->installation, true, error, sizeof error);
+    if (starts_without(service, result)) {
+        (void)snprintf(refused, sizeof refused, "%s", error);
+        result = RESULT_OK;
+    }
     if (result == RESULT_OK) {
         result = data_directory_clear_run(&service->installation.directory, error, sizeof error);
     }
@@ -176,6 +206,10 @@ static bool open_data(service_t *service)
         caches_prepare(service->configuration.texts.redis, &service->installation.master_key);
     installation_close_stores(&service->installation); /* the supervisor has no database */
     log_start("supervisor", service->configuration.log_level);
+    if (refused[0] != '\0') {
+        log_warn("PostgreSQL cannot be used yet: not ready, and 503 to all, until it can",
+                 LOG_STRING("why", refused));
+    }
     if (service->installation.is_new) {
         log_info("master key made: keep a copy of it apart from the backups of the data",
                  LOG_STRING("file", "master.key"),
@@ -237,6 +271,7 @@ static void declare_roles(service_t *service)
         add_role(service, "shard", (int)i, DRAIN_SHARDS)->has_crash_slot = true;
         add_argument(text, "--actor-bytes-max", service->configuration.texts.actor_bytes_max);
         add_argument(text, "--activations-max", service->configuration.texts.activations_max);
+        add_argument(text, "--replies-hours", service->configuration.texts.replies_hours);
     }
     (void)add_role(service, "adapters", -1, DRAIN_ADAPTERS);
     role_text_t *relay_text = &service->texts[service->role_count];
@@ -314,13 +349,13 @@ int command_serve(const command_t *command, int argc, char **argv)
     if (!arguments_parse(command, argc, argv, options, count, NULL, 0, &status)) {
         return status;
     }
-    status = EXIT_FAILED;
     (void)umask(S_IRWXG | S_IRWXO); /* of all roles: nothing here is for others to read */
-    if (configuration_load(&service.configuration) && parse_addresses(&service) &&
-        check_open_files()) {
+    if (configuration_load_for(&service.configuration, &status) &&
+        parse_addresses(&service, &status) && check_open_files()) {
         /* A directory that is in use says more than its ports; no key is made before both are ours.
          */
-        ready = lock_data(&service) && bind_addresses(&service) && open_data(&service);
+        ready = lock_data(&service) && wait_for_store(&service) && bind_addresses(&service) &&
+                open_data(&service);
     }
     if (ready) {
         status = run(&service);

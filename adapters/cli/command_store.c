@@ -25,8 +25,7 @@ static bool begin(const command_t *command, int argc, char **argv, store_argumen
     if (!arguments_parse_optional(command, argc, argv, options, count, file, status)) {
         return false;
     }
-    *status = EXIT_FAILED;
-    return configuration_load(&arguments->configuration);
+    return configuration_load_for(&arguments->configuration, status);
 }
 
 static json_t *tenant_names(const store_arguments_t *arguments)

@@ -29,8 +29,7 @@ static bool begin(const command_t *command, int argc, char **argv, tenant_argume
     if (!arguments_parse(command, argc, argv, options, count, &arguments->name, plain, status)) {
         return false;
     }
-    *status = EXIT_FAILED;
-    return configuration_load(&arguments->configuration);
+    return configuration_load_for(&arguments->configuration, status);
 }
 
 static int finish(tenant_arguments_t *arguments, json_t *answer,

@@ -96,8 +96,7 @@ bool tree_begin(const command_t *command, int argc, char **argv, configuration_t
     if (!arguments_parse(command, argc, argv, options, count, NULL, 0, status)) {
         return false;
     }
-    *status = EXIT_FAILED;
-    return configuration_load(configuration);
+    return configuration_load_for(configuration, status);
 }
 
 int command_tree(const command_t *command, int argc, char **argv)

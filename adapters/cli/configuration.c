@@ -67,6 +67,19 @@ static bool check_memory(configuration_t *configuration)
     return true;
 }
 
+static bool check_replies(configuration_t *configuration)
+{
+    uint64_t hours = 0;
+    const char *const text = configuration->texts.replies_hours;
+    if (!arguments_number(text, &hours) || hours < 1 || hours > LIMIT_IDEMPOTENCY_HOURS_MAX) {
+        (void)command_fail("--replies-hours %s: must be a whole number from 1 to %d", text,
+                           LIMIT_IDEMPOTENCY_HOURS_MAX);
+        return false;
+    }
+    configuration->replies_hours = (uint32_t)hours;
+    return true;
+}
+
 static bool check_rate(const char *flag, const char *text, uint32_t *rate)
 {
     uint64_t number = 0;
@@ -89,7 +102,8 @@ static bool check_sharing(configuration_t *configuration)
         (void)command_fail("--redis: %s", problem); /* not the URL: it may hold a password */
         return false;
     }
-    return check_rate("rate-per-token", texts->rate_per_token, &configuration->rate_per_token) &&
+    return check_replies(configuration) &&
+           check_rate("rate-per-token", texts->rate_per_token, &configuration->rate_per_token) &&
            check_rate("rate-per-tenant", texts->rate_per_tenant, &configuration->rate_per_tenant);
 }
 
@@ -163,7 +177,15 @@ bool configuration_load(configuration_t *configuration)
         first_given(configuration->given.name, variable, from_file->name, otherwise);
 #include "adapters/cli/configuration.def"
 #undef SETTING
-    return check(configuration);
+    configuration->is_malformed = !check(configuration);
+    return !configuration->is_malformed;
+}
+
+bool configuration_load_for(configuration_t *configuration, int *status)
+{
+    const bool is_loaded = configuration_load(configuration);
+    *status = configuration->is_malformed ? EXIT_USAGE : EXIT_FAILED;
+    return is_loaded;
 }
 
 void configuration_release(configuration_t *configuration)

@@ -31,7 +31,9 @@ typedef struct configuration {
     uint32_t rate_per_tenant;
     uint64_t actor_bytes_max;
     uint32_t activations_max;
+    uint32_t replies_hours;
     log_level_t log_level;
+    bool is_malformed; /* a value is: a mistake of whoever wrote it, not of the machine */
 } configuration_t;
 
 /* Flags for commands that touch data (--config, --data, --store), or for `serve` (all). Writes
@@ -41,6 +43,9 @@ size_t configuration_options(configuration_t *configuration, bool all, option_t 
 /* Reads the file (--config, else DIGITALCARD_CONFIG, else none) and the environment, and checks
  * what can be checked without the network. False after saying on standard error what is wrong. */
 bool configuration_load(configuration_t *configuration);
+/* The same with the exit status of a command: EXIT_USAGE for a malformed value, else EXIT_FAILED,
+ * which stays until the command has worked. */
+bool configuration_load_for(configuration_t *configuration, int *status);
 void configuration_release(configuration_t *configuration);
 
 /* `*out` is allocated; NULL and `error` filled with one line that names key and line when the file

@@ -45,6 +45,11 @@ static bool file_exists(const char *directory, const char *name)
     return lstat(path, &about) == 0;
 }
 
+bool installation_has_key(const installation_t *installation)
+{
+    return file_exists(installation->directory.path, "master.key");
+}
+
 /* A key is made only where nothing is sealed under another one. */
 static result_t may_make_key(const installation_t *installation, bool create, char *error,
                              size_t error_size)
@@ -77,7 +82,7 @@ static result_t open_master_key(installation_t *installation, bool create, char 
                                 size_t error_size)
 {
     const char *path = installation->directory.path;
-    const bool is_missing = !file_exists(path, "master.key");
+    const bool is_missing = !installation_has_key(installation);
     result_t result =
         is_missing ? may_make_key(installation, create, error, error_size) : RESULT_OK;
     if (result != RESULT_OK) {
@@ -116,9 +121,9 @@ static result_t open_control(installation_t *installation, bool create, char *er
 {
     const char *path = installation->directory.path;
     error[0] = '\0';
-    const result_t result =
-        stores_control_open(installation->store, path, create ? STORES_OPEN_OR_CREATE : STORES_OPEN,
-                            &installation->master_key, error, error_size, &installation->control);
+    const result_t result = stores_control_open(
+        installation->store, path, create ? STORES_OPEN_OR_CREATE : STORES_OPEN,
+        &installation->master_key, NULL, error, error_size, &installation->control);
     if (result == RESULT_MISSING && error[0] == '\0') {
         (void)snprintf(error, error_size,
                        "data directory %s is empty; create a tenant or run digitalcard serve first",

@@ -24,6 +24,8 @@ MUST_USE result_t installation_lock(const char *data, const char *store, bool cr
  * silent from here on: `error` says it in one line. */
 MUST_USE result_t installation_open_stores(installation_t *installation, bool create, char *error,
                                            size_t error_size);
+/* Of a locked directory: it is not a first start. */
+bool installation_has_key(const installation_t *installation);
 /* Both. With `create` the directory, the master key and the control store are made when they are
  * missing. `error` gets one line for a person. DATA_DIRECTORY_IN_USE may mean a service that just
  * starts. */

@@ -31,6 +31,7 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_NUMBER("shards", "N", &values.shards, "Shards of the service"),
         OPTION_NUMBER("actor-bytes-max", "BYTES", &values.actor_bytes_max, "Of cards in memory"),
         OPTION_NUMBER("activations-max", "N", &values.activations_max, "Cards loaded at once"),
+        OPTION_NUMBER("replies-hours", "HOURS", &values.replies_hours, "Replies are kept"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
         OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
         OPTION_NUMBER("rate-per-token", "N", &values.rate_per_token, "0: no limit"),
@@ -87,6 +88,12 @@ result_t role_begin(role_base_t *base, const role_options_t *options, const link
     }
     if (result == RESULT_OK) {
         base->metrics = metrics_create(options->name);
+        base->drops[LOOP_DROP_ENVELOPE] = metrics_counter(
+            base->metrics, "digitalcard_channel_envelopes_dropped_total", "",
+            "Envelopes between roles without a receiver: deadlines and the journal deal with it");
+        base->drops[LOOP_DROP_MESSAGE] =
+            metrics_counter(base->metrics, "digitalcard_zmq_messages_dropped_total", "",
+                            "ZeroMQ messages with too many frames, or that nobody reads");
         result = link_create(base->loop, LINK_DESCRIPTOR, handler, context, &base->link);
     }
     return result;
@@ -129,6 +136,10 @@ static size_t print_metrics(const void *context, char *out, size_t capacity)
 static void answer_metrics(role_base_t *base, link_request_t **request)
 {
     size_t size = 0;
+    for (int kind = 0; kind < LOOP_DROPS; kind++) {
+        metric_t *const metric = base->drops[kind];
+        metric_add(metric, loop_drops(base->loop, (loop_drop_t)kind) - metric_value(metric));
+    }
     char *text = print_text(print_metrics, base->metrics, &size);
     json_t *answer = text == NULL ? NULL : json_pack("{s:s%}", "text", text, size);
     char *json = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
@@ -193,16 +204,17 @@ bool role_name_is_shard(const char *name, uint32_t *index)
     return true;
 }
 
-result_t role_open_control(const role_options_t *options, crypto_key_t *master_key,
-                           control_store_t **control)
+result_t role_open_control(const role_base_t *base, stores_opening_t opening,
+                           crypto_key_t *master_key, control_store_t **control)
 {
+    const role_options_t *options = base->options;
     result_t result = signer_start();
     if (result == RESULT_OK) {
         result = signer_master_key(options->data, false, master_key);
     }
     if (result == RESULT_OK) {
-        result = stores_control_open(stores_of_role(), options->data, STORES_OPEN_LATER, master_key,
-                                     NULL, 0, control);
+        result = stores_control_open(stores_of_role(), options->data, opening, master_key,
+                                     base->metrics, NULL, 0, control);
     }
     return result;
 }

@@ -5,6 +5,7 @@
 
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
+#include "adapters/cli/stores.h"
 #include "runtime/link.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
@@ -20,6 +21,7 @@ typedef struct role_options {
     uint64_t shards;
     uint64_t actor_bytes_max; /* shard */
     uint64_t activations_max;
+    uint64_t replies_hours;
     uint64_t http_descriptor; /* 0: none */
     uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
     uint64_t rate_per_token;
@@ -31,6 +33,7 @@ typedef struct role_base {
     const role_options_t *options;
     loop_t *loop;
     metrics_t *metrics;
+    metric_t *drops[LOOP_DROPS]; /* brought up to date when somebody asks for the metrics */
     link_t *link;
     char endpoint[64]; /* "ipc://shard-0.17", relative to DIR/run */
 } role_base_t;
@@ -54,8 +57,8 @@ bool role_name_is_shard(const char *name, uint32_t *index);
 bool role_name_is_front(const char *name, uint32_t *index);
 
 /* Opens what shards and the relay read: the master key and the control store. */
-MUST_USE result_t role_open_control(const role_options_t *options, crypto_key_t *master_key,
-                                    control_store_t **control);
+MUST_USE result_t role_open_control(const role_base_t *base, stores_opening_t opening,
+                                    crypto_key_t *master_key, control_store_t **control);
 
 int role_front_run(const role_options_t *options);
 int role_shard_run(const role_options_t *options);

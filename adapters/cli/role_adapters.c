@@ -223,7 +223,8 @@ static result_t compose(adapters_role_t *role)
     loop_t *loop = role->base.loop;
     membership_settings_read_t settings;
     membership_options_read(&settings);
-    result_t result = role_open_control(options, &role->master_key, &role->control);
+    result_t result =
+        role_open_control(&role->base, STORES_OPEN_LATER, &role->master_key, &role->control);
     if (result == RESULT_OK) {
         result = compose_neighbours(role, &settings);
     }

@@ -158,7 +158,8 @@ static result_t relay_role_compose(relay_role_t *role)
 {
     const role_options_t *options = role->base.options;
     loop_t *loop = role->base.loop;
-    result_t result = role_open_control(options, &role->master_key, &role->control);
+    result_t result =
+        role_open_control(&role->base, STORES_OPEN_LATER, &role->master_key, &role->control);
     if (result == RESULT_OK) {
         result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
                                        &role->journal);

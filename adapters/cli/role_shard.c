@@ -30,6 +30,7 @@ typedef struct shard_role {
     channel_client_t *relay;
     channel_client_t *adapters;
     uint64_t fronts; /* those that are up, one bit each */
+    loop_timer_t *preparing;
 } shard_role_t;
 
 /* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
@@ -219,11 +220,34 @@ static crash_slot_t *attach_crash_slot(const role_options_t *options)
     return slot;
 }
 
+/* What `serve` does at its start and could not when PostgreSQL was away: schema and first token
+ * key. Until then no front has a directory, so none is ready. */
+static void prepare_control(void *context)
+{
+    shard_role_t *role = context;
+    uint64_t version = 0;
+    const control_commands_t commands = {
+        .control = role->control, .crypto = &signer_functions, .master_key = &role->master_key};
+    result_t result = role->control->functions->version(role->control, &version);
+    if (result == RESULT_OK) {
+        result = control_token_key_ensure(&commands);
+    }
+    if (result == RESULT_OK) {
+        loop_timer_stop(role->preparing);
+        shard_control_changed(role->shard);
+    } else if (result == RESULT_STORE_CORRUPT) {
+        log_error("master.key does not open what the control store holds: put the right one back");
+    }
+}
+
 static result_t shard_role_compose(shard_role_t *role)
 {
     const role_options_t *options = role->base.options;
     loop_t *loop = role->base.loop;
-    result_t result = role_open_control(options, &role->master_key, &role->control);
+    const bool is_control = role->index == 0;
+    result_t result =
+        role_open_control(&role->base, is_control ? STORES_CREATE_LATER : STORES_OPEN_LATER,
+                          &role->master_key, &role->control);
     if (result == RESULT_OK) {
         result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
                                        &role->journal);
@@ -257,7 +281,8 @@ static result_t shard_role_compose(shard_role_t *role)
                                          .index = role->index,
                                          .shards = (uint32_t)options->shards,
                                          .actor_bytes_max = options->actor_bytes_max,
-                                         .activations_max = (uint32_t)options->activations_max};
+                                         .activations_max = (uint32_t)options->activations_max,
+                                         .replies_ms = (int64_t)options->replies_hours * 3600000};
         (void)snprintf(shard_options.incarnation, sizeof shard_options.incarnation,
                        "%.31s.%" PRIu64, options->name, options->incarnation);
         result = shard_create(loop, role->base.metrics, &ports, &shard_options, &role->shard);
@@ -266,12 +291,19 @@ static result_t shard_role_compose(shard_role_t *role)
         result = channel_server_create(loop, role->base.endpoint, shard_role_receive, role,
                                        &role->server);
     }
+    if (result == RESULT_OK && is_control && stores_is_postgres(stores_of_role())) {
+        role->preparing = loop_timer_create(loop, prepare_control, role);
+        loop_timer_start(role->preparing, 0, LIMIT_POSTGRES_CONTROL_RETRY_MS);
+    }
     return result;
 }
 
 static void shard_role_destroy(shard_role_t *role)
 {
     link_destroy(&role->base.link);
+    if (role->preparing != NULL) {
+        loop_timer_destroy(&role->preparing);
+    }
     if (role->shard != NULL) {
         shard_destroy(&role->shard);
     }

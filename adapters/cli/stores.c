@@ -79,19 +79,25 @@ result_t stores_is_sealed(const char *store, const char *data, bool *is_sealed, 
 }
 
 result_t stores_control_open(const char *store, const char *data, stores_opening_t opening,
-                             const crypto_key_t *master_key, char *error, size_t error_size,
-                             control_store_t **control)
+                             const crypto_key_t *master_key, metrics_t *metrics, char *error,
+                             size_t error_size, control_store_t **control)
 {
     if (!stores_is_postgres(store)) {
         return control_sqlite_open(data, opening == STORES_OPEN_OR_CREATE,
                                    journal_sqlite_create_tenant, control);
     }
-    control_postgres_options_t options = {.url = store,
-                                          .connect = opening != STORES_OPEN_LATER,
-                                          .create = opening == STORES_OPEN_OR_CREATE,
-                                          .make_journal = journal_make,
-                                          .crypto = &signer_functions,
-                                          .master_key = *master_key};
+    control_postgres_options_t options = {
+        .url = store,
+        .connect = opening == STORES_OPEN || opening == STORES_OPEN_OR_CREATE,
+        .create = opening == STORES_CREATE_LATER || opening == STORES_OPEN_OR_CREATE,
+        .make_journal = journal_make,
+        .crypto = &signer_functions,
+        .master_key = *master_key};
+    if (metrics != NULL) {
+        options.failures = metrics_counter(metrics, "digitalcard_control_store_failures_total", "",
+                                           "What the control database on PostgreSQL refused, or "
+                                           "left without an answer");
+    }
     const result_t result = control_postgres_open(&options, error, error_size, control);
     explicit_bzero(&options, sizeof options);
     return result;
@@ -161,7 +167,8 @@ result_t stores_with_place(const char *store, const char *data, text_t tenant,
         result = signer_master_key(data, false, &master_key);
     }
     if (result == RESULT_OK) {
-        result = stores_control_open(store, data, STORES_OPEN, &master_key, NULL, 0, &control);
+        result =
+            stores_control_open(store, data, STORES_OPEN, &master_key, NULL, NULL, 0, &control);
         signer_functions.wipe(&master_key, sizeof master_key);
     }
     if (result != RESULT_OK) {

@@ -29,15 +29,17 @@ MUST_USE result_t stores_is_sealed(const char *store, const char *data, bool *is
                                    char *error, size_t error_size);
 
 typedef enum stores_opening {
-    STORES_OPEN_LATER, /* a role: starts although the server is down */
-    STORES_OPEN,       /* MISSING when there is nothing yet */
+    STORES_OPEN_LATER,   /* a role: starts although the server is down */
+    STORES_CREATE_LATER, /* the control role: what `serve` could not do while the server was down */
+    STORES_OPEN,         /* MISSING when there is nothing yet */
     STORES_OPEN_OR_CREATE,
 } stores_opening_t;
 
-/* `error` (may be NULL) gets a line for a person when there is more to say than the result. */
+/* `metrics` may be NULL. `error` (may be NULL) gets a line for a person when there is more to say
+ * than the result. */
 MUST_USE result_t stores_control_open(const char *store, const char *data, stores_opening_t opening,
-                                      const crypto_key_t *master_key, char *error,
-                                      size_t error_size, control_store_t **control);
+                                      const crypto_key_t *master_key, metrics_t *metrics,
+                                      char *error, size_t error_size, control_store_t **control);
 void stores_control_close(const char *store, control_store_t **control);
 /* Over the same connection; live as long as `control`. */
 dead_letters_t *stores_dead_letters(const char *store, control_store_t *control);

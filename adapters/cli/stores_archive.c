@@ -59,8 +59,8 @@ static result_t postgres_begin(stores_import_t *import)
         result = signer_master_key(import->data, false, &master_key);
     }
     if (result == RESULT_OK) {
-        result = stores_control_open(import->store, import->data, STORES_OPEN, &master_key, NULL, 0,
-                                     &import->control);
+        result = stores_control_open(import->store, import->data, STORES_OPEN, &master_key, NULL,
+                                     NULL, 0, &import->control);
         signer_functions.wipe(&master_key, sizeof master_key);
     }
     if (result == RESULT_OK) {

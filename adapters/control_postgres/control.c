@@ -1,5 +1,6 @@
 /* The control store port on PostgreSQL: opening, schema, version and incarnations. */
 #include "adapters/control_postgres/control_postgres_internal.h"
+#include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/migration.h"
 #include "runtime/random.h"
@@ -8,11 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+static result_t schema_prepare_once(control_postgres_t *control);
+
 static result_t control_version(control_store_t *store, uint64_t *version)
 {
     PGresult *rows = NULL;
-    const result_t result = database_query(
-        control_of(store), "SELECT version FROM control WHERE id = 1", NULL, 0, &rows);
+    control_postgres_t *const control = control_of(store);
+    result_t result = schema_prepare_once(control);
+    if (result == RESULT_OK) {
+        result =
+            database_query(control, "SELECT version FROM control WHERE id = 1", NULL, 0, &rows);
+    }
     if (result != RESULT_OK) {
         return result;
     }
@@ -175,9 +182,31 @@ static result_t schema_prepare(control_postgres_t *control)
         result = migration_compare(&migration, version, &is_behind);
     }
     if (result == RESULT_OK && is_behind) {
+        control->is_migrating = true;
         result = migration_run(&migration, &migration_functions, control, NULL);
+        control->is_migrating = false;
         result = result == RESULT_OK ? version_read(control, &version) : result; /* the prefix */
     }
+    return result;
+}
+
+/* Of a role that may make the schema: at the first call that reaches the server, and again in a
+ * moment when that failed. */
+static result_t schema_prepare_once(control_postgres_t *control)
+{
+    if (control->is_prepared || !control->options.create) {
+        return RESULT_OK;
+    }
+    const uint64_t now_ms = clock_monotonic_ms();
+    if (now_ms < control->prepare_ms) {
+        return RESULT_STORE_UNAVAILABLE;
+    }
+    control->prepare_ms = now_ms + LIMIT_POSTGRES_CONTROL_RETRY_MS;
+    result_t result = database_ready(control);
+    if (result == RESULT_OK) {
+        result = schema_prepare(control);
+    }
+    control->is_prepared = result == RESULT_OK;
     return result;
 }
 
@@ -246,11 +275,12 @@ result_t control_postgres_open(const control_postgres_options_t *options, char *
 {
     control_postgres_t *control = control_create(options);
     result_t result = url_check(options->url);
-    if (result == RESULT_OK && (options->create || options->connect)) {
+    if (result == RESULT_OK && options->connect) {
         result = database_ready(control);
         if (result == RESULT_OK) {
             result = options->create ? schema_prepare(control) : schema_find(control);
         }
+        control->is_prepared = result == RESULT_OK;
     }
     control_store_t *opened = &control->base;
     if (result != RESULT_OK) {

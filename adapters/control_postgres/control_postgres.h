@@ -7,6 +7,7 @@
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
+#include "runtime/metrics.h"
 #include "runtime/migration.h"
 
 /* Where the journal of a tenant is. `password` is wiped by whoever got it. */
@@ -24,17 +25,19 @@ typedef result_t control_postgres_make_journal_t(const char *url,
 
 typedef struct control_postgres_options {
     const char *url;
-    bool connect; /* at once, and brings the schema up to date; MISSING when there is none */
-    bool create;  /* the same, but the schema is made when it is missing */
+    bool connect; /* at once, and brings the schema up to date; else with the first call: a role
+                     starts although the server is down */
+    bool create;  /* the schema is made when it is missing; without `connect` by the first
+                     `version` that reaches the server */
+    metric_t *failures;                            /* counts what the server refused; may be NULL */
     control_postgres_make_journal_t *make_journal; /* NULL when tenants are only read */
     const crypto_functions_t *crypto;
     crypto_key_t master_key; /* passwords of roles are sealed under it */
 } control_postgres_options_t;
 
-/* Without `connect` and `create` nothing is connected yet: a role starts although the server is
- * down, and calls answer STORE_UNAVAILABLE until it is back. INVALID_ARGUMENT, STORE_UNAVAILABLE,
- * SCHEMA_TOO_NEW, PERMISSION_DENIED, MISSING. `error` (may be NULL) gets a line for a person, never
- * the password. */
+/* Without `connect` calls answer STORE_UNAVAILABLE until the server is there. With it: MISSING when
+ * there is no schema and none is to be made. INVALID_ARGUMENT, STORE_UNAVAILABLE, SCHEMA_TOO_NEW,
+ * PERMISSION_DENIED. `error` (may be NULL) gets a line for a person, never the password. */
 MUST_USE result_t control_postgres_open(const control_postgres_options_t *options, char *error,
                                         size_t error_size, control_store_t **store);
 void control_postgres_close(control_store_t **store);

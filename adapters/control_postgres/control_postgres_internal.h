@@ -15,6 +15,9 @@ typedef struct control_postgres {
     uint64_t retry_ms;  /* not before */
     uint64_t logged_ms;
     char prefix[16];
+    bool is_prepared;                  /* the schema was looked at since the start */
+    bool is_migrating;                 /* steps may take their time */
+    uint64_t prepare_ms;               /* not before */
     control_postgres_place_t restored; /* made for a restore; no tenant's yet */
 } control_postgres_t;
 

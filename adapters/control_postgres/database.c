@@ -1,9 +1,11 @@
 /* The connection to the control database. It blocks, within bounds: the port's calls are rare and
- * small. Must not know what the tables mean. */
+ * small, and a server that says nothing is given up, because callers have loops to run. Must not
+ * know what the tables mean. */
 #include "adapters/control_postgres/control_postgres_internal.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,11 @@ result_t control_database_error(control_postgres_t *control, const PGresult *row
     const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *detail = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
     if (detail == NULL) {
-        detail = PQerrorMessage(control->connection);
+        detail =
+            control->connection == NULL ? "no answer in time" : PQerrorMessage(control->connection);
+    }
+    if (control->options.failures != NULL) {
+        metric_add(control->options.failures, 1);
     }
     const uint64_t now_ms = clock_monotonic_ms();
     if (control->logged_ms == 0 || now_ms - control->logged_ms >= LIMIT_STORE_LOG_INTERVAL_MS) {
@@ -31,6 +37,39 @@ result_t control_database_error(control_postgres_t *control, const PGresult *row
     return RESULT_STORE_UNAVAILABLE;
 }
 
+/* --- The server may say nothing at all: no wait is without its end --- */
+
+static bool socket_wait(const PGconn *connection, short events, uint64_t deadline_ms)
+{
+    const uint64_t now_ms = clock_monotonic_ms();
+    struct pollfd waited = {.fd = PQsocket(connection), .events = events};
+    if (waited.fd < 0 || now_ms >= deadline_ms) {
+        return false;
+    }
+    return poll(&waited, 1, (int)(deadline_ms - now_ms)) != 0; /* what is wrong, libpq finds out */
+}
+
+static bool connection_make(control_postgres_t *control)
+{
+    const char *const keywords[] = {"dbname", "fallback_application_name", "options", NULL};
+    const char *const values[] = {control->url, "digitalcard-control",
+                                  "-c statement_timeout=8000 -c lock_timeout=4000 "
+                                  "-c client_min_messages=warning -c synchronous_commit=on",
+                                  NULL};
+    const uint64_t deadline_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CONTROL_CONNECT_MS;
+    control->connection = PQconnectStartParams(keywords, values, 1);
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (control->connection != NULL && PQstatus(control->connection) != CONNECTION_BAD &&
+           (status == PGRES_POLLING_WRITING || status == PGRES_POLLING_READING)) {
+        if (!socket_wait(control->connection, status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                         deadline_ms)) {
+            return false;
+        }
+        status = PQconnectPoll(control->connection);
+    }
+    return control->connection != NULL && status == PGRES_POLLING_OK;
+}
+
 void control_disconnect(control_postgres_t *control)
 {
     if (control->connection != NULL) {
@@ -39,30 +78,54 @@ void control_disconnect(control_postgres_t *control)
     }
 }
 
-/* A server that is away is asked again in a moment, not with each call: callers have loops to run.
- */
+/* A server that is away is asked again in a moment, not with each call. */
+static void connection_rest(control_postgres_t *control)
+{
+    control->retry_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CONTROL_RETRY_MS;
+}
+
 result_t database_ready(control_postgres_t *control)
 {
     if (control->connection != NULL && PQstatus(control->connection) == CONNECTION_OK) {
         return RESULT_OK;
     }
-    control_disconnect(control);
-    const uint64_t now_ms = clock_monotonic_ms();
-    if (now_ms < control->retry_ms) {
+    if (clock_monotonic_ms() < control->retry_ms) {
         return RESULT_STORE_UNAVAILABLE;
     }
-    const char *const keywords[] = {"dbname", "connect_timeout", "fallback_application_name",
-                                    "options", NULL};
-    const char *const values[] = {control->url, "2", "digitalcard-control",
-                                  "-c statement_timeout=8000 -c lock_timeout=4000 "
-                                  "-c client_min_messages=warning -c synchronous_commit=on",
-                                  NULL};
-    control->connection = PQconnectdbParams(keywords, values, 1);
-    if (control->connection != NULL && PQstatus(control->connection) == CONNECTION_OK) {
+    control_disconnect(control);
+    if (connection_make(control)) {
         return RESULT_OK;
     }
-    control->retry_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CONTROL_RETRY_MS;
-    return control_database_error(control, NULL, "connect");
+    connection_rest(control);
+    const bool is_silent =
+        control->connection != NULL && PQstatus(control->connection) != CONNECTION_BAD;
+    return control_database_error(control, NULL, is_silent ? "connect: no answer" : "connect");
+}
+
+/* NULL: no answer in time; the connection is given up then. Else the last result, as PQexec. */
+static PGresult *answer_wait(control_postgres_t *control, uint64_t patience_ms)
+{
+    const uint64_t deadline_ms = clock_monotonic_ms() + patience_ms;
+    PGresult *last = NULL;
+    for (;;) { /* bounded by the deadline and the statements sent */
+        while (PQisBusy(control->connection) != 0) {
+            if (!socket_wait(control->connection, POLLIN, deadline_ms)) {
+                PQclear(last);
+                control_disconnect(control);
+                connection_rest(control);
+                return NULL;
+            }
+            if (PQconsumeInput(control->connection) != 1) {
+                break; /* PQgetResult says so */
+            }
+        }
+        PGresult *const next = PQgetResult(control->connection);
+        if (next == NULL) {
+            return last;
+        }
+        PQclear(last);
+        last = next;
+    }
 }
 
 value_t value_integer(int64_t number)
@@ -92,7 +155,9 @@ static PGresult *query_send(control_postgres_t *control, const char *sql, const 
         sizes[i] = values[i].size;
         formats[i] = 1;
     }
-    return PQexecParams(control->connection, sql, count, NULL, data, sizes, formats, 1);
+    return PQsendQueryParams(control->connection, sql, count, NULL, data, sizes, formats, 1) == 1
+               ? answer_wait(control, LIMIT_POSTGRES_CONTROL_ANSWER_MS)
+               : NULL;
 }
 
 static bool is_good(const PGresult *rows)
@@ -110,9 +175,9 @@ result_t database_query(control_postgres_t *control, const char *sql, const valu
     }
     const bool may_repeat = PQtransactionStatus(control->connection) == PQTRANS_IDLE;
     PGresult *answer = query_send(control, sql, values, count);
-    if (!is_good(answer) && PQstatus(control->connection) == CONNECTION_BAD && may_repeat) {
+    if (!is_good(answer) && control->connection != NULL &&
+        PQstatus(control->connection) == CONNECTION_BAD && may_repeat) {
         PQclear(answer);
-        answer = NULL;
         result = database_ready(control);
         if (result != RESULT_OK) {
             return result;
@@ -137,7 +202,11 @@ result_t database_execute(control_postgres_t *control, const char *sql)
     if (control->connection == NULL) {
         return RESULT_STORE_UNAVAILABLE;
     }
-    PGresult *const rows = PQexec(control->connection, sql);
+    PGresult *const rows =
+        PQsendQuery(control->connection, sql) == 1
+            ? answer_wait(control, control->is_migrating ? LIMIT_POSTGRES_CONTROL_MIGRATE_MS
+                                                         : LIMIT_POSTGRES_CONTROL_EXECUTE_MS)
+            : NULL;
     const result_t result =
         is_good(rows) ? RESULT_OK : control_database_error(control, rows, "execute");
     PQclear(rows);

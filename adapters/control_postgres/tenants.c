@@ -231,7 +231,14 @@ static result_t tenant_insert(control_postgres_t *control, const control_tenant_
         result = transaction_end(control, result);
     }
     if (result != RESULT_OK) {
-        place_unmake(control, place);
+        /* The answer to the COMMIT may be lost: a row never stays without its place. */
+        const result_t there =
+            control_postgres_tenant(&control->base, tenant->name, ignore_tenant, NULL);
+        if (there == RESULT_OK) {
+            result = RESULT_OK;
+        } else if (there == RESULT_MISSING) {
+            place_unmake(control, place);
+        }
     }
     explicit_bzero(place, sizeof *place);
     return result;

@@ -1,8 +1,6 @@
-/* One connection between libpq and the loop: how it is opened, watched and closed, and what the
- * server's errors mean. Must not know what is asked over it. */
+/* One connection between libpq and the loop: how it is opened, watched and closed. Must not know
+ * what is asked over it. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
-#include "runtime/clock.h"
-#include "runtime/log.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,45 +69,6 @@ bool connection_keywords_fill(const PQconninfoOption *url, const journal_postgre
     return true;
 }
 
-/* --- Errors --- */
-
-result_t error_result(const char *sqlstate)
-{
-    static const struct {
-        const char *prefix;
-        result_t result;
-    } known[] = {
-        {"53100", RESULT_STORE_FULL},    {"XX001", RESULT_STORE_CORRUPT},
-        {"XX002", RESULT_STORE_CORRUPT}, {"42P01", RESULT_STORE_CORRUPT}, /* a table is missing */
-        {"42703", RESULT_STORE_CORRUPT},                                  /* a column */
-    };
-    for (size_t i = 0; sqlstate != NULL && i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(sqlstate, known[i].prefix) == 0) {
-            return known[i].result;
-        }
-    }
-    return RESULT_STORE_UNAVAILABLE;
-}
-
-void lane_log(lane_t *lane, const char *message, const char *sqlstate, const char *detail)
-{
-    const uint64_t now_ms = clock_monotonic_ms();
-    if (lane->logged_ms != 0 && now_ms - lane->logged_ms < LIMIT_STORE_LOG_INTERVAL_MS) {
-        lane->unlogged++;
-        return;
-    }
-    size_t size = detail == NULL ? 0 : strlen(detail);
-    while (size > 0 && detail[size - 1] == '\n') {
-        size--;
-    }
-    log_error(message, LOG_STRING("tenant", lane->tenant->name),
-              LOG_STRING("sqlstate", sqlstate == NULL ? "" : sqlstate),
-              LOG_TEXT("detail", detail == NULL ? "" : detail, size),
-              LOG_NUMBER("unlogged", lane->unlogged));
-    lane->logged_ms = now_ms;
-    lane->unlogged = 0;
-}
-
 /* --- The socket --- */
 
 static void poll_freed(uv_handle_t *handle)
@@ -160,7 +119,7 @@ bool session_start(lane_t *lane)
     journal_tenant_t *const tenant = lane->tenant;
     connection_keywords_t keywords;
     if (!connection_keywords_fill(tenant->journal->url, &tenant->place, true, &keywords)) {
-        lane_log(lane, "the URL of the PostgreSQL server has too many options", NULL, NULL);
+        trouble_tell(lane, TROUBLE_url, NULL, NULL);
         return false;
     }
     lane->connection = PQconnectStartParams(keywords.keywords, keywords.values, 0);
@@ -169,6 +128,7 @@ bool session_start(lane_t *lane)
         PQsocket(lane->connection) < 0) {
         return false;
     }
+    (void)PQsetErrorVerbosity(lane->connection, PQERRORS_VERBOSE); /* trouble_of_connecting */
     return session_watch(lane, UV_WRITABLE);
 }
 
@@ -185,6 +145,7 @@ connection_progress_t session_continue(lane_t *lane)
         PQenterPipelineMode(lane->connection) != 1) {
         return CONNECTION_FAILED;
     }
+    (void)PQsetErrorVerbosity(lane->connection, PQERRORS_DEFAULT);
     return session_watch(lane, UV_READABLE) ? CONNECTION_STANDS : CONNECTION_FAILED;
 }
 
@@ -195,6 +156,7 @@ void session_close(lane_t *lane)
         PQfinish(lane->connection);
         lane->connection = NULL;
     }
+    memset(lane->is_preparing, 0, sizeof lane->is_preparing);
     memset(lane->is_prepared, 0, sizeof lane->is_prepared);
     lane->is_session_begun = false;
     lane->is_broken = false;

@@ -260,6 +260,9 @@ static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnat
     journal_tenant_t *const tenant = tenant_create(journal, name, incarnation == NULL);
     const result_t found = journal->find(journal->find_context, name, &tenant->place);
     if (found != RESULT_OK) {
+        if (found == RESULT_MISSING && journal->troubles[TROUBLE_database].count != NULL) {
+            metric_add(journal->troubles[TROUBLE_database].count, 1);
+        }
         open_failure_t *failure = malloc(sizeof *failure);
         assert(failure != NULL);
         *failure = (open_failure_t){tenant, found, done, context};
@@ -320,6 +323,7 @@ static void metrics_register(journal_postgres_t *journal, metrics_t *metrics)
                                              "From handing over a batch to the end of its commit");
     journal->load_time = metrics_histogram(metrics, "digitalcard_journal_load_seconds", "",
                                            "From asking for the state of a card to having it");
+    troubles_register(journal, metrics);
 }
 
 result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,

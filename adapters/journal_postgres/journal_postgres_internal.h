@@ -83,9 +83,11 @@ struct lane {
     int poll_events;
     bool is_broken;     /* the connection is of no use any more: dealt with by the timer */
     result_t broken_by; /* why; RESULT_OK: it just went */
+    bool is_told;       /* why it is broken was told */
     bool is_pumping;
     bool is_session_begun;
     loop_timer_t *timer;
+    bool is_preparing[STATEMENT_COUNT]; /* asked for in this session, whatever came of it */
     bool is_prepared[STATEMENT_COUNT];
 
     command_t *queue_first; /* not sent */
@@ -103,8 +105,6 @@ struct lane {
     lane_t *waiting_next;
     lane_t *holding_next; /* list of lanes with a connection */
     lane_t *holding_previous;
-    uint64_t logged_ms;
-    uint64_t unlogged; /* failures since the last line */
 };
 
 void lane_init(lane_t *lane, journal_tenant_t *tenant, bool is_writer);
@@ -149,14 +149,35 @@ MUST_USE connection_progress_t session_continue(lane_t *lane);
 void session_close(lane_t *lane);
 /* Waits for what the connection needs: reading always, writing when `wants_write`. */
 MUST_USE bool session_watch(lane_t *lane, int events);
-/* What an SQLSTATE means to the port. */
-result_t error_result(const char *sqlstate);
-/* Logs at most one line per LIMIT_STORE_LOG_INTERVAL_MS and lane. */
-void lane_log(lane_t *lane, const char *message, const char *sqlstate, const char *detail);
+/* --- troubles.c --- */
+
+typedef enum trouble {
+#define TROUBLE(name, label, result, message) TROUBLE_##name,
+#define SQLSTATE(code, name)
+#include "adapters/journal_postgres/troubles.def"
+#undef SQLSTATE
+#undef TROUBLE
+    TROUBLE_COUNT,
+} trouble_t;
+
+typedef struct journal_trouble {
+    metric_t *count;
+    uint64_t logged_ms;
+    uint64_t unlogged; /* since the last line */
+} journal_trouble_t;
+
+typedef struct journal_postgres journal_postgres_t;
+void troubles_register(journal_postgres_t *journal, metrics_t *metrics);
+trouble_t trouble_of(const char *sqlstate); /* may be NULL */
+/* Why a connection did not come about. */
+trouble_t trouble_of_connecting(const PGconn *connection);
+result_t trouble_result(trouble_t kind);
+/* Counts it, and logs at most one line per LIMIT_STORE_LOG_INTERVAL_MS and kind. */
+void trouble_tell(lane_t *lane, trouble_t kind, const char *sqlstate, const char *detail);
 
 /* --- journal.c --- */
 
-typedef struct journal_postgres {
+struct journal_postgres {
     journal_t base;
     loop_t *loop;
     journal_postgres_find_t *find;
@@ -181,7 +202,8 @@ typedef struct journal_postgres {
     metric_t *connections_open;
     metric_t *commit_time;
     metric_t *load_time;
-} journal_postgres_t;
+    journal_trouble_t troubles[TROUBLE_COUNT];
+};
 
 struct journal_tenant {
     journal_postgres_t *journal;

@@ -283,9 +283,13 @@ static bool prepare_missing(lane_t *lane, const command_t *command, bool *is_sen
 {
     bool is_missing = false;
     for (uint32_t i = 0; i < command->statement_count && *is_sent; i++) {
-        if (!lane->is_prepared[command->statements[i]]) {
+        const statement_t which = command->statements[i];
+        if (!lane->is_prepared[which]) {
             is_missing = true;
-            *is_sent = prepare(lane, command->statements[i]);
+            if (!lane->is_preparing[which]) { /* asked for once, however many wait for it */
+                lane->is_preparing[which] = true;
+                *is_sent = prepare(lane, which);
+            }
         }
     }
     return is_missing;
@@ -367,12 +371,13 @@ static result_t result_fault(lane_t *lane, const PGresult *rows)
 {
     const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *const message = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
-    lane_log(lane, "PostgreSQL refused a statement, and nothing of its transaction was stored",
-             sqlstate, message);
-    if (sqlstate != NULL && strcmp(sqlstate, "25006") == 0) {
-        lane_break(lane, RESULT_OK); /* read-only: after a failover, the new primary is elsewhere */
+    const trouble_t kind = trouble_of(sqlstate);
+    trouble_tell(lane, kind, sqlstate, message);
+    if (kind == TROUBLE_read_only) {
+        lane->is_told = true;
+        lane_break(lane, RESULT_OK); /* after a failover the new primary is elsewhere */
     }
-    return error_result(sqlstate);
+    return trouble_result(kind);
 }
 
 static result_t flight_result(lane_t *lane)
@@ -484,21 +489,16 @@ static void session_check(lane_t *lane, const PGresult *rows)
     }
     const int64_t version = PQntuples(rows) == 1 ? field_integer(rows, 0, 0) : -1;
     if (version > (int64_t)journal_postgres_migrations_count) {
-        lane_log(lane, "the journal was written by a newer version: run that one", NULL, NULL);
+        trouble_tell(lane, TROUBLE_schema, NULL, NULL);
         lane_break(lane, RESULT_SCHEMA_TOO_NEW);
     } else if (version > 0 && version < (int64_t)journal_postgres_migrations_count) {
         lane->tenant->is_behind = true; /* journal.c brings it up to date when it opens to write */
         if (lane->tenant->readonly) {
-            lane_log(lane,
-                     "the journal has an older schema: its owner or `digitalcard store migrate` "
-                     "brings it up to date",
-                     NULL, NULL);
+            trouble_tell(lane, TROUBLE_older, NULL, NULL);
         }
         lane_break(lane, RESULT_STORE_UNAVAILABLE);
     } else if (version != (int64_t)journal_postgres_migrations_count) {
-        lane_log(lane,
-                 "the journal has no schema that this version knows: restore it from a backup",
-                 NULL, NULL);
+        trouble_tell(lane, TROUBLE_damaged, NULL, NULL);
         lane_break(lane, RESULT_STORE_CORRUPT);
     }
 }
@@ -632,17 +632,29 @@ static void flight_lose(lane_t *lane, result_t why)
     queue_return(lane, lost);
 }
 
+/* Why the lane has to be repaired, told once; what its commands are to hear. */
+static result_t repair_reason(lane_t *lane, bool was_connecting)
+{
+    if (lane->broken_by != RESULT_OK) {
+        return lane->broken_by;
+    }
+    trouble_t kind = was_connecting ? trouble_of_connecting(lane->connection) : TROUBLE_lost;
+    if (!lane->is_broken) {
+        kind = TROUBLE_silent;
+    }
+    const bool is_quiet = lane_is_idle(lane) && lane->state == LANE_READY; /* nobody waits */
+    if (!lane->is_told && !is_quiet) {
+        trouble_tell(lane, kind, NULL,
+                     lane->connection == NULL ? NULL : PQerrorMessage(lane->connection));
+    }
+    return trouble_result(kind);
+}
+
 static void lane_repair(lane_t *lane)
 {
     const bool was_connecting = lane->state == LANE_CONNECTING;
-    const result_t why = lane->broken_by == RESULT_OK ? RESULT_STORE_UNAVAILABLE : lane->broken_by;
-    if (lane->broken_by == RESULT_OK && !(lane_is_idle(lane) && lane->state == LANE_READY)) {
-        lane_log(lane,
-                 was_connecting ? "no connection to PostgreSQL: see whether it runs, whether the "
-                                  "URL is right, and the server's log"
-                                : "the connection to PostgreSQL was lost",
-                 NULL, lane->connection == NULL ? NULL : PQerrorMessage(lane->connection));
-    }
+    const result_t why = repair_reason(lane, was_connecting);
+    lane->is_told = false;
     session_close(lane);
     state_set(lane, LANE_IDLE);
     pool_give(lane);
@@ -678,8 +690,7 @@ static void lane_tick(void *context)
         lane_repair(lane);
     } else if (lane->state == LANE_WAITING && lane->queue_first != NULL &&
                now_ms - lane->queue_first->submitted_us / 1000 > LIMIT_POSTGRES_WAIT_MS) {
-        lane_log(lane, "all connections to PostgreSQL are in use for too long: allow more of them",
-                 NULL, NULL);
+        trouble_tell(lane, TROUBLE_queue, NULL, NULL);
         queue_fail(lane, RESULT_STORE_UNAVAILABLE);
     } else if (lane->state == LANE_RESTING &&
                now_ms - lane->state_since_ms >= LIMIT_POSTGRES_RETRY_MS) {

@@ -15,7 +15,7 @@ result_t journal_database_error(const PGconn *connection, const PGresult *rows, 
               LOG_STRING("database", PQdb(connection)),
               LOG_STRING("sqlstate", sqlstate == NULL ? "" : sqlstate),
               LOG_STRING("detail", detail));
-    return error_result(sqlstate);
+    return trouble_result(trouble_of(sqlstate));
 }
 
 static result_t connection_open(const PQconninfoOption *options,

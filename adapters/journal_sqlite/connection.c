@@ -67,8 +67,8 @@ result_t connection_error(connection_t *connection, int code, const char *action
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         log_failure(connection, code, action,
-                    "the journal file is damaged: stop the service, run `digitalcard store "
-                    "verify`, and restore the file from a backup");
+                    "the journal file is damaged: look at it with `digitalcard store verify`; "
+                    "`tenant delete` puts it aside, then `store restore` takes a backup");
         return RESULT_STORE_CORRUPT;
     case SQLITE_CONSTRAINT:
         log_failure(connection, code, action,

@@ -236,6 +236,21 @@ static void open_run(store_job_t *base)
     }
 }
 
+static void open_failure_count(const journal_sqlite_t *journal, result_t result)
+{
+    metric_t *metric = journal->open_failures_other;
+    if (result == RESULT_STORE_CORRUPT) {
+        metric = journal->open_failures_corrupt;
+    } else if (result == RESULT_MISSING) {
+        metric = journal->open_failures_missing;
+    } else if (result == RESULT_SCHEMA_TOO_NEW) {
+        metric = journal->open_failures_newer;
+    }
+    if (metric != NULL) {
+        metric_add(metric, 1);
+    }
+}
+
 static void open_finish(store_job_t *base)
 {
     open_job_t *job = (open_job_t *)base;
@@ -247,6 +262,7 @@ static void open_finish(store_job_t *base)
         .partitions = is_open ? job->partitions : NULL,
     };
     if (!is_open) {
+        open_failure_count(base->tenant->journal, job->result);
         base->tenant->closing = true; /* goes after this job */
         base->tenant->closed = true;
     }
@@ -324,6 +340,12 @@ static void metrics_register(journal_sqlite_t *journal, metrics_t *metrics)
                                       "Events stored in journals");
     journal->failures = metrics_counter(metrics, "digitalcard_journal_failures_total", "",
                                         "Batches that a journal refused, fenced ones included");
+    static const char *const opens = "digitalcard_journal_open_failures_total";
+    static const char *const why = "Journals that could not be opened, by reason";
+    journal->open_failures_corrupt = metrics_counter(metrics, opens, "reason=\"corrupt\"", why);
+    journal->open_failures_missing = metrics_counter(metrics, opens, "reason=\"missing\"", why);
+    journal->open_failures_newer = metrics_counter(metrics, opens, "reason=\"newer\"", why);
+    journal->open_failures_other = metrics_counter(metrics, opens, "reason=\"other\"", why);
     journal->checkpoints = metrics_counter(metrics, "digitalcard_journal_checkpoints_total", "",
                                            "Times a write-ahead log was written back");
     journal->commit_time =

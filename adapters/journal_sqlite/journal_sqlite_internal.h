@@ -110,6 +110,10 @@ typedef struct journal_sqlite {
     metric_t *events;
     metric_t *failures;
     metric_t *checkpoints;
+    metric_t *open_failures_corrupt;
+    metric_t *open_failures_missing;
+    metric_t *open_failures_newer;
+    metric_t *open_failures_other;
     metric_t *commit_time;
     metric_t *load_time;
 } journal_sqlite_t;

@@ -175,26 +175,41 @@ static int rate(const journal_bench_options_t *options)
 
 /* --- Fill --- */
 
+/* Where a writer is: round after round over a block of cards, then the next block. The events of a
+ * card lie a block apart, each on a page of its own, as if it came by once a day. */
+enum { BLOCK_CARDS = 16384 };
 typedef struct filling {
-    uint64_t done[WRITERS_MAX];
-    uint64_t events; /* per card */
+    struct {
+        uint64_t first; /* card of the block */
+        uint64_t round;
+        uint64_t position;
+    } at[WRITERS_MAX];
+    uint64_t rounds;
 } filling_t;
 
-/* Round after round over all cards in a scattered order, as gates see them. */
 static bool next_scattered(void *context, journal_writer_t *writer, uint64_t *card,
                            uint64_t *sequence)
 {
     filling_t *const filling = context;
-    const uint64_t done = filling->done[writer->number];
-    const uint64_t rounds = filling->events > 2 ? filling->events - 2 : 0;
-    if (done >= rounds * writer->cards) {
+    const uint64_t prime = UINT64_C(2147483647);
+    const uint64_t first = filling->at[writer->number].first;
+    if (first >= writer->cards || filling->rounds == 0) {
         return false;
     }
-    const uint64_t prime = UINT64_C(2147483647);
-    *card = (done % writer->cards * prime + done / writer->cards) % writer->cards;
+    const uint64_t left = writer->cards - first;
+    const uint64_t count = left < BLOCK_CARDS ? left : BLOCK_CARDS;
+    *card = first + filling->at[writer->number].position * prime % count;
     writer->sequences[*card]++;
     *sequence = writer->sequences[*card];
-    filling->done[writer->number]++;
+    filling->at[writer->number].position++;
+    if (filling->at[writer->number].position == count) {
+        filling->at[writer->number].position = 0;
+        filling->at[writer->number].round++;
+    }
+    if (filling->at[writer->number].round == filling->rounds) {
+        filling->at[writer->number].round = 0;
+        filling->at[writer->number].first += count;
+    }
     return true;
 }
 
@@ -262,7 +277,7 @@ static int fill(const journal_bench_options_t *options)
     }
     const uint64_t begin_us = clock_monotonic_us();
     issue_all(&measured, options->batch, &issued);
-    filling_t filling = {.events = options->events};
+    filling_t filling = {.rounds = options->events - 2};
     const journal_load_plan_t plan = {
         .next = next_scattered, .context = &filling, .batch = options->batch};
     const journal_load_figures_t validated = journal_load_run(

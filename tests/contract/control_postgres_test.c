@@ -24,7 +24,7 @@ static void factory_close_and_clear(void *context, control_store_t **store)
     postgres_place_t *const place = context;
     control_postgres_close(&place->control);
     *store = NULL;
-    postgres_server_clear(&place->server);
+    postgres_server_empty_control(&place->server);
 }
 
 /* --- Only here --- */
@@ -105,7 +105,7 @@ static int clear(void **state)
 {
     postgres_place_t *const place = *state;
     control_postgres_close(&place->control);
-    postgres_server_clear(&place->server);
+    postgres_server_empty_control(&place->server);
     return 0;
 }
 
@@ -116,7 +116,7 @@ int main(void)
     static postgres_place_t place;
     postgres_place_create(&place);
     control_postgres_close(&place.control);
-    postgres_server_clear(&place.server);
+    postgres_server_empty_control(&place.server);
     const control_contract_factory_t factory = {
         .context = &place, .open = factory_open, .close_and_clear = factory_close_and_clear};
     const struct CMUnitTest tests[] = {

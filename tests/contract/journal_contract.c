@@ -572,6 +572,40 @@ static void a_full_queue_says_busy_and_keeps_what_it_took(void **state)
     assert_int_equal(harness_events(harness, alpha, 0, 0, 1).head, taken);
 }
 
+typedef struct dues {
+    uint32_t answered;
+    uint32_t failed;
+    bool are_all;
+    loop_t *loop;
+} dues_t;
+
+enum { READS_AT_ONCE = 4 };
+
+static void due_answered(void *context, const journal_due_t *due)
+{
+    dues_t *const dues = context;
+    dues->answered++;
+    dues->failed += due->result == RESULT_OK ? 0 : 1;
+    dues->are_all = dues->answered == READS_AT_ONCE;
+    loop_stop(dues->loop);
+}
+
+/* Also the first ones of their kind, on a tenant that has done other things. */
+static void reads_of_one_kind_asked_at_once_are_all_answered(void **state)
+{
+    harness_t *const harness = contract_harness(state);
+    opened_t *const alpha = contract_alpha(state);
+    dues_t dues = {.loop = harness->loop};
+    assert_int_equal(harness_load(harness, alpha, NULL, "m-1", NULL).result, RESULT_OK);
+    for (uint32_t i = 0; i < READS_AT_ONCE; i++) {
+        assert_int_equal(
+            harness->journal->functions->due(alpha->tenant, 1, 10, due_answered, &dues), RESULT_OK);
+    }
+    harness_wait(harness, &dues.are_all);
+    assert_int_equal(dues.failed, 0);
+    assert_int_equal(harness_due(harness, alpha, 1, 10).result, RESULT_OK); /* and it goes on */
+}
+
 #define CONTRACT_TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup, contract_teardown)
 
 int journal_contract_run(const journal_contract_factory_t *factory)
@@ -603,6 +637,7 @@ int journal_contract_run(const journal_contract_factory_t *factory)
         CONTRACT_TEST(a_reader_sees_each_commit_and_fences_nobody),
         CONTRACT_TEST(close_lets_submitted_batches_finish),
         CONTRACT_TEST(a_full_queue_says_busy_and_keeps_what_it_took),
+        CONTRACT_TEST(reads_of_one_kind_asked_at_once_are_all_answered),
         CONTRACT_TEST(list_is_newest_first_in_pages),
         CONTRACT_TEST(list_filters_by_member_exactly),
         CONTRACT_TEST(list_counts_a_card_past_its_end_as_expired),

@@ -37,6 +37,7 @@ void postgres_place_control_open(postgres_place_t *place)
     char error[512] = "";
     control_postgres_close(&place->control);
     const control_postgres_options_t options = {.url = place->server.url,
+                                                .connect = true,
                                                 .create = true,
                                                 .make_journal = make_journal,
                                                 .crypto = &signer_functions,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { BINARY, Service, freePort, roles, run, until } from './service.mjs';
@@ -160,6 +160,22 @@ test('tenants are made, listed, shown and deleted, with and without a running se
   });
 });
 
+test('a malformed value of a setting exits 2 with one line, wherever it comes from', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
+  const config = path.join(data, 'digitalcard.yaml');
+  writeFileSync(config, 'shards: many\n');
+  const words = [['--http', 'nowhere'], ['--http', '127.0.0.1:99999'], ['--api', 'udp://x'], ['--events', 'tcp://name:1'], ['--shards', '0'],
+    ['--shards', 'x'], ['--log-level', 'loud'], ['--watchdog-ms', '1'], ['--store', 'paper'], ['--config', config]];
+  for (const line of words) {
+    const result = await Service.prototype.tryCommand('serve', '--data', data, ...line);
+    assert.equal(result.status, 2, JSON.stringify(result));
+    assert.equal(result.stderr.trim().split('\n').length, 1, result.stderr);
+  }
+  assert.equal((await Service.prototype.tryCommand('tenant', 'list', '--store', 'paper', '--data', data)).status, 2);
+  assert.equal((await Service.prototype.tryCommand('serve', '--config', path.join(data, 'none.yaml'))).status, 1, 'a file that is not there');
+  rmSync(data, { recursive: true });
+});
+
 test('usage errors exit 2, help exits 0', async () => {
   const words = [['nonsense'], ['tenant'], ['tenant', 'create'], ['token', 'mint', '--role', 'emperor', '--tenant', 'x'], ['serve', '--nonsense']];
   for (const line of words) assert.equal((await Service.prototype.tryCommand(...line)).status, 2, line.join(' '));
@@ -185,6 +201,7 @@ test('health, detail, metrics and their aliases answer', async () => {
       assert.match(text, /^# HELP /m);
       assert.match(text, /role="shard-0"/);
       assert.match(text, /role="front-0"/);
+      for (const name of ['channel_envelopes', 'zmq_messages']) assert.match(text, new RegExp(`digitalcard_${name}_dropped_total\\{role="relay"\\} 0`));
       assert.ok(!text.includes('acme'), 'no tenant in labels');
       const families = [...text.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]);
       assert.equal(new Set(families).size, families.length, 'each family once');
@@ -216,6 +233,29 @@ test('tree and top work on a loaded service', async () => {
     await load;
     const shard = roles(await service.tree())['shard-0'];
     assert.ok(shard.status.actors.some((kind) => kind.kind === 'card' && kind.active >= 1 && kind.handler_us_p99 >= kind.handler_us_p50), JSON.stringify(shard.status));
+  });
+});
+
+// Refused with EAGAIN while the kernel's queue is full of those not yet accepted.
+async function connected(where) {
+  return until(() => new Promise((resolve) => {
+    const socket = connect(where, () => { socket.removeAllListeners('error').on('error', () => {}); resolve(socket); });
+    socket.once('error', () => resolve(null));
+  }), `a connection to ${where}`);
+}
+
+test('programs that stay connected to the control socket and ask for nothing lock no operator out', async () => {
+  await withService({}, async (service) => {
+    const idle = [];
+    try {
+      while (idle.length < 80) {
+        idle.push(await connected(path.join(service.data, 'control.sock')));
+        if (idle.length % 2 === 1) idle.at(-1).write('{"command":'); // half a line is as idle as none
+      }
+      assert.ok((await service.tree()).service.ready);
+    } finally {
+      for (const socket of idle) socket.destroy();
+    }
   });
 });
 

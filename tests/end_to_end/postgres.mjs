@@ -1,7 +1,7 @@
 // A PostgreSQL server of its own for a test: a new cluster in a temporary directory, on a free port of loopback, as an
 // unprivileged user (initdb refuses root), durable as in production.
 import { execFile, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -14,8 +14,10 @@ const prefix = process.getuid() === 0 ? ['setpriv', '--reuid=postgres', '--regid
 export class Postgres {
   static available() { return existsSync(`${BINARIES}/initdb`); }
 
-  static async start() {
+  // `settings`: server settings, as NAME=VALUE. `environment`: of the server.
+  static async start({ settings = [], environment = () => ({}) } = {}) {
     const server = new Postgres();
+    server.settings = settings;
     server.directory = mkdtempSync(path.join(tmpdir(), 'dc-postgres-'));
     server.port = await freePort();
     const password = path.join(server.directory, 'password');
@@ -25,6 +27,7 @@ export class Postgres {
     const initdb = [...prefix, `${BINARIES}/initdb`, '-D', `${server.directory}/data`, '-U', 'postgres', '-E', 'UTF8',
       '--no-locale', '--auth=scram-sha-256', `--pwfile=${password}`, '--no-sync'];
     await run(initdb[0], initdb.slice(1), { cwd: server.directory });
+    server.environment = environment(server);
     await server.spawn();
     await server.sql("CREATE ROLE digitalcard LOGIN CREATEDB CREATEROLE PASSWORD 'secret'");
     await server.sql('CREATE DATABASE digitalcard OWNER digitalcard');
@@ -33,19 +36,71 @@ export class Postgres {
 
   get url() { return `postgresql://digitalcard:secret@127.0.0.1:${this.port}/digitalcard`; }
 
-  async sql(statement) {
-    const { stdout } = await run(`${BINARIES}/psql`, ['-h', '127.0.0.1', '-p', String(this.port), '-U', 'postgres', '-d', 'postgres',
-      '-qAt', '-c', statement], { env: { ...process.env, PGPASSWORD: 'super' } });
+  psql(statement, database = 'postgres') {
+    return [`${BINARIES}/psql`, ['-h', '127.0.0.1', '-p', String(this.port), '-U', 'postgres', '-d', database, '-qAt', '-c', statement],
+      { env: { ...process.env, PGPASSWORD: 'super', PGOPTIONS: '-c default_transaction_read_only=off' } }];
+  }
+
+  // As superuser.
+  async sql(statement, database) {
+    const { stdout } = await run(...this.psql(statement, database));
     return stdout.trim();
   }
+
+  // Connections of no superuser, until there is none left; gives those that sleep.
+  async takeAllConnections(count) {
+    const user = ['-U', 'digitalcard', '-d', 'digitalcard'];
+    const [file, words, options] = this.psql('SELECT pg_sleep(120)');
+    const command = words.map((word, index) => (word === '-U' || word === '-d' ? word : words[index - 1] === '-U' ? user[1] : words[index - 1] === '-d' ? user[3] : word));
+    const env = { ...options.env, PGPASSWORD: 'secret' };
+    const sleep = () => run(file, command, { env }).catch(() => null);
+    const sleeping = Array.from({ length: count }, sleep);
+    const probe = command.with(-1, 'SELECT 1');
+    await until(() => run(file, probe, { env }).then(() => { sleeping.push(sleep()); return false; }, (error) => /too many|reserved/.test(error.stderr)),
+      'no connection is left', 30_000);
+    return sleeping;
+  }
+
+  endSleeping() {
+    return this.sql("SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()");
+  }
+
+  // A statement that takes its time, in a session of its own; resolves when it has ended, however.
+  hold(statement, database) {
+    return run(...this.psql(statement, database)).catch(() => null);
+  }
+
+  // The database of a tenant, which is also the name of its role.
+  tenantDatabase(tenant) {
+    return this.sql(`SELECT datname FROM pg_database WHERE datname LIKE 'dc\\_%\\_${tenant}'`);
+  }
+
+  endSessions(database) {
+    return this.sql(`SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = '${database}' AND pid <> pg_backend_pid()`);
+  }
+
+  // Every process of the server.
+  signal(name) {
+    const children = readFileSync(`/proc/${this.pid()}/task/${this.pid()}/children`, 'utf8').split(' ').filter((text) => text !== '').map(Number);
+    for (const pid of [...children, this.pid()]) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        if (error.code !== 'ESRCH') throw error; // it ended by itself
+      }
+    }
+  }
+
+  pid() { return this.process.pid; } // setpriv becomes the server
 
   async spawn() {
     const command = [...prefix, `${BINARIES}/postgres`, '-D', `${this.directory}/data`, '-p', String(this.port),
       '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=on',
-      '-c', 'recovery_init_sync_method=syncfs', '-c', 'max_connections=200'];
+      '-c', 'recovery_init_sync_method=syncfs', '-c', 'max_connections=200',
+      ...this.settings.flatMap((setting) => ['-c', setting])];
     await until(async () => {
       if (this.process === undefined || this.process.exitCode !== null || this.process.signalCode !== null) {
-        this.process = spawn(command[0], command.slice(1), { cwd: this.directory, stdio: 'ignore' });
+        this.process = spawn(command[0], command.slice(1), { cwd: this.directory, stdio: 'ignore', env: { ...process.env, ...this.environment } });
       }
       return this.sql('SELECT 1').then((one) => one === '1', () => false);
     }, 'PostgreSQL is up', 60_000);
@@ -55,6 +110,14 @@ export class Postgres {
   async crash() {
     const ended = new Promise((resolve) => { this.process.once('exit', resolve); });
     this.process.kill('SIGQUIT');
+    await ended;
+  }
+
+  // SIGKILL of every process of it, the postmaster held while its children go.
+  async kill() {
+    const ended = new Promise((resolve) => { this.process.once('exit', resolve); });
+    process.kill(this.pid(), 'SIGSTOP');
+    this.signal('SIGKILL');
     await ended;
   }
 

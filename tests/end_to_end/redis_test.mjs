@@ -127,6 +127,6 @@ test('the password stands in no log, answer, argument or status', async () => {
     assert.ok(!JSON.stringify(await node.tree()).includes(PASSWORD));
   }
   const shown = await nodes[0].tryCommand('serve', '--data', nodes[0].data, '--redis', `rediss://:${PASSWORD}@h`);
-  assert.equal(shown.status, 1);
+  assert.equal(shown.status, 2);
   assert.ok(!shown.stderr.includes(PASSWORD));
 });

@@ -34,7 +34,14 @@ export async function until(condition, what, milliseconds = 10_000) {
 }
 
 export class Service {
-  static async start({ data, arguments: extra = [], wrapper = [], binary = BINARY } = {}) {
+  static async start(options) {
+    const service = await Service.make(options);
+    await service.spawn();
+    return service;
+  }
+
+  // Not started yet.
+  static async make({ data, arguments: extra = [], wrapper = [], binary = BINARY } = {}) {
     const service = new Service();
     service.binary = binary;
     service.ownsData = data === undefined;
@@ -42,7 +49,6 @@ export class Service {
     service.ports = { http: await freePort(), api: await freePort(), events: await freePort() };
     service.extra = extra;
     service.wrapper = wrapper;
-    await service.spawn();
     return service;
   }
 
@@ -140,7 +146,7 @@ export class Service {
   async issue(tenant, token, more = {}) {
     const reply = await this.request('POST', `/${tenant}/api/v1/cards`, { token,
       body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true, ...more } });
-    if (reply.status !== 201) throw new Error(`issue: ${reply.status} ${reply.raw}`);
+    if (reply.status !== 201) throw new Error(`issue: ${reply.status} ${reply.raw}\n${this.log.split('\n').slice(-12).join('\n')}`);
     return reply.body;
   }
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { Service } from './service.mjs';
+import { Service, until } from './service.mjs';
 
 function sql(service, file, text) {
   return execFileSync('sqlite3', [path.join(service.data, file), text], { encoding: 'utf8' }).trim();
@@ -76,4 +76,49 @@ test('a newer schema is refused with the file, the version found and the version
     assert.match(refused.stderr, new RegExp(`control\\.db has schema 99, this program knows ${control}: run the newer version`));
   }
   assert.equal(sql(service, 'control.db', 'PRAGMA user_version'), '99');
+}));
+
+test('a damaged and a missing journal answer 503 at once, are named and counted, and are mended by a restore', () => withService(async (service) => {
+  const names = ['damaged', 'missing', 'healthy'];
+  const tokens = {};
+  const cards = {};
+  for (const name of names) {
+    tokens[name] = await service.tenant(name);
+    cards[name] = await service.issue(name, tokens[name]);
+  }
+  const backup = path.join(service.data, 'backup');
+  await service.command('store', 'backup', '--tenant', 'damaged', backup);
+  await service.stop();
+  const file = (name) => path.join(service.data, 'tenants', `${name}.db`);
+  const descriptor = openSync(file('damaged'), 'r+');
+  writeSync(descriptor, Buffer.alloc(200, 0x5a), 0, 200, 0);
+  closeSync(descriptor);
+  renameSync(file('missing'), `${file('missing')}.away`);
+  await service.spawn();
+
+  const expected = { damaged: [503, 'store_corrupt'], missing: [503, 'store_unavailable'], healthy: [200, undefined] };
+  for (const name of names) {
+    const began = Date.now();
+    const reply = await service.scan(name, tokens[name], cards[name].qr.text);
+    assert.deepEqual([reply.status, reply.body.code], expected[name]);
+    assert.ok(Date.now() - began < 5000, 'within the deadline');
+  }
+  assert.match(service.log, /the journal file is damaged[^\n]*store restore[^\n]*tenants\/damaged\.db/);
+  assert.match(service.log, /the journal of a tenant is missing[^\n]*"tenant":"missing"/);
+  assert.ok(!readdirSync(path.join(service.data, 'tenants')).includes('missing.db'), 'no empty journal takes its place');
+  const metrics = (await service.request('GET', '/metrics')).raw.toString();
+  for (const reason of ['corrupt', 'missing']) {
+    assert.match(metrics, new RegExp(`digitalcard_journal_open_failures_total\\{[^}]*reason="${reason}"[^}]*\\} [1-9]`));
+  }
+
+  // As the log says, while the service runs.
+  const verified = await service.tryCommand('store', 'verify', '--data', service.data, '--tenant', 'damaged');
+  assert.equal(verified.status, 1);
+  assert.match(verified.stdout, /damaged +DAMAGED/);
+  await service.command('tenant', 'delete', 'damaged', '--yes');
+  await service.command('store', 'restore', '--tenant', 'damaged', backup);
+  const token = await service.token('damaged');
+  await until(async () => (await service.scan('damaged', token, cards.damaged.qr.text)).body.reason === 'valid', 'the restored tenant works');
+  renameSync(`${file('missing')}.away`, file('missing'));
+  await until(async () => (await service.scan('missing', tokens.missing, cards.missing.qr.text)).body.reason === 'valid', 'a file that is put back is opened');
 }));

@@ -1,6 +1,6 @@
 #!/bin/sh
 # `digitalcard serve` and its commands as a person meets them: what is refused at the start, each with one line and exit
-# status 1; two services on one directory; the main road by curl; a kill -9 of every role; a clean end.
+# status 1 or 2; two services on one directory; the main road by curl; a kill -9 of every role; a clean end.
 # Usage: serve_test.sh PATH-OF-digitalcard. Needs curl; uses free ports; leaves nothing behind.
 set -u
 program=$1
@@ -70,11 +70,11 @@ stop() {
 # --- refusals ---
 refused 1 "only loopback" serve --data "$data" --api tcp://0.0.0.0:5555
 refused 1 "only loopback" serve --data "$data" --events tcp://192.0.2.1:5556
-refused 1 "must be ADDR:PORT" serve --data "$data" --http nowhere
-refused 1 "there is no such store" serve --data "$data" --store mysql
-refused 1 "TLS to Redis" serve --data "$data" --redis rediss://localhost
-refused 1 "must begin with redis://" serve --data "$data" --redis localhost:6379
-refused 1 "from 1 to 32" serve --data "$data" --shards 99
+refused 2 "must be ADDR:PORT" serve --data "$data" --http nowhere
+refused 2 "there is no such store" serve --data "$data" --store mysql
+refused 2 "TLS to Redis" serve --data "$data" --redis rediss://localhost
+refused 2 "must begin with redis://" serve --data "$data" --redis localhost:6379
+refused 2 "from 1 to 32" serve --data "$data" --shards 99
 refused 2 "unknown option" serve --colour red
 refused 2 "unknown command" frobnicate
 printf 'data: %s\ncolour: red\n' "$data" >"$base/c.yaml"

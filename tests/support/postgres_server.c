@@ -230,6 +230,13 @@ void postgres_server_clear(postgres_server_t *server)
                             "CREATE DATABASE digitalcard OWNER digitalcard TEMPLATE template0");
 }
 
+void postgres_server_empty_control(postgres_server_t *server)
+{
+    postgres_server_execute(server, "digitalcard",
+                            "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION "
+                            "digitalcard");
+}
+
 /* Backends are sessions of their own: the postmaster is held while all of its children are ended.
  */
 void postgres_server_kill(postgres_server_t *server)

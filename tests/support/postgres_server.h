@@ -23,6 +23,9 @@ void postgres_server_kill(postgres_server_t *server);
 void postgres_server_run_again(postgres_server_t *server); /* waits until it takes connections */
 /* Drops every database and role but the first ones, and makes an empty control database. */
 void postgres_server_clear(postgres_server_t *server);
+/* Makes the control database empty. Databases of tenants stay, as those of another installation:
+ * making and dropping databases is what takes time. */
+void postgres_server_empty_control(postgres_server_t *server);
 /* Runs SQL as superuser in `database`. */
 void postgres_server_execute(postgres_server_t *server, const char *database, const char *sql);
 void postgres_server_stop(postgres_server_t *server);

@@ -76,6 +76,7 @@ static void defaults_hold_when_nothing_is_given(void **state)
     assert_true(configuration.shards >= 1 && configuration.shards <= LIMIT_SHARDS);
     assert_int_equal(configuration.actor_bytes_max, LIMIT_ACTOR_BYTES);
     assert_int_equal(configuration.activations_max, LIMIT_LOADS_IN_FLIGHT);
+    assert_int_equal(configuration.replies_hours * 3600, LIMIT_IDEMPOTENCY_AGE_S);
     configuration_release(&configuration);
 }
 
@@ -92,6 +93,20 @@ static void memory_and_activations_have_bounds(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         configuration_t configuration = {.given.actor_bytes_max = cases[i].bytes,
                                          .given.activations_max = cases[i].activations};
+        assert_int_equal(configuration_load(&configuration), cases[i].is_good);
+        configuration_release(&configuration);
+    }
+}
+
+static void replies_are_kept_an_hour_to_a_month(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *hours;
+        bool is_good;
+    } cases[] = {{"1", true}, {"720", true}, {"0", false}, {"721", false}, {"a day", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        configuration_t configuration = {.given.replies_hours = cases[i].hours};
         assert_int_equal(configuration_load(&configuration), cases[i].is_good);
         configuration_release(&configuration);
     }
@@ -343,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(defaults_hold_when_nothing_is_given),
         TEST(memory_and_activations_have_bounds),
+        TEST(replies_are_kept_an_hour_to_a_month),
         TEST(flags_beat_environment_beats_file),
         TEST(unusable_files_are_refused_in_one_line),
         TEST(unusable_values_are_refused),
