@@ -47,6 +47,9 @@ static void batch_reset(batch_t *batch)
     batch->note_count = 0;
     batch->refusal_count = 0;
     batch->waiter_count = 0;
+    batch->reminder_count = 0;
+    batch->cards = 0;
+    batch->bytes = 0;
 }
 
 static void batch_destroy(batch_t *batch)
@@ -100,6 +103,7 @@ bool batch_has_room(const batch_t *batch)
     enum { EVENTS_PER_REQUEST_MAX = 4 }; /* CARD_DECISION_EVENTS_MAX */
     return batch->event_count + EVENTS_PER_REQUEST_MAX <= LIMIT_BATCH_EVENTS &&
            batch->snapshot_count + 2 <= LIMIT_BATCH_EVENTS && /* of a card and its replacement */
+           batch->reminder_count + 2 <= LIMIT_BATCH_REMINDERS &&
            batch->waiter_count < LIMIT_BATCH_REQUESTS &&
            batch->note_count + 2 <= LIMIT_BATCH_NOTES && /* a member and a watermark */
            batch->stored_size + BATCH_REQUEST_SIZE_MAX <= LIMIT_BATCH_SIZE;
@@ -161,6 +165,10 @@ void batch_seal(batch_t *batch, uint32_t partition, uint64_t epoch, uint64_t hea
         .member_key_count = batch->member_key_count,
         .refusals = batch->refusals,
         .refusal_count = batch->refusal_count,
+        .reminders = batch->reminders,
+        .reminder_count = batch->reminder_count,
+        .cards = batch->event_count == 0 ? 0 : batch->cards,
+        .bytes = batch->event_count == 0 ? 0 : batch->bytes,
         .notes = batch->notes,
         .note_count = batch->note_count,
     };

@@ -38,6 +38,10 @@ typedef struct batch {
     size_t member_key_count;
     journal_refusal_t refusals[LIMIT_REFUSAL_LOG_PER_SECOND];
     size_t refusal_count;
+    journal_reminder_t reminders[LIMIT_BATCH_REMINDERS]; /* no two of the same */
+    size_t reminder_count;
+    uint64_t cards; /* that its events issue */
+    uint64_t bytes; /* that its events take */
     journal_note_t notes[LIMIT_BATCH_NOTES];
     size_t note_count;
     batch_waiter_t waiters[LIMIT_BATCH_REQUESTS];

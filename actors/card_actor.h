@@ -1,6 +1,7 @@
 /* The card actor: one card's state, handled one message at a time.
  *
- * Takes   SHARD_REQUEST of the card (issue, get, changes, validate, scan), SHARD_EXPIRE
+ * Takes   SHARD_REQUEST of the card (issue, get, changes, validate, scan), SHARD_EXPIRE,
+ *         SHARD_REMIND (a suspension ends by itself)
  * Sends   events and replies into the batch of its partition; nothing else
  * Begins  with the first message: snapshot and tail are loaded and folded, together with what that
  *         message needs besides (its idempotency key, its member's key)

@@ -3,8 +3,11 @@
 #include "actors/card_actor_internal.h"
 #include "actors/card_reply.h"
 #include "actors/member_desk.h"
+#include "actors/reminder.h"
 #include "actors/secrets.h"
 #include <assert.h>
+
+#define SUSPENSION_ENDS "suspension-ends" /* name of the reminder, in journals for ever */
 
 /* One message while it is handled. */
 typedef struct handling {
@@ -33,6 +36,9 @@ static card_command_kind_t command_kind(const shard_message_t *message)
 {
     if (message->kind == SHARD_EXPIRE) {
         return CARD_EXPIRE;
+    }
+    if (message->kind == SHARD_REMIND) {
+        return CARD_REINSTATE;
     }
     if (message->kind == SHARD_MEMBER) {
         return (card_command_kind_t)message->member_command;
@@ -242,6 +248,31 @@ static void keep_state(handling_t *handling, const char *member_id_before)
     }
 }
 
+/* --- The end of a suspension --- */
+
+/* A suspension for a time leaves a reminder; whatever else ends it takes that along. */
+static void remind_of_end(handling_t *handling, const card_decided_event_t *decided)
+{
+    const uuid_t *const card = &handling->message->card;
+    const text_t name = TEXT_LITERAL(SUSPENSION_ENDS);
+    switch (decided->name) {
+    case event_name_card_suspended:
+        if (MESSAGE_HAS(event_data, &decided->data, until)) {
+            const reminder_request_t request = {
+                .actor = *card, .name = name, .due_at = decided->data.until};
+            reminder_set(handling->tenant, handling->batch, &request);
+        }
+        break;
+    case event_name_card_reinstated:
+    case event_name_card_revoked:
+    case event_name_card_replaced:
+        reminder_cancel(handling->tenant, handling->batch, card, name);
+        break;
+    default:
+        break;
+    }
+}
+
 static void own_new_state(handling_t *handling)
 {
     card_state_t *const state = &handling->new_state;
@@ -260,6 +291,7 @@ static void apply(handling_t *handling, const card_decision_t *decision)
         append_event(handling, &decision->events[i]);
         if (!decision->events[i].of_new_card) {
             events++;
+            remind_of_end(handling, &decision->events[i]);
             changed = changed || changes_card(decision->events[i].name);
         }
     }
@@ -329,6 +361,9 @@ static text_t dates_detail(const handling_t *handling)
     if (handling->message->request.type == request_type_card_issue) {
         return TEXT_LITERAL("expires_at must lie in the future and after valid_from.");
     }
+    if (handling->message->request.type == request_type_card_suspend) {
+        return TEXT_LITERAL("until must lie in the future: the card is reinstated at that moment.");
+    }
     return TEXT_LITERAL("The new expires_at must lie in the future and after the card's "
                         "valid_from.");
 }
@@ -345,7 +380,9 @@ static void reply_decided(const handling_t *handling, const card_decision_t *dec
         card_reply_without_card(handling->tenant, handling->message, reason_unknown_card, reply);
         break;
     case CARD_INVALID_DATES:
-        reply_fail(reply, RESULT_INVALID_DATES, dates_detail(handling), TEXT_LITERAL("expires_at"));
+        reply_fail(reply, RESULT_INVALID_DATES, dates_detail(handling),
+                   type == request_type_card_suspend ? TEXT_LITERAL("until")
+                                                     : TEXT_LITERAL("expires_at"));
         break;
     case CARD_ACCEPTED:
         if (is_validation(handling->message)) {
@@ -428,7 +465,11 @@ static void decide(handling_t *handling, card_decision_t *decision)
         command.change = &message->command.change;
         break;
     default:
-        command.change = &message->command.change;
+        if (message->kind == SHARD_REMIND) {
+            command.until = message->command.reminder.due_at;
+        } else {
+            command.change = &message->command.change;
+        }
         break;
     }
     card_decide(&handling->state, &command, decision);
@@ -456,8 +497,35 @@ static void read_card(handling_t *handling, shard_message_t **message)
     card_reply_wait(handling->card->partition, handling->batch, message, &reply);
 }
 
+/* The reminder goes with its effect. A card that has expired meanwhile cannot be reinstated (it has
+ * to be renewed first) and remembers the suspension: it is asked again later. */
+static void run_reminder(handling_t *handling, shard_message_t **message)
+{
+    const shard_reminder_t *const reminder = &(*message)->command.reminder;
+    if (!text_equal(reminder->name, TEXT_LITERAL(SUSPENSION_ENDS)) ||
+        !reminder_is_current(handling->tenant, reminder, handling->now_ms)) {
+        shard_message_destroy(message); /* changed since it was read: it is read again */
+        return;
+    }
+    card_decision_t decision;
+    decide(handling, &decision);
+    const bool is_due_later = decision.outcome == CARD_REFUSED &&
+                              decision.reason == reason_expired && handling->state.is_suspended;
+    if (is_due_later) {
+        reminder_postpone(handling->tenant, handling->batch, reminder,
+                          handling->now_ms + LIMIT_SUSPENSION_RETRY_MS);
+    } else {
+        reminder_take(handling->tenant, handling->batch, reminder);
+    }
+    apply(handling, &decision);
+    partition_wait(handling->card->partition, handling->batch, message, TEXT_NONE, outcome_ok);
+}
+
 static void run_command(handling_t *handling, shard_message_t **message)
 {
+    if (!tenant_quota_allows(handling->tenant, message)) {
+        return;
+    }
     card_decision_t decision;
     decide(handling, &decision);
     if (handling->judgement.failure != RESULT_OK) { /* nothing was applied, and nothing is stored */
@@ -513,6 +581,8 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
     }
     if ((*message)->kind == SHARD_REQUEST && (*message)->request.type == request_type_card_get) {
         read_card(&handling, message);
+    } else if ((*message)->kind == SHARD_REMIND) {
+        run_reminder(&handling, message);
     } else {
         run_command(&handling, message);
     }

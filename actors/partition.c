@@ -94,6 +94,12 @@ uint64_t partition_append(partition_t *partition, batch_t *batch, const journal_
     batch->events[batch->event_count] = *event;
     batch->published[batch->event_count] = pack_published(partition, batch, event, data, sequence);
     batch->event_count++;
+    const uint64_t cards = event->card_sequence == 1 ? 1 : 0;
+    const uint64_t bytes = event->body.size + JOURNAL_EVENT_OVERHEAD;
+    batch->cards += cards;
+    batch->bytes += bytes;
+    partition->tenant->usage.cards += cards;
+    partition->tenant->usage.bytes += bytes;
     batch->stored_size += event->body.size;
     partition->waiting++;
     return sequence;
@@ -163,6 +169,10 @@ static void batch_succeed(shard_t *shard, batch_t *batch)
         waiter->message->is_member_done = true;
         if (waiter->message->kind == SHARD_EXPIRE) {
             tenant_sweep_card_expired(waiter->message->tenant);
+        }
+        if (waiter->message->kind == SHARD_REMIND) {
+            waiter->message->tenant->reminders.taken++;
+            tenant_remind_committed(waiter->message);
         }
         shard_message_answer(&waiter->message, waiter->envelope, waiter->outcome);
     }

@@ -24,14 +24,26 @@ typedef enum shard_message_kind {
     SHARD_REQUEST, /* from a front: gets exactly one reply */
     SHARD_EXPIRE,  /* from the sweep to a card */
     SHARD_SWEEP,   /* from the rotation to a tenant */
+    SHARD_REMIND,  /* what an actor asked to be reminded of */
     SHARD_MEMBER,  /* to a card, because of its member: member_work.c */
 } shard_message_kind_t;
+
+/* A reminder that is due (actors/reminder.h). Texts are in the message. */
+typedef struct shard_reminder {
+    uuid_t actor;
+    text_t name;
+    text_t data;
+    int64_t due_at;
+    int64_t period_ms;
+    uint64_t missed; /* ticks before this one that nobody was told of */
+} shard_reminder_t;
 
 typedef union shard_command {
     card_issue_t issue;
     card_change_t change;
     card_validate_t validate; /* also of card.scan, whose fields are the same but for the id */
     card_get_t get;
+    shard_reminder_t reminder; /* SHARD_REMIND */
 } shard_command_t;
 
 /* One request on its way. It owns a copy of the envelope's bytes, which every text in it borrows
@@ -155,6 +167,7 @@ shard_message_t *shard_message_decode(shard_t *shard, uint32_t peer, const uint8
 shard_message_t *shard_message_decode_replay(shard_t *shard, text_t envelope);
 /* An internal one. */
 shard_message_t *shard_message_create(shard_t *shard, shard_message_kind_t kind);
+shard_message_t *shard_message_create_reminder(shard_t *shard, const journal_reminder_t *row);
 void shard_message_set_tenant(shard_message_t *message, tenant_t *tenant);
 static inline shard_message_t *shard_message_of(actor_message_t *message)
 {

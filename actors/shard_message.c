@@ -38,6 +38,25 @@ shard_message_t *shard_message_create(shard_t *shard, shard_message_kind_t kind)
     return message;
 }
 
+shard_message_t *shard_message_create_reminder(shard_t *shard, const journal_reminder_t *row)
+{
+    shard_message_t *message =
+        message_allocate(shard, SHARD_REMIND, row->name.size + row->data.size);
+    message->deadline_ms = UINT64_MAX;
+    char *const texts = (char *)message->bytes;
+    memcpy(texts, row->name.data, row->name.size);
+    if (row->data.size > 0) {
+        memcpy(texts + row->name.size, row->data.data, row->data.size);
+    }
+    message->command.reminder =
+        (shard_reminder_t){.actor = row->actor,
+                           .name = {.data = texts, .size = row->name.size},
+                           .data = {.data = texts + row->name.size, .size = row->data.size},
+                           .due_at = row->due_at,
+                           .period_ms = row->period_ms};
+    return message;
+}
+
 void shard_message_set_tenant(shard_message_t *message, tenant_t *tenant)
 {
     assert(message->tenant == NULL);
@@ -53,6 +72,7 @@ void shard_message_describe(const actor_message_t *message, actor_description_t 
     const shard_message_t *const described = (const shard_message_t *)message;
     if (described->kind != SHARD_REQUEST) {
         description->command = described->kind == SHARD_EXPIRE   ? "expire"
+                               : described->kind == SHARD_REMIND ? "remind"
                                : described->kind == SHARD_MEMBER ? "member"
                                                                  : "sweep";
         return;
@@ -78,6 +98,9 @@ void shard_message_destroy(shard_message_t **message)
         }
         if (ended->kind == SHARD_EXPIRE) {
             tenant_sweep_card_done(ended->tenant);
+        }
+        if (ended->kind == SHARD_REMIND) {
+            tenant_remind_done(ended->tenant);
         }
         tenant_release(&ended->tenant);
     }

@@ -59,10 +59,20 @@ static void init_dead_letters(shard_metrics_t *shard_metrics, metrics_t *metrics
     shard_metrics->dead_poison = metrics_counter(metrics, name, "reason=\"poison\"", help);
 }
 
+static void init_quotas(shard_metrics_t *shard_metrics, metrics_t *metrics)
+{
+    static const char name[] = "digitalcard_quota_refused_total";
+    static const char help[] = "Requests refused because a quota of their tenant was used up";
+    shard_metrics->quota_cards = metrics_counter(metrics, name, "quota=\"cards\"", help);
+    shard_metrics->quota_storage = metrics_counter(metrics, name, "quota=\"storage\"", help);
+    shard_metrics->quota_rate = metrics_counter(metrics, name, "quota=\"rate\"", help);
+}
+
 void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
 {
     *shard_metrics = (shard_metrics_t){0};
     init_dead_letters(shard_metrics, metrics);
+    init_quotas(shard_metrics, metrics);
     static const char requests[] = "digitalcard_requests_total";
     static const char requests_help[] = "Requests that a shard has answered";
     for (size_t i = 0; i < sizeof(request_labels) / sizeof(request_labels[0]); i++) {
@@ -111,6 +121,8 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
     shard_metrics->passivation_snapshots =
         metrics_counter(metrics, "digitalcard_passivation_snapshots_total", "",
                         "Snapshots stored because a card was about to leave the memory");
+    shard_metrics->reminders = metrics_counter(metrics, "digitalcard_reminders_total", "",
+                                               "Reminders whose effect became durable");
     shard_metrics->tenants_open =
         metrics_gauge(metrics, "digitalcard_tenants_open", "", "Tenants whose journal is open");
     shard_metrics->keys_in_flight = metrics_gauge(metrics, "digitalcard_keys_in_flight", "",

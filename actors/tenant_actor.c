@@ -97,7 +97,7 @@ void tenant_release(tenant_t **tenant)
 bool tenant_is_idle(const tenant_t *tenant)
 {
     if (tenant->status != TENANT_OPEN || tenant->messages > 0 || tenant->operations > 0 ||
-        tenant->is_sweeping) {
+        tenant->is_sweeping || tenant->is_cleaning) {
         return false;
     }
     if (tenant->work_first != NULL && !tenant->shard->is_draining) {
@@ -162,6 +162,9 @@ static void finish_closing(tenant_t *tenant)
     }
     free_opened(tenant);
     tenant->is_sweeping = false;
+    tenant->is_cleaning = false;
+    tenant->is_clean_ensured = false;
+    tenant->reminders = (tenant_reminders_t){0};
     tenant->status = TENANT_CLOSED;
     shard->tenants_open--;
     metric_set(shard->metrics.tenants_open, shard->tenants_open);
@@ -291,6 +294,11 @@ static bool read_keys(void *context, const control_tenant_t *row)
             tenant->active_key = &keys[i].signing;
         }
     }
+    if (tenant->quotas.rate != row->quotas.rate) {
+        tenant->rate_at_ms = loop_now_ms(tenant->shard->loop);
+        tenant->rate_left = row->quotas.rate * 1000;
+    }
+    tenant->quotas = row->quotas;
     tenant->is_deleted = tenant->created_at != 0 && tenant->created_at != row->created_at;
     tenant->created_at = row->created_at;
     reading->is_usable = tenant->active_key != NULL;
@@ -406,7 +414,10 @@ static void set_partitions(tenant_t *tenant, const journal_opened_t *opened)
     tenant->partition_count = opened->partition_count;
     tenant->partitions = calloc(opened->partition_count, sizeof(*tenant->partitions));
     assert(tenant->partitions != NULL);
+    tenant->usage = (tenant_usage_t){0};
     for (uint32_t i = 0; i < opened->partition_count; i++) {
+        tenant->usage.cards += opened->partitions[i].cards;
+        tenant->usage.bytes += opened->partitions[i].bytes;
         partition_init(&tenant->partitions[i], tenant, i, &opened->partitions[i]);
     }
 }

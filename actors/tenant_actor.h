@@ -1,10 +1,11 @@
 /* The tenant actor: what a shard knows of one tenant while its journal is open.
  *
- * Takes   requests that come while it is not open, in order; SHARD_SWEEP from the rotation
+ * Takes   requests that come while it is not open, in order; SHARD_SWEEP from the rotation; its own
+ *         reminders
  * Sends   each request on to the card it is for (tenant_route.c), SHARD_EXPIRE to cards that are
- * due Begins  with the first message: reads keys from the control store, opens the journal Ends
- * when idle and another tenant needs its place, when a commit fails (it is opened anew, with a
- * higher epoch, after a pause), when the tenant is deleted, and when the shard drains
+ * due, SHARD_REMIND Begins  with the first message: reads keys from the control store, opens the
+ * journal Ends when idle and another tenant needs its place, when a commit fails (it is opened
+ * anew, with a higher epoch, after a pause), when the tenant is deleted, and when the shard drains
  *
  * The record outlives the actor: it counts who still refers to it and remembers the last failure.
  */
@@ -27,6 +28,25 @@ typedef struct tenant_key {
     card_signing_key_t signing;
     uint8_t state; /* enum key_state */
 } tenant_key_t;
+
+enum { REMINDERS_CHANGED_MAX = 64 };
+
+/* Reminders that are being delivered, and when to look for the next (tenant_remind.c). */
+typedef struct tenant_reminders {
+    int64_t next_at;    /* ms UTC; 0: not known */
+    bool is_delivering; /* a slice is being read, or not all of it has ended */
+    bool has_more;
+    uint32_t pending;                        /* of the slice */
+    uint32_t taken;                          /* of these, with a commit */
+    uint32_t changed_count;                  /* since it was read; more than fit: all */
+    uint64_t changed[REMINDERS_CHANGED_MAX]; /* hashes of actor and name */
+} tenant_reminders_t;
+
+/* As the journal has counted, and what was decided since. */
+typedef struct tenant_usage {
+    uint64_t cards;
+    uint64_t bytes;
+} tenant_usage_t;
 
 struct tenant {
     tenant_t *chain; /* of the shard's table */
@@ -80,6 +100,14 @@ struct tenant {
     uint32_t sweep_expired;    /* of this slice */
     uint64_t idempotency_rows; /* written since the last cleaning */
     uint32_t clean_slices;
+    bool is_cleaning;
+    bool is_clean_ensured; /* its reminder is there */
+    tenant_reminders_t reminders;
+
+    control_quotas_t quotas;
+    tenant_usage_t usage;
+    uint64_t rate_left;  /* thousandths of a request */
+    uint64_t rate_at_ms; /* of loop_now_ms */
 
     uint64_t refusal_second; /* of loop_now_ms */
     uint32_t refusals_in_second;
@@ -136,10 +164,19 @@ void tenant_destroy(tenant_t *tenant);
 void tenant_route(tenant_t *tenant, shard_message_t **message);
 /* An internal message, whose card and partition are set. */
 void tenant_send_to_card(tenant_t *tenant, shard_message_t **message);
+/* The same to this card; without room for it the message ends. */
+void tenant_send_to(tenant_t *tenant, const uuid_t *card, shard_message_t **message);
 /* Tells a card that its end has come. */
 void tenant_expire_card(tenant_t *tenant, const uuid_t *card);
 /* Keeps a scan that identified no card, as far as the rate allows. */
 void tenant_log_refusal(tenant_t *tenant, const shard_message_t *message, uint8_t reason);
+
+/* --- tenant_quota.c --- */
+
+/* Each ends the message with its error and returns false when a quota is used up: of requests, on
+ * arrival; of cards or storage, before a command is decided. */
+MUST_USE bool tenant_quota_admits(tenant_t *tenant, shard_message_t **message);
+MUST_USE bool tenant_quota_allows(tenant_t *tenant, shard_message_t **message);
 
 /* --- tenant_sweep.c --- */
 
@@ -147,7 +184,23 @@ void tenant_sweep(tenant_t *tenant);
 void tenant_sweep_card_expired(tenant_t *tenant);
 void tenant_sweep_card_done(tenant_t *tenant); /* expired or not */
 void tenant_note_idempotency(tenant_t *tenant, size_t rows);
-/* By the shard's timer: sweeps that are due, tenants nobody touches, refusals that wait. */
+/* Deletes replies that are older than a day: after the reminder for it. */
+void tenant_clean(tenant_t *tenant, uint64_t missed);
+
+/* --- tenant_remind.c --- */
+
+/* Looks for reminders that are due, unless none can be. */
+void tenant_remind(tenant_t *tenant);
+/* A delivered one has ended, with a commit or without. */
+void tenant_remind_done(tenant_t *tenant);
+void tenant_remind_committed(const shard_message_t *message);
+/* Asks to be reminded of cleaning. */
+void tenant_remind_clean(tenant_t *tenant);
+
+/* --- Both --- */
+
+/* By the shard's timer: reminders, sweeps that are due, tenants nobody touches, refusals that wait.
+ */
 void shard_sweep_tick(shard_t *shard);
 
 #endif

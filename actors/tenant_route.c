@@ -22,6 +22,20 @@ typedef struct complaint {
     const char *field;
 } complaint_t;
 
+static complaint_t check_until(const shard_message_t *message)
+{
+    const card_change_t *const change = &message->command.change;
+    if (!MESSAGE_HAS(card_change, change, until)) {
+        return (complaint_t){0};
+    }
+    if (message->request.type != request_type_card_suspend) {
+        return (complaint_t){RESULT_INVALID_BODY,
+                             "until is given only when a card is suspended. Leave it out.",
+                             "until"};
+    }
+    return (complaint_t){0};
+}
+
 static complaint_t check_change(const shard_message_t *message)
 {
     const bool has_end = MESSAGE_HAS(card_change, &message->command.change, expires_at);
@@ -38,7 +52,7 @@ static complaint_t check_change(const shard_message_t *message)
                              "it out, or renew the card to move its end.",
                              "expires_at"};
     }
-    return (complaint_t){0};
+    return check_until(message);
 }
 
 static complaint_t check_validation(const shard_message_t *message)
@@ -263,6 +277,17 @@ static void send_to_card(tenant_t *tenant, shard_message_t **message)
     }
 }
 
+void tenant_send_to(tenant_t *tenant, const uuid_t *card, shard_message_t **message)
+{
+    (*message)->card = *card;
+    (*message)->partition = card_id_partition(card);
+    if ((*message)->partition >= tenant->partition_count) {
+        shard_message_destroy(message);
+        return;
+    }
+    send_to_card(tenant, message);
+}
+
 static void route_issue(tenant_t *tenant, shard_message_t **message)
 {
     shard_t *const shard = tenant->shard;
@@ -336,6 +361,9 @@ void tenant_route(tenant_t *tenant, shard_message_t **message)
 {
     assert(tenant->status == TENANT_OPEN);
     shard_t *const shard = tenant->shard;
+    if (!tenant_quota_admits(tenant, message)) {
+        return;
+    }
     if (quarantine_holds(shard->quarantine, *message)) {
         refuse_quarantined(tenant, message);
         return;
@@ -354,11 +382,5 @@ void tenant_expire_card(tenant_t *tenant, const uuid_t *card)
 {
     shard_message_t *message = shard_message_create(tenant->shard, SHARD_EXPIRE);
     shard_message_set_tenant(message, tenant);
-    message->card = *card;
-    message->partition = card_id_partition(card);
-    if (message->partition >= tenant->partition_count) {
-        shard_message_destroy(&message);
-        return;
-    }
-    send_to_card(tenant, &message);
+    tenant_send_to(tenant, card, &message);
 }

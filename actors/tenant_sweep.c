@@ -1,6 +1,6 @@
-/* What happens to a tenant without a request: cards that are due expire, old replies go, refused
- * scans that wait are stored, and tenants nobody touches get their turn. Everything in bounded
- * slices. Must not decide whether a card expires: the card does. */
+/* What happens to a tenant without a request: cards that are due expire, old replies go (when a
+ * reminder says so), refused scans that wait are stored, and tenants nobody touches get their turn.
+ * Everything in bounded slices. Must not decide whether a card expires: the card does. */
 #include "actors/card_actor.h"
 #include "actors/domain/card_id.h"
 #include "actors/partition.h"
@@ -18,7 +18,7 @@ static void clean_done(void *context, result_t result)
 {
     tenant_t *const tenant = context;
     if (result != RESULT_OK) {
-        log_warn("old replies could not be deleted; the next sweep tries again",
+        log_warn("old replies could not be deleted; the next time tries again",
                  LOG_TEXT("tenant", tenant->name, tenant->name_size),
                  LOG_STRING("code", result_code(result)));
         tenant->clean_slices = 0;
@@ -30,7 +30,7 @@ static void clean_done(void *context, result_t result)
 static void clean_next(tenant_t *tenant)
 {
     if (tenant->status != TENANT_OPEN || tenant->clean_slices == 0 || tenant->shard->is_draining) {
-        tenant->is_sweeping = false;
+        tenant->is_cleaning = false;
         return;
     }
     tenant->clean_slices--;
@@ -41,21 +41,32 @@ static void clean_next(tenant_t *tenant)
     if (result == RESULT_OK) {
         tenant_operation_begin(tenant);
     } else {
-        tenant->is_sweeping = false;
+        tenant->is_cleaning = false;
     }
 }
 
-/* As many go as have come: each sweep deletes what the time since the last one added, and more. */
-static void clean_begin(tenant_t *tenant)
+/* As many go as have come: each time deletes what the time since the last one added, and more. What
+ * was written before a start is not counted: missed ticks say how long that may have been. */
+void tenant_clean(tenant_t *tenant, uint64_t missed)
 {
-    tenant->clean_slices = 1 + (uint32_t)(tenant->idempotency_rows / LIMIT_IDEMPOTENCY_CLEAN_SLICE);
+    const uint64_t extra = missed < LIMIT_CLEAN_SLICES_EXTRA ? missed : LIMIT_CLEAN_SLICES_EXTRA;
+    const uint64_t slices = 2 + extra + tenant->idempotency_rows / LIMIT_IDEMPOTENCY_CLEAN_SLICE;
+    if (tenant->is_cleaning) {
+        return;
+    }
+    tenant->clean_slices = slices < UINT32_MAX ? (uint32_t)slices : UINT32_MAX;
     tenant->idempotency_rows = 0;
+    tenant->is_cleaning = true;
     clean_next(tenant);
 }
 
 void tenant_note_idempotency(tenant_t *tenant, size_t rows)
 {
     tenant->idempotency_rows += rows;
+    if (rows > 0 && !tenant->is_clean_ensured) {
+        tenant->is_clean_ensured = true;
+        tenant_remind_clean(tenant);
+    }
 }
 
 /* --- Cards that are due --- */
@@ -67,7 +78,7 @@ static void slice_done(tenant_t *tenant)
         !tenant->shard->is_draining) {
         next_slice(tenant);
     } else {
-        clean_begin(tenant);
+        tenant->is_sweeping = false;
     }
 }
 
@@ -124,6 +135,7 @@ void tenant_sweep(tenant_t *tenant)
         return;
     }
     tenant->is_sweeping = true;
+    tenant->reminders.next_at = 0; /* the clock may have been set: look again */
     tenant->sweep_at_ms = loop_now_ms(tenant->shard->loop) + LIMIT_SWEEP_INTERVAL_MS;
     next_slice(tenant);
 }
@@ -141,6 +153,7 @@ static void tick_tenant(tenant_t *tenant, uint64_t now_ms, bool flush)
     if (now_ms >= tenant->sweep_at_ms) {
         tenant_sweep(tenant);
     }
+    tenant_remind(tenant);
 }
 
 /* Opens, one after the other, the tenants of this shard that are closed; opening one sweeps it. */

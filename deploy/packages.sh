@@ -9,7 +9,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libzmq3-dev libczmq
 # Tests start PostgreSQL and Redis servers of their own.
 test=(postgresql redis-server openssl clang clang-format libclang-rt-14-dev valgrind zbar-tools zxing-cpp-tools jq sqlite3 procps libzmq3-dev systemd)
 # Erlang and CAF: the peers of bench/compare-actors.sh.
-bench=(wrk erlang-base libcaf-dev g++)
+bench=(wrk nginx erlang-base libcaf-dev g++)
 
 wanted=()
 for group in "$@"; do

@@ -221,6 +221,10 @@ enum {
     LIMIT_DRAIN_SNAPSHOTS = 1024,     /* of one shard that drains: 10 ms */
     LIMIT_SWEEP_INTERVAL_MS = 60000,  /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,          /* cards expired in one go */
+    LIMIT_REMINDERS_SLICE = 64,       /* delivered in one go: one batch takes them */
+    LIMIT_SUSPENSION_RETRY_MS = 3600000, /* a suspension that ends while the card is expired */
+    LIMIT_CLEAN_INTERVAL_MS = 300000,    /* old replies: a day is kept, minutes do not matter */
+    LIMIT_CLEAN_SLICES_EXTRA = 2000,     /* after a long absence: a million replies */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
     LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of
@@ -232,6 +236,7 @@ enum {
     LIMIT_BATCH_NOTES = 256,  /* members and watermarks of one commit: one for each event */
     LIMIT_BATCH_SIZE = 1048576,
     LIMIT_BATCH_REQUESTS = 512,     /* answered by one commit; reads join the batches of writes */
+    LIMIT_BATCH_REMINDERS = 256,    /* no request asks for more than one; a sweep takes fewer */
     LIMIT_BATCH_CHUNK_SIZE = 65536, /* memory of a batch grows by this much */
     LIMIT_BATCHES_KEPT = 16,        /* empty batches a shard keeps for reuse, 200 KiB each */
     LIMIT_BATCH_RETRY_MS = 5,       /* the store's queue was full */

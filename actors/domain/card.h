@@ -31,6 +31,7 @@ typedef struct card_command {
     const card_change_t *change;     /* ACTIVATE … REVOKE */
     const card_validate_t *validate; /* VALIDATE */
     text_t subject;                  /* of the token; empty for the sweep */
+    int64_t until; /* REINSTATE: because the suspension ends by itself at this moment; 0: no */
     int64_t now_ms;
     bool by_member;         /* SUSPEND, REINSTATE, RENEW, REVOKE: because the membership was */
     uint8_t member_refusal; /* enum reason: why the member's standing forbids ISSUE, REPLACE or a

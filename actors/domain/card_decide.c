@@ -144,6 +144,22 @@ static void decide_plain_change(const card_command_t *command, card_decision_t *
     (void)append_change(command, decision, name);
 }
 
+/* For a time, if the command says until when: the event carries it. */
+static void decide_suspend(const card_command_t *command, card_decision_t *decision)
+{
+    const card_change_t *const change = command->change;
+    const bool has_end = change != NULL && MESSAGE_HAS(card_change, change, until);
+    if (has_end && change->until <= command->now_ms) {
+        refuse_dates(decision);
+        return;
+    }
+    decide_plain_change(command, decision, event_name_card_suspended);
+    if (has_end && decision->event_count > 0) {
+        event_data_t *const data = &decision->events[decision->event_count - 1].data;
+        MESSAGE_SET(event_data, data, until, change->until);
+    }
+}
+
 /* The membership context reinstates exactly those cards that it suspended. */
 static void decide_reinstate(const card_state_t *state, const card_command_t *command,
                              card_decision_t *decision)
@@ -153,6 +169,10 @@ static void decide_reinstate(const card_state_t *state, const card_command_t *co
         return;
     }
     decide_plain_change(command, decision, event_name_card_reinstated);
+    if (command->until != 0 && decision->event_count > 0) {
+        event_data_t *const data = &decision->events[decision->event_count - 1].data;
+        MESSAGE_SET(event_data, data, until, command->until);
+    }
 }
 
 /* A card in good order of a member who is not. */
@@ -270,7 +290,7 @@ static void decide_cell(const card_state_t *state, const card_command_t *command
         decide_plain_change(command, decision, event_name_card_activated);
         break;
     case ACTION_SUSPEND:
-        decide_plain_change(command, decision, event_name_card_suspended);
+        decide_suspend(command, decision);
         break;
     case ACTION_REINSTATE:
         decide_reinstate(state, command, decision);

@@ -21,6 +21,15 @@ typedef struct control_card_key {
     text_t sealed_secret;
 } control_card_key_t;
 
+/* What a tenant may use; 0: as much as there is. */
+typedef struct control_quotas {
+    uint64_t cards;   /* ever issued */
+    uint64_t storage; /* bytes of events */
+    uint64_t rate;    /* requests a second */
+} control_quotas_t;
+enum { CONTROL_QUOTA_RATE_MAX = 1000000 };
+#define CONTROL_QUOTA_MAX INT64_C(1000000000000000) /* of cards and bytes: fits every store */
+
 typedef struct control_tenant {
     text_t name;
     uint32_t partitions;
@@ -28,6 +37,7 @@ typedef struct control_tenant {
     text_t sealed_secret;           /* the tenant's key: member keys are sealed under it */
     const control_card_key_t *keys; /* by kid; exactly one is active */
     uint32_t key_count;
+    control_quotas_t quotas;
 } control_tenant_t;
 
 typedef struct control_token_key {
@@ -63,6 +73,9 @@ typedef struct control_store_functions {
     /* MISSING. The journal is kept as DIR/deleted/NAME-TIME.db; `kept_as` gets its path. */
     result_t (*tenant_delete)(control_store_t *store, text_t name, int64_t now_ms, char *kept_as,
                               size_t kept_as_size);
+    /* MISSING; INVALID_ARGUMENT beyond the bounds above. */
+    result_t (*tenant_set_quotas)(control_store_t *store, text_t name,
+                                  const control_quotas_t *quotas);
     /* The active key becomes verifying; `kid` gets the number of the new one. NO_MEMORY beyond
      * CONTROL_KEYS_PER_TENANT_MAX. */
     result_t (*key_rotate)(control_store_t *store, text_t tenant, text_t sealed_secret,

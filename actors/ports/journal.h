@@ -27,9 +27,16 @@
 typedef struct journal journal_t;               /* one per role */
 typedef struct journal_tenant journal_tenant_t; /* an open tenant */
 
+enum {
+    JOURNAL_EVENT_OVERHEAD = 120
+}; /* counted for an event besides its body: ids, times, its
+      place in indexes */
+
 typedef struct journal_partition {
     uint64_t epoch; /* fences: raised by every open for writing */
     uint64_t head;  /* highest sequence; 0 when there is no event */
+    uint64_t cards; /* as its batches have counted them */
+    uint64_t bytes;
 } journal_partition_t;
 
 typedef struct journal_opened {
@@ -76,6 +83,29 @@ typedef struct journal_member_key {
     text_t sealed_key;
 } journal_member_key_t;
 
+/* An actor is to be told something at a moment, whatever happens until then (actors/reminder.h).
+ * Known by actor and name. No two rows of a batch are of the same one. */
+typedef enum journal_reminder_action {
+    JOURNAL_REMINDER_PUT = 1, /* replaces one of that name */
+    JOURNAL_REMINDER_ENSURE,  /* only when there is none of that name */
+    JOURNAL_REMINDER_REMOVE,  /* when there is one */
+} journal_reminder_action_t;
+enum {
+    JOURNAL_REMINDER_NAME_SIZE_MAX = 32,
+    JOURNAL_REMINDER_DATA_SIZE_MAX = 256,
+};
+typedef struct journal_reminder {
+    journal_reminder_action_t action;
+    uuid_t actor; /* all zero: the tenant */
+    text_t name;
+    /* Of one that was delivered: the due time it was delivered for. When there is none with that
+     * time any more, nothing of the batch is stored (FENCED). 0: whatever is there. */
+    int64_t expected_at;
+    int64_t due_at;    /* ms UTC, not 0 */
+    int64_t period_ms; /* 0: once */
+    text_t data;
+} journal_reminder_t;
+
 /* A scan that identified no card. Not part of any sequence; the oldest beyond
  * LIMIT_REFUSAL_LOG_ROWS go. */
 typedef struct journal_refusal {
@@ -99,6 +129,8 @@ typedef struct journal_batch {
     uint64_t head; /* before the batch: its events get head + 1, head + 2, … in order */
     const journal_event_t *events;
     size_t event_count; /* 0: only the check */
+    uint64_t cards;     /* added by the events, to be counted with the head; */
+    uint64_t bytes;     /* 0 when there are none */
     const journal_snapshot_t *snapshots;
     size_t snapshot_count;
     const journal_idempotency_t *idempotency;
@@ -107,6 +139,8 @@ typedef struct journal_batch {
     size_t member_key_count;
     const journal_refusal_t *refusals;
     size_t refusal_count;
+    const journal_reminder_t *reminders;
+    size_t reminder_count;
     const journal_note_t *notes; /* of one key the last one counts */
     size_t note_count;
 } journal_batch_t;
@@ -146,6 +180,15 @@ typedef struct journal_due {
     size_t card_count;   /* less than asked for: no more are due */
 } journal_due_t;
 typedef void journal_due_done_t(void *context, const journal_due_t *due);
+
+typedef struct journal_reminders {
+    result_t result;
+    const journal_reminder_t *rows; /* due, by that time, oldest first; `action` and `expected_at`
+                                       mean nothing */
+    size_t row_count;
+    int64_t next_at; /* when the next one is due, which may be now; 0: there is none */
+} journal_reminders_t;
+typedef void journal_reminders_done_t(void *context, const journal_reminders_t *reminders);
 
 /* Pages. `cursor` is opaque text made by the same implementation; INVALID_CURSOR when it is not.
  * No page has more than LIMIT_STORE_PAGE_ROWS rows. */
@@ -216,6 +259,9 @@ typedef struct journal_functions {
      * suspended. */
     result_t (*due)(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
                     journal_due_done_t *done, void *context);
+    /* Reminders that are due at or before `now_ms`. */
+    result_t (*reminders)(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                          journal_reminders_done_t *done, void *context);
     /* Deletes up to LIMIT_IDEMPOTENCY_CLEAN_SLICE replies recorded before `before_ms`. */
     result_t (*clean)(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
                       void *context);

@@ -7,12 +7,16 @@
 typedef struct tenant_arguments {
     configuration_t configuration;
     uint64_t partitions;
+    uint64_t max_cards; /* QUOTA_NOT_GIVEN: as it is */
+    uint64_t max_storage;
+    uint64_t max_rate;
     bool json;
     bool yes;
     const char *name;
 } tenant_arguments_t;
 
-enum { OPTIONS_MAX = CONFIGURATION_SETTINGS + 4 };
+enum { OPTIONS_MAX = CONFIGURATION_SETTINGS + 6, QUOTAS = 3 };
+#define QUOTA_NOT_GIVEN UINT64_MAX
 
 /* Parses, and loads the configuration. False: end with `status`. */
 static bool begin(const command_t *command, int argc, char **argv, tenant_arguments_t *arguments,
@@ -58,6 +62,48 @@ static long long number(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
+static void print_quota(const json_t *tenant, const char *name, const char *label, const char *unit)
+{
+    const json_t *quota = json_object_get(json_object_get(tenant, "quotas"), name);
+    if (json_is_integer(quota)) {
+        (void)printf("%s  %lld%s\n", label, (long long)json_integer_value(quota), unit);
+    } else {
+        (void)printf("%s  none\n", label);
+    }
+}
+
+/* Adds to a command the quotas that were given. */
+static void put_quotas(const tenant_arguments_t *arguments, json_t *command)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } given[QUOTAS] = {{"max_cards", arguments->max_cards},
+                       {"max_storage", arguments->max_storage},
+                       {"max_rate", arguments->max_rate}};
+    for (size_t i = 0; i < QUOTAS; i++) {
+        if (given[i].value != QUOTA_NOT_GIVEN) {
+            const json_int_t value =
+                given[i].value > INT64_MAX ? INT64_MAX : (json_int_t)given[i].value;
+            (void)json_object_set_new(command, given[i].name, json_integer(value));
+        }
+    }
+}
+
+static void quota_options(tenant_arguments_t *arguments, option_t options[QUOTAS])
+{
+    arguments->max_cards = QUOTA_NOT_GIVEN;
+    arguments->max_storage = QUOTA_NOT_GIVEN;
+    arguments->max_rate = QUOTA_NOT_GIVEN;
+    options[0] = OPTION_NUMBER("max-cards", "N", &arguments->max_cards,
+                               "Cards that may be issued, ended ones included; 0: no quota");
+    options[1] = OPTION_NUMBER("max-storage", "BYTES", &arguments->max_storage,
+                               "That events may take; then desks add nothing, doors go on; 0: no "
+                               "quota");
+    options[2] = OPTION_NUMBER("max-rate", "N", &arguments->max_rate,
+                               "Requests a second, beyond: 429; 0: no quota");
+}
+
 static void print_tenant(const json_t *answer)
 {
     const json_t *tenant = json_object_get(answer, "tenant");
@@ -65,6 +111,9 @@ static void print_tenant(const json_t *answer)
     size_t i = 0;
     (void)printf("tenant      %s\npartitions  %lld\ncreated     %s\n", member(tenant, "name"),
                  number(tenant, "partitions"), member(tenant, "created_at"));
+    print_quota(tenant, "max_cards", "max cards ", "");
+    print_quota(tenant, "max_storage", "max storage", " bytes");
+    print_quota(tenant, "max_rate", "max rate  ", " requests/s");
     json_array_foreach(json_object_get(tenant, "keys"), i, key)
     {
         (void)printf("key %-7lld %s since %s\n", number(key, "kid"), member(key, "state"),
@@ -107,9 +156,10 @@ int command_tenant_create(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
     tenant_arguments_t arguments = {.partitions = 1};
-    const option_t own[] = {
-        OPTION_NUMBER("partitions", "N", &arguments.partitions, "1 to 64, fixed for ever (1)")};
-    if (!begin(command, argc, argv, &arguments, own, 1, &status)) {
+    option_t own[1 + QUOTAS];
+    own[0] = OPTION_NUMBER("partitions", "N", &arguments.partitions, "1 to 64, fixed for ever (1)");
+    quota_options(&arguments, own + 1);
+    if (!begin(command, argc, argv, &arguments, own, 1 + QUOTAS, &status)) {
         return status;
     }
     const char *fault = create_fault(&arguments);
@@ -118,11 +168,31 @@ int command_tenant_create(const command_t *command, int argc, char **argv)
         configuration_release(&arguments.configuration);
         return EXIT_USAGE;
     }
-    json_t *answer = control_client_execute(&arguments.configuration,
-                                            json_pack("{s:s,s:s,s:I}", "command", "tenant.create",
-                                                      "name", arguments.name, "partitions",
-                                                      (json_int_t)arguments.partitions),
-                                            true);
+    json_t *create = json_pack("{s:s,s:s,s:I}", "command", "tenant.create", "name", arguments.name,
+                               "partitions", (json_int_t)arguments.partitions);
+    put_quotas(&arguments, create);
+    json_t *answer = control_client_execute(&arguments.configuration, create, true);
+    return finish(&arguments, answer, print_tenant);
+}
+
+int command_tenant_set(const command_t *command, int argc, char **argv)
+{
+    int status = EXIT_OK;
+    tenant_arguments_t arguments = {0};
+    option_t own[QUOTAS];
+    quota_options(&arguments, own);
+    if (!begin(command, argc, argv, &arguments, own, QUOTAS, &status)) {
+        return status;
+    }
+    if (arguments.max_cards == QUOTA_NOT_GIVEN && arguments.max_storage == QUOTA_NOT_GIVEN &&
+        arguments.max_rate == QUOTA_NOT_GIVEN) {
+        configuration_release(&arguments.configuration);
+        (void)command_fail("tenant set: nothing to set; see digitalcard tenant set --help");
+        return EXIT_USAGE;
+    }
+    json_t *set = json_pack("{s:s,s:s}", "command", "tenant.set", "name", arguments.name);
+    put_quotas(&arguments, set);
+    json_t *answer = control_client_execute(&arguments.configuration, set, false);
     return finish(&arguments, answer, print_tenant);
 }
 

@@ -61,10 +61,23 @@ static json_t *store_error(result_t result, text_t tenant)
 
 /* --- Tenants --- */
 
+/* null: none. */
+static json_t *json_quota(uint64_t quota)
+{
+    return quota == 0 ? json_null() : json_integer((json_int_t)quota);
+}
+
+static json_t *json_quotas(const control_quotas_t *quotas)
+{
+    return json_pack("{s:o,s:o,s:o}", "max_cards", json_quota(quotas->cards), "max_storage",
+                     json_quota(quotas->storage), "max_rate", json_quota(quotas->rate));
+}
+
 static json_t *tenant_brief(const control_tenant_t *tenant)
 {
-    return json_pack("{s:s%,s:I,s:o}", "name", tenant->name.data, tenant->name.size, "partitions",
-                     (json_int_t)tenant->partitions, "created_at", json_time(tenant->created_at));
+    return json_pack("{s:s%,s:I,s:o,s:o}", "name", tenant->name.data, tenant->name.size,
+                     "partitions", (json_int_t)tenant->partitions, "created_at",
+                     json_time(tenant->created_at), "quotas", json_quotas(&tenant->quotas));
 }
 
 static json_t *tenant_keys(const control_tenant_t *tenant)
@@ -131,13 +144,74 @@ static void make_secrets(const control_commands_t *commands, text_t name,
     commands->crypto->wipe(&secret, sizeof secret);
 }
 
+/* Members that are there replace what `quotas` has. NULL: all are good. */
+static json_t *quotas_read(const json_t *command, control_quotas_t *quotas)
+{
+    const struct {
+        const char *name;
+        uint64_t *quota;
+        json_int_t max;
+    } members[] = {{"max_cards", &quotas->cards, CONTROL_QUOTA_MAX},
+                   {"max_storage", &quotas->storage, CONTROL_QUOTA_MAX},
+                   {"max_rate", &quotas->rate, CONTROL_QUOTA_RATE_MAX}};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const json_t *given = json_object_get(command, members[i].name);
+        if (given == NULL) {
+            continue;
+        }
+        const json_int_t value = json_integer_value(given);
+        if (!json_is_integer(given) || value < 0 || value > members[i].max) {
+            return control_error(RESULT_INVALID_ARGUMENT,
+                                 "%s must be a whole number up to %" JSON_INTEGER_FORMAT
+                                 "; 0 is no quota",
+                                 members[i].name, members[i].max);
+        }
+        *members[i].quota = (uint64_t)value;
+    }
+    return NULL;
+}
+
+static bool visit_quotas(void *context, const control_tenant_t *tenant)
+{
+    *(control_quotas_t *)context = tenant->quotas;
+    return false;
+}
+
+static json_t *tenant_set(const control_commands_t *commands, const json_t *command, bool *changed)
+{
+    control_store_t *const control = commands->control;
+    const text_t name = member_text(command, "name");
+    control_quotas_t quotas = {0};
+    result_t result = control->functions->tenant(control, name, visit_quotas, &quotas);
+    if (result != RESULT_OK) {
+        return store_error(result, name);
+    }
+    json_t *problem = quotas_read(command, &quotas);
+    if (problem != NULL) {
+        return problem;
+    }
+    result = control->functions->tenant_set_quotas(control, name, &quotas);
+    if (result != RESULT_OK) {
+        return store_error(result, name);
+    }
+    *changed = true;
+    json_t *tenant = NULL;
+    problem = tenant_read(commands, name, &tenant);
+    return problem != NULL ? problem : json_pack("{s:o}", "tenant", tenant);
+}
+
 static json_t *tenant_create(const control_commands_t *commands, const json_t *command,
                              bool *changed)
 {
+    control_quotas_t quotas = {0};
     const text_t name = member_text(command, "name");
     const json_t *given = json_object_get(command, "partitions");
     const json_int_t partitions = given == NULL ? 1 : json_integer_value(given);
     json_t *problem = check_tenant_name(name);
+    if (problem != NULL) {
+        return problem;
+    }
+    problem = quotas_read(command, &quotas);
     if (problem != NULL) {
         return problem;
     }
@@ -158,7 +232,8 @@ static json_t *tenant_create(const control_commands_t *commands, const json_t *c
                                      .created_at = now_ms,
                                      .sealed_secret = {(char *)sealed_tenant, sizeof sealed_tenant},
                                      .keys = &key,
-                                     .key_count = 1};
+                                     .key_count = 1,
+                                     .quotas = quotas};
     const result_t result = commands->control->functions->tenant_create(commands->control, &tenant);
     if (result != RESULT_OK) {
         return store_error(result, name);
@@ -493,6 +568,7 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
     } table[] = {{"tenant.create", tenant_create},
                  {"tenant.list", tenant_list},
                  {"tenant.show", tenant_show},
+                 {"tenant.set", tenant_set},
                  {"tenant.delete", tenant_delete},
                  {"tenant.sealed", control_backup_sealed},
                  {"tenant.adopt", control_backup_adopt},

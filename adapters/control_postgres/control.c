@@ -62,6 +62,7 @@ static const control_store_functions_t functions = {
     .tenant_adopt = control_postgres_tenant_adopt,
     .tenant_delete = control_postgres_tenant_delete,
     .key_rotate = control_postgres_key_rotate,
+    .tenant_set_quotas = control_postgres_tenant_set_quotas,
     .key_set_state = control_postgres_key_set_state,
     .token_key_add = control_postgres_token_key_add,
     .incarnation_add = control_incarnation_add,

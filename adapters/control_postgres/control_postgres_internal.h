@@ -78,6 +78,8 @@ result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int
 
 result_t control_postgres_key_rotate(control_store_t *store, text_t tenant, text_t sealed_secret,
                                      int64_t now_ms, uint32_t *kid);
+result_t control_postgres_tenant_set_quotas(control_store_t *store, text_t name,
+                                            const control_quotas_t *quotas);
 result_t control_postgres_key_set_state(control_store_t *store, text_t tenant, uint32_t kid,
                                         uint8_t state);
 result_t control_postgres_token_keys(control_store_t *store, control_token_key_visit_t *visit,

@@ -26,9 +26,22 @@ static bool name_is_valid(text_t name)
 
 #define TENANT_COLUMNS                                                                             \
     "SELECT t.name, t.partitions::int8, t.created_at, t.sealed_secret, k.kid, k.state, "           \
-    "k.created_at, k.sealed_secret FROM tenant t JOIN card_key k ON k.tenant = t.name "
+    "k.created_at, k.sealed_secret, t.max_cards, t.max_storage, t.max_rate FROM tenant t JOIN "    \
+    "card_key k ON k.tenant = t.name "
 
-enum { NAME, PARTITIONS, CREATED_AT, SEALED_SECRET, KID, STATE, KEY_CREATED_AT, KEY_SECRET };
+enum {
+    NAME,
+    PARTITIONS,
+    CREATED_AT,
+    SEALED_SECRET,
+    KID,
+    STATE,
+    KEY_CREATED_AT,
+    KEY_SECRET,
+    MAX_CARDS,
+    MAX_STORAGE,
+    MAX_RATE
+};
 
 /* Rows of one tenant stand together, one per key. False: the visitor wants no more. */
 static bool tenant_visit(const PGresult *rows, int *row, control_tenant_visit_t *visit,
@@ -42,6 +55,9 @@ static bool tenant_visit(const PGresult *rows, int *row, control_tenant_visit_t 
         .created_at = row_integer(rows, first, CREATED_AT),
         .sealed_secret = row_bytes(rows, first, SEALED_SECRET),
         .keys = keys,
+        .quotas = {.cards = (uint64_t)row_integer(rows, first, MAX_CARDS),
+                   .storage = (uint64_t)row_integer(rows, first, MAX_STORAGE),
+                   .rate = (uint64_t)row_integer(rows, first, MAX_RATE)},
     };
     int at = first;
     while (at < PQntuples(rows) && text_equal(row_bytes(rows, at, NAME), tenant.name)) {
@@ -188,13 +204,16 @@ static result_t tenant_write(control_postgres_t *control, const control_tenant_t
                            value_bytes(tenant->sealed_secret),
                            value_bytes(text_from_c(place->database)),
                            value_bytes(text_from_c(place->role)),
-                           value_bytes((text_t){(const char *)sealed, sizeof sealed})};
+                           value_bytes((text_t){(const char *)sealed, sizeof sealed}),
+                           value_integer((int64_t)tenant->quotas.cards),
+                           value_integer((int64_t)tenant->quotas.storage),
+                           value_integer((int64_t)tenant->quotas.rate)};
     const result_t result = database_query(
         control,
         "INSERT INTO tenant (name, partitions, created_at, sealed_secret, database, role, "
-        "sealed_password) VALUES ($1::text, $2::int8, $3::int8, $4::bytea, $5::text, $6::text, "
-        "$7::bytea)",
-        row, 7, NULL);
+        "sealed_password, max_cards, max_storage, max_rate) VALUES ($1::text, $2::int8, $3::int8, "
+        "$4::bytea, $5::text, $6::text, $7::bytea, $8::int8, $9::int8, $10::int8)",
+        row, 10, NULL);
     if (result != RESULT_OK) {
         return result;
     }
@@ -219,6 +238,41 @@ static result_t prefix_ready(control_postgres_t *control)
     }
     PQclear(rows);
     return result;
+}
+
+static bool quotas_are_valid(const control_quotas_t *quotas)
+{
+    return quotas->cards <= CONTROL_QUOTA_MAX && quotas->storage <= CONTROL_QUOTA_MAX &&
+           quotas->rate <= CONTROL_QUOTA_RATE_MAX;
+}
+
+result_t control_postgres_tenant_set_quotas(control_store_t *store, text_t name,
+                                            const control_quotas_t *quotas)
+{
+    control_postgres_t *const control = control_of(store);
+    if (!quotas_are_valid(quotas)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    if (!name_is_valid(name)) {
+        return RESULT_MISSING;
+    }
+    result_t result = transaction_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    const value_t row[] = {value_bytes(name), value_integer((int64_t)quotas->cards),
+                           value_integer((int64_t)quotas->storage),
+                           value_integer((int64_t)quotas->rate)};
+    PGresult *rows = NULL;
+    result = database_query(control,
+                            "UPDATE tenant SET max_cards = $2::int8, max_storage = $3::int8, "
+                            "max_rate = $4::int8 WHERE name = $1::text RETURNING 1::int8",
+                            row, 4, &rows);
+    if (result == RESULT_OK) {
+        result = PQntuples(rows) == 0 ? RESULT_MISSING : RESULT_OK;
+        PQclear(rows);
+    }
+    return transaction_end(control, result);
 }
 
 /* The row of a tenant whose place is there, and wiped from memory afterwards. */
@@ -265,7 +319,7 @@ static result_t place_prepare(control_postgres_t *control, text_t tenant, uint32
 result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant)
 {
     control_postgres_t *const control = control_of(store);
-    if (tenant->key_count != 1 || !secrets_fit(tenant)) {
+    if (tenant->key_count != 1 || !secrets_fit(tenant) || !quotas_are_valid(&tenant->quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
     control_postgres_place_t place = {0};

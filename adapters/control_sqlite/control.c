@@ -57,6 +57,7 @@ static const control_store_functions_t functions = {
     .tenant_adopt = control_tenant_adopt,
     .tenant_delete = control_tenant_delete,
     .key_rotate = control_key_rotate,
+    .tenant_set_quotas = control_tenant_set_quotas,
     .key_set_state = control_key_set_state,
     .token_key_add = control_token_key_add,
     .incarnation_add = control_incarnation_add,

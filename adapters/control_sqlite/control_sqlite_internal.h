@@ -88,6 +88,8 @@ MUST_USE result_t tenant_exists(control_sqlite_t *control, text_t name, bool *ex
 
 result_t control_key_rotate(control_store_t *store, text_t tenant, text_t sealed_secret,
                             int64_t now_ms, uint32_t *kid);
+result_t control_tenant_set_quotas(control_store_t *store, text_t name,
+                                   const control_quotas_t *quotas);
 result_t control_key_set_state(control_store_t *store, text_t tenant, uint32_t kid, uint8_t state);
 result_t control_token_keys(control_store_t *store, control_token_key_visit_t *visit,
                             void *context);

@@ -68,6 +68,9 @@ static result_t rows_visit(control_sqlite_t *control, sqlite3_stmt *statement,
             .created_at = sqlite3_column_int64(statement, 2),
             .sealed_secret = control_column_bytes(statement, 3),
             .keys = control->keys,
+            .quotas = {.cards = (uint64_t)sqlite3_column_int64(statement, 4),
+                       .storage = (uint64_t)sqlite3_column_int64(statement, 5),
+                       .rate = (uint64_t)sqlite3_column_int64(statement, 6)},
         };
         *visited = true;
         result = keys_read(control, tenant.name, &tenant.key_count);
@@ -152,6 +155,9 @@ static result_t tenant_write(control_sqlite_t *control, const control_tenant_t *
     control_bind_integer(put, 2, tenant->partitions);
     control_bind_integer(put, 3, tenant->created_at);
     control_bind_blob(put, 4, tenant->sealed_secret);
+    control_bind_integer(put, 5, (int64_t)tenant->quotas.cards);
+    control_bind_integer(put, 6, (int64_t)tenant->quotas.storage);
+    control_bind_integer(put, 7, (int64_t)tenant->quotas.rate);
     const result_t result = control_statement_finish(control, put, NULL);
     if (result != RESULT_OK) {
         return result;
@@ -168,10 +174,41 @@ static bool secrets_fit(const control_tenant_t *tenant)
     return fits && tenant->partitions >= 1 && tenant->partitions <= LIMIT_PARTITIONS;
 }
 
+static bool quotas_are_valid(const control_quotas_t *quotas)
+{
+    return quotas->cards <= CONTROL_QUOTA_MAX && quotas->storage <= CONTROL_QUOTA_MAX &&
+           quotas->rate <= CONTROL_QUOTA_RATE_MAX;
+}
+
+result_t control_tenant_set_quotas(control_store_t *store, text_t name,
+                                   const control_quotas_t *quotas)
+{
+    control_sqlite_t *const control = control_of(store);
+    int changes = 0;
+    if (!quotas_are_valid(quotas)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    result_t result = change_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    sqlite3_stmt *const set = statement_take(control, STATEMENT_tenant_set_quotas);
+    control_bind_text(set, 1, name);
+    control_bind_integer(set, 2, (int64_t)quotas->cards);
+    control_bind_integer(set, 3, (int64_t)quotas->storage);
+    control_bind_integer(set, 4, (int64_t)quotas->rate);
+    result = control_statement_finish(control, set, &changes);
+    if (result == RESULT_OK && changes == 0) {
+        result = RESULT_MISSING;
+    }
+    return change_end(control, result);
+}
+
 result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant)
 {
     control_sqlite_t *const control = control_of(store);
-    if (!name_is_valid(tenant->name) || tenant->key_count != 1 || !secrets_fit(tenant)) {
+    if (!name_is_valid(tenant->name) || tenant->key_count != 1 || !secrets_fit(tenant) ||
+        !quotas_are_valid(&tenant->quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
     const control_card_key_t first = {.kid = 1,

@@ -40,6 +40,7 @@ static const status_line_t status_lines[] = {
     {501, TEXT_LITERAL("HTTP/1.1 501 Not Implemented\r\n")},
     {503, TEXT_LITERAL("HTTP/1.1 503 Service Unavailable\r\n")},
     {505, TEXT_LITERAL("HTTP/1.1 505 HTTP Version Not Supported\r\n")},
+    {507, TEXT_LITERAL("HTTP/1.1 507 Insufficient Storage\r\n")},
 };
 
 void http_date_update(http_date_t *date, int64_t now_ms)

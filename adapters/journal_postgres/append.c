@@ -13,7 +13,8 @@ enum {
     PART_IDEMPOTENCY = 4,
     PART_MEMBER_KEYS = 8,
     PART_REFUSALS = 16,
-    PART_COUNT = 5,
+    PART_REMINDERS = 32,
+    PART_COUNT = 6,
 };
 
 typedef struct append_command {
@@ -58,31 +59,53 @@ static const char *const part_sql[PART_COUNT] = {
     ", put_refusal AS (INSERT INTO refusal_log (recorded_at, reason, gate, code) SELECT "
     "i.recorded_at, i.reason, i.gate, i.code FROM claim, unnest($29, $30, $31, $32) AS i "
     "(recorded_at, reason, gate, code))",
+    ", drop_reminder AS (DELETE FROM reminder r USING claim, unnest($33, $34, $35) AS i (action, "
+    "actor, name) WHERE i.action = 3 AND r.actor = i.actor AND r.name = i.name), put_reminder AS "
+    "(INSERT INTO reminder (actor, name, due_at, period_ms, data) SELECT i.actor, i.name, "
+    "i.due_at, i.period_ms, i.data FROM claim, unnest($33, $34, $35, $37, $38, $39) AS i (action, "
+    "actor, name, due_at, period_ms, data) WHERE i.action = 1 OR (i.action = 2 AND NOT EXISTS "
+    "(SELECT FROM reminder r WHERE r.actor = i.actor AND r.name = i.name)) ON CONFLICT (actor, "
+    "name) DO UPDATE SET due_at = excluded.due_at, period_ms = excluded.period_ms, data = "
+    "excluded.data)",
 };
+
+/* Reminders that were delivered must still be as they were. */
+static const char reminders_hold[] =
+    " AND NOT EXISTS (SELECT FROM unnest($34, $35, $36) AS i (actor, name, expected_at) LEFT JOIN "
+    "reminder r ON r.actor = i.actor AND r.name = i.name WHERE i.expected_at <> 0 AND r.due_at IS "
+    "DISTINCT FROM i.expected_at)";
 
 /* Each value has its type in every combination, so that all have the same numbers. */
 static const Oid append_types[] = {
     TYPE_INT8,        TYPE_INT8,        TYPE_INT8,        TYPE_INT8,       /* 1: partition … */
     TYPE_UUID_ARRAY,  TYPE_INT8_ARRAY,  TYPE_INT2_ARRAY,  TYPE_INT8_ARRAY, /* 5: events */
-    TYPE_INT8_ARRAY,  TYPE_UUID_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, TYPE_BOOL_ARRAY,
-    TYPE_UUID_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, /* 14: snapshots */
-    TYPE_BYTEA_ARRAY, TYPE_INT2_ARRAY,  TYPE_INT8_ARRAY,  TYPE_INT8_ARRAY,  TYPE_BYTEA_ARRAY,
-    TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, TYPE_INT8_ARRAY,  /* 23: replies */
+    TYPE_INT8_ARRAY,  TYPE_UUID_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY,
+    TYPE_BOOL_ARRAY,  TYPE_UUID_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY,
+    TYPE_BYTEA_ARRAY, /* 14: snapshots */
+    TYPE_BYTEA_ARRAY, TYPE_INT2_ARRAY,  TYPE_INT8_ARRAY,  TYPE_INT8_ARRAY,
+    TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY,
+    TYPE_INT8_ARRAY,                                                        /* 23: replies */
     TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY,                                     /* 27: member keys */
     TYPE_INT8_ARRAY,  TYPE_INT2_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, /* 29: refusals */
+    TYPE_INT2_ARRAY,  TYPE_UUID_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_INT8_ARRAY,  /* 33: reminders */
+    TYPE_INT8_ARRAY,  TYPE_INT8_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_INT8,
+    TYPE_INT8, /* 40: usage */
 };
 
 void append_sql(statement_t which, char *sql, size_t size, const Oid **types, int *type_count)
 {
     const unsigned parts = (unsigned)which - STATEMENT_FIXED;
     const char *claim = "SELECT id " CLAIMED;
+    const char *end = "";
     if ((parts & PART_EVENTS) != 0) {
-        claim = "UPDATE partition SET head = head + $4 WHERE id = $1 AND epoch = $2 AND head = $3 "
-                "RETURNING id";
+        claim = "UPDATE partition SET head = head + $4, cards = cards + $40, bytes = bytes + $41 "
+                "WHERE id = $1 AND epoch = $2 AND head = $3";
+        end = " RETURNING id";
     } else if (parts != 0) {
-        claim = "SELECT id " CLAIMED " FOR UPDATE";
+        end = " FOR UPDATE";
     }
-    int used = snprintf(sql, size, "WITH claim AS (%s)", claim);
+    int used = snprintf(sql, size, "WITH claim AS (%s%s%s)", claim,
+                        (parts & PART_REMINDERS) != 0 ? reminders_hold : "", end);
     for (unsigned i = 0; i < PART_COUNT; i++) {
         if ((parts & 1U << i) != 0) {
             used += snprintf(sql + used, size - (size_t)used, "%s", part_sql[i]);
@@ -101,7 +124,8 @@ static unsigned batch_parts(const journal_batch_t *batch)
            (batch->snapshot_count > 0 ? PART_SNAPSHOTS : 0U) |
            (batch->idempotency_count > 0 ? PART_IDEMPOTENCY : 0U) |
            (batch->member_key_count > 0 ? PART_MEMBER_KEYS : 0U) |
-           (batch->refusal_count > 0 ? PART_REFUSALS : 0U);
+           (batch->refusal_count > 0 ? PART_REFUSALS : 0U) |
+           (batch->reminder_count > 0 ? PART_REMINDERS : 0U);
 }
 
 /* --- Which rows of a batch have the same key: an open table of indexes, one per batch --- */
@@ -315,6 +339,21 @@ static void refusals_fill(parameters_t *parameters, const journal_refusal_t *row
     COLUMN(TYPE_BYTEA, count, element_bytes(parameters, rows[i].code));
 }
 
+static void reminders_fill(parameters_t *parameters, const journal_reminder_t *rows, size_t count)
+{
+    if (count == 0) {
+        nulls_fill(parameters, 7);
+        return;
+    }
+    COLUMN(TYPE_INT2, count, element_int2(parameters, (int16_t)rows[i].action));
+    COLUMN(TYPE_UUID, count, element_uuid(parameters, &rows[i].actor));
+    COLUMN(TYPE_BYTEA, count, element_bytes(parameters, rows[i].name));
+    COLUMN(TYPE_INT8, count, element_int8(parameters, rows[i].expected_at));
+    COLUMN(TYPE_INT8, count, element_int8(parameters, rows[i].due_at));
+    COLUMN(TYPE_INT8, count, element_int8(parameters, rows[i].period_ms));
+    COLUMN(TYPE_BYTEA, count, element_bytes(parameters, rows[i].data));
+}
+
 /* --- Sending --- */
 
 static bool outcome_ask(const append_command_t *append, lane_t *lane)
@@ -356,6 +395,9 @@ static bool append_send(command_t *command, lane_t *lane)
     idempotency_fill(parameters, batch->idempotency, batch->idempotency_count);
     member_keys_fill(parameters, batch->member_keys, batch->member_key_count);
     refusals_fill(parameters, batch->refusals, batch->refusal_count);
+    reminders_fill(parameters, batch->reminders, batch->reminder_count);
+    parameter_integer(parameters, (int64_t)batch->cards);
+    parameter_integer(parameters, (int64_t)batch->bytes);
     if (!lane_send(lane, command->statements[0])) {
         return false;
     }

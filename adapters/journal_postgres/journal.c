@@ -109,7 +109,9 @@ static result_t partitions_read(open_command_t *open, const PGresult *rows)
         is_sound = field_integer(rows, i, 0) == i &&
                    head == (field_integer(rows, i, 3) & JOURNAL_SEQUENCE_MAX);
         open->partitions[i] = (journal_partition_t){.epoch = (uint64_t)field_integer(rows, i, 1),
-                                                    .head = (uint64_t)head};
+                                                    .head = (uint64_t)head,
+                                                    .cards = (uint64_t)field_integer(rows, i, 4),
+                                                    .bytes = (uint64_t)field_integer(rows, i, 5)};
     }
     if (!is_sound) {
         log_error("the partitions of the journal do not fit its events: run `digitalcard store "
@@ -297,6 +299,7 @@ static const journal_functions_t functions = {
     .append = postgres_append,
     .load = postgres_load,
     .due = postgres_due,
+    .reminders = postgres_reminders,
     .clean = postgres_clean,
     .list_cards = postgres_list_cards,
     .read_history = postgres_read_history,

@@ -1,5 +1,5 @@
 /* What an actor reads before it decides, in one statement: its card with the tail, the key of its
- * member, an earlier reply; and the cards that are due for the sweep. */
+ * member, an earlier reply. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -157,58 +157,4 @@ result_t postgres_load(journal_tenant_t *tenant, const journal_load_t *load,
     command->context = context;
     command_uses(&command->base, STATEMENT_load);
     return lane_submit(&command->base);
-}
-
-/* --- Due --- */
-
-typedef struct due_command {
-    command_t base;
-    int64_t now_ms;
-    uint32_t limit;
-    journal_due_done_t *done;
-    void *context;
-} due_command_t;
-
-static bool due_send(command_t *command, lane_t *lane)
-{
-    const due_command_t *const due = (const due_command_t *)command;
-    parameters_t *const parameters = lane_parameters(lane);
-    parameter_integer(parameters, due->now_ms);
-    parameter_integer(parameters, due->limit);
-    return lane_send(lane, STATEMENT_due);
-}
-
-static bool due_finish(command_t *command)
-{
-    const due_command_t *const due = (const due_command_t *)command;
-    journal_due_t found = {.result = command->result};
-    if (command->result == RESULT_OK) {
-        const int count = PQntuples(command->results[0]);
-        arena_t arena;
-        (void)events_arena(command, 0, (size_t)count * sizeof(uuid_t), &arena);
-        uuid_t *const cards = arena_take(&arena, (size_t)count * sizeof *cards);
-        for (int i = 0; i < count && found.result == RESULT_OK; i++) {
-            if (!field_uuid(command->results[0], i, 0, &cards[i])) {
-                found.result = RESULT_STORE_CORRUPT;
-            }
-        }
-        found.cards = cards;
-        found.card_count = found.result == RESULT_OK ? (size_t)count : 0;
-    }
-    due->done(due->context, &found);
-    return false;
-}
-
-result_t postgres_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
-                      journal_due_done_t *done, void *context)
-{
-    assert(limit > 0 && limit <= LIMIT_STORE_PAGE_ROWS && !tenant->closing);
-    due_command_t *due =
-        command_create(&tenant->reader, sizeof *due, COMMAND_READ, due_send, due_finish);
-    due->now_ms = now_ms;
-    due->limit = limit;
-    due->done = done;
-    due->context = context;
-    command_uses(&due->base, STATEMENT_due);
-    return lane_submit(&due->base);
 }

@@ -6,7 +6,7 @@
 #include "messages/text.h"
 #include "messages/uuid.h"
 
-enum { PARAMETERS_MAX = 40 };
+enum { PARAMETERS_MAX = 48 };
 
 /* Types of elements (pg_type.dat; they are for ever). */
 enum {

@@ -6,7 +6,8 @@
 bool batch_writes(const journal_batch_t *batch)
 {
     return batch->event_count + batch->snapshot_count + batch->idempotency_count +
-               batch->member_key_count + batch->refusal_count + batch->note_count >
+               batch->member_key_count + batch->refusal_count + batch->reminder_count +
+               batch->note_count >
            0;
 }
 
@@ -26,6 +27,8 @@ static result_t partition_claim(connection_t *writer, const journal_batch_t *bat
     bool is_owner = false;
     if (moves) {
         bind_integer(statement, 4, (int64_t)batch->event_count);
+        bind_integer(statement, 5, (int64_t)batch->cards);
+        bind_integer(statement, 6, (int64_t)batch->bytes);
         result = statement_finish(writer, statement);
         is_owner = result == RESULT_OK && sqlite3_changes(writer->database) == 1;
     } else {
@@ -183,9 +186,67 @@ static result_t refusals_trim(connection_t *writer)
     return statement_finish(writer, statement);
 }
 
+/* Reminders that were delivered must still be as they were: looked at before anything is written,
+ * because a fenced batch leaves the transaction to others. */
+static result_t reminders_check(connection_t *writer, const journal_batch_t *batch)
+{
+    result_t result = RESULT_OK;
+    for (size_t i = 0; result == RESULT_OK && i < batch->reminder_count; i++) {
+        const journal_reminder_t *const row = &batch->reminders[i];
+        sqlite3_stmt *statement = NULL;
+        if (row->expected_at == 0) {
+            continue;
+        }
+        result = connection_statement(writer, STATEMENT_reminder_at, &statement);
+        if (result != RESULT_OK) {
+            return result;
+        }
+        bool found = false;
+        bind_blob(statement, 1, row->actor.bytes, sizeof row->actor.bytes);
+        bind_text(statement, 2, row->name);
+        result = statement_next(writer, statement, &found);
+        if (result != RESULT_OK) {
+            return result;
+        }
+        if (!found || sqlite3_column_int64(statement, 0) != row->expected_at) {
+            result = RESULT_FENCED;
+        }
+        statement_done(statement);
+    }
+    return result;
+}
+
+static result_t reminder_write(connection_t *writer, const journal_reminder_t *row)
+{
+    static const statement_t statements[] = {
+        [JOURNAL_REMINDER_PUT] = STATEMENT_reminder_put,
+        [JOURNAL_REMINDER_ENSURE] = STATEMENT_reminder_ensure,
+        [JOURNAL_REMINDER_REMOVE] = STATEMENT_reminder_remove,
+    };
+    sqlite3_stmt *statement = NULL;
+    const result_t result = connection_statement(writer, statements[row->action], &statement);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    bind_blob(statement, 1, row->actor.bytes, sizeof row->actor.bytes);
+    bind_text(statement, 2, row->name);
+    if (row->action != JOURNAL_REMINDER_REMOVE) {
+        bind_integer(statement, 3, row->due_at);
+        bind_integer(statement, 4, row->period_ms);
+        bind_blob(statement, 5, row->data.data, row->data.size);
+    }
+    return statement_finish(writer, statement);
+}
+
 result_t batch_apply(connection_t *writer, const journal_batch_t *batch)
 {
-    result_t result = partition_claim(writer, batch);
+    result_t result = reminders_check(writer, batch);
+    if (result == RESULT_OK) {
+        result = partition_claim(writer, batch);
+    }
+    for (size_t i = 0; result == RESULT_OK && i < batch->reminder_count; i++) {
+        result = reminder_write(writer, &batch->reminders[i]);
+    }
     for (size_t i = 0; result == RESULT_OK && i < batch->event_count; i++) {
         result = event_write(writer, batch, i);
     }

@@ -139,6 +139,9 @@ result_t connection_open(connection_t *connection, const char *path, connection_
         }
         return connection_error(connection, SQLITE_CANTOPEN, "stat");
     }
+    if (!S_ISREG(status.st_mode)) { /* opening a FIFO would block this thread for good */
+        return connection_error(connection, SQLITE_NOTADB, "open what is no regular file");
+    }
     const bool is_readonly = mode == CONNECTION_READONLY || mode == CONNECTION_LOOK;
     const int flags = (is_readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;

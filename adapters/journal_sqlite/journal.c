@@ -1,5 +1,5 @@
 /* The journal port on SQLite: tenants, their lanes and the life of jobs. What the jobs do stands in
- * append.c, load.c, events.c, list.c and checkpoint.c. No SQL here but that of opening. */
+ * append.c, load.c, due.c, events.c, list.c and checkpoint.c. No SQL here but that of opening. */
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
@@ -166,8 +166,10 @@ static result_t partitions_read(open_job_t *job, connection_t *connection)
         is_sound = count < LIMIT_PARTITIONS && column_unsigned(statement, 0) == count &&
                    head == (last & (uint64_t)JOURNAL_SEQUENCE_MAX);
         if (is_sound) {
-            job->partitions[count] =
-                (journal_partition_t){.epoch = column_unsigned(statement, 1), .head = head};
+            job->partitions[count] = (journal_partition_t){.epoch = column_unsigned(statement, 1),
+                                                           .head = head,
+                                                           .cards = column_unsigned(statement, 4),
+                                                           .bytes = column_unsigned(statement, 5)};
             job->partition_count++;
         }
     }
@@ -321,6 +323,7 @@ static const journal_functions_t functions = {
     .append = journal_append,
     .load = journal_load,
     .due = journal_due,
+    .reminders = journal_reminders,
     .clean = journal_clean,
     .list_cards = journal_list_cards,
     .read_history = journal_read_history,

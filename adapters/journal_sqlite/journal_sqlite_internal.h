@@ -190,7 +190,7 @@ result_t journal_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batc
 MUST_USE result_t batch_apply(connection_t *writer, const journal_batch_t *batch);
 bool batch_writes(const journal_batch_t *batch);
 
-/* --- load.c, events.c, list.c, heads.c --- */
+/* --- load.c, due.c, events.c, list.c, heads.c --- */
 
 result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
                       journal_loaded_done_t *done, void *context);
@@ -204,6 +204,8 @@ result_t journal_read_notes(journal_tenant_t *tenant, text_t after, uint32_t lim
 
 result_t journal_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
                      journal_due_done_t *done, void *context);
+result_t journal_reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                           journal_reminders_done_t *done, void *context);
 result_t journal_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
                             uint32_t limit, journal_cards_done_t *done, void *context);
 result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,

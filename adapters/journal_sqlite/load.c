@@ -1,5 +1,4 @@
-/* What an actor reads before it decides: its card, the key of its member, an earlier reply; and the
- * cards that are due for the sweep. */
+/* What an actor reads before it decides: its card, the key of its member, an earlier reply. */
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -202,66 +201,6 @@ result_t journal_load(journal_tenant_t *tenant, const journal_load_t *load,
     assert(!tenant->closing);
     load_job_t *job = store_job_create(tenant, sizeof *job, load_run, load_finish);
     job->load = *load;
-    job->done = done;
-    job->context = context;
-    return store_job_submit(&job->base, STORE_LANE_READ);
-}
-
-/* --- Due --- */
-
-typedef struct due_job {
-    store_job_t base;
-    int64_t now_ms;
-    uint32_t limit;
-    journal_due_done_t *done;
-    void *context;
-    journal_due_t due;
-} due_job_t;
-
-static void due_run(store_job_t *base)
-{
-    due_job_t *job = (due_job_t *)base;
-    connection_t *const reader = &base->tenant->reader;
-    sqlite3_stmt *statement = NULL;
-    job->due.result = connection_statement(reader, STATEMENT_due, &statement);
-    if (job->due.result != RESULT_OK) {
-        return;
-    }
-    uuid_t *const cards = store_memory_take(&base->memory, job->limit * sizeof *cards);
-    bind_integer(statement, 1, job->now_ms);
-    bind_integer(statement, 2, job->limit);
-    bool row = true;
-    while (job->due.card_count < job->limit) {
-        job->due.result = statement_next(reader, statement, &row);
-        if (job->due.result != RESULT_OK || !row) {
-            break;
-        }
-        if (!column_uuid(statement, 0, &cards[job->due.card_count])) {
-            job->due.result = connection_error(reader, SQLITE_CORRUPT, "reading a card id");
-            break;
-        }
-        job->due.card_count++;
-    }
-    statement_done(statement);
-    job->due.cards = cards;
-}
-
-static void due_finish(store_job_t *base)
-{
-    due_job_t *job = (due_job_t *)base;
-    if (job->due.result != RESULT_OK) {
-        job->due = (journal_due_t){.result = job->due.result};
-    }
-    job->done(job->context, &job->due);
-}
-
-result_t journal_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
-                     journal_due_done_t *done, void *context)
-{
-    assert(limit > 0 && limit <= LIMIT_STORE_PAGE_ROWS && !tenant->closing);
-    due_job_t *job = store_job_create(tenant, sizeof *job, due_run, due_finish);
-    job->now_ms = now_ms;
-    job->limit = limit;
     job->done = done;
     job->context = context;
     return store_job_submit(&job->base, STORE_LANE_READ);

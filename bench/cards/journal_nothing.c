@@ -10,6 +10,7 @@ typedef struct call {
     journal_batch_done_t *batch;
     journal_loaded_done_t *loaded;
     journal_due_done_t *due;
+    journal_reminders_done_t *reminders;
     void *context;
 } call_t;
 
@@ -39,6 +40,8 @@ static void run(const call_t *call, journal_nothing_t *journal)
         call->batch(call->context, RESULT_OK);
     } else if (call->loaded != NULL) {
         call->loaded(call->context, &(journal_loaded_t){0});
+    } else if (call->reminders != NULL) {
+        call->reminders(call->context, &(journal_reminders_t){0});
     } else {
         call->due(call->context, &(journal_due_t){0});
     }
@@ -104,6 +107,14 @@ static result_t due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
     return add(tenant->journal, (call_t){.due = done, .context = context});
 }
 
+static result_t reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                          journal_reminders_done_t *done, void *context)
+{
+    (void)now_ms;
+    (void)limit;
+    return add(tenant->journal, (call_t){.reminders = done, .context = context});
+}
+
 static result_t clean(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
                       void *context)
 {
@@ -117,6 +128,7 @@ static const journal_functions_t functions = {
     .append = append,
     .load = load,
     .due = due,
+    .reminders = reminders,
     .clean = clean,
 };
 

@@ -209,7 +209,9 @@ static void load_round(load_run_t *run, double rate, double duration_s, load_res
         until_ns > round.measured_ns ? (double)(until_ns - round.measured_ns) / 1e9 : 0;
     result->rate =
         result->measured_s > 0 ? (double)result->tally.good_in_time / result->measured_s : 0;
-    result->reached = rate > 0 ? result->rate / rate : 1;
+    result->reached = rate > 0 && result->tally.asked > 0
+                          ? (double)result->tally.good / (double)result->tally.asked
+                          : 1;
 }
 
 static bool prepare(load_run_t *run)

@@ -38,7 +38,7 @@ typedef struct load_result {
     load_round_t round;
     double measured_s;
     double rate;    /* right answers per second */
-    double reached; /* open-loop: part of the requests that were due and were answered in time */
+    double reached; /* open-loop: part of the requests that were due and got a right answer */
     histogram_t latency;
     load_tally_t tally;
     double generator_cpu; /* cores this program used */

@@ -223,14 +223,23 @@ static void answered(load_worker_t *worker, load_slot_t *slot, const load_frame_
     }
 }
 
+/* A reply to nothing that is under way: too late, or a service that has too many connections. */
+static void unasked(load_worker_t *worker, const load_frame_t *frame)
+{
+    load_reply_t reply = {0};
+    const bool is_problem = worker->run->options->protocol == LOAD_HTTP && !frame->is_ok &&
+                            load_document_read_json(frame, LOAD_GET, &reply);
+    interval_at(worker, load_now_ns());
+    worker->interval_errors++;
+    load_tally_error(&worker->tally, is_problem ? reply.code : TEXT_LITERAL("unexpected_reply"), 1);
+}
+
 void load_worker_frame(load_worker_t *worker, load_connection_t *connection,
                        const load_frame_t *frame)
 {
     const uint32_t index = slot_of(worker, connection, frame);
     if (index == LOAD_SLOT_NONE || !worker->slots[index].is_busy) {
-        interval_at(worker, load_now_ns());
-        worker->interval_errors++;
-        load_tally_error(&worker->tally, TEXT_LITERAL("unexpected_reply"), 1);
+        unasked(worker, frame);
         return;
     }
     load_slot_t *const slot = &worker->slots[index];

@@ -47,6 +47,7 @@ typedef struct seen {
     uint32_t count;
     uint32_t key_count;
     control_card_key_t keys[CONTROL_KEYS_PER_TENANT_MAX];
+    control_quotas_t quotas;
     char first_secret[64];
 } seen_t;
 
@@ -61,6 +62,7 @@ static bool tenant_seen(void *context, const control_tenant_t *tenant)
     assert_true(text_equal(tenant->sealed_secret, TEXT_LITERAL("sealed \x00 tenant")));
     seen->count++;
     seen->key_count = tenant->key_count;
+    seen->quotas = tenant->quotas;
     for (uint32_t i = 0; i < tenant->key_count; i++) {
         seen->keys[i] = tenant->keys[i];
     }
@@ -98,6 +100,37 @@ static void a_created_tenant_has_one_active_key(void **state)
     assert_string_equal(seen.first_secret, "sealed key");
     (void)look_at(fixture, "alph", RESULT_MISSING);
     assert_int_equal(create(fixture, "alpha"), RESULT_ALREADY_EXISTS);
+}
+
+static void quotas_are_none_until_they_are_set(void **state)
+{
+    fixture_t *const fixture = *state;
+    control_store_t *const store = fixture->store;
+    assert_int_equal(create(fixture, "alpha"), RESULT_OK);
+    assert_int_equal(create(fixture, "beta"), RESULT_OK);
+    assert_int_equal(look_at(fixture, "alpha", RESULT_OK).quotas.cards, 0);
+    const uint64_t before = version_of(store);
+    const control_quotas_t quotas = {
+        .cards = 1, .storage = CONTROL_QUOTA_MAX, .rate = CONTROL_QUOTA_RATE_MAX};
+    assert_int_equal(store->functions->tenant_set_quotas(store, TEXT_LITERAL("alpha"), &quotas),
+                     RESULT_OK);
+    assert_true(version_of(store) > before);
+    const seen_t seen = look_at(fixture, "alpha", RESULT_OK);
+    assert_int_equal(seen.quotas.cards, 1);
+    assert_int_equal(seen.quotas.storage, CONTROL_QUOTA_MAX);
+    assert_int_equal(seen.quotas.rate, CONTROL_QUOTA_RATE_MAX);
+    assert_int_equal(look_at(fixture, "beta", RESULT_OK).quotas.rate, 0);
+    assert_int_equal(store->functions->tenant_set_quotas(store, TEXT_LITERAL("nobody"), &quotas),
+                     RESULT_MISSING);
+    const control_quotas_t beyond[] = {{.cards = CONTROL_QUOTA_MAX + 1},
+                                       {.storage = CONTROL_QUOTA_MAX + 1},
+                                       {.rate = CONTROL_QUOTA_RATE_MAX + 1}};
+    for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++) {
+        assert_int_equal(
+            store->functions->tenant_set_quotas(store, TEXT_LITERAL("alpha"), &beyond[i]),
+            RESULT_INVALID_ARGUMENT);
+    }
+    assert_int_equal(look_at(fixture, "alpha", RESULT_OK).quotas.cards, 1);
 }
 
 static void a_deleted_tenant_is_gone_and_its_name_is_free(void **state)
@@ -389,6 +422,7 @@ int control_contract_run(const control_contract_factory_t *factory)
     fixture_t fixture = {.factory = factory};
     const struct CMUnitTest tests[] = {
         CONTROL_TEST(a_created_tenant_has_one_active_key),
+        CONTROL_TEST(quotas_are_none_until_they_are_set),
         CONTROL_TEST(a_deleted_tenant_is_gone_and_its_name_is_free),
         CONTROL_TEST(names_that_mean_something_else_are_refused),
         CONTROL_TEST(tenants_come_in_order_of_name),

@@ -69,7 +69,9 @@ static void a_store_of_format_1_gets_its_dead_letters(void **state)
     control_postgres_close(&place->control);
     postgres_server_execute(
         &place->server, "digitalcard",
-        "DROP TABLE flag; DROP TABLE dead_letter; UPDATE control SET schema = 1");
+        "DROP TABLE flag; DROP TABLE dead_letter; ALTER TABLE tenant DROP COLUMN max_cards; "
+        "ALTER TABLE tenant DROP COLUMN max_storage; ALTER TABLE tenant DROP "
+        "COLUMN max_rate; UPDATE control SET schema = 1");
     assert_int_equal(open_again(place, true, error, sizeof error), RESULT_OK);
     dead_letters_t *const letters = control_postgres_dead_letters(place->control);
     assert_int_equal(letters->functions->visit(letters, TEXT_NONE, ignore_letter, NULL), RESULT_OK);

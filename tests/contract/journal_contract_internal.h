@@ -40,6 +40,14 @@ void events_come_in_order_with_the_head(void **state);
 void notes_are_replaced_as_a_whole_and_open_ones_are_found(void **state);
 void notes_of_a_fenced_batch_are_not_stored(void **state);
 
+/* journal_contract_reminders.c */
+void reminders_come_when_due_oldest_first(void **state);
+void reminders_outlive_a_restart(void **state);
+void a_reminder_is_taken_with_the_batch_or_not_at_all(void **state);
+void a_reminder_that_changed_since_it_was_read_is_not_taken(void **state);
+void ensuring_leaves_a_reminder_as_it_is(void **state);
+void partitions_count_cards_and_bytes_with_their_events(void **state);
+
 /* journal_contract_model.c */
 void a_thousand_random_batches_agree_with_a_model(void **state);
 

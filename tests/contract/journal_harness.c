@@ -97,6 +97,7 @@ typedef struct call {
         opened_t opened;
         journal_loaded_t loaded;
         journal_due_t due;
+        journal_reminders_t reminders;
         journal_cards_t cards;
         journal_events_t events;
         result_t result;
@@ -236,6 +237,31 @@ journal_due_t harness_due(harness_t *harness, opened_t *opened, int64_t now_ms, 
     const result_t result =
         harness->journal->functions->due(opened->tenant, now_ms, limit, due_done, &call);
     return call_wait(&call, result) ? call.answer.due : (journal_due_t){.result = result};
+}
+
+static void reminders_done(void *context, const journal_reminders_t *reminders)
+{
+    call_t *call = context;
+    journal_reminder_t *rows =
+        harness_take(call->harness, (reminders->row_count + 1) * sizeof *rows);
+    for (size_t i = 0; i < reminders->row_count; i++) {
+        rows[i] = reminders->rows[i];
+        rows[i].name = copy_text(call->harness, rows[i].name);
+        rows[i].data = copy_text(call->harness, rows[i].data);
+    }
+    call->answer.reminders = *reminders;
+    call->answer.reminders.rows = rows;
+    call_end(call);
+}
+
+journal_reminders_t harness_reminders(harness_t *harness, opened_t *opened, int64_t now_ms,
+                                      uint32_t limit)
+{
+    call_t call = {.harness = harness};
+    const result_t result = harness->journal->functions->reminders(opened->tenant, now_ms, limit,
+                                                                   reminders_done, &call);
+    return call_wait(&call, result) ? call.answer.reminders
+                                    : (journal_reminders_t){.result = result};
 }
 
 result_t harness_clean(harness_t *harness, opened_t *opened, int64_t before_ms)

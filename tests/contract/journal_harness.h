@@ -55,6 +55,8 @@ result_t harness_submit(harness_t *harness, opened_t *opened, const journal_batc
 journal_loaded_t harness_load(harness_t *harness, opened_t *opened, const uuid_t *card,
                               const char *member_id, const char *key);
 journal_due_t harness_due(harness_t *harness, opened_t *opened, int64_t now_ms, uint32_t limit);
+journal_reminders_t harness_reminders(harness_t *harness, opened_t *opened, int64_t now_ms,
+                                      uint32_t limit);
 result_t harness_clean(harness_t *harness, opened_t *opened, int64_t before_ms);
 journal_cards_t harness_list(harness_t *harness, opened_t *opened, const card_list_t *filter,
                              int64_t now_ms, uint32_t limit);

@@ -134,6 +134,22 @@ static void an_empty_file_is_corrupt_and_stays_as_it_is(void **state)
     free(path);
 }
 
+/* Opened, it would hold a store thread until somebody writes into it. */
+static void what_is_no_regular_file_is_corrupt_and_blocks_nobody(void **state)
+{
+    files_state_t *const files = *state;
+    char *path = place_file(&files->place, "alpha", "");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(open_result(files), RESULT_STORE_CORRUPT);
+    assert_int_equal(harness_open_readonly(&files->harness, "alpha").result, RESULT_STORE_CORRUPT);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(open_result(files), RESULT_STORE_CORRUPT);
+    assert_int_equal(rmdir(path), 0);
+    free(path);
+}
+
 static void a_truncated_file_is_corrupt(void **state)
 {
     files_state_t *const files = *state;
@@ -446,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILES_TEST(a_damaged_header_is_corrupt),
         FILES_TEST(an_empty_file_is_corrupt_and_stays_as_it_is),
+        FILES_TEST(what_is_no_regular_file_is_corrupt_and_blocks_nobody),
         FILES_TEST(a_truncated_file_is_corrupt),
         FILES_TEST(a_lost_last_event_is_found_when_opening),
         FILES_TEST(flipped_bytes_in_any_page_are_errors_and_nothing_worse),

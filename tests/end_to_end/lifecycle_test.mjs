@@ -1,7 +1,7 @@
 // A card is issued, scanned and revoked over HTTP: the contract of DESIGN 3.3 as a client sees it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Service } from './service.mjs';
+import { Service, until } from './service.mjs';
 
 const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
@@ -34,6 +34,24 @@ test('an issued card has every field of the contract', async () => {
   const unnamed = await service.issue('acme', token, { activate: false });
   assert.equal(unnamed.holder_name, null);
   assert.equal(unnamed.tier, null);
+});
+
+test('a suspension with an end lifts itself, also over a restart, and says so in the history', async () => {
+  const card = await service.issue('acme', token);
+  const end = new Date(Date.now() + 1500).toISOString();
+  assert.equal((await service.act('acme', token, card.id, 'suspend', { reason: 'lost and found', until: end })).body.status, 'suspended');
+  assert.equal((await service.scan('acme', token, card.qr.text)).body.reason, 'suspended');
+  const shard = (await service.tree()).roles.find((role) => role.name === 'shard-0');
+  process.kill(shard.pid, 'SIGKILL');
+  await until(async () => (await service.scan('acme', token, card.qr.text)).body.reason === 'valid', 'the suspension ends by itself');
+  const history = (await service.request('GET', `/acme/api/v1/cards/${card.id}/history`, { token })).body.items;
+  const reinstated = history.filter((item) => item.name === 'CardReinstated');
+  assert.equal(reinstated.length, 1);
+  assert.equal(Date.parse(reinstated[0].data.until), Date.parse(end));
+  assert.equal(reinstated[0].data.subject, undefined);
+  const wrong = await service.act('acme', token, card.id, 'revoke', { until: end });
+  assert.equal(wrong.status, 400);
+  assert.match(wrong.body.detail, /until is given only when a card is suspended/);
 });
 
 test('the whole life: issue, activate, scan, suspend, reinstate, renew, replace, revoke', async () => {

@@ -58,6 +58,7 @@ typedef struct command {
     char qr[80];
     char cursor[32];
     int64_t expires_at;
+    int64_t until; /* suspend; 0: without end */
     bool activate;
     uint64_t partition; /* events.read */
     uint64_t after;

@@ -9,7 +9,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { NEAR_MS = 60000 /* an end that close to now may count or not */ };
+enum {
+    NEAR_MS = 60000,    /* an end that close to now may count or not */
+    OVERDUE_MS = 20000, /* a tenant nobody touches is opened every LIMIT_SWEEP_ROTATION_MS */
+};
 
 typedef struct model_card {
     uint32_t tenant;
@@ -18,6 +21,7 @@ typedef struct model_card {
     uint8_t status;
     bool was_activated;
     bool is_suspended;
+    int64_t until; /* when the suspension ends by itself; 0: never */
     uint64_t version;
     uint64_t sequence;
     int64_t valid_from;
@@ -109,12 +113,18 @@ static bool fold_change(model_card_t *card, const event_t *event)
         return before == card_status_issued;
     case event_name_card_suspended:
         card->is_suspended = true;
+        card->until = MESSAGE_HAS(event_data, data, until) ? data->until : 0;
         card->status = card_status_suspended;
         return before == card_status_issued || before == card_status_active;
-    case event_name_card_reinstated:
+    case event_name_card_reinstated: {
+        /* By itself: only the suspension that said so, once, and not before its time. */
+        const bool is_its_end = !MESSAGE_HAS(event_data, data, until) ||
+                                (card->until != 0 && event->occurred_at >= card->until);
         card->is_suspended = false;
+        card->until = 0;
         card->status = status_when_not_ended(card);
-        return before == card_status_suspended;
+        return before == card_status_suspended && is_its_end;
+    }
     case event_name_card_renewed: {
         const bool is_later = data->expires_at > card->expires_at;
         card->expires_at = data->expires_at;
@@ -319,7 +329,9 @@ static void compare(world_t *world, const command_t *command, const card_t *show
     const bool is_due = is_alive(card) && card->expires_at <= now_ms;
     const uint8_t status = is_due ? (uint8_t)card_status_expired : card->status;
     const uint64_t version = card->version + (is_due ? 1 : 0);
-    const bool is_near = card->expires_at > now_ms - NEAR_MS && card->expires_at < now_ms + NEAR_MS;
+    const bool is_near =
+        (card->expires_at > now_ms - NEAR_MS && card->expires_at < now_ms + NEAR_MS) ||
+        (card->until != 0 && card->until < now_ms + NEAR_MS);
     if (!text_equal(shown->member_id, card->member_id) || !text_equal(shown->tier, card->tier) ||
         shown->expires_at != card->expires_at || shown->valid_from != card->valid_from ||
         (!is_near && (shown->status != status || shown->version != version))) {
@@ -358,8 +370,8 @@ static void compare_history(world_t *world, const command_t *command, const hist
         if (sequence > card->sequence && !text_is_empty(text_from_c(command->cursor))) {
             continue;
         }
-        if (sequence == card->sequence + 1 && card->history_next == card->sequence) {
-            continue; /* its end came meanwhile */
+        if (sequence > card->sequence && card->history_next == card->sequence) {
+            continue; /* its end came meanwhile, or that of its suspension */
         }
         if (sequence != card->history_next) {
             world_violation(world, 8, "command %u: the history of a card is not complete",
@@ -475,6 +487,23 @@ static void check_subscribers(world_t *world)
     }
 }
 
+/* Every reminder has come, or is still to come (put off while the card was expired, by a clock that
+ * has gone back since): no suspension outlives its end otherwise. */
+static void check_suspensions(world_t *world, const model_t *model)
+{
+    for (uint32_t i = 0; i < model->card_count; i++) {
+        const model_card_t *const card = &model->cards[i];
+        if (card->status == card_status_suspended && card->until != 0 &&
+            card->until < world_wall_ms(world) - OVERDUE_MS &&
+            !store_has_reminder(world->store, card->tenant, &card->id)) {
+            world_violation(world, 10,
+                            "tenant %u: a suspension that was to end %" PRId64
+                            " ms ago goes on: its reminder is lost",
+                            card->tenant, world_wall_ms(world) - card->until);
+        }
+    }
+}
+
 void model_check(world_t *world)
 {
     model_t *const model = model_of(world);
@@ -483,6 +512,7 @@ void model_check(world_t *world)
     for (uint32_t i = 0; i < world->clients->command_count; i++) {
         check_command(world, world->clients->commands[i], model->effects[i], model->effect[i]);
     }
+    check_suspensions(world, model);
     check_subscribers(world);
     projections_disk_check(world);
 }

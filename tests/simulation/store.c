@@ -132,3 +132,26 @@ bool store_has_key(store_t *store, uint32_t tenant, text_t key)
     }
     return false;
 }
+
+size_t store_reminders_overdue(const store_t *store, int64_t wall_ms)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < store->tenant_count; i++) {
+        const reminder_table_t *const table = &store->tenants[i]->reminders;
+        for (size_t j = 0; j < table->count; j++) {
+            count += table->rows[j].due_at <= wall_ms ? 1 : 0;
+        }
+    }
+    return count;
+}
+
+bool store_has_reminder(const store_t *store, uint32_t tenant, const uuid_t *actor)
+{
+    const reminder_table_t *const table = &store->tenants[tenant]->reminders;
+    for (size_t i = 0; i < table->count; i++) {
+        if (uuid_equal(&table->rows[i].actor, actor)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -36,6 +36,9 @@ journal_t *store_port_journal(store_port_t *port);
 void store_port_crash(store_port_t *port);
 void store_port_destroy(store_port_t **port);
 size_t store_port_operations(const store_port_t *port);
+/* Reminders of all tenants that were due at or before that moment. */
+size_t store_reminders_overdue(const store_t *store, int64_t wall_ms);
+bool store_has_reminder(const store_t *store, uint32_t tenant, const uuid_t *actor);
 bool store_has_key(store_t *store, uint32_t tenant, text_t key);
 /* True once a key of this member was stored. */
 bool store_has_member_key(store_t *store, uint32_t tenant, text_t member_id);

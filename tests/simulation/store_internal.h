@@ -5,6 +5,7 @@
 #include "messages/arena.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/store.h"
+#include "tests/support/reminder_table.h"
 
 enum {
     STORE_CHUNK_SIZE = 1 << 18,
@@ -56,6 +57,7 @@ typedef struct disk_tenant {
     disk_member_t *members;
     size_t member_count;
     size_t refusal_count;
+    reminder_table_t reminders;
 } disk_tenant_t;
 
 typedef struct store_chunk store_chunk_t;
@@ -83,6 +85,7 @@ typedef enum operation_kind {
     OPERATION_APPEND,
     OPERATION_LOAD,
     OPERATION_DUE,
+    OPERATION_REMINDERS,
     OPERATION_CLEAN,
     OPERATION_CARDS,
     OPERATION_EVENTS,
@@ -116,6 +119,7 @@ typedef struct operation {
         journal_batch_done_t *batch;
         journal_loaded_done_t *loaded;
         journal_due_done_t *due;
+        journal_reminders_done_t *reminders;
         journal_cards_done_t *cards;
         journal_events_done_t *events;
         journal_heads_done_t *heads;
@@ -128,6 +132,8 @@ typedef struct operation {
     journal_card_row_t *rows;
     event_t *events; /* of loads, rows and pages */
     uuid_t *uuids;
+    journal_reminder_t *reminders; /* their texts are copied behind them */
+    int64_t next_at;
     size_t count;
     uint64_t head;
     char cursor[24];
@@ -167,6 +173,7 @@ void store_undo(store_port_t *port);
 /* --- store_read.c --- */
 void store_apply_load(operation_t *operation);
 void store_apply_due(operation_t *operation);
+void store_apply_reminders(operation_t *operation);
 void store_apply_cards(operation_t *operation);
 void store_apply_events(operation_t *operation);
 void store_apply_keys(operation_t *operation);

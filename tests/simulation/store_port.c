@@ -36,6 +36,7 @@ static void free_operation(operation_t *operation)
     free(operation->rows);
     free(operation->events);
     free(operation->uuids);
+    free(operation->reminders);
     free(operation->sealed_keys);
     free(operation);
 }
@@ -104,6 +105,9 @@ static void apply(operation_t *operation)
         break;
     case OPERATION_DUE:
         store_apply_due(operation);
+        break;
+    case OPERATION_REMINDERS:
+        store_apply_reminders(operation);
         break;
     case OPERATION_CLEAN:
         apply_clean(operation);
@@ -176,6 +180,11 @@ static void tell(operation_t *operation)
     case OPERATION_DUE:
         operation->done.due(operation->context,
                             &(journal_due_t){result, operation->uuids, operation->count});
+        break;
+    case OPERATION_REMINDERS:
+        operation->done.reminders(operation->context,
+                                  &(journal_reminders_t){result, operation->reminders,
+                                                         operation->count, operation->next_at});
         break;
     case OPERATION_CARDS:
         operation->done.cards(operation->context, &(journal_cards_t){result, operation->rows,
@@ -367,6 +376,20 @@ static result_t port_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limi
     return result;
 }
 
+static result_t port_reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
+                               journal_reminders_done_t *done, void *context)
+{
+    result_t result;
+    operation_t *const operation =
+        begin(tenant->port, OPERATION_REMINDERS, tenant, context, &result);
+    if (operation != NULL) {
+        operation->now_ms = now_ms;
+        operation->limit = limit;
+        operation->done.reminders = done;
+    }
+    return result;
+}
+
 static result_t port_clean(journal_tenant_t *tenant, int64_t before_ms, journal_batch_done_t *done,
                            void *context)
 {
@@ -468,6 +491,7 @@ const journal_functions_t store_functions = {
     .append = port_append,
     .load = port_load,
     .due = port_due,
+    .reminders = port_reminders,
     .clean = port_clean,
     .list_cards = port_list_cards,
     .read_history = port_read_history,

@@ -146,6 +146,28 @@ void store_apply_due(operation_t *operation)
     free(times);
 }
 
+/* What is read stays as it was, whatever the disk becomes before the caller is told. */
+void store_apply_reminders(operation_t *operation)
+{
+    const reminder_table_t *const table = &operation->handle->tenant->reminders;
+    const size_t rows = operation->limit + 1;
+    const size_t row_texts = JOURNAL_REMINDER_NAME_SIZE_MAX + JOURNAL_REMINDER_DATA_SIZE_MAX;
+    operation->reminders = calloc(rows, sizeof(*operation->reminders) + row_texts);
+    assert(operation->reminders != NULL);
+    operation->count = reminder_table_due(table, operation->now_ms, operation->limit,
+                                          operation->reminders, &operation->next_at);
+    char *texts = (char *)(operation->reminders + rows);
+    for (size_t i = 0; i < operation->count; i++, texts += row_texts) {
+        journal_reminder_t *const row = &operation->reminders[i];
+        memcpy(texts, row->name.data, row->name.size);
+        row->name.data = texts;
+        if (row->data.size > 0) {
+            memcpy(texts + row->name.size, row->data.data, row->data.size);
+            row->data.data = texts + row->name.size;
+        }
+    }
+}
+
 static bool card_matches(const operation_t *operation, const disk_snapshot_t *snapshot)
 {
     const card_list_t *const filter = operation->filter;

@@ -4,7 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { WALL_WINDOW_US = 12000000 }; /* a decision is at most that old when it is committed */
+enum {
+    WALL_WINDOW_US = 12000000, /* a decision is at most that old when it is committed */
+    AGAIN_MS = 1500,           /* after which a reminder comes a second time (planted bug) */
+};
 
 static void append_pointer(store_event_t ***events, size_t *count, size_t *capacity,
                            store_event_t *event)
@@ -198,8 +201,44 @@ static void check_bounds(operation_t *operation)
     if (batch->event_count > LIMIT_BATCH_EVENTS || batch->snapshot_count > LIMIT_BATCH_EVENTS ||
         batch->idempotency_count > LIMIT_BATCH_REQUESTS ||
         batch->member_key_count > LIMIT_BATCH_REQUESTS ||
-        batch->refusal_count > LIMIT_REFUSAL_LOG_PER_SECOND) {
+        batch->refusal_count > LIMIT_REFUSAL_LOG_PER_SECOND ||
+        batch->reminder_count > LIMIT_BATCH_REMINDERS) {
         world_violation(operation->port->store->world, 11, "a batch is larger than its bound");
+    }
+}
+
+static bool is_taken_first(const operation_t *operation, const journal_reminder_t *row)
+{
+    const reminder_row_t *const stored =
+        reminder_table_find(&operation->handle->tenant->reminders, &row->actor, row->name);
+    return row->expected_at != 0 && row->action == JOURNAL_REMINDER_REMOVE && stored != NULL &&
+           stored->data_size == 0;
+}
+
+static void store_reminders(operation_t *operation)
+{
+    world_t *const world = operation->port->store->world;
+    const journal_batch_t *const batch = operation->batch;
+    for (size_t i = 0; i < batch->reminder_count; i++) {
+        const journal_reminder_t *const row = &batch->reminders[i];
+        trace_add(world,
+                  "  reminder: action %" PRIu64 " card %" PRIx64 " due %" PRIu64
+                  " delivered for %" PRIu64,
+                  row->action, trace_bytes(&row->actor, sizeof(uuid_t)) & 0xffffff,
+                  (uint64_t)row->due_at, (uint64_t)row->expected_at);
+        if (world->bug == BUG_lose_reminder && row->action == JOURNAL_REMINDER_PUT &&
+            row->expected_at == 0) {
+            continue;
+        }
+        if (world->bug == BUG_reminder_twice && is_taken_first(operation, row)) {
+            journal_reminder_t again = *row;
+            again.action = JOURNAL_REMINDER_PUT;
+            again.due_at = row->expected_at + AGAIN_MS;
+            again.data = TEXT_LITERAL("again");
+            reminder_table_apply(&operation->handle->tenant->reminders, &again);
+            continue;
+        }
+        reminder_table_apply(&operation->handle->tenant->reminders, row);
     }
 }
 
@@ -213,15 +252,18 @@ static void store_batch(operation_t *operation)
     store_snapshots(operation);
     store_members(operation);
     store_replies(operation);
+    store_reminders(operation);
     operation->handle->tenant->refusal_count += operation->batch->refusal_count;
     partition->row.head += operation->batch->event_count;
+    partition->row.cards += operation->batch->cards;
+    partition->row.bytes += operation->batch->bytes;
     operation->port->store->world->numbers.commits++;
 }
 
 static bool is_check_only(const journal_batch_t *batch)
 {
     return batch->event_count == 0 && batch->snapshot_count == 0 && batch->idempotency_count == 0 &&
-           batch->member_key_count == 0 && batch->refusal_count == 0;
+           batch->member_key_count == 0 && batch->refusal_count == 0 && batch->reminder_count == 0;
 }
 
 static bool is_expected(const operation_t *operation)
@@ -235,6 +277,9 @@ static bool is_expected(const operation_t *operation)
     }
     if (bug == BUG_ignore_epoch) {
         return row->head == batch->head;
+    }
+    if (!reminder_table_holds(&operation->handle->tenant->reminders, batch)) {
+        return false;
     }
     return row->epoch == batch->epoch && row->head == batch->head;
 }

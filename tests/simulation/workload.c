@@ -92,6 +92,9 @@ void command_fill(const command_t *command, command_body_t *body)
         if (command->expires_at != 0) {
             MESSAGE_SET(card_change, &body->change, expires_at, command->expires_at);
         }
+        if (command->until != 0) {
+            MESSAGE_SET(card_change, &body->change, until, command->until);
+        }
         break;
     }
 }
@@ -216,6 +219,9 @@ static void ask_work(world_t *world)
     if (type == request_type_card_renew) {
         command->expires_at = draw_end(world);
     }
+    if (type == request_type_card_suspend && generator_chance(&world->workload, 700)) {
+        command->until = world_wall_ms(world) + generator_between(&world->workload, 200, 9000);
+    }
     if (!command_is_read(command) && generator_chance(&world->workload, 600)) {
         give_key(world, command);
     }
@@ -259,6 +265,7 @@ static void ask_reuse(world_t *world)
     command->card_id = first->card_id;
     command->has_card = first->has_card;
     command->expires_at = first->expires_at;
+    command->until = first->until;
     memcpy(command->key, first->key, sizeof(command->key));
     memcpy(command->member_id, first->member_id, sizeof(command->member_id));
     memcpy(command->holder_name, first->holder_name, sizeof(command->holder_name));

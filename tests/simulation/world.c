@@ -23,6 +23,7 @@ enum {
     WAIT_STEP_US = 5000,
     HEAL_US = 60000000, /* from the end of the faults to the last answer */
     ANSWER_US = 30000000,
+    REMIND_MS = 8000, /* twice LIMIT_SWEEP_ROTATION_MS */
 };
 
 /* The world that runs: the product's clock and randomness are functions without a context. */
@@ -262,6 +263,12 @@ static bool is_applied(world_t *world)
     return is_answered(world);
 }
 
+/* Reminders that were due some time ago have been delivered. */
+static bool is_reminded(world_t *world)
+{
+    return store_reminders_overdue(world->store, world_wall_ms(world) - REMIND_MS) == 0;
+}
+
 static bool is_quiet(world_t *world)
 {
     for (size_t i = 0; i < WORLD_PROCESSES_MAX; i++) {
@@ -290,6 +297,7 @@ static void calm(world_t *world)
     clients_probe(world);
     clients_repeat_all(world);
     must(world, wait_for(world, is_answered, ANSWER_US), "what was asked after the storm");
+    must(world, wait_for(world, is_reminded, ANSWER_US), "reminding");
     (void)wait_for(world, is_applied, ANSWER_US); /* model_check tells who is behind */
     if (world->has_failed) {
         return;

@@ -18,6 +18,7 @@ typedef struct fake_tenant {
     uint8_t sealed_secret[SECRET_SEALED_KEY_SIZE];
     fake_key_t keys[KEYS_MAX]; /* kid is the index plus 1 */
     uint32_t key_count;
+    control_quotas_t quotas;
 } fake_tenant_t;
 
 typedef struct fake_token_key {
@@ -96,6 +97,7 @@ static bool show(const fake_tenant_t *tenant, control_tenant_visit_t *visit, voi
         .sealed_secret = {(const char *)tenant->sealed_secret, SECRET_SEALED_KEY_SIZE},
         .keys = keys,
         .key_count = tenant->key_count,
+        .quotas = tenant->quotas,
     };
     return visit(context, &row);
 }
@@ -209,6 +211,14 @@ void control_fake_add_tenant(control_fake_t *fake, const char *name, uint32_t pa
     secret_tenant_seal(fake->crypto, &fake->master_key, text_from_c(name), &secret,
                        tenant->sealed_secret);
     add_key(fake, tenant);
+}
+
+void control_fake_set_quotas(control_fake_t *fake, const char *name, const control_quotas_t *quotas)
+{
+    fake_tenant_t *const tenant = find(fake, text_from_c(name));
+    assert(tenant != NULL);
+    tenant->quotas = *quotas;
+    fake->version++;
 }
 
 void control_fake_delete_tenant(control_fake_t *fake, const char *name)

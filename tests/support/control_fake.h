@@ -15,6 +15,8 @@ control_store_t *control_fake_store(control_fake_t *fake);
 
 /* With a secret and one active key, kid 1, all derived from the name. */
 void control_fake_add_tenant(control_fake_t *fake, const char *name, uint32_t partitions);
+void control_fake_set_quotas(control_fake_t *fake, const char *name,
+                             const control_quotas_t *quotas);
 void control_fake_delete_tenant(control_fake_t *fake, const char *name);
 /* A further key; the active one becomes verifying. */
 uint32_t control_fake_rotate(control_fake_t *fake, const char *name);

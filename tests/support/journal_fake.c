@@ -97,7 +97,7 @@ static fake_row_t *row_by_card(const fake_table_t *table, const uuid_t *card)
 
 /* --- Tenants --- */
 
-static fake_tenant_t *find_tenant(journal_fake_t *fake, text_t name)
+fake_tenant_t *fake_tenant_find(journal_fake_t *fake, text_t name)
 {
     for (uint32_t i = 0; i < fake->tenant_count; i++) {
         if (text_equal(text_from_c(fake->tenants[i]->name), name)) {
@@ -109,7 +109,7 @@ static fake_tenant_t *find_tenant(journal_fake_t *fake, text_t name)
 
 static fake_tenant_t *must_find(journal_fake_t *fake, const char *name)
 {
-    fake_tenant_t *const tenant = find_tenant(fake, text_from_c(name));
+    fake_tenant_t *const tenant = fake_tenant_find(fake, text_from_c(name));
     assert(tenant != NULL);
     return tenant;
 }
@@ -212,7 +212,7 @@ static result_t open_for(journal_t *journal, text_t tenant, bool is_readonly,
 {
     journal_fake_t *const fake = (journal_fake_t *)journal;
     job_t *const job = add_job(fake, JOB_OPEN, NULL, context);
-    job->tenant = find_tenant(fake, tenant);
+    job->tenant = fake_tenant_find(fake, tenant);
     job->is_readonly = is_readonly;
     job->opened = done;
     return RESULT_OK;
@@ -367,7 +367,8 @@ static result_t store_batch(journal_fake_t *fake, fake_tenant_t *tenant,
     assert(batch->partition < tenant->partition_count);
     assert(batch->event_count <= LIMIT_BATCH_EVENTS);
     journal_partition_t *const partition = &tenant->partitions[batch->partition];
-    if (partition->epoch != batch->epoch || partition->head != batch->head) {
+    if (partition->epoch != batch->epoch || partition->head != batch->head ||
+        !reminder_table_holds(&tenant->reminders, batch)) {
         return RESULT_FENCED;
     }
     if (!is_storable(tenant, batch)) {
@@ -377,7 +378,12 @@ static result_t store_batch(journal_fake_t *fake, fake_tenant_t *tenant,
     store_events(tenant, batch, fake->arena);
     store_snapshots(tenant, batch);
     store_rows(tenant, batch);
+    for (size_t i = 0; i < batch->reminder_count; i++) {
+        reminder_table_apply(&tenant->reminders, &batch->reminders[i]);
+    }
     partition->head += batch->event_count;
+    partition->cards += batch->cards;
+    partition->bytes += batch->bytes;
     tenant->numbers.batches++;
     tenant->numbers.batches_empty += batch->event_count == 0 ? 1 : 0;
     return RESULT_OK;
@@ -573,6 +579,9 @@ static void run_job(journal_fake_t *fake, job_t *job)
     case JOB_DUE:
         run_due(job);
         break;
+    case JOB_REMINDERS:
+        run_reminders(job);
+        break;
     case JOB_CLEAN:
         run_clean(job);
         break;
@@ -627,6 +636,7 @@ static const journal_functions_t functions = {
     .append = fake_append,
     .load = fake_load,
     .due = fake_due,
+    .reminders = fake_reminders,
     .clean = fake_clean,
     .list_cards = fake_list_cards,
     .read_history = fake_read_history,
@@ -781,11 +791,4 @@ const journal_snapshot_t *journal_fake_snapshot(journal_fake_t *fake, const char
     const fake_tenant_t *const asked = must_find(fake, tenant);
     assert(index < asked->snapshots.count);
     return &asked->snapshots.rows[index]->snapshot;
-}
-
-text_t journal_fake_reply(journal_fake_t *fake, const char *tenant, size_t index)
-{
-    const fake_tenant_t *const asked = must_find(fake, tenant);
-    assert(index < asked->idempotency.count);
-    return row_text(asked->idempotency.rows[index]);
 }

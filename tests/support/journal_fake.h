@@ -59,6 +59,10 @@ const journal_refusal_t *journal_fake_refusal(journal_fake_t *fake, const char *
                                               size_t index);
 const journal_member_key_t *journal_fake_member_key(journal_fake_t *fake, const char *tenant,
                                                     size_t index);
+/* Reminders that are stored, in no order; a due time of 0 when there is no such one. */
+size_t journal_fake_reminder_count(journal_fake_t *fake, const char *tenant);
+int64_t journal_fake_reminder_at(journal_fake_t *fake, const char *tenant, const uuid_t *actor,
+                                 const char *name);
 /* Of an idempotency key. */
 text_t journal_fake_reply(journal_fake_t *fake, const char *tenant, size_t index);
 const journal_snapshot_t *journal_fake_snapshot(journal_fake_t *fake, const char *tenant,

@@ -3,6 +3,7 @@
 #define TESTS_SUPPORT_JOURNAL_FAKE_INTERNAL_H
 
 #include "tests/support/journal_fake.h"
+#include "tests/support/reminder_table.h"
 
 enum { ROWS_MAX = 8192, TENANTS_MAX = 600, PAGE_MAX = 1000, ARENA_SIZE = 1 << 20 };
 
@@ -36,6 +37,7 @@ typedef struct fake_tenant {
     fake_table_t idempotency;
     fake_table_t member_keys;
     fake_table_t refusals;
+    reminder_table_t reminders;
     bool is_corrupt;
     journal_fake_numbers_t numbers;
 } fake_tenant_t;
@@ -49,7 +51,15 @@ struct journal_tenant {
     journal_tenant_t *next;
 };
 
-typedef enum job_kind { JOB_OPEN, JOB_APPEND, JOB_LOAD, JOB_DUE, JOB_CLEAN, JOB_PAGE } job_kind_t;
+typedef enum job_kind {
+    JOB_OPEN,
+    JOB_APPEND,
+    JOB_LOAD,
+    JOB_DUE,
+    JOB_REMINDERS,
+    JOB_CLEAN,
+    JOB_PAGE
+} job_kind_t;
 typedef enum page_kind { PAGE_CARDS, PAGE_HISTORY, PAGE_EVENTS } page_kind_t;
 
 typedef struct job {
@@ -72,12 +82,15 @@ typedef struct job {
     journal_batch_done_t *batch_done;
     journal_loaded_done_t *loaded;
     journal_due_done_t *due;
+    journal_reminders_done_t *reminders;
     journal_cards_done_t *cards;
     journal_events_done_t *events;
     void *context;
 } job_t;
 
 /* --- journal_fake.c --- */
+
+fake_tenant_t *fake_tenant_find(journal_fake_t *fake, text_t name);
 
 static inline text_t row_text(const fake_row_t *row)
 {
@@ -90,6 +103,10 @@ const event_t *collect_tail(const fake_tenant_t *tenant, const uuid_t *card, uin
 job_t *add_job(journal_fake_t *fake, job_kind_t kind, journal_tenant_t *handle, void *context);
 
 /* --- journal_fake_pages.c --- */
+
+void run_reminders(job_t *job);
+result_t fake_reminders(journal_tenant_t *handle, int64_t now_ms, uint32_t limit,
+                        journal_reminders_done_t *done, void *context);
 
 /* `arena` has ARENA_SIZE bytes. */
 void run_page(uint8_t *arena, job_t *job);

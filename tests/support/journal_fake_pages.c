@@ -165,3 +165,46 @@ result_t fake_read_events(journal_tenant_t *handle, uint32_t partition, uint64_t
     job->events = done;
     return RESULT_OK;
 }
+
+/* --- Reminders --- */
+
+void run_reminders(job_t *job)
+{
+    journal_reminder_t rows[REMINDER_TABLE_ROWS];
+    journal_reminders_t found = {.result = job->crashed, .rows = rows};
+    if (found.result == RESULT_OK) {
+        found.row_count = reminder_table_due(&job->handle->tenant->reminders, job->now_ms,
+                                             job->limit, rows, &found.next_at);
+    }
+    job->reminders(job->context, &found);
+}
+
+result_t fake_reminders(journal_tenant_t *handle, int64_t now_ms, uint32_t limit,
+                        journal_reminders_done_t *done, void *context)
+{
+    job_t *const job = add_job(handle->fake, JOB_REMINDERS, handle, context);
+    job->now_ms = now_ms;
+    job->limit = limit;
+    job->reminders = done;
+    return RESULT_OK;
+}
+
+size_t journal_fake_reminder_count(journal_fake_t *fake, const char *tenant)
+{
+    return fake_tenant_find(fake, text_from_c(tenant))->reminders.count;
+}
+
+int64_t journal_fake_reminder_at(journal_fake_t *fake, const char *tenant, const uuid_t *actor,
+                                 const char *name)
+{
+    const reminder_row_t *const row = reminder_table_find(
+        &fake_tenant_find(fake, text_from_c(tenant))->reminders, actor, text_from_c(name));
+    return row == NULL ? 0 : row->due_at;
+}
+
+text_t journal_fake_reply(journal_fake_t *fake, const char *tenant, size_t index)
+{
+    const fake_tenant_t *const asked = fake_tenant_find(fake, text_from_c(tenant));
+    assert(index < asked->idempotency.count);
+    return row_text(asked->idempotency.rows[index]);
+}

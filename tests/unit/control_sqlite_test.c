@@ -456,7 +456,11 @@ static void store_of_format_1_gets_its_dead_letters(void **state)
     control_sqlite_close(&fixture->store);
     (void)snprintf(path, sizeof path, "%s/control.db", fixture->directory);
     assert_int_equal(
-        journal_execute(path, "DROP TABLE flag; DROP TABLE dead_letter; PRAGMA user_version = 1"),
+        journal_execute(
+            path,
+            "DROP TABLE flag; DROP TABLE dead_letter; ALTER TABLE tenant DROP COLUMN max_cards; "
+            "ALTER TABLE tenant DROP COLUMN max_storage; ALTER TABLE tenant DROP "
+            "COLUMN max_rate; PRAGMA user_version = 1"),
         RESULT_OK);
     assert_int_equal(control_sqlite_open(fixture->directory, false, make_journal, &fixture->store),
                      RESULT_OK);

@@ -272,6 +272,9 @@ static size_t pack_body(const ask_t *asked, uint8_t *out, size_t capacity)
         if (asked->expires_at != 0) {
             MESSAGE_SET(card_change, &changed, expires_at, asked->expires_at);
         }
+        if (asked->until != 0) {
+            MESSAGE_SET(card_change, &changed, until, asked->until);
+        }
         return message_pack(&card_change_message, &changed, MESSAGE_KEYS_IDS, out, capacity);
     }
     }

@@ -67,6 +67,7 @@ typedef struct ask {
     uint32_t rules;
     int64_t valid_from;
     int64_t expires_at; /* issue: END when 0; changes: absent when 0 */
+    int64_t until;
     const char *reason;
     const char *qr;
     size_t qr_size;   /* 0: to the NUL */

@@ -38,6 +38,10 @@
 #define LIMIT_STORE_FILES_OPEN 2
 #define LIMIT_SWEEP_INTERVAL_MS 1500
 #define LIMIT_SWEEP_SLICE 3
+#define LIMIT_REMINDERS_SLICE 2
+#define LIMIT_SUSPENSION_RETRY_MS 1000
+#define LIMIT_CLEAN_INTERVAL_MS 2000
+#define LIMIT_BATCH_REMINDERS 6
 #define LIMIT_SWEEP_ROTATION_MS 4000
 #define LIMIT_RELAY_TENANTS 3
 /* As in production, a slice of heads needs fewer journals than may be open at once. */

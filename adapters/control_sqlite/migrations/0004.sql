@@ -1,0 +1,4 @@
+-- Quotas of tenants (actors/tenant_quota.c); 0: none.
+ALTER TABLE tenant ADD COLUMN max_cards INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tenant ADD COLUMN max_storage INTEGER NOT NULL DEFAULT 0; -- bytes
+ALTER TABLE tenant ADD COLUMN max_rate INTEGER NOT NULL DEFAULT 0;    -- requests a second

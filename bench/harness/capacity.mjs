@@ -1,0 +1,85 @@
+// What a card, an event, a tenant and a connection cost, each at three sizes, so that the growth is seen: disk, memory, time. It prints the
+// tables of docs/capacity.md. Usage: node bench/harness/capacity.mjs [--stores embedded,postgresql] [--cards 5000,20000,80000] [--tenants 10,40,160]
+import { execFileSync } from 'node:child_process';
+import { Servers, bench, footprint, pause } from './servers.mjs';
+
+const words = process.argv.slice(2);
+const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
+const sizes = (name, otherwise) => option(name, otherwise).split(',').map(Number);
+
+const servers = new Servers();
+const disk = (folder) => Number(execFileSync('du', ['-sB1', folder], { encoding: 'utf8' }).split('\t')[0]);
+
+// Journal and read models together. The embedded store is looked at after a clean end, which writes its logs back into their files.
+async function stored(service, postgres) {
+  if (postgres === undefined) {
+    await servers.end(service);
+    const size = disk(service.data);
+    await service.again();
+    return size;
+  }
+  await postgres.sql('CHECKPOINT');
+  return Number(await postgres.sql("SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')"));
+}
+
+async function cardsAndEvents(store, postgres) {
+  console.log(`\n| ${store}: cards | issued/s | disk per card, bytes | PSS of the tree, MB | validations | per second | disk per validation, bytes |\n|---|---|---|---|---|---|---|`);
+  for (const cards of sizes('--cards', '5000,20000,80000')) {
+    if (postgres !== undefined) await postgres.sql(`CREATE DATABASE capacity_${cards}`);
+    const service = await servers.service(`${store}-${cards}`, { store: postgres?.url(`capacity_${cards}`), shards: 1 });
+    const empty = await stored(service, postgres);
+    const begin = performance.now();
+    const told = await bench(service, ['api', '--connections', '4', '--pipeline', '64', '--cards', String(cards), '--duration', '0.1', '--warmup', '0']);
+    const issueSeconds = (performance.now() - begin) / 1000 - 0.2;
+    await pause(2500); // the relay projects, logs are checkpointed
+    const memory = footprint(service.child.pid).pss / 1e6;
+    const withCards = await stored(service, postgres);
+    const before = await stored(service, postgres);
+    await pause(300);
+    const load = await bench(service, ['api', '--connections', '4', '--pipeline', '64', '--cards', '1', '--duration', String(Math.min(10, Math.max(2, cards / 10000))), '--warmup', '0']);
+    await pause(2500);
+    const after = await stored(service, postgres);
+    const perEvent = (after - before) / load.requests; // the tenth of a second of validations after the cards is taken off
+    console.log(`| ${cards} | ${Math.round(cards / issueSeconds)} | ${Math.round((withCards - empty - told.requests * perEvent) / cards)} | ${memory.toFixed(1)} | ${load.requests} | ${Math.round(load.rate)} | ${Math.round((after - before) / load.requests)} |`);
+    await servers.end(service);
+  }
+}
+
+async function tenants(store, postgres) {
+  console.log(`\n| ${store}: tenants | ms to create one | disk per tenant, bytes | PSS of the tree, MB, all idle |\n|---|---|---|---|`);
+  for (const count of sizes('--tenants', '10,40,160')) {
+    if (postgres !== undefined) await postgres.sql(`CREATE DATABASE tenants_${count}`);
+    const service = await servers.service(`${store}-t${count}`, { store: postgres?.url(`tenants_${count}`), shards: 1 });
+    const empty = await stored(service, postgres);
+    const begin = performance.now();
+    for (let index = 0; index < count; index += 1) await service.command('tenant', 'create', `t-${index}`);
+    const each = (performance.now() - begin) / count;
+    await pause(1000);
+    console.log(`| ${count} | ${each.toFixed(0)} | ${Math.round(((await stored(service, postgres)) - empty) / count)} | ${(footprint(service.child.pid).pss / 1e6).toFixed(1)} |`);
+    await servers.end(service);
+  }
+}
+
+async function connections() {
+  console.log('\n| connections held open | PSS of the tree, MB |\n|---|---|');
+  const service = await servers.service('connections', { shards: 1 });
+  for (const count of sizes('--connections', '100,1000,5000')) {
+    const load = bench(service, ['http', '--connections', String(count), '--rate', '200', '--cards', '10', '--duration', '4', '--warmup', '1'], { allowsErrors: true });
+    await pause(3500);
+    const memory = footprint(service.child.pid).pss / 1e6;
+    const told = await load;
+    console.log(`| ${count}${told.errors > 0 ? ` (${JSON.stringify(told.error_kinds)})` : ''} | ${memory.toFixed(1)} |`);
+  }
+  await servers.end(service);
+}
+
+try {
+  for (const store of option('--stores', 'embedded,postgresql').split(',')) {
+    const postgres = store === 'postgresql' ? await servers.postgres() : undefined;
+    await cardsAndEvents(store, postgres);
+    await tenants(store, postgres);
+    if (store === 'embedded') await connections();
+  }
+} finally {
+  await servers.stop();
+}

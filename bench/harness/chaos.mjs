@@ -1,0 +1,207 @@
+// bench/chaos.sh: load while roles, PostgreSQL, Redis and the membership context are killed, stopped and slowed, on a schedule from a
+// seed. Tells availability, kinds of errors, and how long each fault kept a gate waiting; then checks that nothing
+// acknowledged was lost, that no sequence has a gap, and `store verify`.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { checkAcknowledged } from './check.mjs';
+import { ROOT, Servers, bench, median, pause, tree, until } from './servers.mjs';
+
+const words = process.argv.slice(2);
+const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
+const SECONDS = Number(option('--seconds', 60));
+const SEED = Number(option('--seed', Date.now() % 1_000_000));
+const STORE = option('--store', 'embedded');
+const RATE = option('--rate', '2000');
+const REPORTS = option('--reports', path.join(ROOT, 'bench/reports'));
+const FAULT_MS = [2500, 4500]; // between two faults: at most three restarts of a role in ten seconds, five end the service
+
+let state = BigInt(SEED) + 1n;
+function random(below) {
+  state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
+  return Number((state >> 33n) % BigInt(below));
+}
+
+// The membership context: everybody is a member, unless it is away or slow.
+class Membership {
+  async start() {
+    this.delay = 0;
+    this.server = http.createServer((request, response) => {
+      const member = decodeURIComponent(request.url.split('/').pop());
+      setTimeout(() => { const body = JSON.stringify({ member_id: member, status: 'active' }); response.writeHead(200, { 'Content-Type': 'application/json' }).end(body); }, this.delay);
+    });
+    await new Promise((resolve) => { this.server.listen(this.port ?? 0, '127.0.0.1', resolve); });
+    this.port = this.server.address().port;
+    return this;
+  }
+
+  stop() { this.server.closeAllConnections(); return new Promise((resolve) => { this.server.close(resolve); }); }
+}
+
+// One gate that asks every 10 ms, each time over what connection is left: when was there an answer, and when not.
+class Gate {
+  constructor(service) {
+    this.service = service;
+    this.agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+    this.asked = []; // { begin, end, isGood }
+    this.isOn = true;
+  }
+
+  ask() {
+    const entry = { begin: performance.now(), end: null, isGood: false };
+    this.asked.push(entry);
+    const body = '{"gate":"chaos"}';
+    const request = http.request(`${this.service.url}/bench/mapi/v1/cards/${this.card}/validate`, { method: 'POST', agent: this.agent, timeout: 2000,
+      headers: { Authorization: `Bearer ${this.service.token}`, 'Content-Type': 'application/json', 'Content-Length': body.length } }, (response) => {
+      let text = '';
+      response.on('data', (part) => { text += part; });
+      response.on('end', () => { entry.end = performance.now(); entry.isGood = response.statusCode === 200 && text.includes('"result":"valid"'); });
+    });
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => { entry.end ??= performance.now(); });
+    request.end(body);
+  }
+
+  async run() {
+    const reply = await fetch(`${this.service.url}/bench/api/v1/cards`, { method: 'POST', headers: { Authorization: `Bearer ${this.service.token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ member_id: 'chaos', expires_at: '2040-01-01T00:00:00Z', activate: true }) });
+    this.card = (await reply.json()).id;
+    while (this.isOn) {
+      this.ask();
+      await pause(10);
+    }
+  }
+
+  // From the moment of the fault until answers are good and stay so: the end of the first good answer to a question asked after the
+  // last one that failed, of those asked before the next fault.
+  recovery(fault, next) {
+    const asked = this.asked.filter((entry) => entry.begin >= fault && entry.begin < next);
+    const failed = asked.filter((entry) => !entry.isGood).map((entry) => entry.begin);
+    const lastFailed = failed.length === 0 ? fault : Math.max(...failed);
+    const good = asked.filter((entry) => entry.begin >= lastFailed && entry.isGood).map((entry) => entry.end - fault);
+    return good.length === 0 ? null : Math.min(...good);
+  }
+}
+
+const signalAll = (pids, signal) => { for (const pid of pids) { try { process.kill(pid, signal); } catch { /* it has ended */ } } };
+
+async function stopFor(pids, milliseconds) {
+  signalAll(pids, 'SIGSTOP');
+  await pause(milliseconds);
+  signalAll(pids, 'SIGCONT');
+}
+
+// Every other 20 ms.
+async function slow(pids, milliseconds) {
+  for (const end = performance.now() + milliseconds; performance.now() < end;) {
+    await stopFor(pids, 20);
+    await pause(20);
+  }
+}
+
+async function roles(service) {
+  const { roles: all } = await until(() => service.tree().catch(() => null), 'the tree answers');
+  return all.filter((role) => role.pid > 0);
+}
+
+// Each fault waits for its own end: what is killed is started again, what is stopped goes on.
+function faultsOf(service, postgres, redis, membership) {
+  const faults = [];
+  for (const [name, signal] of [['front-0', 'SIGKILL'], ['shard-0', 'SIGKILL'], ['shard-1', 'SIGKILL'], ['relay', 'SIGKILL'], ['adapters', 'SIGKILL'], ['front-0', 'SIGSTOP'], ['shard-1', 'SIGSTOP'], ['shard-0', 'SIGSTOP']]) {
+    faults.push({ name: signal === 'SIGKILL' ? `kill -9 ${name}` : `stop ${name} for 300 ms`, run: async () => {
+      const role = (await roles(service)).find((one) => one.name === name);
+      if (role === undefined) return 'not there';
+      const at = performance.now();
+      if (signal === 'SIGKILL') signalAll([role.pid], 'SIGKILL');
+      else await stopFor([role.pid], 300);
+      return at;
+    } });
+  }
+  if (postgres !== undefined) {
+    faults.push({ name: 'kill -9 PostgreSQL', run: async () => { const at = performance.now(); postgres.child.kill('SIGKILL'); await postgres.ended; await postgres.restart(); return at; } });
+    faults.push({ name: 'stop PostgreSQL for 1 s', run: async () => { const at = performance.now(); await stopFor(tree(postgres.child.pid), 1000); return at; } });
+    faults.push({ name: 'slow PostgreSQL for 2 s', run: async () => { const at = performance.now(); await slow(tree(postgres.child.pid), 2000); return at; } });
+  }
+  if (redis !== undefined) {
+    faults.push({ name: 'kill -9 Redis', run: async () => { const at = performance.now(); redis.child.kill('SIGKILL'); await redis.ended; await redis.restart(); return at; } });
+    faults.push({ name: 'stop Redis for 1 s', run: async () => { const at = performance.now(); await stopFor([redis.child.pid], 1000); return at; } });
+  }
+  faults.push({ name: 'membership away for 1.5 s', run: async () => { const at = performance.now(); await membership.stop(); await pause(1500); await membership.start(); return at; } });
+  faults.push({ name: 'membership slow by 3 s', run: async () => { const at = performance.now(); membership.delay = 3000; await pause(2000); membership.delay = 0; return at; } });
+  return faults;
+}
+
+// All once in an order from the seed, then again, until the time is over.
+async function schedule(faults, end, happened) {
+  let order = [];
+  while (performance.now() < end) {
+    if (order.length === 0) order = faults.map((fault) => ({ fault, place: random(1_000_000) })).sort((one, other) => one.place - other.place).map(({ fault }) => fault);
+    await pause(FAULT_MS[0] + random(FAULT_MS[1] - FAULT_MS[0]));
+    const fault = order.pop();
+    const at = await fault.run();
+    if (typeof at === 'number') happened.push({ name: fault.name, at });
+    process.stderr.write(`  ${fault.name}${typeof at === 'number' ? '' : `: ${at}`}\n`);
+  }
+}
+
+function table(happened, gate) {
+  const names = [...new Set(happened.map((fault) => fault.name))].sort();
+  return names.map((name) => {
+    const times = happened.filter((fault) => fault.name === name).map((fault) => gate.recovery(fault.at, happened[happened.indexOf(fault) + 1]?.at ?? Infinity));
+    const known = times.filter((time) => time !== null);
+    return { fault: name, times: times.length, recovered: known.length, recovery_ms_median: known.length ? Math.round(median(known)) : null, recovery_ms_max: known.length ? Math.round(Math.max(...known)) : null };
+  });
+}
+
+const servers = new Servers();
+let status = 1;
+try {
+  mkdirSync(REPORTS, { recursive: true });
+  const membership = await new Membership().start();
+  const postgres = STORE === 'postgresql' ? await servers.postgres() : undefined;
+  await postgres?.sql('CREATE DATABASE digitalcard');
+  const redis = words.includes('--redis') ? await servers.redis() : undefined;
+  const store = postgres?.url('digitalcard');
+  const service = await servers.service('chaos', { store, redis: redis?.url, shards: 2, more: ['--membership-url', `http://127.0.0.1:${membership.port}`] });
+  const acknowledged = path.join(servers.folder, 'acknowledged');
+  const report = path.join(REPORTS, `chaos-${STORE}-${SEED}.html`);
+  process.stderr.write(`chaos on ${STORE}, seed ${SEED}, ${SECONDS} s at ${RATE}/s\n`);
+  const load = bench(service, ['http', '--scenario', 'mixed', '--keys', '--connections', '32', '--cards', '300', '--rate', RATE, '--duration', String(SECONDS), '--timeout', '3000',
+    '--interval', '100', '--allow-errors', '--acknowledged', acknowledged, '--report', report], { allowsErrors: true });
+  load.catch(() => {});
+  const gate = new Gate(service);
+  const asking = gate.run();
+  const happened = [];
+  await pause(1500);
+  await schedule(faultsOf(service, postgres, redis, membership), performance.now() + (SECONDS - 6) * 1000, happened);
+  const told = await load;
+  gate.isOn = false;
+  await asking;
+  await until(() => gate.asked.every((entry) => entry.end !== null), 'all questions of the gate ended');
+  gate.agent.destroy();
+  await until(() => fetch(`${service.url}/health/ready`).then((reply) => reply.status === 200, () => false), 'the service is ready again');
+  const where = ['--data', service.data, ...(store ? ['--store', store] : [])];
+  const checked = await checkAcknowledged(where, 'bench', acknowledged);
+  const restarts = Object.fromEntries((await service.tree()).roles.map((role) => [role.name, role.restarts]));
+  await servers.end(service);
+  const verified = await service.command('store', 'verify', '--json').then((text) => JSON.parse(text), (error) => ({ failed: String(error.stdout || error.message) }));
+  await membership.stop();
+  const faults = table(happened, gate);
+  const good = gate.asked.filter((entry) => entry.isGood).length;
+  const result = { seed: SEED, store: STORE, seconds: SECONDS, rate_asked: Number(RATE), requests: told.requests, errors: told.errors, wrong: told.wrong, error_kinds: told.error_kinds,
+    availability: told.requests > 0 ? 1 - told.errors / told.requests : 0, gate: { asked: gate.asked.length, good }, faults, restarts, checked: { ...checked, problems: checked.problems.length }, verified };
+  writeFileSync(report.replace(/html$/, 'json'), JSON.stringify(result, null, 2));
+  console.log(`\navailability ${(result.availability * 100).toFixed(3)} % of ${told.requests} requests; a gate asking every 10 ms: ${(100 * good / gate.asked.length).toFixed(2)} % of ${gate.asked.length}`);
+  console.log(`errors ${JSON.stringify(told.error_kinds)}, wrong answers ${told.wrong} ${told.wrong_answers.join('; ')}`);
+  console.log('from a fault until answers are good and stay so (ms):');
+  for (const fault of faults) console.log(`  ${fault.fault.padEnd(28)} ${String(fault.times).padStart(3)} ×   median ${String(fault.recovery_ms_median).padStart(5)}   max ${String(fault.recovery_ms_max).padStart(5)}`);
+  console.log(`journal: ${checked.events} events; ${checked.validations} acknowledged validations and ${checked.changes} changes looked up; ${checked.problems.length} problems`);
+  for (const problem of checked.problems.slice(0, 20)) console.log(`  ${problem}`);
+  console.log(`restarts ${JSON.stringify(restarts)}; store verify ${JSON.stringify(verified).slice(0, 300)}`);
+  console.log(`report ${report}`);
+  const isLost = faults.some((fault) => fault.recovered < fault.times);
+  status = checked.problems.length === 0 && told.wrong === 0 && verified.failed === undefined && !isLost ? 0 : 1;
+} finally {
+  await servers.stop();
+}
+process.exit(status);
