@@ -103,4 +103,8 @@ void gateway_drain(gateway_t *gateway, loop_callback_t *drained, void *context);
  * is the reason. */
 void gateway_problem(const gateway_reply_t *reply, char type_text[128], problem_t *problem);
 
+/* Requests that were answered since the start, and those in flight: for `tree` and `top`. */
+uint64_t gateway_requests_done(const gateway_t *gateway);
+uint32_t gateway_requests_in_flight(const gateway_t *gateway);
+
 #endif

@@ -109,3 +109,20 @@ void gateway_metrics_tokens(gateway_t *gateway)
     metric_add(numbers->tokens_remembered, now.remembered - numbers->tokens_before.remembered);
     numbers->tokens_before = now;
 }
+
+uint64_t gateway_requests_done(const gateway_t *gateway)
+{
+    uint64_t done = 0;
+    for (size_t type = 0; type < GATEWAY_REQUEST_TYPES; type++) {
+        for (size_t outcome = 0; outcome < GATEWAY_OUTCOMES; outcome++) {
+            const metric_t *const metric = gateway->numbers.requests[type][outcome];
+            done += metric == NULL ? 0 : metric_value(metric);
+        }
+    }
+    return done;
+}
+
+uint32_t gateway_requests_in_flight(const gateway_t *gateway)
+{
+    return gateway->in_flight_count;
+}

@@ -69,8 +69,8 @@ for ((round = 1; round <= rounds; round++)); do
   rate=$("$postgres/pgbench" -n -M prepared -c "$clients" -j 2 -T "$seconds" -f "$place/insert.sql" rows 2>/dev/null |
     sed -n 's/^tps = \([0-9.]*\).*/\1/p')
   echo "{\"name\":\"pgbench\",\"events_per_second\":$rate}" >>"$results"
-  measure postgresql --store "$url"
-  measure sqlite --store sqlite --directory "$place"
+  measure postgresql --store "$url" --partitions 4
+  measure sqlite --store sqlite --directory "$place" --partitions 4
   measure "postgresql, $clients clients" --store "$url" --clients "$clients"
   measure "sqlite, $clients clients" --store sqlite --directory "$place" --clients "$clients"
 done

@@ -310,7 +310,8 @@ enum {
     LIMIT_POSTGRES_STATEMENT_MS = 5000, /* the server ends a statement that takes longer */
     LIMIT_POSTGRES_ANSWER_MS = 7000,    /* no answer by then: the connection counts as lost */
     LIMIT_POSTGRES_WAIT_MS =
-        4000, /* for a connection, when all are in use: before the gate gives up */
+        15000, /* in line for a connection: longer than a gate waits, which hears 503 from the front
+                  by then; who gave up earlier would have to open the tenant anew, for more turns */
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =

@@ -45,11 +45,12 @@ static long long handler_us_of(const json_t *role)
     return longest;
 }
 
+/* Messages of actors; of a front the requests it answered. */
 static long long messages_of(const json_t *role)
 {
     const json_t *kind = NULL;
     size_t i = 0;
-    long long messages = 0;
+    long long messages = number_of(json_object_get(role, "status"), "requests_done");
     json_array_foreach(json_object_get(json_object_get(role, "status"), "actors"), i, kind)
     {
         messages += number_of(kind, "messages_handled");

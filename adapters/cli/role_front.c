@@ -163,10 +163,12 @@ static size_t front_status(const void *context, char *out, size_t capacity)
     const size_t size =
         front->http == NULL ? 0 : http_server_status(front->http, http, sizeof http);
     const size_t cache_size = front->cache->functions->status(front->cache, cache, sizeof cache);
-    json_t *status =
-        json_pack("{s:b,s:s,s:o*,s:o*}", "ready", ready, "missing", ready ? "" : detail, "http",
-                  size <= sizeof http ? json_loadb(http, size, 0, NULL) : NULL, "cache",
-                  cache_size <= sizeof cache ? json_loadb(cache, cache_size, 0, NULL) : NULL);
+    json_t *status = json_pack(
+        "{s:b,s:I,s:I,s:s,s:o*,s:o*}", "ready", ready, "requests_done",
+        (json_int_t)gateway_requests_done(front->gateway), "requests_in_flight",
+        (json_int_t)gateway_requests_in_flight(front->gateway), "missing", ready ? "" : detail,
+        "http", size <= sizeof http ? json_loadb(http, size, 0, NULL) : NULL, "cache",
+        cache_size <= sizeof cache ? json_loadb(cache, cache_size, 0, NULL) : NULL);
     const size_t needed = json_dumpb(status, NULL, 0, JSON_COMPACT);
     if (needed <= capacity) {
         (void)json_dumpb(status, out, capacity, JSON_COMPACT);

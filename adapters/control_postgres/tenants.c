@@ -356,7 +356,7 @@ void control_postgres_restore_abandon(control_store_t *store)
     control_postgres_t *const control = control_of(store);
     if (control->restored.database[0] != '\0') {
         place_unmake(control, &control->restored);
-        explicit_bzero(&control->restored, sizeof control->restored);
+        control->options.crypto->wipe(&control->restored, sizeof control->restored);
     }
 }
 

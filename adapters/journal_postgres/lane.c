@@ -18,6 +18,7 @@ static const char *const fixed_sql[STATEMENT_FIXED] = {
 
 static void lane_tick(void *context);
 static void lane_pump(lane_t *lane);
+static void lane_yield(lane_t *lane);
 
 /* --- Life --- */
 
@@ -170,21 +171,42 @@ result_t lane_submit(command_t *command)
     return RESULT_OK;
 }
 
+static void connection_ask(lane_t *lane)
+{
+    loop_timer_start(lane->timer, TICK_MS, TICK_MS);
+    if (pool_take(lane)) {
+        lane_granted(lane);
+    } else {
+        state_set(lane, LANE_WAITING);
+    }
+}
+
 void lane_wake(lane_t *lane)
 {
     if (lane->state == LANE_IDLE) {
-        loop_timer_start(lane->timer, TICK_MS, TICK_MS);
-        if (pool_take(lane)) {
-            lane_granted(lane);
-        } else {
-            state_set(lane, LANE_WAITING);
-        }
+        connection_ask(lane);
     } else if (lane->state == LANE_READY && !lane->is_pumping) {
         if (lane->flight_first == NULL) {
             loop_timer_start(lane->timer, TICK_MS, TICK_MS);
         }
         lane_pump(lane);
+        lane_yield(lane);
     }
+}
+
+/* A connection with nothing under way is kept only while nobody else waits for one: else it goes
+ * to the first in line, and a lane that has more to do goes to the end of it. */
+static void lane_yield(lane_t *lane)
+{
+    if (lane->is_broken || lane->state != LANE_READY || lane->flight_first != NULL) {
+        return;
+    }
+    if (lane->queue_first == NULL) {
+        pool_idle(lane);
+        return;
+    }
+    lane_close_connection(lane); /* its turn is over */
+    connection_ask(lane);
 }
 
 void lane_granted(lane_t *lane)
@@ -565,14 +587,7 @@ void lane_polled(lane_t *lane)
     }
     if (!lane->is_broken && lane->state == LANE_READY) {
         lane_pump(lane);
-        if (!lane->is_broken && lane->flight_first == NULL) {
-            if (lane->queue_first == NULL) {
-                pool_idle(lane);
-            } else { /* its turn is over */
-                lane_close_connection(lane);
-                lane_wake(lane);
-            }
-        }
+        lane_yield(lane);
     }
     tenant_release(lane);
 }
@@ -692,6 +707,10 @@ static void lane_tick(void *context)
                now_ms - lane->queue_first->submitted_us / 1000 > LIMIT_POSTGRES_WAIT_MS) {
         trouble_tell(lane, TROUBLE_queue, NULL, NULL);
         queue_fail(lane, RESULT_STORE_UNAVAILABLE);
+        if (lane->queue_first == NULL) { /* a connection would be of no use to it any more */
+            pool_cancel(lane);
+            state_set(lane, LANE_IDLE);
+        }
     } else if (lane->state == LANE_RESTING &&
                now_ms - lane->state_since_ms >= LIMIT_POSTGRES_RETRY_MS) {
         state_set(lane, LANE_IDLE);
@@ -705,6 +724,7 @@ static void lane_tick(void *context)
         lane_wake(lane);
     } else if (lane->state == LANE_READY && !lane->is_broken) {
         lane_pump(lane); /* what callbacks have submitted */
+        lane_yield(lane);
     }
     if (lane_is_idle(lane) && !lane->is_broken && lane->state != LANE_CONNECTING) {
         if (lane->state == LANE_RESTING) {

@@ -61,6 +61,7 @@ static void postgres_begin(journal_place_t *place)
     crypto_key_t master_key;
     random_fill(master_key.bytes, sizeof(master_key.bytes));
     const control_postgres_options_t options = {.url = place->options->store,
+                                                .connect = true,
                                                 .create = true,
                                                 .make_journal = make_journal,
                                                 .crypto = &signer_functions,

@@ -288,6 +288,113 @@ static void few_connections_serve_many_tenants(void **state)
     }
 }
 
+/* A tenant that is never without work: each answer brings the next batch, and the next load. */
+typedef struct worker {
+    harness_t *harness;
+    opened_t *opened;
+    uuid_t card;
+    journal_batch_t batch;
+    uint64_t appended;
+    uint64_t loaded;
+    uint64_t rounds;
+    uint32_t failed;
+    uint32_t *busy; /* workers that are not done */
+    bool *are_done;
+} worker_t;
+
+static void worker_settle(worker_t *worker)
+{
+    if (worker->appended == worker->rounds && worker->loaded == worker->rounds) {
+        (*worker->busy)--;
+        *worker->are_done = *worker->busy == 0;
+        loop_stop(worker->harness->loop);
+    }
+}
+
+static void worker_appended(void *context, result_t result);
+static void worker_loaded(void *context, const journal_loaded_t *loaded);
+
+static void worker_append(worker_t *worker)
+{
+    worker->batch = (journal_batch_t){
+        .epoch = worker->opened->partitions[0].epoch,
+        .head = worker->appended,
+        .events = harness_make_events(worker->harness, &worker->card, worker->appended + 1, 1),
+        .event_count = 1};
+    assert_int_equal(worker->harness->journal->functions->append(
+                         worker->opened->tenant, &worker->batch, worker_appended, worker),
+                     RESULT_OK);
+}
+
+static void worker_load(worker_t *worker)
+{
+    static const journal_load_t asked = {.member_id = {"m-1", 3}};
+    assert_int_equal(worker->harness->journal->functions->load(worker->opened->tenant, &asked,
+                                                               worker_loaded, worker),
+                     RESULT_OK);
+}
+
+static void worker_appended(void *context, result_t result)
+{
+    worker_t *const worker = context;
+    worker->failed += result == RESULT_OK ? 0 : 1;
+    worker->appended++;
+    if (worker->appended < worker->rounds && result == RESULT_OK) {
+        worker_append(worker);
+    } else {
+        worker->appended = worker->rounds;
+    }
+    worker_settle(worker);
+}
+
+static void worker_loaded(void *context, const journal_loaded_t *loaded)
+{
+    worker_t *const worker = context;
+    worker->failed += loaded->result == RESULT_OK ? 0 : 1;
+    worker->loaded++;
+    if (worker->loaded < worker->rounds && loaded->result == RESULT_OK) {
+        worker_load(worker);
+    } else {
+        worker->loaded = worker->rounds;
+    }
+    worker_settle(worker);
+}
+
+static void tenants_that_are_never_idle_share_few_connections(void **state)
+{
+    enum { TENANTS = 8, ROUNDS = 150 };
+    fixture_t *const fixture = fixture_of(state);
+    harness_t *const harness = &fixture->harness;
+    fixture->place.connections = 3;
+    harness_restart(harness);
+    opened_t opened[TENANTS];
+    worker_t workers[TENANTS];
+    uint32_t busy = TENANTS;
+    bool are_done = false;
+    for (int i = 0; i < TENANTS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "tenant-%d", i);
+        harness_create_tenant(harness, name);
+        opened[i] = harness_open(harness, name);
+        assert_int_equal(opened[i].result, RESULT_OK);
+        workers[i] = (worker_t){.harness = harness,
+                                .opened = &opened[i],
+                                .card = harness_id(harness),
+                                .rounds = ROUNDS,
+                                .busy = &busy,
+                                .are_done = &are_done};
+    }
+    for (int i = 0; i < TENANTS; i++) {
+        worker_append(&workers[i]);
+        worker_load(&workers[i]);
+    }
+    harness_wait(harness, &are_done);
+    for (int i = 0; i < TENANTS; i++) {
+        assert_int_equal(workers[i].failed, 0);
+        harness_close(harness, &opened[i]);
+    }
+}
+
 /* --- What a tenant's role may reach, and what is refused --- */
 
 static bool may_connect(fixture_t *fixture, const char *tenant, const char *database)
@@ -369,6 +476,7 @@ int main(void)
         FAULT_TEST(a_commit_whose_answer_is_lost_is_looked_up),
         FAULT_TEST(a_server_that_is_down_is_said_at_once_and_found_again),
         FAULT_TEST(few_connections_serve_many_tenants),
+        FAULT_TEST(tenants_that_are_never_idle_share_few_connections),
         FAULT_TEST(a_tenants_role_reaches_its_own_database_alone),
         FAULT_TEST(a_wrong_password_a_lost_database_and_a_newer_schema_are_told_apart),
     };

@@ -220,6 +220,7 @@ test('tree and top work on a loaded service', async () => {
     assert.match(tree, /restarts?/i);
     const { stdout: top } = await run(BINARY, ['top', '--once', '--data', service.data]);
     assert.match(top, /shard-0/);
+    assert.ok(Number(/^front-0 +\w+ +\d+ +[\d.]+ +(\d+)/m.exec(top)?.[1]) > 0, top);
     for (const key of ['m', 't', 'M', 'mailbox', 'busy']) {
       const { stdout } = await run(BINARY, ['top', '--once', '--sort', key, '--data', service.data]);
       assert.match(stdout, /P99 us[\s\S]*shard-0/);
