@@ -75,7 +75,7 @@ class Gate {
   // From the moment of the fault until answers are good and stay so: the end of the first good answer to a question asked after the
   // last one that failed, of those asked before the next fault.
   recovery(fault, next) {
-    const asked = this.asked.filter((entry) => entry.begin >= fault && entry.begin < next);
+    const asked = this.asked.filter((entry) => entry.begin >= fault && entry.end <= next); // what was open then suffers from the next
     const failed = asked.filter((entry) => !entry.isGood).map((entry) => entry.begin);
     const lastFailed = failed.length === 0 ? fault : Math.max(...failed);
     const good = asked.filter((entry) => entry.begin >= lastFailed && entry.isGood).map((entry) => entry.end - fault);
@@ -126,6 +126,7 @@ function faultsOf(service, postgres, redis, membership) {
     faults.push({ name: 'kill -9 Redis', run: async () => { const at = performance.now(); redis.child.kill('SIGKILL'); await redis.ended; await redis.restart(); return at; } });
     faults.push({ name: 'stop Redis for 1 s', run: async () => { const at = performance.now(); await stopFor([redis.child.pid], 1000); return at; } });
   }
+  if (postgres !== undefined) return faults;
   faults.push({ name: 'membership away for 1.5 s', run: async () => { const at = performance.now(); await membership.stop(); await pause(1500); await membership.start(); return at; } });
   faults.push({ name: 'membership slow by 3 s', run: async () => { const at = performance.now(); membership.delay = 3000; await pause(2000); membership.delay = 0; return at; } });
   return faults;
@@ -162,7 +163,8 @@ try {
   await postgres?.sql('CREATE DATABASE digitalcard');
   const redis = words.includes('--redis') ? await servers.redis() : undefined;
   const store = postgres?.url('digitalcard');
-  const service = await servers.service('chaos', { store, redis: redis?.url, shards: 2, more: ['--membership-url', `http://127.0.0.1:${membership.port}`] });
+  const service = await servers.service('chaos', { store, redis: redis?.url, shards: 2,
+    more: store === undefined ? ['--membership-url', `http://127.0.0.1:${membership.port}`] : [] }); // PostgreSQL does without, so far
   const acknowledged = path.join(servers.folder, 'acknowledged');
   const report = path.join(REPORTS, `chaos-${STORE}-${SEED}.html`);
   process.stderr.write(`chaos on ${STORE}, seed ${SEED}, ${SECONDS} s at ${RATE}/s\n`);

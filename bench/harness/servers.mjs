@@ -199,7 +199,7 @@ http { access_log off; keepalive_requests 100000000; default_type application/js
   pgbench(postgres, seconds, clients = 32) {
     const script = path.join(this.folder, 'insert.sql');
     writeFileSync(script, "INSERT INTO row_of_bench (card, gate, result) VALUES (gen_random_uuid(), 'north', 'valid');\n");
-    return run('pgbench', ['-n', '-M', 'prepared', '-c', String(clients), '-j', '1', '-T', String(seconds), '-f', script, 'postgres'], { env: postgres.environment })
+    return run('pgbench', ['-n', '-M', 'prepared', '-c', String(clients), '-j', '1', '-T', String(Math.ceil(seconds)), '-f', script, 'postgres'], { env: postgres.environment })
       .then(({ stdout }) => Number(/^tps = ([\d.]+)/m.exec(stdout)[1]));
   }
 }
