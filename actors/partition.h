@@ -18,6 +18,8 @@ struct partition {
     batch_t *committing;
     uint64_t next_number;      /* of batches */
     uint64_t committed_number; /* all batches up to this one are durable */
+    uint64_t reminder_batch;   /* the last one that changes a reminder; 0: none */
+    bool reminders_are_known;  /* all of those were durable when due ones were read last */
     size_t waiting;            /* events and requests in the queue */
     bool is_wanted;            /* in the shard's list */
     partition_t *wanted_next;

@@ -1,6 +1,8 @@
 /* Changes of reminders within a batch. Delivers nothing (tenant_remind.c). */
 #include "actors/reminder.h"
+#include "actors/domain/card_id.h"
 #include "actors/domain/siphash.h"
+#include "actors/partition.h"
 #include <assert.h>
 
 static uint64_t hash_of(const tenant_t *tenant, const uuid_t *actor, text_t name)
@@ -13,9 +15,22 @@ static uint64_t hash_of(const tenant_t *tenant, const uuid_t *actor, text_t name
                    (text_t){.data = bytes, .size = sizeof(actor->bytes) + name.size});
 }
 
-/* While due ones are being delivered, the others must hear of what they were read before. */
-static void note_change(tenant_t *tenant, const uuid_t *actor, text_t name)
+static partition_t *partition_of(const tenant_t *tenant, const uuid_t *actor)
 {
+    static const uuid_t nobody = {0};
+    return &tenant->partitions[uuid_equal(actor, &nobody) ? 0 : card_id_partition(actor)];
+}
+
+bool reminder_is_known(const tenant_t *tenant, const uuid_t *actor)
+{
+    return partition_of(tenant, actor)->reminders_are_known;
+}
+
+/* What is read does not show changes that are not committed yet, and while due ones are being
+ * delivered, others may change them. */
+static void note_change(tenant_t *tenant, const batch_t *batch, const uuid_t *actor, text_t name)
+{
+    partition_of(tenant, actor)->reminder_batch = batch->number;
     tenant_reminders_t *const reminders = &tenant->reminders;
     if (!reminders->is_delivering) {
         return;
@@ -53,7 +68,7 @@ static void put(tenant_t *tenant, batch_t *batch, journal_reminder_action_t acti
     row->period_ms = request->period_ms;
     row->data = batch_copy(batch, request->data);
     batch->stored_size += request->name.size + request->data.size;
-    note_change(tenant, &request->actor, request->name);
+    note_change(tenant, batch, &request->actor, request->name);
     if (request->due_at < tenant->reminders.next_at) {
         tenant->reminders.next_at = request->due_at;
     }
@@ -72,7 +87,7 @@ void reminder_ensure(tenant_t *tenant, batch_t *batch, const reminder_request_t 
 void reminder_cancel(tenant_t *tenant, batch_t *batch, const uuid_t *actor, text_t name)
 {
     row_of(batch, actor, name)->action = JOURNAL_REMINDER_REMOVE;
-    note_change(tenant, actor, name);
+    note_change(tenant, batch, actor, name);
 }
 
 bool reminder_is_current(const tenant_t *tenant, const shard_reminder_t *reminder, int64_t now_ms)

@@ -31,6 +31,9 @@ void reminder_set(tenant_t *tenant, batch_t *batch, const reminder_request_t *re
 void reminder_ensure(tenant_t *tenant, batch_t *batch, const reminder_request_t *request);
 void reminder_cancel(tenant_t *tenant, batch_t *batch, const uuid_t *actor, text_t name);
 
+/* False: when due reminders were read, changes of its partition were not committed yet, so that
+ * what was read may be out of date. */
+bool reminder_is_known(const tenant_t *tenant, const uuid_t *actor);
 /* False: it was changed by what was decided since it was read, or the clock went back to before it
  * is due. It stays as it is, and is read again. */
 bool reminder_is_current(const tenant_t *tenant, const shard_reminder_t *reminder, int64_t now_ms);

@@ -132,7 +132,9 @@ static void read_done(void *context, const journal_reminders_t *found)
         reminders->taken = 0;
         reminders->pending = 1; /* this loop itself, so that the slice ends after it */
         for (size_t i = 0; i < found->row_count; i++) {
-            deliver(tenant, &found->rows[i], now_ms);
+            if (reminder_is_known(tenant, &found->rows[i].actor)) {
+                deliver(tenant, &found->rows[i], now_ms);
+            } /* else it is read again */
         }
         tenant_remind_done(tenant);
     }
@@ -146,6 +148,10 @@ void tenant_remind(tenant_t *tenant)
     const int64_t now_ms = shard->ports.wall_ms();
     if (tenant->status != TENANT_OPEN || reminders->is_delivering || now_ms < reminders->next_at) {
         return;
+    }
+    for (uint32_t i = 0; i < tenant->partition_count; i++) {
+        partition_t *const partition = &tenant->partitions[i];
+        partition->reminders_are_known = partition_is_durable(partition, partition->reminder_batch);
     }
     const result_t result = shard->ports.journal->functions->reminders(
         tenant->journal, now_ms, LIMIT_REMINDERS_SLICE, read_done, tenant);

@@ -292,6 +292,9 @@ enum {
                                          asked; then it shows what there is and says so */
     LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants per tick that are opened to look for events that
                                          nobody told of: 80 a second */
+    LIMIT_PROJECTION_MATCHES = 16384, /* of a prefix or range that are sorted for a page, 6 ms; when
+                                         there are more among a million cards, LIMIT_LIST_SCAN_ROWS
+                                         newest ones have a page of them */
     LIMIT_NAME_WORDS = 8,             /* of a holder's name that can be searched for */
     LIMIT_NAME_WORD_SIZE = 64,        /* bytes of a folded word; longer ones are cut */
     LIMIT_ROLLUPS = 31,      /* rows of a page when the client names no limit: a month of days */

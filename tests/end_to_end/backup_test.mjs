@@ -10,7 +10,7 @@ import { decodeMulti } from '@msgpack/msgpack';
 import { Postgres } from './postgres.mjs';
 import { BINARY, Service, until } from './service.mjs';
 
-const TABLES = ['', 'partition', 'event', 'card', 'member_key', 'idempotency', 'refusal_log'];
+const TABLES = ['', 'partition', 'event', 'card', 'member_key', 'idempotency', 'refusal_log', 'reminder', 'note'];
 let folder;
 let postgres;
 before(async () => {
@@ -39,7 +39,7 @@ function rowsOf(file) {
 }
 
 function sameHistory(one, other) {
-  for (const table of ['event', 'card', 'member_key', 'idempotency', 'refusal_log']) {
+  for (const table of ['event', 'card', 'member_key', 'idempotency', 'refusal_log', 'reminder', 'note']) {
     assert.deepEqual(one[table], other[table], `${table} is the same`);
   }
   const heads = (rows) => rows.partition.map((row) => row.replace(/,\d+,/, ','));

@@ -141,6 +141,27 @@ static void a_suspension_that_ends_after_the_card_ends_with_its_renewal(void **s
     assert_verdict(validate(fixture, &card), reason_valid);
 }
 
+/* What is read from the store does not show what is decided and not committed yet. */
+static void an_uncommitted_change_is_not_overlooked(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = suspended(fixture, UNTIL);
+    journal_fake_hold_appends(fixture->journal, true);
+    (void)send_validate(fixture, &card); /* on its way: what follows gathers in one batch */
+    settle(fixture);
+    const uint64_t reinstated = send_change(fixture, request_type_card_reinstate, &card);
+    const uint64_t again = send_change(fixture, request_type_card_suspend, &card);
+    settle(fixture);
+    go_to(fixture, UNTIL + 1); /* the reminder of the first suspension is read */
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    assert_int_equal(answer_to(fixture, reinstated)->reply.outcome, outcome_ok);
+    assert_int_equal(answer_to(fixture, again)->reply.outcome, outcome_ok);
+    go_to(fixture, UNTIL + 1000);
+    assert_int_equal(count_events(fixture, event_name_card_reinstated), 1);
+    assert_verdict(validate(fixture, &card), reason_suspended);
+}
+
 static void until_is_for_suspensions_and_the_future(void **state)
 {
     fixture_t *const fixture = *state;
@@ -181,6 +202,7 @@ int main(void)
         TEST(a_failed_commit_delivers_again),
         TEST(what_ends_a_suspension_takes_the_reminder_along),
         TEST(a_suspension_that_ends_after_the_card_ends_with_its_renewal),
+        TEST(an_uncommitted_change_is_not_overlooked),
         TEST(until_is_for_suspensions_and_the_future),
         TEST(missed_ticks_come_as_one),
     };
