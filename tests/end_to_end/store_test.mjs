@@ -115,7 +115,11 @@ test('a damaged and a missing journal answer 503 at once, are named and counted,
   const verified = await service.tryCommand('store', 'verify', '--data', service.data, '--tenant', 'damaged');
   assert.equal(verified.status, 1);
   assert.match(verified.stdout, /damaged +DAMAGED/);
-  await service.command('tenant', 'delete', 'damaged', '--yes');
+  const refused = await service.tryCommand('tenant', 'delete', 'damaged', '--yes', '--data', service.data);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /damaged was not deleted, because no backup of it could be made/);
+  assert.match(await service.command('tenant', 'show', 'damaged'), /damaged/);
+  await service.command('tenant', 'delete', 'damaged', '--yes', '--without-backup');
   await service.command('store', 'restore', '--tenant', 'damaged', backup);
   const token = await service.token('damaged');
   await until(async () => (await service.scan('damaged', token, cards.damaged.qr.text)).body.reason === 'valid', 'the restored tenant works');
