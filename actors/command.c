@@ -33,6 +33,13 @@ const message_type_t *command_type(uint8_t request_type)
         return &events_read_message;
     case request_type_rollup_list:
         return &rollup_list_message;
+    case request_type_events_ack:
+        return &events_ack_message;
+    case request_type_consumer_register:
+    case request_type_consumer_remove:
+        return &consumer_name_message;
+    case request_type_consumer_list:
+        return &consumer_list_message;
     default:
         return NULL;
     }

@@ -17,6 +17,9 @@ typedef union command {
     card_history_t card_history;
     events_read_t events_read;
     rollup_list_t rollup_list;
+    events_ack_t events_ack;
+    consumer_name_t consumer_name;
+    consumer_list_t consumer_list;
 } command_t;
 
 /* NULL for request types that are none of the public ones (DESIGN 3.4). */

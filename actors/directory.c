@@ -20,26 +20,44 @@ typedef struct token_key_entry {
     char jwk[JWK_SIZE_MAX];
 } token_key_entry_t;
 
+typedef struct revoked_entry {
+    uint8_t hash[REVOCATION_HASH_SIZE];
+    int64_t expires_at;
+} revoked_entry_t;
+
 typedef struct contents {
     tenant_entry_t *tenants; /* in order of name */
     uint32_t tenant_count;
     uint32_t tenant_capacity;
     uint32_t token_key_count;
     token_key_entry_t token_keys[DIRECTORY_TOKEN_KEYS];
+    uint32_t revoked_count;
+    revoked_entry_t *revoked; /* LIMIT_REVOKED_TOKENS, or NULL when there are none */
 } contents_t;
 
 struct directory_cache {
     control_store_t *control;
+    revocations_t *revocations;
+    int64_t (*wall_ms)(void);
     bool is_known;
     uint64_t version;
     contents_t contents;
 };
 
-directory_cache_t *directory_create(control_store_t *control)
+static void contents_free(contents_t *contents)
+{
+    free(contents->tenants);
+    free(contents->revoked);
+}
+
+directory_cache_t *directory_create(control_store_t *control, revocations_t *revocations,
+                                    int64_t (*wall_ms)(void))
 {
     directory_cache_t *directory = calloc(1, sizeof(*directory));
     assert(directory != NULL);
     directory->control = control;
+    directory->revocations = revocations;
+    directory->wall_ms = wall_ms;
     return directory;
 }
 
@@ -48,7 +66,7 @@ void directory_destroy(directory_cache_t **directory)
     if (*directory == NULL) {
         return;
     }
-    free((*directory)->contents.tenants);
+    contents_free(&(*directory)->contents);
     free(*directory);
     *directory = NULL;
 }
@@ -99,6 +117,36 @@ static bool add_token_key(void *context, const control_token_key_t *key)
     return true;
 }
 
+static bool add_revoked(void *context, const uint8_t hash[REVOCATION_HASH_SIZE],
+                        int64_t expires_at_ms)
+{
+    contents_t *const contents = context;
+    if (contents->revoked == NULL) {
+        contents->revoked = calloc(LIMIT_REVOKED_TOKENS, sizeof(*contents->revoked));
+        assert(contents->revoked != NULL);
+    }
+    revoked_entry_t *const entry = &contents->revoked[contents->revoked_count];
+    memcpy(entry->hash, hash, sizeof(entry->hash));
+    entry->expires_at = expires_at_ms;
+    contents->revoked_count++;
+    return contents->revoked_count < LIMIT_REVOKED_TOKENS;
+}
+
+static result_t read_contents(const directory_cache_t *directory, contents_t *contents)
+{
+    control_store_t *const control = directory->control;
+    revocations_t *const revocations = directory->revocations;
+    result_t result = control->functions->tenants(control, TEXT_NONE, add_tenant, contents);
+    if (result == RESULT_OK) {
+        result = control->functions->token_keys(control, add_token_key, contents);
+    }
+    if (result == RESULT_OK && revocations != NULL) {
+        result =
+            revocations->functions->visit(revocations, directory->wall_ms(), add_revoked, contents);
+    }
+    return result;
+}
+
 result_t directory_poll(directory_cache_t *directory, bool *changed)
 {
     *changed = false;
@@ -110,18 +158,15 @@ result_t directory_poll(directory_cache_t *directory, bool *changed)
     }
     contents_t *contents = calloc(1, sizeof(*contents));
     assert(contents != NULL);
-    result = control->functions->tenants(control, TEXT_NONE, add_tenant, contents);
+    result = read_contents(directory, contents);
     if (result == RESULT_OK) {
-        result = control->functions->token_keys(control, add_token_key, contents);
-    }
-    if (result == RESULT_OK) {
-        free(directory->contents.tenants);
+        contents_free(&directory->contents);
         directory->contents = *contents;
         directory->version = version;
         directory->is_known = true;
         *changed = true;
     } else {
-        free(contents->tenants);
+        contents_free(contents);
     }
     free(contents);
     return result;
@@ -207,6 +252,23 @@ static void fill_token_keys(const contents_t *contents,
     }
 }
 
+/* malloc'ed, NULL when there are none. */
+static directory_revoked_t *fill_revoked(const contents_t *contents)
+{
+    if (contents->revoked_count == 0) {
+        return NULL;
+    }
+    directory_revoked_t *const revoked = calloc(contents->revoked_count, sizeof(*revoked));
+    assert(revoked != NULL);
+    for (uint32_t i = 0; i < contents->revoked_count; i++) {
+        const revoked_entry_t *const entry = &contents->revoked[i];
+        const text_t hash = {.data = (const char *)entry->hash, .size = sizeof(entry->hash)};
+        MESSAGE_SET(directory_revoked, &revoked[i], hash, hash);
+        MESSAGE_SET(directory_revoked, &revoked[i], expires_at, entry->expires_at);
+    }
+    return revoked;
+}
+
 static text_t pack(const directory_t *document)
 {
     const size_t size = message_pack(&directory_message, document, MESSAGE_KEYS_IDS, NULL, 0);
@@ -233,6 +295,7 @@ text_t directory_answer(const directory_cache_t *directory, const directory_get_
     directory_tenant_t *tenants = calloc(DIRECTORY_PAGE_TENANTS, sizeof(*tenants));
     assert(tenants != NULL);
     directory_token_key_t token_keys[DIRECTORY_TOKEN_KEYS] = {0};
+    directory_revoked_t *revoked = NULL;
     const uint32_t first = is_first ? 0 : index_after(contents, question->after);
     document.tenants_count = fill_tenants(contents, first, tenants);
     MESSAGE_SET(directory, &document, tenants, tenants);
@@ -242,8 +305,12 @@ text_t directory_answer(const directory_cache_t *directory, const directory_get_
         fill_token_keys(contents, token_keys);
         document.token_keys_count = contents->token_key_count;
         MESSAGE_SET(directory, &document, token_keys, token_keys);
+        revoked = fill_revoked(contents);
+        document.revoked_count = contents->revoked_count;
+        MESSAGE_SET(directory, &document, revoked, revoked);
     }
     const text_t packed = pack(&document);
     free(tenants);
+    free(revoked);
     return packed;
 }

@@ -5,10 +5,13 @@
 #define ACTORS_DIRECTORY_H
 
 #include "actors/ports/control_store.h"
+#include "actors/ports/revocations.h"
 
 typedef struct directory_cache directory_cache_t;
 
-directory_cache_t *directory_create(control_store_t *control); /* reads nothing yet */
+/* Reads nothing yet. `revocations` NULL: no token is ever revoked. */
+directory_cache_t *directory_create(control_store_t *control, revocations_t *revocations,
+                                    int64_t (*wall_ms)(void));
 void directory_destroy(directory_cache_t **directory);
 
 /* Reads what has changed. `changed`: there is another version than before. On an error what is

@@ -13,6 +13,7 @@
 #include "actors/ports/crypto.h"
 #include "actors/ports/tokens.h"
 #include "actors/rate_limits.h"
+#include "actors/revoked_tokens.h"
 #include "messages/messages.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
@@ -29,7 +30,8 @@ typedef struct gateway_ports {
                      const uint8_t *envelope, size_t size);
     void *send_context;
     uint32_t shards;
-    rate_limits_t *limits; /* NULL: none */
+    rate_limits_t *limits;     /* NULL: none */
+    revoked_tokens_t *revoked; /* NULL: none */
 } gateway_ports_t;
 
 /* A request as a protocol adapter hands it in. Everything is borrowed for the call. */

@@ -34,6 +34,11 @@ const gateway_shape_t *gateway_shape(uint8_t type)
         [request_type_card_scan] = {&card_scan_message, &verdict_message, .target = GATEWAY_SHARD},
         [request_type_events_read] = {&events_read_message, &event_page_message, TO_RELAY},
         [request_type_rollup_list] = {&rollup_list_message, &rollup_page_message, TO_RELAY},
+        /* Written in the relay, but any of these may be done twice. */
+        [request_type_events_ack] = {&events_ack_message, &consumer_message, TO_RELAY},
+        [request_type_consumer_register] = {&consumer_name_message, &consumer_message, TO_RELAY},
+        [request_type_consumer_remove] = {&consumer_name_message, &consumer_message, TO_RELAY},
+        [request_type_consumer_list] = {&consumer_list_message, &consumer_page_message, TO_RELAY},
     };
 #undef TO_CARD
 #undef TO_RELAY
@@ -63,8 +68,16 @@ static result_t check_token(gateway_t *gateway, const gateway_request_t *request
                       "Send a bearer token, for example one made by `digitalcard token mint`.");
     }
     tokens_t *tokens = gateway->ports.tokens;
-    return tokens->functions->verify(tokens, request->token, clock_wall_ms(), &admission->claims,
-                                     admission->detail, sizeof(admission->detail));
+    const result_t result =
+        tokens->functions->verify(tokens, request->token, clock_wall_ms(), &admission->claims,
+                                  admission->detail, sizeof(admission->detail));
+    const revoked_tokens_t *revoked = gateway->ports.revoked;
+    if (result == RESULT_OK && revoked != NULL &&
+        revoked_tokens_has(revoked, admission->claims.hash)) {
+        return refuse(admission, RESULT_UNAUTHENTICATED,
+                      "The token was revoked: ask for a new one.");
+    }
+    return result;
 }
 
 static result_t check_tenant_of_token(const gateway_request_t *request,

@@ -252,6 +252,9 @@ static bool add_page(gateway_t *gateway, const directory_t *page)
         if (!keep_keys(next, page)) {
             return false;
         }
+        if (gateway->ports.revoked != NULL) { /* not to wait for the last page */
+            revoked_tokens_set(gateway->ports.revoked, page->revoked, page->revoked_count);
+        }
     } else if (page->version != next->version) {
         return false; /* changed between two pages: the next poll begins anew */
     }

@@ -25,6 +25,10 @@ static const char *const request_labels[GATEWAY_REQUEST_TYPES][GATEWAY_OUTCOMES]
     [request_type_card_scan] = LABELS("card.scan"),
     [request_type_events_read] = LABELS("events.read"),
     [request_type_rollup_list] = LABELS("rollup.list"),
+    [request_type_events_ack] = LABELS("events.ack"),
+    [request_type_consumer_register] = LABELS("consumer.register"),
+    [request_type_consumer_remove] = LABELS("consumer.remove"),
+    [request_type_consumer_list] = LABELS("consumer.list"),
 };
 
 static void init_requests(gateway_numbers_t *numbers, metrics_t *metrics)

@@ -85,7 +85,8 @@ void gateway_fail_unstarted(gateway_t *gateway, const gateway_request_t *request
 static bool is_page(const message_type_t *document)
 {
     return document == &card_page_message || document == &history_page_message ||
-           document == &event_page_message || document == &rollup_page_message;
+           document == &event_page_message || document == &rollup_page_message ||
+           document == &consumer_page_message;
 }
 
 typedef union document {
@@ -95,6 +96,8 @@ typedef union document {
     history_page_t history;
     event_page_t events;
     rollup_page_t rollups;
+    consumer_t consumer;
+    consumer_page_t consumers;
 } document_t;
 
 static void count_undecodable(gateway_t *gateway, const char *what, const message_fault_t *fault)

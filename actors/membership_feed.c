@@ -142,7 +142,7 @@ static void read_page(desk_tenant_t *tenant)
     assert(call != NULL);
     call->desk = desk;
     call->tenant = tenant;
-    call->after = inbox_is_open(tenant->inbox) ? inbox_position(tenant->inbox) : 0;
+    call->after = inbox_position(tenant->inbox);
     call->tenant_size = tenant->name_size;
     memcpy(call->tenant_name, tenant->name, tenant->name_size);
     tenant->is_reading = true;
@@ -156,9 +156,6 @@ void feed_page_answered(desk_call_t *call, const membership_answer_t *answer)
     membership_desk_t *desk = call->desk;
     metric_add(desk->pages, 1);
     call->is_full = answer->event_count >= LIMIT_MEMBERSHIP_PAGE;
-    if (!inbox_is_open(tenant->inbox)) {
-        return;
-    }
     for (size_t i = 0; i < answer->event_count; i++) {
         const member_event_t *event = &answer->events[i];
         /* What the endpoint leaves out does not exist, as far as its page reaches. */
@@ -374,7 +371,9 @@ static void tend(desk_tenant_t *tenant)
         inbox_has_gap(tenant->inbox) &&
         neighbour_is_closed(desk->ports.neighbours, desk_tenant_name(tenant), NEIGHBOUR_MEMBERSHIP);
     const bool has_room = inbox_waiting(tenant->inbox) < LIMIT_INBOX_EVENTS / 2;
-    if (!tenant->is_reading && has_room && (has_gap || now_ms >= tenant->poll_at_ms)) {
+    /* Before its partitions have said how far they are, nothing could be taken. */
+    const bool is_open = inbox_is_open(tenant->inbox);
+    if (!tenant->is_reading && is_open && has_room && (has_gap || now_ms >= tenant->poll_at_ms)) {
         read_page(tenant);
     }
 }

@@ -1,7 +1,8 @@
 /* The relay's front door: creation, dispatch of envelopes, drain, status. The parts: relay_publish
  * (events out), relay_subscriptions (who listens, heads), relay_tenants (journals and keys),
  * relay_reads and relay_pages (lists, histories, replays), relay_flags (changed feature flags),
- * relay_share (events of other nodes). */
+ * relay_share (events of other nodes),
+ * relay_consumers (who has read how far). */
 #include "actors/relay.h"
 #include "actors/relay_models.h"
 #include "runtime/log.h"
@@ -27,6 +28,14 @@ static void init_numbers(relay_numbers_t *numbers, metrics_t *metrics)
     numbers->not_shared =
         metrics_counter(metrics, "digitalcard_relay_events_shared_total", "outcome=\"not_sent\"",
                         "Events for the relays of other nodes");
+    numbers->consumers =
+        metrics_gauge(metrics, "digitalcard_consumers", "", "Consumers of events with a name");
+    numbers->consumer_lag_max =
+        metrics_gauge(metrics, "digitalcard_consumer_lag_events", "of=\"furthest\"",
+                      "Committed events that consumers have not acknowledged");
+    numbers->consumer_lag_sum =
+        metrics_gauge(metrics, "digitalcard_consumer_lag_events", "of=\"all\"",
+                      "Committed events that consumers have not acknowledged");
     numbers->heads = metrics_counter(metrics, "digitalcard_relay_heads_total", "",
                                      "Heads handed to subscribers");
     numbers->reads = metrics_counter(metrics, "digitalcard_relay_reads_total", "",
@@ -97,7 +106,8 @@ result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *por
         made->fold_timer = loop_timer_create(loop, relay_models_tick, made);
     }
     if (made->subscriptions == NULL || made->head_timer == NULL || made->control_timer == NULL ||
-        (ports->projections != NULL && made->fold_timer == NULL)) {
+        (ports->projections != NULL && made->fold_timer == NULL) ||
+        relay_consumers_begin(made) != RESULT_OK) {
         relay_destroy(&made);
         return RESULT_NO_MEMORY;
     }
@@ -134,6 +144,7 @@ void relay_destroy(relay_t **relay)
     if (old->fold_timer != NULL) {
         loop_timer_destroy(&old->fold_timer);
     }
+    relay_consumers_end(old);
     free(old->subscriptions);
     free(old->document_buffer.bytes);
     free(old->envelope_buffer.bytes);

@@ -10,6 +10,7 @@
 #define ACTORS_RELAY_H
 
 #include "actors/ports/cache.h"
+#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/flags.h"
@@ -24,8 +25,9 @@ typedef struct relay_ports {
     journal_t *journal;
     projections_t *projections; /* NULL: none; lists come from the journal, rollups do not exist */
     control_store_t *control;
-    flags_t *flags; /* NULL: no changes are told */
-    cache_t *cache; /* NULL: this node alone */
+    flags_t *flags;         /* NULL: no changes are told */
+    cache_t *cache;         /* NULL: this node alone */
+    consumers_t *consumers; /* NULL: nobody can register */
     const crypto_functions_t *crypto;
     crypto_key_t master_key;
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);

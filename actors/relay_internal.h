@@ -92,6 +92,9 @@ struct relay_read {
         card_history_t history;
         events_read_t events;
         rollup_list_t rollups;
+        events_ack_t ack;
+        consumer_name_t name;
+        consumer_list_t consumers;
     } command;
     journal_heads_t needed; /* what the read models have to show for it */
     uint64_t wait_until_ms; /* then it is answered with what there is */
@@ -129,6 +132,9 @@ typedef struct relay_numbers {
     metric_t *shared;
     metric_t *not_shared;
     metric_t *heads;
+    metric_t *consumers;
+    metric_t *consumer_lag_max;
+    metric_t *consumer_lag_sum;
     metric_t *reads;
     metric_t *reads_failed;
     metric_t *undecodable;
@@ -152,6 +158,10 @@ struct relay {
     relay_numbers_t numbers;
     loop_timer_t *head_timer;
     loop_timer_t *control_timer;
+    loop_timer_t *ack_timer;
+    loop_timer_t *lag_timer;
+    relay_read_t *acks[LIMIT_CONSUMER_ACKS]; /* wait for the next commit */
+    uint32_t ack_count;
     uint64_t control_version;
     uint64_t flag_change; /* the last one told */
     bool has_unchecked;   /* tenants that were busy when the control store changed */
@@ -234,6 +244,15 @@ void relay_publish_operational(relay_t *relay, text_t tenant, uint8_t name, int6
 void relay_flags_begin(relay_t *relay);
 /* The control store changed: tells subscribers of each flag that did. */
 void relay_flags_poll(relay_t *relay);
+
+/* --- relay_consumers.c: consumers with a name, and how far they have come --- */
+MUST_USE result_t relay_consumers_begin(relay_t *relay);
+void relay_consumers_end(relay_t *relay);
+bool relay_is_consumer_request(uint8_t type);
+/* The journal is open; answers now or after the next commit. */
+void relay_consumer_run(relay_read_t *read);
+/* Fills `after` of an events.read that names a consumer; false: it is answered. */
+bool relay_consumer_resume(relay_read_t *read);
 
 /* --- relay_share.c --- */
 void relay_share_begin(relay_t *relay);

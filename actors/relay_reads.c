@@ -1,6 +1,7 @@
 /* Reads that need no actor: card.list, card.history, events.read, rollup.list. Decoded and checked
  * here, run on the tenant's read-only journal or handed to relay_lists.c, answered by
  * relay_pages.c. Must not change anything. */
+#include "actors/command.h"
 #include "actors/relay_models.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -23,10 +24,15 @@ static void history_done(void *context, const journal_events_t *events)
     relay_operation_end(tenant);
 }
 
+/* The head is news when the shard's word of it was lost: what is shown may be acknowledged. */
 static void events_done(void *context, const journal_events_t *events)
 {
     relay_read_t *read = context;
     relay_tenant_t *tenant = read->tenant;
+    relay_partition_t *partition = &tenant->partitions[read->command.events.partition];
+    if (events->result == RESULT_OK && events->head > partition->head) {
+        partition->head = events->head;
+    }
     relay_page_events(read, events);
     relay_operation_end(tenant);
 }
@@ -76,6 +82,13 @@ static void run(relay_read_t *read)
         (void)snprintf(detail, sizeof(detail), "The tenant has %u partitions, numbered from 0.",
                        tenant->partition_count);
         relay_reply_error(read, RESULT_INVALID_PARAMETER, detail, "partition");
+        return;
+    }
+    if (relay_is_consumer_request(read->type)) {
+        relay_consumer_run(read);
+        return;
+    }
+    if (read->type == request_type_events_read && !relay_consumer_resume(read)) {
         return;
     }
     const bool is_list =
@@ -136,6 +149,15 @@ static uint32_t choose_limit(bool has_limit, uint64_t limit, uint32_t otherwise,
     return limit <= most ? (uint32_t)limit : 0;
 }
 
+static bool decode_consumer(relay_read_t *read, message_fault_t *fault)
+{
+    arena_t arena = {.base = NULL, .size = 0};
+    const message_type_t *const type = command_type(read->type);
+    read->limit = 1;
+    return message_unpack(type, MESSAGE_KEYS_IDS, read->body, read->body_size, &arena,
+                          &read->command, fault);
+}
+
 static bool decode(relay_read_t *read, message_fault_t *fault)
 {
     arena_t arena = {.base = NULL, .size = 0}; /* these commands have no lists */
@@ -172,6 +194,11 @@ static bool decode(relay_read_t *read, message_fault_t *fault)
                                    LIMIT_ROLLUPS, LIMIT_ROLLUPS_MAX);
         return is_read;
     }
+    case request_type_events_ack:
+    case request_type_consumer_register:
+    case request_type_consumer_remove:
+    case request_type_consumer_list:
+        return decode_consumer(read, fault);
     default:
         (void)snprintf(fault->detail, sizeof(fault->detail), "this is no read of the relay");
         return false;

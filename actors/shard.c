@@ -289,7 +289,7 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     actor_system_configure(created->system, &actor_options);
     created->tenant_kind = actor_system_register(created->system, &tenant_actor_kind, created);
     created->card_kind = actor_system_register(created->system, &card_actor_kind, created);
-    created->directory = directory_create(ports->control);
+    created->directory = directory_create(ports->control, ports->revocations, ports->wall_ms);
     created->key_table = key_table_create(created->hash_key);
     created->member_keys =
         member_keys_create(ports->crypto, created->hash_key, LIMIT_MEMBER_KEYS_CACHED);

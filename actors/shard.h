@@ -13,6 +13,7 @@
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
+#include "actors/ports/revocations.h"
 #include "runtime/actor_system.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
@@ -35,6 +36,7 @@ typedef struct shard_ports {
     crash_slot_t *crash_slot;     /* NULL: nobody looks at it */
     dead_letters_t *dead_letters; /* NULL: what is quarantined is forgotten with the process */
     flags_t *flags;               /* NULL: none is on */
+    revocations_t *revocations;   /* NULL: no token is revoked */
     int64_t (*wall_ms)(void);     /* clock_wall_ms, or a test's */
     void (*random_fill)(void *out, size_t size);
 } shard_ports_t;

@@ -2,6 +2,7 @@
 # From a bare Debian 12 to a card that opens a door, in one command and without a question: installs the packages,
 # builds, starts the service with the embedded store, makes the tenant `demo`, issues a card, prints its code.
 # Ctrl-C ends it. Running it again is quick and keeps the data.
+#   --with-membership  also starts a fake membership context (needs Node.js and npm), see docs/membership.md
 #   DIGITALCARD_DATA   data directory (default ./var)
 #   DIGITALCARD_HTTP   address (default 127.0.0.1:8080), DIGITALCARD_API, DIGITALCARD_EVENTS likewise
 set -euo pipefail
@@ -19,6 +20,8 @@ api=${DIGITALCARD_API:-tcp://127.0.0.1:5555}
 events=${DIGITALCARD_EVENTS:-tcp://127.0.0.1:5556}
 url=http://$http
 service=""
+membership=""
+more=()
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
@@ -26,6 +29,7 @@ fail() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
 stop() {
   local status=$?
   trap - EXIT INT TERM
+  if [ -n "$membership" ] && kill -0 "$membership" 2>/dev/null; then kill -TERM "$membership"; fi
   if [ -n "$service" ] && kill -0 "$service" 2>/dev/null; then
     kill -TERM "$service"
     wait "$service" || true
@@ -39,12 +43,25 @@ say "building (the first time takes about a minute) …"
 cmake --preset release -DDIGITALCARD_TESTS=OFF >/dev/null
 cmake --build --preset release --target digitalcard -- --quiet
 
+if [ "${1:-}" = --with-membership ]; then
+  command -v npm >/dev/null || ./deploy/packages.sh test
+  (cd tests/end_to_end && npm ci --silent --no-audit --no-fund --ignore-scripts)
+  set -m
+  node tests/peers/membership.mjs --http 8090 --events tcp://127.0.0.1:8091 --api tcp://127.0.0.1:8092 &
+  membership=$!
+  set +m
+  trap stop EXIT
+  more=(--membership-url http://127.0.0.1:8090 --membership-events tcp://127.0.0.1:8091)
+elif [ $# -gt 0 ]; then
+  fail "there is no option $1; there is --with-membership"
+fi
+
 log=$data/service.log
 mkdir -p "$data"
 chmod 700 "$data"
 # The service ignores the terminal's Ctrl-C through its own process group; this script passes it on as SIGTERM.
 set -m
-./build/digitalcard serve --data "$data" --http "$http" --api "$api" --events "$events" >"$log" 2>&1 &
+./build/digitalcard serve --data "$data" --http "$http" --api "$api" --events "$events" "${more[@]}" >"$log" 2>&1 &
 service=$!
 set +m
 trap stop EXIT

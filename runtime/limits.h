@@ -111,7 +111,9 @@ enum {
     LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
     LIMIT_TOKEN_SIZE = 4096,       /* ours are under 600 bytes */
-    LIMIT_TOKEN_TTL_S_MAX = 86400, /* no longer lives a token; there is no revocation list yet */
+    LIMIT_TOKEN_TTL_S_MAX = 86400, /* no longer lives a token, nor stands it among the revoked */
+    LIMIT_REVOKED_TOKENS = 1024,   /* at a time, 50 KiB of a directory; beyond, rotate the key */
+    LIMIT_REVOKED_HEARD = 64,      /* that other nodes told of within one look at the store */
     LIMIT_CLOCK_SKEW_S = 5,        /* nbf and iat may lie that far ahead */
     LIMIT_SCAN_AHEAD_MS = 60000,   /* DESIGN 3.3: `at` further ahead is 400 */
     LIMIT_DIRECTORY_POLL_MS =
@@ -272,6 +274,8 @@ enum {
     LIMIT_ARCHIVE_SLICE_ROWS = 1000,    /* read from PostgreSQL in one go for a backup: some MiB */
     LIMIT_ARCHIVE_PIPELINE_ROWS = 256,  /* sent to it before answers are read: those fit a socket */
     LIMIT_ARCHIVE_CHUNK_FILL = 262144,  /* then it is written: a hash per quarter of a MiB */
+    LIMIT_VERIFY_FILE_CARDS = 1048576,  /* followed in one reading of a backup: 64 MiB */
+    LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
 
     /* --- Read models --- */
     LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
@@ -290,6 +294,9 @@ enum {
                                          asked; then it shows what there is and says so */
     LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants per tick that are opened to look for events that
                                          nobody told of: 80 a second */
+    LIMIT_PROJECTION_MATCHES = 16384, /* of a prefix or range that are sorted for a page, 6 ms; when
+                                         there are more among a million cards, LIMIT_LIST_SCAN_ROWS
+                                         newest ones have a page of them */
     LIMIT_NAME_WORDS = 8,             /* of a holder's name that can be searched for */
     LIMIT_NAME_WORD_SIZE = 64,        /* bytes of a folded word; longer ones are cut */
     LIMIT_ROLLUPS = 31,      /* rows of a page when the client names no limit: a month of days */
@@ -350,9 +357,14 @@ enum {
     LIMIT_CACHE_OUT_SIZE = 8388608,    /* unsent bytes to one server */
     LIMIT_CACHE_ENTRIES = 16384, /* that one node alone remembers: 16 MiB of member statuses */
 
-    LIMIT_RATE_ENTRIES = 16384,   /* tokens and tenants with requests in one second */
-    LIMIT_RATE_MAX = 1000000,     /* --rate-per-…: above what one machine can do */
-    LIMIT_RATE_EXCHANGE_MS = 100, /* by so much may the nodes together go over a limit */
+    LIMIT_CONSUMERS = 32,             /* of one tenant: each is looked at in every list of them */
+    LIMIT_CONSUMER_SILENCE_DAYS = 30, /* then it is forgotten: it left, or counts elsewhere */
+    LIMIT_CONSUMER_ACKS = 256,        /* that wait for one commit */
+    LIMIT_CONSUMER_ACK_MS = 20,       /* so long they gather: 50 commits a second at most */
+    LIMIT_CONSUMER_LOOK_MS = 5000,    /* lags are counted so often */
+    LIMIT_RATE_ENTRIES = 16384,       /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,         /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100,     /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */

@@ -1,5 +1,5 @@
-/* events tail and replay: a subscriber and a ROUTER client of the running service, as any other
- * program would be one. */
+/* events tail, replay and consumers: a subscriber and a ROUTER client of the running service, as
+ * any other program would be one. */
 #include "adapters/cli/control_client.h"
 
 #include "actors/domain/card_id.h"
@@ -249,46 +249,61 @@ static char *mint(const events_arguments_t *arguments)
     return token;
 }
 
-static bool send_request(void *socket, const events_arguments_t *arguments, const char *token,
-                         uint64_t after)
+static bool send_message(void *socket, const events_arguments_t *arguments, const char *token,
+                         const char *name, const message_type_t *type, const void *body)
 {
     uint8_t bytes[HEADER_SIZE];
     api_header_t header = {0};
-    events_read_t body = {0};
     MESSAGE_SET(api_header, &header, v, 1);
-    MESSAGE_SET(api_header, &header, id, TEXT_LITERAL("replay"));
-    MESSAGE_SET(api_header, &header, type, TEXT_LITERAL("events.read"));
+    MESSAGE_SET(api_header, &header, id, TEXT_LITERAL("cli"));
+    MESSAGE_SET(api_header, &header, type, text_from_c(name));
     MESSAGE_SET(api_header, &header, tenant, text_from_c(arguments->tenant));
     MESSAGE_SET(api_header, &header, token, text_from_c(token));
-    MESSAGE_SET(events_read, &body, partition, arguments->partition);
-    MESSAGE_SET(events_read, &body, after, after);
-    MESSAGE_SET(events_read, &body, limit, PAGE_EVENTS);
     size_t size =
         message_pack(&api_header_message, &header, MESSAGE_KEYS_NAMES, bytes, sizeof bytes);
     if (size > sizeof bytes || zmq_send(socket, bytes, size, ZMQ_SNDMORE) < 0) {
         return false;
     }
-    size = message_pack(&events_read_message, &body, MESSAGE_KEYS_NAMES, bytes, sizeof bytes);
+    size = message_pack(type, body, MESSAGE_KEYS_NAMES, bytes, sizeof bytes);
     return size <= sizeof bytes && zmq_send(socket, bytes, size, 0) >= 0;
+}
+
+static bool send_request(void *socket, const events_arguments_t *arguments, const char *token,
+                         uint64_t after)
+{
+    events_read_t body = {0};
+    MESSAGE_SET(events_read, &body, partition, arguments->partition);
+    MESSAGE_SET(events_read, &body, after, after);
+    MESSAGE_SET(events_read, &body, limit, PAGE_EVENTS);
+    return send_message(socket, arguments, token, "events.read", &events_read_message, &body);
+}
+
+/* Is it the answer of this type? Else says why not. */
+static bool is_answer(frames_t *frames, arena_t *arena, const char *type)
+{
+    api_reply_header_t header;
+    problem_t problem;
+    arena->used = 0;
+    if (!frame_decode(frames, 0, &api_reply_header_message, arena, &header)) {
+        (void)command_fail("the answer cannot be read");
+        return false;
+    }
+    if (!text_equal(header.type, text_from_c(type))) {
+        const bool decoded = frame_decode(frames, 1, &problem_message, arena, &problem);
+        const text_t detail = decoded ? problem.detail : TEXT_LITERAL("the service refused");
+        (void)command_fail("%.*s", TEXT_PRINT(detail));
+        return false;
+    }
+    return true;
 }
 
 /* Prints one page. False at the end of the replay; `status` says why. */
 static bool print_page(const events_arguments_t *arguments, frames_t *frames, arena_t *arena,
                        uint64_t *after, uint64_t *printed, int *status)
 {
-    api_reply_header_t header;
     event_page_t page;
-    problem_t problem;
-    arena->used = 0;
     *status = EXIT_FAILED;
-    if (!frame_decode(frames, 0, &api_reply_header_message, arena, &header)) {
-        (void)command_fail("the answer cannot be read");
-        return false;
-    }
-    if (!text_equal(header.type, TEXT_LITERAL("events.read.ok"))) {
-        const bool decoded = frame_decode(frames, 1, &problem_message, arena, &problem);
-        const text_t detail = decoded ? problem.detail : TEXT_LITERAL("the service refused");
-        (void)command_fail("%.*s", TEXT_PRINT(detail));
+    if (!is_answer(frames, arena, "events.read.ok")) {
         return false;
     }
     if (!frame_decode(frames, 1, &event_page_message, arena, &page)) {
@@ -337,7 +352,54 @@ static int replay(const events_arguments_t *arguments, const char *endpoint, con
     return status;
 }
 
-int command_events_replay(const command_t *command, int argc, char **argv)
+/* --- consumers --- */
+
+static int print_consumers(frames_t *frames, arena_t *arena)
+{
+    consumer_page_t page;
+    if (!is_answer(frames, arena, "consumer.list.ok")) {
+        return EXIT_FAILED;
+    }
+    if (!frame_decode(frames, 1, &consumer_page_message, arena, &page)) {
+        return command_fail("the list cannot be read");
+    }
+    for (uint32_t i = 0; i < page.items_count; i++) {
+        print_message(&consumer_message, &page.items[i]);
+        (void)fputc('\n', stdout);
+    }
+    return EXIT_OK;
+}
+
+static int list_consumers(const events_arguments_t *arguments, const char *endpoint,
+                          const char *token, arena_t *arena)
+{
+    int status = EXIT_FAILED;
+    frames_t frames = {.count = 0};
+    const consumer_list_t body = {0};
+    void *context = zmq_ctx_new();
+    void *socket =
+        context == NULL ? NULL : connect_socket(context, ZMQ_DEALER, endpoint, REPLY_TIMEOUT_MS);
+    if (socket != NULL &&
+        send_message(socket, arguments, token, "consumer.list", &consumer_list_message, &body) &&
+        frames_receive(socket, &frames)) {
+        status = print_consumers(&frames, arena);
+    } else {
+        status = command_fail("%s does not answer", endpoint);
+    }
+    frames_release(&frames);
+    if (socket != NULL) {
+        (void)zmq_close(socket);
+    }
+    if (context != NULL) {
+        (void)zmq_ctx_term(context);
+    }
+    return status;
+}
+
+/* Both ask the ROUTER API with a token of their own. */
+static int ask(const command_t *command, int argc, char **argv,
+               int (*run)(const events_arguments_t *arguments, const char *endpoint,
+                          const char *token, arena_t *arena))
 {
     int status = EXIT_OK;
     events_arguments_t arguments = {0};
@@ -349,10 +411,20 @@ int command_events_replay(const command_t *command, int argc, char **argv)
         find_endpoint(&arguments, false, &service, &endpoint)) {
         token = mint(&arguments);
         status = token == NULL || arena.base == NULL ? EXIT_FAILED
-                                                     : replay(&arguments, endpoint, token, &arena);
+                                                     : run(&arguments, endpoint, token, &arena);
     }
     configuration_release(&arguments.configuration);
     free(token);
     free(arena.base);
     return status;
+}
+
+int command_events_replay(const command_t *command, int argc, char **argv)
+{
+    return ask(command, argc, argv, replay);
+}
+
+int command_events_consumers(const command_t *command, int argc, char **argv)
+{
+    return ask(command, argc, argv, list_consumers);
 }

@@ -7,6 +7,7 @@
 #include "adapters/cli/control_backup.h"
 #include "adapters/cli/control_dead_letters.h"
 #include "adapters/cli/control_flags.h"
+#include "adapters/cli/control_revocations.h"
 #include "adapters/cli/stores.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
@@ -573,6 +574,7 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
                  {"tenant.sealed", control_backup_sealed},
                  {"tenant.adopt", control_backup_adopt},
                  {"token.mint", token_mint_command},
+                 {"token.revoke", control_token_revoke},
                  {"key.list", key_list},
                  {"key.rotate", key_rotate},
                  {"key.retire", key_retire},

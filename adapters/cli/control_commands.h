@@ -8,6 +8,8 @@
  *   {"command":"tenant.show","name":…}                       → {"tenant":{…}}
  *   {"command":"tenant.delete","name":…}                     → {"deleted":name,"kept_as":path}
  *   {"command":"token.mint","tenant"?:…,"role":…,"subject":…,"ttl_s":…} → {"token":…}
+ *   {"command":"token.revoke","token":…}                     →
+ * {"revoked":{subject,tenant,role,expires_at}}
  *   {"command":"key.list","tenant":…}                        →
  * {"tenant":…,"keys":[{kid,state,created_at}]}
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
@@ -32,12 +34,14 @@
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
+#include "actors/ports/revocations.h"
 #include <jansson.h>
 
 typedef struct control_commands {
     control_store_t *control;
     dead_letters_t *dead_letters; /* NULL: those commands are refused */
     flags_t *flags;               /* NULL: the same */
+    revocations_t *revocations;   /* NULL: the same */
     const crypto_functions_t *crypto;
     const crypto_key_t *master_key;
 } control_commands_t;

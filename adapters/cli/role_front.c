@@ -23,6 +23,7 @@ typedef struct front {
     tokens_t *tokens;
     cache_t *cache;
     rate_limits_t *limits;
+    revoked_tokens_t *revoked;
     gateway_t *gateway;
     http_server_t *http;
     router_front_t *router;
@@ -241,10 +242,15 @@ static result_t front_limits(front_t *front)
         .per_token = (uint32_t)front->base.options->rate_per_token,
         .per_tenant = (uint32_t)front->base.options->rate_per_tenant,
         .wall_ms = clock_wall_ms};
-    const result_t result = caches_create(front->base.loop, front->base.metrics, &front->cache);
-    return result != RESULT_OK ? result
-                               : rate_limits_create(front->base.loop, front->base.metrics,
-                                                    front->cache, &settings, &front->limits);
+    result_t result = caches_create(front->base.loop, front->base.metrics, &front->cache);
+    if (result == RESULT_OK) {
+        result = revoked_tokens_create(front->cache, clock_wall_ms, &front->revoked);
+    }
+    if (result == RESULT_OK) {
+        result = rate_limits_create(front->base.loop, front->base.metrics, front->cache, &settings,
+                                    &front->limits);
+    }
+    return result;
 }
 
 static result_t front_gateway(front_t *front)
@@ -254,7 +260,8 @@ static result_t front_gateway(front_t *front)
                                    .send = front_send,
                                    .send_context = front,
                                    .shards = (uint32_t)front->base.options->shards,
-                                   .limits = front->limits};
+                                   .limits = front->limits,
+                                   .revoked = front->revoked};
     return gateway_create(front->base.loop, front->base.metrics, &ports, &front->gateway);
 }
 
@@ -332,6 +339,7 @@ static void front_destroy(front_t *front)
     if (front->limits != NULL) {
         rate_limits_destroy(&front->limits);
     }
+    revoked_tokens_destroy(&front->revoked);
     for (size_t i = 0; i < LIMIT_SHARDS; i++) {
         if (front->shards[i] != NULL) {
             channel_client_destroy(&front->shards[i]);

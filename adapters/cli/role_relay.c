@@ -183,6 +183,7 @@ static result_t relay_role_compose(relay_role_t *role)
                                      .control = role->control,
                                      .flags = stores_flags(stores_of_role(), role->control),
                                      .cache = role->cache,
+                                     .consumers = stores_consumers(stores_of_role(), role->control),
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,

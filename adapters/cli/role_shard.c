@@ -148,12 +148,13 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
                             size_t size)
 {
     bool changed = false;
-    const control_commands_t commands = {.control = role->control,
-                                         .dead_letters =
-                                             stores_dead_letters(stores_of_role(), role->control),
-                                         .flags = stores_flags(stores_of_role(), role->control),
-                                         .crypto = &signer_functions,
-                                         .master_key = &role->master_key};
+    const control_commands_t commands = {
+        .control = role->control,
+        .dead_letters = stores_dead_letters(stores_of_role(), role->control),
+        .flags = stores_flags(stores_of_role(), role->control),
+        .revocations = stores_revocations(stores_of_role(), role->control),
+        .crypto = &signer_functions,
+        .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
     json_t *answer = control_command_execute(&commands, command, &changed);
     json_decref(command);
@@ -259,20 +260,21 @@ static result_t shard_role_compose(shard_role_t *role)
         result = channel_client_create(loop, shard_role_neighbour_receive, role, &role->adapters);
     }
     if (result == RESULT_OK) {
-        const shard_ports_t ports = {.journal = role->journal,
-                                     .control = role->control,
-                                     .crypto = &signer_functions,
-                                     .master_key = role->master_key,
-                                     .reply = shard_role_reply,
-                                     .publish = shard_role_publish,
-                                     .neighbour_send = shard_role_neighbour_send,
-                                     .context = role,
-                                     .crash_slot = attach_crash_slot(options),
-                                     .dead_letters =
-                                         stores_dead_letters(stores_of_role(), role->control),
-                                     .flags = stores_flags(stores_of_role(), role->control),
-                                     .wall_ms = clock_wall_ms,
-                                     .random_fill = random_fill};
+        const shard_ports_t ports = {
+            .journal = role->journal,
+            .control = role->control,
+            .crypto = &signer_functions,
+            .master_key = role->master_key,
+            .reply = shard_role_reply,
+            .publish = shard_role_publish,
+            .neighbour_send = shard_role_neighbour_send,
+            .context = role,
+            .crash_slot = attach_crash_slot(options),
+            .dead_letters = stores_dead_letters(stores_of_role(), role->control),
+            .flags = stores_flags(stores_of_role(), role->control),
+            .revocations = stores_revocations(stores_of_role(), role->control),
+            .wall_ms = clock_wall_ms,
+            .random_fill = random_fill};
         membership_settings_read_t membership;
         membership_options_read(&membership);
         shard_options_t shard_options = {.membership_urls = membership.urls,

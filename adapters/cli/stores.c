@@ -109,6 +109,18 @@ dead_letters_t *stores_dead_letters(const char *store, control_store_t *control)
                                      : control_sqlite_dead_letters(control);
 }
 
+revocations_t *stores_revocations(const char *store, control_store_t *control)
+{
+    return stores_is_postgres(store) ? control_postgres_revocations(control)
+                                     : control_sqlite_revocations(control);
+}
+
+consumers_t *stores_consumers(const char *store, control_store_t *control)
+{
+    return stores_is_postgres(store) ? control_postgres_consumers(control)
+                                     : control_sqlite_consumers(control);
+}
+
 flags_t *stores_flags(const char *store, control_store_t *control)
 {
     return stores_is_postgres(store) ? control_postgres_flags(control)
@@ -187,7 +199,7 @@ result_t stores_with_place(const char *store, const char *data, text_t tenant,
 static result_t verify_postgres(const char *store, const journal_postgres_place_t *place,
                                 text_t tenant, void *context)
 {
-    return journal_postgres_verify(store, place, tenant, context);
+    return journal_postgres_verify(store, place, tenant, true, context);
 }
 
 result_t stores_verify(const char *store, const char *data, text_t tenant, char **report)

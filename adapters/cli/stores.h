@@ -4,12 +4,14 @@
 #ifndef ADAPTERS_CLI_STORES_H
 #define ADAPTERS_CLI_STORES_H
 
+#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
 #include "actors/ports/journal.h"
 #include "actors/ports/projections.h"
+#include "actors/ports/revocations.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
@@ -44,6 +46,8 @@ void stores_control_close(const char *store, control_store_t **control);
 /* Over the same connection; live as long as `control`. */
 dead_letters_t *stores_dead_letters(const char *store, control_store_t *control);
 flags_t *stores_flags(const char *store, control_store_t *control);
+consumers_t *stores_consumers(const char *store, control_store_t *control);
+revocations_t *stores_revocations(const char *store, control_store_t *control);
 
 /* Of a role; `control` must outlive it. */
 MUST_USE result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,

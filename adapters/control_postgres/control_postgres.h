@@ -3,10 +3,12 @@
 #ifndef ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_H
 #define ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_H
 
+#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
+#include "actors/ports/revocations.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
 
@@ -46,6 +48,10 @@ void control_postgres_close(control_store_t **store);
 dead_letters_t *control_postgres_dead_letters(control_store_t *store);
 /* The feature flags, likewise. */
 flags_t *control_postgres_flags(control_store_t *store);
+/* The revoked tokens, likewise. */
+revocations_t *control_postgres_revocations(control_store_t *store);
+/* The consumers of events, likewise; written by the relay. */
+consumers_t *control_postgres_consumers(control_store_t *store);
 
 /* The version of the database, which opening brings up to that of this program; 0: no start has
  * been here, so that nothing is sealed under any master key. Changes nothing. Errors as above. */

@@ -9,6 +9,8 @@ typedef struct control_postgres {
     control_store_t base;
     dead_letters_t dead_letters;
     flags_t flags;
+    revocations_t revocations;
+    consumers_t consumers;
     control_postgres_options_t options;
     char *url;
     PGconn *connection; /* NULL: none */
@@ -93,6 +95,14 @@ void control_postgres_dead_letters_init(control_postgres_t *control);
 /* --- flags.c --- */
 
 void control_postgres_flags_init(control_postgres_t *control);
+
+/* --- revocations.c --- */
+
+void control_postgres_revocations_init(control_postgres_t *control);
+
+/* --- consumers.c --- */
+
+void control_postgres_consumers_init(control_postgres_t *control);
 
 /* --- place.c: the database and the role of a tenant --- */
 

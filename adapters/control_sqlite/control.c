@@ -128,6 +128,8 @@ result_t control_sqlite_open(const char *data_directory, bool create,
     control->base.functions = &functions;
     dead_letters_init(control);
     flags_init(control);
+    revocations_init(control);
+    consumers_init(control);
     control->make_journal = make_journal;
     control->directory = strdup(data_directory);
     assert(control->directory != NULL);

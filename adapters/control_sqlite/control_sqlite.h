@@ -2,9 +2,11 @@
 #ifndef ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_H
 #define ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_H
 
+#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
+#include "actors/ports/revocations.h"
 #include "runtime/migration.h"
 
 /* Makes a tenant's empty journal: journal_sqlite_create_tenant, handed in because adapters do not
@@ -29,5 +31,9 @@ uint64_t control_sqlite_schema_known(void); /* the version that this program kno
 dead_letters_t *control_sqlite_dead_letters(control_store_t *store);
 /* The feature flags in the same file; live as long as the store. */
 flags_t *control_sqlite_flags(control_store_t *store);
+/* The revoked tokens, likewise. */
+revocations_t *control_sqlite_revocations(control_store_t *store);
+/* The consumers of events, likewise; written by the relay. */
+consumers_t *control_sqlite_consumers(control_store_t *store);
 
 #endif

@@ -18,6 +18,8 @@ typedef struct control_sqlite {
     control_store_t base;
     dead_letters_t dead_letters;
     flags_t flags;
+    revocations_t revocations;
+    consumers_t consumers;
     char *directory;
     char *path;
     control_sqlite_make_journal_t *make_journal; /* NULL when tenants are only read */
@@ -65,6 +67,8 @@ text_t control_column_bytes(sqlite3_stmt *statement, int column);
  * commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it. */
 MUST_USE result_t change_begin(control_sqlite_t *control);
 MUST_USE result_t change_end(control_sqlite_t *control, result_t result);
+/* The same for a change of which nobody needs to know: the version stays. */
+MUST_USE result_t quiet_end(control_sqlite_t *control, result_t result);
 void change_undo(control_sqlite_t *control); /* whatever state it is in */
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
@@ -102,6 +106,16 @@ void dead_letters_init(control_sqlite_t *control);
 /* --- flags.c --- */
 
 void flags_init(control_sqlite_t *control);
+
+/* --- revocations.c --- */
+
+void revocations_init(control_sqlite_t *control);
+
+/* --- consumers.c --- */
+
+void consumers_init(control_sqlite_t *control);
+/* All of a tenant that is deleted, within its transaction. */
+MUST_USE result_t consumers_remove(control_sqlite_t *control, text_t tenant);
 
 /* --- journal_file.c: the file of a tenant's journal, seen from outside --- */
 

@@ -297,6 +297,11 @@ result_t change_end(control_sqlite_t *control, result_t result)
         result = control_statement_finish(control, statement_take(control, STATEMENT_version_raise),
                                           NULL);
     }
+    return quiet_end(control, result);
+}
+
+result_t quiet_end(control_sqlite_t *control, result_t result)
+{
     if (result == RESULT_OK) {
         result = control_statement_finish(control, statement_take(control, STATEMENT_commit), NULL);
     }

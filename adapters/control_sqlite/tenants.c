@@ -298,6 +298,9 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         control_bind_text(flags, 1, name);
         result = control_statement_finish(control, flags, NULL);
     }
+    if (result == RESULT_OK) {
+        result = consumers_remove(control, name);
+    }
     result = change_end(control, result);
     if (result != RESULT_OK) {
         return result;

@@ -194,7 +194,7 @@ static int match_compare_descending(const void *a, const void *b)
 }
 
 /* Adds what a match statement finds. False in `is_complete` when there are more than
- * LIMIT_LIST_MATCHES. Arguments 1 and 2 are bound, and released here. */
+ * LIMIT_PROJECTION_MATCHES. Arguments 1 and 2 are bound, and released here. */
 static result_t matches_gather(list_job_t *job, sqlite3_stmt *statement, candidates_t *candidates,
                                bool *is_complete)
 {
@@ -202,26 +202,30 @@ static result_t matches_gather(list_job_t *job, sqlite3_stmt *statement, candida
     result_t result = RESULT_OK;
     bool row = true;
     size_t found = 0;
-    model_bind_integer(statement, 3, LIMIT_LIST_MATCHES + 1);
-    while (result == RESULT_OK && found <= LIMIT_LIST_MATCHES) {
+    if (candidates->matches == NULL) { /* two gatherings at most, member ids and tiers */
+        candidates->matches = result_memory_take(
+            &job->base.memory, (2 * (size_t)LIMIT_PROJECTION_MATCHES) * sizeof(match_t));
+    }
+    model_bind_integer(statement, 3, LIMIT_PROJECTION_MATCHES + 1);
+    while (result == RESULT_OK && found <= LIMIT_PROJECTION_MATCHES) {
         result = model_next(reader, statement, &row);
         if (result != RESULT_OK || !row) {
             break;
         }
         found++;
-        if (found <= LIMIT_LIST_MATCHES) {
+        if (found <= LIMIT_PROJECTION_MATCHES) {
             candidates->matches[candidates->match_count++] = (match_t){
                 .number = sqlite3_column_int64(statement, 0), .position = row_position(statement)};
         }
     }
     model_done(statement);
-    *is_complete = *is_complete && found <= LIMIT_LIST_MATCHES;
+    *is_complete = *is_complete && found <= LIMIT_PROJECTION_MATCHES;
     return result;
 }
 
 static void matches_order(candidates_t *candidates, const projection_position_t *below)
 {
-    if (candidates->match_count == 0) {
+    if (candidates->matches == NULL || candidates->match_count == 0) {
         return;
     }
     qsort(candidates->matches, candidates->match_count, sizeof candidates->matches[0],
@@ -445,8 +449,7 @@ static result_t list_read(list_job_t *job)
         return RESULT_INVALID_CURSOR;
     }
     candidates_t candidates = {0};
-    candidates.matches =
-        result_memory_take(&job->base.memory, (2 * (size_t)LIMIT_LIST_MATCHES) * sizeof(match_t));
+
     result_t result = candidates_begin(job, &candidates, &below);
     bool is_full = false;
     bool is_more = true;

@@ -75,7 +75,7 @@ class Gate {
   // From the moment of the fault until answers are good and stay so: the end of the first good answer to a question asked after the
   // last one that failed, of those asked before the next fault.
   recovery(fault, next) {
-    const asked = this.asked.filter((entry) => entry.begin >= fault && entry.begin < next);
+    const asked = this.asked.filter((entry) => entry.begin >= fault && entry.end <= next); // what was open then suffers from the next
     const failed = asked.filter((entry) => !entry.isGood).map((entry) => entry.begin);
     const lastFailed = failed.length === 0 ? fault : Math.max(...failed);
     const good = asked.filter((entry) => entry.begin >= lastFailed && entry.isGood).map((entry) => entry.end - fault);

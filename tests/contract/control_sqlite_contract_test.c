@@ -2,8 +2,10 @@
  * tests/unit/control_sqlite_test.c. */
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
+#include "tests/contract/consumers_contract.h"
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_sqlite_place.h"
+#include "tests/contract/revocations_contract.h"
 #include <assert.h>
 
 static void factory_open(void *context, control_store_t **store, dead_letters_t **letters)
@@ -29,6 +31,8 @@ int main(void)
         .context = &place, .open = factory_open, .close_and_clear = factory_close_and_clear};
     int failed = control_contract_run(&factory);
     failed += flags_contract_run(&factory, control_sqlite_flags);
+    failed += revocations_contract_run(&factory, control_sqlite_revocations);
+    failed += consumers_contract_run(&factory, control_sqlite_consumers);
     place_remove(&place);
     return failed;
 }

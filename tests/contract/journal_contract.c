@@ -616,6 +616,8 @@ int journal_contract_run(const journal_contract_factory_t *factory)
         CONTRACT_TEST(a_tenant_is_created_once),
         CONTRACT_TEST(open_raises_the_epoch_of_every_partition),
         CONTRACT_TEST(appended_events_are_there_after_a_restart),
+        CONTRACT_TEST(notes_are_replaced_as_a_whole_and_open_ones_are_found),
+        CONTRACT_TEST(notes_of_a_fenced_batch_are_not_stored),
         CONTRACT_TEST(an_older_owner_is_fenced),
         CONTRACT_TEST(a_batch_at_another_head_is_fenced),
         CONTRACT_TEST(a_tail_that_changed_nothing_may_be_left_out_but_is_counted),

@@ -36,6 +36,10 @@ void history_is_newest_first_in_pages(void **state);
 void foreign_cursors_are_refused(void **state);
 void events_come_in_order_with_the_head(void **state);
 
+/* journal_contract_notes.c */
+void notes_are_replaced_as_a_whole_and_open_ones_are_found(void **state);
+void notes_of_a_fenced_batch_are_not_stored(void **state);
+
 /* journal_contract_reminders.c */
 void reminders_come_when_due_oldest_first(void **state);
 void reminders_outlive_a_restart(void **state);

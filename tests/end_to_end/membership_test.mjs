@@ -99,14 +99,15 @@ test('bad answers of every kind are failures, and the gate goes on meanwhile', a
     context.mode = mode;
     await service.command('breaker', 'reset', 'membership', '--tenant', 'acme');
     const before = (await breaker(service)).failed ?? 0;
-    // Who issues a card asks, and gets it on what is known.
-    const issued = service.issue('acme', token, { member_id: 'm-1' });
+    // Who issues a card asks, and gets it on what is known; that there is no such member is an answer.
+    const issued = service.request('POST', '/acme/api/v1/cards', { token,
+      body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z' } });
     await until(async () => {
       const seen = await verdict(service, token, card);
       assert.equal(seen.reason, 'valid', mode);
       return (await breaker(service)).failed > before || (await breaker(service)).state !== 'closed';
     }, `${mode} counts as a failure`, 20_000);
-    await issued;
+    assert.equal((await issued).status, mode === 'missing' ? 409 : 201, mode);
   }
   assert.equal((await service.request('GET', '/health/ready')).status, 200);
 });

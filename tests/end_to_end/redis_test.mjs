@@ -93,7 +93,7 @@ async function limitIsShared() {
 test('an event of one node reaches the subscribers of the other at once', async () => {
   const follower = new EventFollower(nodes[1].events, 'acme');
   await follower.ready();
-  await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 3, 'both relays listen');
+  await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
   await nodes[0].act('acme', token, card.id, 'suspend');
   await until(() => follower.events.some((event) => event.header.name === 'CardSuspended'), 'the event of the other node', 3_000);
   await nodes[0].act('acme', token, card.id, 'reinstate');

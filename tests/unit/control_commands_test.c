@@ -39,6 +39,7 @@ static int set_up(void **state)
         .control = fixture->installation.control,
         .dead_letters = stores_dead_letters("sqlite", fixture->installation.control),
         .flags = stores_flags("sqlite", fixture->installation.control),
+        .revocations = stores_revocations("sqlite", fixture->installation.control),
         .crypto = &signer_functions,
         .master_key = &fixture->installation.master_key};
     *state = fixture;

@@ -26,7 +26,7 @@ static int setup(void **state)
     fixture_t *fixture = calloc(1, sizeof(*fixture));
     const crypto_key_t master_key = {{1}};
     fixture->control = control_fake_create(&signer_functions, &master_key);
-    fixture->directory = directory_create(control_fake_store(fixture->control));
+    fixture->directory = directory_create(control_fake_store(fixture->control), NULL, NULL);
     fixture->memory = malloc(MEMORY_SIZE);
     *state = fixture;
     return 0;

@@ -10,7 +10,7 @@
 
 #define BIT(type) (UINT64_C(1) << request_type_##type)
 
-enum { REQUEST_TYPES_PUBLIC = 14 };
+enum { REQUEST_TYPES_PUBLIC = 18 };
 
 static const uint64_t change = BIT(card_issue) | BIT(card_activate) | BIT(card_suspend) |
                                BIT(card_reinstate) | BIT(card_renew) | BIT(card_replace) |
@@ -30,7 +30,9 @@ static uint64_t allowed(uint8_t role)
 static void administrators_may_do_everything(void **context)
 {
     (void)context;
-    const uint64_t all = change | read | gate | BIT(events_read) | BIT(rollup_list);
+    const uint64_t all = change | read | gate | BIT(events_read) | BIT(rollup_list) |
+                         BIT(events_ack) | BIT(consumer_register) | BIT(consumer_remove) |
+                         BIT(consumer_list);
     assert_int_equal(all, ((UINT64_C(1) << REQUEST_TYPES_PUBLIC) - 1) << 1);
     assert_int_equal(allowed(role_platform_admin), all);
     assert_int_equal(allowed(role_tenant_admin), all);
@@ -51,7 +53,8 @@ static void validators_only_validate(void **context)
 static void auditors_only_read(void **context)
 {
     (void)context;
-    assert_int_equal(allowed(role_auditor), read | BIT(events_read) | BIT(rollup_list));
+    assert_int_equal(allowed(role_auditor),
+                     read | BIT(events_read) | BIT(rollup_list) | BIT(consumer_list));
 }
 
 static void members_only_get(void **context)

@@ -34,9 +34,9 @@ CREATE INDEX card_by_issue ON card (issued_at, issue_event);
 CREATE INDEX card_by_member ON card (member_id, issued_at, issue_event);
 CREATE INDEX card_by_tier ON card (tier, issued_at, issue_event) WHERE tier <> '';
 CREATE INDEX card_by_status ON card (status, issued_at, issue_event);
-CREATE INDEX card_by_expiry ON card (expires_at);
+CREATE INDEX card_by_expiry ON card (expires_at, issued_at, issue_event);
 -- Issued, active, suspended: the statuses that the clock may have ended.
-CREATE INDEX card_due ON card (expires_at) WHERE status IN (1, 2, 3);
+CREATE INDEX card_due ON card (expires_at, issued_at, issue_event) WHERE status IN (1, 2, 3);
 
 -- Which cards have a word in their holder's name, newest last.
 CREATE TABLE word (
