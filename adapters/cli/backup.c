@@ -63,12 +63,23 @@ static result_t backup_row(void *context, const store_row_t *row)
     return archive_write_row(backup->writer, row);
 }
 
+/* Asked before, so that a backup is never of a journal that stands in another store than the one
+ * that the running service works on. */
 static bool tenant_is_there(const configuration_t *configuration, const char *name)
 {
     json_t *answer = control_client_execute(
-        configuration, json_pack("{s:s,s:s}", "command", "tenant.show", "name", name), false);
+        configuration, json_pack("{s:s,s:s}", "command", "tenant.sealed", "name", name), false);
+    if (answer == NULL) {
+        return false;
+    }
+    const bool is_postgres = json_is_true(json_object_get(answer, "is_postgres"));
+    const bool is_same = is_postgres == stores_is_postgres(configuration->texts.store);
     json_decref(answer);
-    return answer != NULL;
+    if (!is_same) {
+        (void)command_fail("the running service keeps its data in %s: say so with --store, too",
+                           is_postgres ? "PostgreSQL" : "SQLite");
+    }
+    return is_same;
 }
 
 bool backup_run(const configuration_t *configuration, const char *tenant, const char *file,
