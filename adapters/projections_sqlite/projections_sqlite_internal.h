@@ -68,6 +68,8 @@ typedef struct projections_sqlite {
     loop_t *loop;
     work_pool_t *pool;
     char *data_directory;
+    int lock;                      /* of the directory of the files; -1: not held */
+    bool lock_is_missed;           /* logged; once is enough */
     projections_tenant_t *tenants; /* open, opening and closing ones */
     uint32_t tenants_open;
     bool stopping;

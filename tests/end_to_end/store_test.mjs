@@ -78,6 +78,22 @@ test('a newer schema is refused with the file, the version found and the version
   assert.equal(sql(service, 'control.db', 'PRAGMA user_version'), '99');
 }));
 
+test('verify of a backup names a gap in the events of a card', () => withService(async (service) => {
+  const token = await service.tenant('acme');
+  const card = await service.issue('acme', token);
+  for (let i = 0; i < 3; i++) assert.equal((await service.scan('acme', token, card.qr.text)).body.reason, 'valid');
+  const sound = path.join(service.data, 'sound');
+  await service.command('store', 'backup', '--tenant', 'acme', sound);
+  assert.match(await service.command('store', 'verify', sound), /sound/);
+  await service.stop();
+  sql(service, 'tenants/acme.db', 'UPDATE event SET card_sequence = card_sequence + 1 WHERE id = (SELECT max(id) FROM event)');
+  const broken = path.join(service.data, 'broken');
+  await service.command('store', 'backup', '--tenant', 'acme', broken);
+  const verified = await service.tryCommand('store', 'verify', broken);
+  assert.equal(verified.status, 1);
+  assert.match(verified.stderr, /broken: the events of a card have a gap/);
+}));
+
 test('a damaged and a missing journal answer 503 at once, are named and counted, and are mended by a restore', () => withService(async (service) => {
   const names = ['damaged', 'missing', 'healthy'];
   const tokens = {};
@@ -115,7 +131,11 @@ test('a damaged and a missing journal answer 503 at once, are named and counted,
   const verified = await service.tryCommand('store', 'verify', '--data', service.data, '--tenant', 'damaged');
   assert.equal(verified.status, 1);
   assert.match(verified.stdout, /damaged +DAMAGED/);
-  await service.command('tenant', 'delete', 'damaged', '--yes');
+  const refused = await service.tryCommand('tenant', 'delete', 'damaged', '--yes', '--data', service.data);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /damaged was not deleted, because no backup of it could be made/);
+  assert.match(await service.command('tenant', 'show', 'damaged'), /damaged/);
+  await service.command('tenant', 'delete', 'damaged', '--yes', '--without-backup');
   await service.command('store', 'restore', '--tenant', 'damaged', backup);
   const token = await service.token('damaged');
   await until(async () => (await service.scan('damaged', token, cards.damaged.qr.text)).body.reason === 'valid', 'the restored tenant works');
