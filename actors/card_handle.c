@@ -586,5 +586,6 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
     } else {
         run_command(&handling, message);
     }
+    partition_leave_empty(card->partition); /* not everything that is answered stores something */
     return RESULT_OK;
 }

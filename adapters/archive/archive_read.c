@@ -193,13 +193,18 @@ static bool row_read(archive_reader_t *reader, uint64_t count, store_row_t *row)
     }
     const char *const kinds = store_table_kinds((uint64_t)table);
     if (kinds == NULL || reader->keys_read != reader->tenant.key_count || !reader->has_tenant ||
-        count != strlen(kinds) + 1) {
+        count > strlen(kinds) + 1 ||
+        count < (uint64_t)store_table_columns_first((uint64_t)table) + 1) {
         return false;
     }
     row->table = (uint8_t)table;
-    row->count = (uint32_t)count - 1;
+    row->count = (uint32_t)strlen(kinds);
+    row->is_completed = count - 1 < row->count;
     for (uint32_t i = 0; i < row->count; i++) {
-        if (!value_read(reader, kinds[i], &row->values[i])) {
+        if (i >= count - 1) {
+            row->values[i] = (store_value_t){.is_null = kinds[i] == 'I' || kinds[i] == 'B',
+                                             .bytes = {.data = "", .size = 0}};
+        } else if (!value_read(reader, kinds[i], &row->values[i])) {
             return false;
         }
     }
@@ -293,9 +298,9 @@ static result_t header_read(archive_reader_t *reader, archive_header_t *header)
         !integer_read(reader, &version)) {
         return damaged(reader, "it has no header");
     }
-    if (version != ARCHIVE_VERSION) {
+    if (version < 1 || version > ARCHIVE_VERSION) {
         (void)snprintf(reader->error, ARCHIVE_ERROR_SIZE,
-                       "%s has format %" PRId64 ", this program knows %d: use the version that "
+                       "%s has format %" PRId64 ", this program reads %d: use the version that "
                        "wrote it",
                        reader->path, version, ARCHIVE_VERSION);
         return RESULT_SCHEMA_TOO_NEW;

@@ -200,7 +200,7 @@ result_t stores_with_place(const char *store, const char *data, text_t tenant,
 static result_t verify_postgres(const char *store, const journal_postgres_place_t *place,
                                 text_t tenant, void *context)
 {
-    return journal_postgres_verify(store, place, tenant, context);
+    return journal_postgres_verify(store, place, tenant, true, context);
 }
 
 result_t stores_verify(const char *store, const char *data, text_t tenant, char **report)
