@@ -267,7 +267,7 @@ result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char 
         return projections_sqlite_create(loop, metrics, data, projections);
     }
     const projections_postgres_options_t options = {
-        .url = store, .find = projections_find, .find_context = control};
+        .url = store, .directory = data, .find = projections_find, .find_context = control};
     return projections_postgres_create(loop, metrics, &options, projections);
 }
 

@@ -2,9 +2,13 @@
  * the place of old ones. They are used only when they say that they are of this tenant and of this
  * program's format; else they are removed. */
 #include "adapters/projections_postgres/projections_postgres_internal.h"
+#include "runtime/log.h"
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 typedef struct open_job {
     fold_job_t base;
@@ -142,6 +146,27 @@ static bool is_in_use(const projections_postgres_t *projections, text_t name,
     return tenant != NULL;
 }
 
+/* One process at a time. The kernel lets go of the lock when that one ends, however it ends. What
+ * still runs on the server for one that was killed is fenced by the cursors. */
+static bool hold_lock(projections_postgres_t *projections)
+{
+    if (projections->lock >= 0) {
+        return true;
+    }
+    const int lock = open(projections->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (!projections->lock_is_missed) {
+            projections->lock_is_missed = true;
+            log_warn("read models are in use by another process: they are opened when it has ended",
+                     LOG_STRING("file", projections->lock_path));
+        }
+        (void)close(lock);
+        return false;
+    }
+    projections->lock = lock;
+    return lock >= 0;
+}
+
 result_t projections_postgres_open(projections_t *base, text_t tenant, int64_t created_at,
                                    projections_slot_t slot, projections_opened_done_t *done,
                                    void *context)
@@ -153,6 +178,9 @@ result_t projections_postgres_open(projections_t *base, text_t tenant, int64_t c
     if (projections->tenants_open >= 2 * (uint32_t)LIMIT_POSTGRES_TENANTS ||
         projections->stopping || is_in_use(projections, tenant, slot)) {
         return RESULT_BUSY;
+    }
+    if (!hold_lock(projections)) {
+        return RESULT_STORE_UNAVAILABLE;
     }
     projections_tenant_t *opened = calloc(1, sizeof *opened);
     assert(opened != NULL);

@@ -3,7 +3,9 @@
 #include "adapters/projections_postgres/projections_postgres_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* --- Sessions --- */
 
@@ -252,6 +254,9 @@ result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
     created->find_context = options->find_context;
     created->url = strdup(options->url);
     assert(created->url != NULL);
+    created->lock = -1;
+    const int size = asprintf(&created->lock_path, "%s/read_models.lock", options->directory);
+    assert(size > 0);
     const int failed = pthread_mutex_init(&created->mutex, NULL);
     assert(failed == 0);
     if (metrics != NULL) {
@@ -261,6 +266,7 @@ result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
         work_pool_create(loop, LIMIT_PROJECTION_THREADS, LIMIT_PROJECTION_QUEUE, &created->pool);
     if (result != RESULT_OK) {
         (void)pthread_mutex_destroy(&created->mutex);
+        free(created->lock_path);
         free(created->url);
         free(created);
         return result;
@@ -283,6 +289,10 @@ void projections_postgres_destroy(projections_t **projections)
         fold_session_close(&destroyed->sessions[i]);
     }
     (void)pthread_mutex_destroy(&destroyed->mutex);
+    if (destroyed->lock >= 0) {
+        (void)close(destroyed->lock);
+    }
+    free(destroyed->lock_path);
     explicit_bzero(destroyed->url, strlen(destroyed->url));
     free(destroyed->url);
     free(destroyed);

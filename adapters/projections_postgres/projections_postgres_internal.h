@@ -77,6 +77,9 @@ typedef struct projections_postgres {
     loop_t *loop;
     work_pool_t *pool;
     char *url;
+    char *lock_path;
+    int lock; /* -1: not held */
+    bool lock_is_missed;
     projections_postgres_find_t *find;
     void *find_context;
     projections_tenant_t *tenants; /* open, opening and closing ones */

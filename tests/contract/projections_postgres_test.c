@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-static const char *const TENANTS[] = {"acme", "other"};
+static const char *const TENANTS[] = {"acme", "first", "other"};
 
 static result_t find(void *context, text_t tenant, projections_postgres_place_t *place)
 {
@@ -29,8 +29,11 @@ static void reset(void *context)
 static projections_t *create(void *context, loop_t *loop)
 {
     projections_t *projections = NULL;
-    const projections_postgres_options_t options = {
-        .url = ((postgres_server_t *)context)->url, .find = find, .find_context = context};
+    const projections_postgres_options_t options = {.url = ((postgres_server_t *)context)->url,
+                                                    .directory =
+                                                        ((postgres_server_t *)context)->directory,
+                                                    .find = find,
+                                                    .find_context = context};
     const result_t result = projections_postgres_create(loop, NULL, &options, &projections);
     assert(result == RESULT_OK);
     return projections;
