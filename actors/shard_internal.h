@@ -130,6 +130,7 @@ struct shard {
     partition_t *submitting_first; /* those of this turn's end that are still to come */
     card_actor_t *unknown_first;   /* actors of cards that do not exist, dropped at its end */
 
+    int64_t wall_seen_ms; /* at the last tick: a clock that was set back is told */
     uint64_t next_serial;
     uint64_t messages_alive;
     uint64_t operations; /* calls of the journal that have not ended */

@@ -73,6 +73,9 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
     *shard_metrics = (shard_metrics_t){0};
     init_dead_letters(shard_metrics, metrics);
     init_quotas(shard_metrics, metrics);
+    shard_metrics->clock_set_back =
+        metrics_counter(metrics, "digitalcard_clock_set_back_total", "",
+                        "Times that a shard saw the clock of the machine set back");
     static const char requests[] = "digitalcard_requests_total";
     static const char requests_help[] = "Requests that a shard has answered";
     for (size_t i = 0; i < sizeof(request_labels) / sizeof(request_labels[0]); i++) {

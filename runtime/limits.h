@@ -228,6 +228,7 @@ enum {
     LIMIT_CLEAN_INTERVAL_MS = 300000,    /* old replies: a day is kept, minutes do not matter */
     LIMIT_CLEAN_SLICES_EXTRA = 2000,     /* after a long absence: a million replies */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
+    LIMIT_CLOCK_BACK_MS = 1000,       /* less is a leap second or the work of NTP: nobody is told */
     LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of
                                          dead letters; the newest count */

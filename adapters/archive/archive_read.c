@@ -1,6 +1,7 @@
 /* Reading a backup: one chunk after the other, each believed only when its hash fits, and every
  * record held against what a record of its kind has. Whatever the bytes, the answer is a result and
  * a line for a person. */
+#include "actors/domain/card_id.h"
 #include "adapters/archive/archive_internal.h"
 #include "messages/msgpack_cursor.h"
 #include <assert.h>
@@ -223,7 +224,7 @@ static bool end_read(archive_reader_t *reader, uint64_t count)
         }
     }
     reader->is_ended = true;
-    return true;
+    return reader->totals.rows[STORE_TABLE_partition] == reader->tenant.partitions;
 }
 
 static result_t record_take(archive_reader_t *reader, const archive_visitor_t *visitor)
@@ -306,7 +307,7 @@ static result_t header_read(archive_reader_t *reader, archive_header_t *header)
         return RESULT_SCHEMA_TOO_NEW;
     }
     if (count != 3 || !data_read(reader, LIMIT_TENANT_NAME_SIZE, &tenant) ||
-        !integer_read(reader, &header->made_at)) {
+        !tenant_name_is_valid(tenant) || !integer_read(reader, &header->made_at)) {
         return damaged(reader, "its header cannot be read");
     }
     reader->tenant.name.size = tenant.size;

@@ -104,6 +104,13 @@ static result_t tenant_take(void *context, const control_tenant_t *tenant)
     return RESULT_OK;
 }
 
+static result_t any_tenant_take(void *context, const control_tenant_t *tenant)
+{
+    (void)context;
+    (void)tenant;
+    return RESULT_OK;
+}
+
 static result_t row_take(void *context, const store_row_t *row)
 {
     fixture_t *fixture = context;
@@ -183,10 +190,38 @@ archive_refuses_a_row_with_fewer_columns_than_the_first_format_or_more_than_it_k
     assert_int_equal(fixture->row_count, 0);
 }
 
+/* Its hashes fit, since they are no secret: whoever made the file wrote what he liked. */
+static void archive_refuses_a_name_that_no_tenant_has(void **state)
+{
+    fixture_t *fixture = *state;
+    archive_reader_t *reader = NULL;
+    archive_header_t header;
+    backup_write(fixture);
+    chunk_change(fixture, "acme", 4, "a\x1b[m", 4);
+    assert_int_equal(archive_open(fixture->path, &header, fixture->error, &reader),
+                     RESULT_STORE_CORRUPT);
+}
+
+static void archive_refuses_a_tenant_whose_partitions_are_missing(void **state)
+{
+    fixture_t *fixture = *state;
+    archive_reader_t *reader = NULL;
+    archive_header_t header;
+    const archive_visitor_t visitor = {any_tenant_take, row_take, fixture};
+    backup_write(fixture);
+    chunk_change(fixture, "\x01\x05", 2, "\x02\x05", 2); /* partitions, created_at */
+    assert_int_equal(archive_open(fixture->path, &header, fixture->error, &reader), RESULT_OK);
+    assert_int_equal(archive_read(reader, &visitor, NULL), RESULT_STORE_CORRUPT);
+    archive_close(&reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(archive_reads_what_it_wrote, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_refuses_a_name_that_no_tenant_has, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_refuses_a_tenant_whose_partitions_are_missing,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(
             archive_refuses_a_format_that_it_does_not_know_and_names_both, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_completes_a_row_of_an_older_format, setup,

@@ -148,6 +148,47 @@ static void replies_older_than_a_day_are_deleted(void **state)
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").idempotency, 0);
 }
 
+/* A scan per clock: before, set back by an hour, and right again. */
+static void a_clock_that_is_set_back_is_told_and_breaks_no_sequence(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    advance(fixture, LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 0);
+    const int64_t before_ms = wall_now();
+    wall_set(before_ms - LIMIT_CLOCK_BACK_MS / 2); /* NTP */
+    loop_fake_advance(fixture->loop, LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 0);
+    wall_set(before_ms - 3600000);
+    loop_fake_advance(fixture->loop, LIMIT_DIRECTORY_POLL_MS);
+    advance(fixture, LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 1);
+    (void)issue_active(fixture, "m-2");
+    wall_set(before_ms + 2000);
+    advance(fixture, LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 1);
+    assert_int_equal(get(fixture, &card)->card.status, card_status_active);
+    const size_t events = journal_fake_numbers(fixture->journal, "acme").events;
+    for (size_t i = 0; i < events; i++) {
+        assert_int_equal(journal_fake_event(fixture->journal, "acme", i)->sequence, i + 1);
+    }
+}
+
+/* Replies are kept for longer by as much, never shorter. */
+static void replies_outlive_a_clock_that_is_set_back(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)ask(fixture, &(ask_t){.type = request_type_card_issue, .member_id = "m-1", .key = "k-1"});
+    settle(fixture);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").idempotency, 1);
+    const int64_t age_ms = (int64_t)LIMIT_IDEMPOTENCY_AGE_S * 1000;
+    wall_set(START - age_ms);
+    loop_fake_advance(fixture->loop, 2 * LIMIT_SWEEP_INTERVAL_MS);
+    wall_set(START + age_ms - 1000);
+    loop_fake_advance(fixture->loop, 2 * LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").idempotency, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -161,6 +202,8 @@ int main(void)
         TEST(a_card_renewed_meanwhile_does_not_expire),
         TEST(sweep_survives_a_failing_store),
         TEST(replies_older_than_a_day_are_deleted),
+        TEST(a_clock_that_is_set_back_is_told_and_breaks_no_sequence),
+        TEST(replies_outlive_a_clock_that_is_set_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
