@@ -5,6 +5,7 @@
 #define ACTORS_SHARD_INTERNAL_H
 
 #include "actors/batch.h"
+#include "actors/clock_guard.h"
 #include "actors/directory.h"
 #include "actors/key_table.h"
 #include "actors/member_keys.h"
@@ -137,6 +138,7 @@ struct shard {
     uint32_t loads_in_flight;
     uint32_t batches_in_flight;
     uint64_t flush_at_ms; /* refusal logs */
+    clock_guard_t clock;
     uint64_t rotation_next_ms;
     char rotation_after[LIMIT_TENANT_NAME_SIZE]; /* the tenant swept last */
     size_t rotation_after_size;

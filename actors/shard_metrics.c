@@ -121,6 +121,12 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
                                                "Envelopes that could not be read");
     shard_metrics->expired = metrics_counter(metrics, "digitalcard_cards_expired_total", "",
                                              "Cards expired by the sweep");
+    shard_metrics->clock_jumps =
+        metrics_counter(metrics, "digitalcard_clock_jumps_total", "",
+                        "Times the wall clock ran ahead of the monotonic one by more than an hour");
+    shard_metrics->clock_held =
+        metrics_gauge(metrics, "digitalcard_clock_held", "",
+                      "1 while no card is expired because the wall clock ran ahead");
     shard_metrics->passivation_snapshots =
         metrics_counter(metrics, "digitalcard_passivation_snapshots_total", "",
                         "Snapshots stored because a card was about to leave the memory");

@@ -21,6 +21,8 @@ typedef struct shard_metrics {
     metric_t *loads;
     metric_t *malformed;
     metric_t *expired;
+    metric_t *clock_jumps;
+    metric_t *clock_held;
     metric_t *passivation_snapshots;
     metric_t *reminders;
     metric_t *quota_cards; /* refused because of them */

@@ -223,6 +223,8 @@ enum {
     LIMIT_DRAIN_SNAPSHOTS = 1024,     /* of one shard that drains: 10 ms */
     LIMIT_SWEEP_INTERVAL_MS = 60000,  /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,          /* cards expired in one go */
+    LIMIT_CLOCK_JUMP_MS = 3600000,    /* no correction of a clock that works is larger */
+    LIMIT_CLOCK_HOLD_MS = 3600000,    /* for NTP or a person to notice; only records wait for it */
     LIMIT_REMINDERS_SLICE = 64,       /* delivered in one go: one batch takes them */
     LIMIT_SUSPENSION_RETRY_MS = 3600000, /* a suspension that ends while the card is expired */
     LIMIT_CLEAN_INTERVAL_MS = 300000,    /* old replies: a day is kept, minutes do not matter */
