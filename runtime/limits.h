@@ -283,6 +283,7 @@ enum {
     /* --- Read models --- */
     LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
     LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_SESSIONS = 4,     /* on PostgreSQL: one per thread, and two that stay open */
     LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
     LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
     LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */

@@ -1,6 +1,6 @@
 /* What the relay asks of the read models of one tenant: rows and counters that are the fold of its
- * events. Implemented by adapters/projections_sqlite and by tests/support/projections_memory; one
- * contract suite (tests/contract/projections_contract.c) runs against all.
+ * events. Implemented by adapters/projections_sqlite, adapters/projections_postgres and by the
+ * simulator; one contract suite (tests/contract/projections_contract.c) runs against all.
  *
  * An implementation stores and finds; it does not know what an event means (actors/
  * projection_fold.h does) and never sees a name (only keyed hashes of its words).

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const folder = path.dirname(fileURLToPath(import.meta.url));
 
 // Read models are thrown away and made anew when their format changes: theirs is no history.
-const DERIVED = new Set(['adapters/projections_sqlite']);
+const DERIVED = new Set(['adapters/projections_sqlite', 'adapters/projections_postgres']);
 
 export function findings(root, list) {
   const landed = new Map(list.trim().split('\n').map((line) => line.split('  ').reverse()));

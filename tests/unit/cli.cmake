@@ -17,7 +17,7 @@ digitalcard_test(NAME control_commands_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control_commands.c ${cli}/control_backup.c
           ${cli}/control_dead_letters.c ${cli}/control_flags.c ${cli}/control_revocations.c ${cli}/installation.c
           ${cli}/data_directory.c ${cli}/stores.c ${cli}/arguments.c
-  LIBRARIES digitalcard_control_sqlite digitalcard_journal_sqlite digitalcard_projections_sqlite digitalcard_control_postgres digitalcard_journal_postgres digitalcard_signer digitalcard_token
+  LIBRARIES digitalcard_control_sqlite digitalcard_journal_sqlite digitalcard_projections_sqlite digitalcard_control_postgres digitalcard_journal_postgres digitalcard_projections_postgres digitalcard_signer digitalcard_token
             PkgConfig::jansson)
 # The sandbox of deploy/digitalcard.service, judged without a running systemd: exposure 1.5 at most.
 find_program(SYSTEMD_ANALYZE_EXECUTABLE NAMES systemd-analyze REQUIRED)
