@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Postgres } from './postgres.mjs';
-import { Service, roles, until } from './service.mjs';
+import { Service, killRole, until } from './service.mjs';
 
 let postgres;
 let service;
@@ -102,8 +102,7 @@ test('the relay, its connections or its tables go: lists come back by themselves
     assert.deepEqual((await list('limit=500')).items, before);
   };
   const kill = async (statement) => {
-    const { pid } = roles(await service.tree())['relay'];
-    process.kill(pid, 'SIGKILL');
+    await killRole(service, 'relay');
     await until(async () => (await postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'digitalcard-read'")) === '0', 'its sessions end')
       .catch(() => {}); // the next relay may be there already
     await postgres.sql(statement, database);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, openSync, writeSync, closeSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Service, roles, until } from './service.mjs';
+import { Service, killRole, roles, until } from './service.mjs';
 
 let service;
 let token;
@@ -125,8 +125,7 @@ test('rollups count what happened, by hour and day', async () => {
 test('the relay dies, and its files with it: lists come back by themselves', async () => {
   const before = (await list('limit=500')).items;
   const kill = async (between) => {
-    const { pid } = roles(await service.tree())['relay'];
-    process.kill(pid, 'SIGKILL');
+    await killRole(service, 'relay');
     between();
     await until(async () => {
       const reply = await get('/acme/api/v1/cards?limit=500').catch(() => null);
