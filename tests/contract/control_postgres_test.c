@@ -5,6 +5,7 @@
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_postgres_place.h"
 #include "tests/contract/revocations_contract.h"
+#include "tests/contract/webhooks_contract.h"
 #include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,6 +135,7 @@ int main(void)
     failed += flags_contract_run(&factory, control_postgres_flags);
     failed += revocations_contract_run(&factory, control_postgres_revocations);
     failed += consumers_contract_run(&factory, control_postgres_consumers);
+    failed += webhooks_contract_run(&factory, control_postgres_webhooks);
     failed += cmocka_run_group_tests_name("control store on PostgreSQL", tests, NULL, NULL);
     postgres_place_remove(&place);
     return failed;
