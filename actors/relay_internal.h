@@ -160,6 +160,7 @@ struct relay {
     loop_timer_t *control_timer;
     loop_timer_t *ack_timer;
     loop_timer_t *lag_timer;
+    struct webhook_sender *webhooks;         /* NULL: none are sent */
     relay_read_t *acks[LIMIT_CONSUMER_ACKS]; /* wait for the next commit */
     uint32_t ack_count;
     uint64_t control_version;
@@ -253,6 +254,12 @@ bool relay_is_consumer_request(uint8_t type);
 void relay_consumer_run(relay_read_t *read);
 /* Fills `after` of an events.read that names a consumer; false: it is answered. */
 bool relay_consumer_resume(relay_read_t *read);
+
+/* --- webhook_sender.c: events to endpoints of other people --- */
+MUST_USE result_t relay_webhooks_begin(relay_t *relay, metrics_t *metrics);
+/* No call is on its way any more; what was answered is stored. */
+void relay_webhooks_stop(relay_t *relay);
+void relay_webhooks_end(relay_t *relay);
 
 /* --- relay_share.c --- */
 void relay_share_begin(relay_t *relay);

@@ -379,9 +379,11 @@ enum {
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
     LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
     LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
-    LIMIT_RATE_ENTRIES = 16384,        /* tokens and tenants with requests in one second */
-    LIMIT_RATE_MAX = 1000000,          /* --rate-per-…: above what one machine can do */
-    LIMIT_RATE_EXCHANGE_MS = 100,      /* by so much may the nodes together go over a limit */
+    LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
+    LIMIT_WEBHOOK_TOUCH_MS = 3600000, /* its consumer is seen so often: silent ones are forgotten */
+    LIMIT_RATE_ENTRIES = 16384,       /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,         /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100,     /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */

@@ -152,6 +152,12 @@ static bool check(configuration_t *configuration)
                            "or use the embedded store");
         return false;
     }
+    if (strcmp(texts->webhooks_private, "allow") != 0 &&
+        strcmp(texts->webhooks_private, "refuse") != 0) {
+        (void)command_fail("--webhooks-private %s: must be allow or refuse",
+                           texts->webhooks_private);
+        return false;
+    }
     if (!membership_options_check(texts)) {
         return false;
     }

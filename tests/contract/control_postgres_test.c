@@ -72,6 +72,7 @@ static void a_store_of_format_1_gets_its_dead_letters(void **state)
     control_postgres_close(&place->control);
     postgres_server_execute(
         &place->server, "digitalcard",
+        "DROP TABLE webhook_delivery; DROP TABLE webhook; "
         "DROP TABLE consumer_cursor; DROP TABLE consumer; DROP TABLE revoked_token; "
         "DROP TABLE flag; DROP TABLE dead_letter; ALTER TABLE tenant DROP COLUMN max_cards; "
         "ALTER TABLE tenant DROP COLUMN max_storage; ALTER TABLE tenant DROP "
