@@ -33,6 +33,7 @@ typedef struct relay_ports {
     webhooks_t *webhooks;   /* NULL: there are none; else consumers and http_calls are needed */
     http_calls_t *http_calls;
     uint32_t (*random)(uint32_t below);
+    void (*random_fill)(void *out, size_t size);
     const crypto_functions_t *crypto;
     crypto_key_t master_key;
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);

@@ -95,6 +95,12 @@ struct relay_read {
         events_ack_t ack;
         consumer_name_t name;
         consumer_list_t consumers;
+        webhook_add_t webhook_add;
+        webhook_name_t webhook_name;
+        webhook_rotate_t webhook_rotate;
+        webhook_replay_t webhook_replay;
+        webhook_list_t webhook_list;
+        webhook_log_t webhook_log;
     } command;
     journal_heads_t needed; /* what the read models have to show for it */
     uint64_t wait_until_ms; /* then it is answered with what there is */
@@ -260,6 +266,11 @@ MUST_USE result_t relay_webhooks_begin(relay_t *relay, metrics_t *metrics);
 /* No call is on its way any more; what was answered is stored. */
 void relay_webhooks_stop(relay_t *relay);
 void relay_webhooks_end(relay_t *relay);
+
+/* --- relay_webhooks.c: webhooks as requests of clients --- */
+bool relay_is_webhook_request(uint8_t type);
+/* Answers at once. */
+void relay_webhook_run(relay_read_t *read);
 
 /* --- relay_share.c --- */
 void relay_share_begin(relay_t *relay);

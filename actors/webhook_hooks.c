@@ -69,7 +69,7 @@ static bool take_row(void *context, const webhook_row_t *row)
 {
     webhook_sender_t *const sender = context;
     if (row->tenant.size > LIMIT_TENANT_NAME_SIZE || row->name.size > WEBHOOK_NAME_SIZE_MAX ||
-        row->url.size > LIMIT_WEBHOOK_URL_SIZE) {
+        row->url.size > WEBHOOK_URL_SIZE_MAX) {
         return true; /* of a later version */
     }
     hook_t *hook = find(sender, row);
@@ -88,7 +88,7 @@ static bool take_row(void *context, const webhook_row_t *row)
     }
     enable(hook, !opens || row->disabled.size > 0);
     if (hook->replay.last == 0 && row->replay_last > 0) {
-        hook->replay = (webhook_replay_t){
+        hook->replay = (webhook_range_t){
             .partition = row->replay_partition, .next = row->replay_next, .last = row->replay_last};
     }
     return true;

@@ -137,7 +137,7 @@ static void remember_tries(hook_lane_t *lane)
 {
     hook_t *const hook = lane->hook;
     const bool may_have_tried =
-        lane->window.watermark - lane->from < LIMIT_WEBHOOK_WINDOW && !hook->forgets_tries;
+        lane->window.watermark - lane->from < WEBHOOK_WINDOW && !hook->forgets_tries;
     if (may_have_tried && !lane->is_replay) {
         webhooks_t *const store = hook->sender->relay->ports.webhooks;
         const result_t result = store->functions->visit_log(store, hook_tenant_name(hook),
@@ -221,7 +221,7 @@ static void read_done(void *context, const journal_events_t *events)
     hook->reading--;
     const bool is_wanted = !hook->is_gone && !hook->sender->is_stopped;
     if (events->result != RESULT_OK) {
-        lane->retry_at = loop_now_ms(hook->sender->relay->loop) + LIMIT_WEBHOOK_PAUSE_MS;
+        lane->retry_at = loop_now_ms(hook->sender->relay->loop) + WEBHOOK_PAUSE_MS;
         log_warn("events for a webhook could not be read; they are read later",
                  LOG_TEXT("tenant", hook->tenant, hook->tenant_size),
                  LOG_STRING("code", result_code(events->result)));
@@ -252,7 +252,7 @@ static uint32_t room_of(const hook_lane_t *lane, const relay_tenant_t *tenant)
         (lane->window.last_read >= head && !is_time)) {
         return 0;
     }
-    const uint32_t in_window = LIMIT_WEBHOOK_WINDOW - lane->window.count;
+    const uint32_t in_window = WEBHOOK_WINDOW - lane->window.count;
     const uint32_t in_hook = LIMIT_WEBHOOK_EVENTS - hook->held;
     /* Others read at the same time: each may take a share, so that the sum stays bounded. */
     const uint32_t share = in_hook / (hook->reading + 2) + 1;

@@ -53,7 +53,7 @@ struct hook {
     size_t tenant_size;
     char name[sizeof(WEBHOOK_CONSUMER_PREFIX) + WEBHOOK_NAME_SIZE_MAX]; /* of the consumer */
     size_t name_size;
-    char url[LIMIT_WEBHOOK_URL_SIZE];
+    char url[WEBHOOK_URL_SIZE_MAX];
     size_t url_size;
     int64_t created_at;
     bool is_seen; /* by the reading of all rows that is going on */
@@ -65,7 +65,7 @@ struct hook {
     char secret[WEBHOOK_SECRET_SIZE];
     char previous[WEBHOOK_SECRET_SIZE];
     int64_t previous_until; /* 0: there is no previous one */
-    webhook_replay_t replay;
+    webhook_range_t replay;
     int64_t delivered_at; /* last */
     circuit_breaker_t breaker;
     hook_call_t calls[LIMIT_WEBHOOK_CALLS];

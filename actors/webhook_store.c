@@ -85,9 +85,9 @@ static void store_replay(hook_t *hook)
         return;
     }
     const bool is_done = lane->window.watermark >= lane->last;
-    const webhook_replay_t replay = {.partition = lane->partition,
-                                     .next = lane->window.watermark + 1,
-                                     .last = is_done ? 0 : lane->last};
+    const webhook_range_t replay = {.partition = lane->partition,
+                                    .next = lane->window.watermark + 1,
+                                    .last = is_done ? 0 : lane->last};
     if (store->functions->replay_move(store, hook_tenant_name(hook), hook_name(hook), &replay) ==
         RESULT_OK) {
         hook->replay = replay;

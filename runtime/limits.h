@@ -364,17 +364,12 @@ enum {
     /* Webhooks. */
     LIMIT_WEBHOOKS = 16,               /* of one tenant: each is a consumer too */
     LIMIT_WEBHOOKS_ALL = 256,          /* of one relay: 64 MB of events held when all are dead */
-    LIMIT_WEBHOOK_URL_SIZE = 2048,     /* as what browsers take */
-    LIMIT_WEBHOOK_WINDOW = 64,         /* events read ahead of the oldest undelivered one */
     LIMIT_WEBHOOK_EVENTS = 256,        /* of one webhook in memory, all partitions */
     LIMIT_WEBHOOK_CALLS = 8,           /* of one webhook on their way: different cards */
     LIMIT_WEBHOOK_CALLS_ALL = 192,     /* of a relay; below LIMIT_HTTP_CALLS */
     LIMIT_WEBHOOK_DEADLINE_MS = 10000, /* of one attempt; receivers are told to queue */
     LIMIT_WEBHOOK_ANSWER_SIZE = 16384, /* of an answer, which nobody reads */
     LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
-    LIMIT_WEBHOOK_PAUSE_MS = 1000,     /* at most, before the second attempt; doubles */
-    LIMIT_WEBHOOK_PAUSE_MS_MAX = 3600000,
-    LIMIT_WEBHOOK_TRY_HOURS = 72,      /* then an event is given up (DESIGN 3.5) */
     LIMIT_WEBHOOK_OVERLAP_HOURS = 168, /* of an old secret after a rotation, at most */
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
     LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */

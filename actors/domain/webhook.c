@@ -4,6 +4,31 @@
 #include <stdio.h>
 #include <string.h>
 
+/* --- Names and URLs --- */
+
+bool webhook_name_is_usable(text_t name)
+{
+    bool is_usable = name.size > 0 && name.size <= WEBHOOK_NAME_SIZE_MAX;
+    for (size_t i = 0; is_usable && i < name.size; i++) {
+        const char c = name.data[i];
+        is_usable = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                    (i > 0 && (c == '.' || c == '-' || c == '_'));
+    }
+    return is_usable;
+}
+
+bool webhook_url_is_usable(text_t url)
+{
+    const bool is_http = url.size > 7 && memcmp(url.data, "http://", 7) == 0;
+    const bool is_https = url.size > 8 && memcmp(url.data, "https://", 8) == 0;
+    bool is_usable = (is_http || is_https) && url.size <= WEBHOOK_URL_SIZE_MAX;
+    for (size_t i = 0; is_usable && i < url.size; i++) {
+        is_usable = url.data[i] > ' ' && url.data[i] < 0x7f && url.data[i] != '@' &&
+                    url.data[i] != '#' && url.data[i] != '\\';
+    }
+    return is_usable;
+}
+
 /* --- Signing --- */
 
 static void hex_write(const uint8_t *bytes, size_t size, char *out)
@@ -63,20 +88,20 @@ webhook_verdict_t webhook_judge(bool is_answered, uint32_t status)
 uint64_t webhook_pause_ms(uint32_t attempts, uint32_t retry_after_s, uint32_t jitter)
 {
     assert(attempts >= 1);
-    uint64_t bound = LIMIT_WEBHOOK_PAUSE_MS;
-    for (uint32_t i = 1; i < attempts && bound < LIMIT_WEBHOOK_PAUSE_MS_MAX; i++) {
+    uint64_t bound = WEBHOOK_PAUSE_MS;
+    for (uint32_t i = 1; i < attempts && bound < WEBHOOK_PAUSE_MS_MAX; i++) {
         bound *= 2;
     }
-    bound = bound < LIMIT_WEBHOOK_PAUSE_MS_MAX ? bound : LIMIT_WEBHOOK_PAUSE_MS_MAX;
+    bound = bound < WEBHOOK_PAUSE_MS_MAX ? bound : WEBHOOK_PAUSE_MS_MAX;
     const uint64_t pause = (bound * jitter) >> 32;
     const uint64_t asked = (uint64_t)retry_after_s * 1000;
-    const uint64_t least = asked < LIMIT_WEBHOOK_PAUSE_MS_MAX ? asked : LIMIT_WEBHOOK_PAUSE_MS_MAX;
+    const uint64_t least = asked < WEBHOOK_PAUSE_MS_MAX ? asked : WEBHOOK_PAUSE_MS_MAX;
     return pause > least ? pause : least;
 }
 
 bool webhook_is_hopeless(int64_t first_at, int64_t now_ms)
 {
-    return now_ms - first_at >= (int64_t)LIMIT_WEBHOOK_TRY_HOURS * 3600 * 1000;
+    return now_ms - first_at >= (int64_t)WEBHOOK_TRY_HOURS * 3600 * 1000;
 }
 
 /* --- The window --- */
@@ -90,7 +115,7 @@ webhook_place_t *webhook_window_add(webhook_window_t *window, uint64_t sequence,
                                     void *event)
 {
     assert(sequence > window->last_read);
-    if (window->count == LIMIT_WEBHOOK_WINDOW) {
+    if (window->count == WEBHOOK_WINDOW) {
         return NULL;
     }
     webhook_place_t *const place = &window->places[window->count];

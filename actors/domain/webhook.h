@@ -6,8 +6,25 @@
 
 #include "messages/text.h"
 #include "messages/uuid.h"
-#include "runtime/limits.h"
+#include <stdbool.h>
 #include <stdint.h>
+
+enum {
+    WEBHOOK_WINDOW = 64,     /* events read ahead of the oldest undelivered one of a partition */
+    WEBHOOK_PAUSE_MS = 1000, /* at most, before the second attempt; doubles */
+    WEBHOOK_PAUSE_MS_MAX = 3600000,
+    WEBHOOK_TRY_HOURS = 72, /* then an event is given up (DESIGN 3.5) */
+    WEBHOOK_URL_SIZE_MAX = 2048,
+    WEBHOOK_NAME_SIZE_MAX = 48,
+};
+
+/* --- What a webhook may be called and where it may be --- */
+
+/* a-z, 0-9, dot, hyphen and underscore; a letter or digit first. */
+bool webhook_name_is_usable(text_t name);
+/* http or https, without user, password and fragment. Whether the address may be used is decided
+ * when the connection is made. */
+bool webhook_url_is_usable(text_t url);
 
 /* --- Signing: X-Signature: t=SECONDS,v1=HEX[,v1=HEX] --- */
 
@@ -38,8 +55,8 @@ webhook_verdict_t webhook_judge(bool is_answered, uint32_t status);
 
 /* --- When again --- */
 
-/* Full jitter: anywhere up to a bound that doubles with each attempt, LIMIT_WEBHOOK_PAUSE_MS to
- * LIMIT_WEBHOOK_PAUSE_MS_MAX; but not before `retry_after_s`, within the same bound. `attempts` is
+/* Full jitter: anywhere up to a bound that doubles with each attempt, WEBHOOK_PAUSE_MS to
+ * WEBHOOK_PAUSE_MS_MAX; but not before `retry_after_s`, within the same bound. `attempts` is
  * how many were made, at least 1; `jitter` is evenly distributed over 32 bits. */
 uint64_t webhook_pause_ms(uint32_t attempts, uint32_t retry_after_s, uint32_t jitter);
 /* Three days after the first attempt. */
@@ -68,7 +85,7 @@ typedef struct webhook_window {
     uint32_t count;
     uint64_t watermark; /* everything up to it is done: the cursor */
     uint64_t last_read;
-    webhook_place_t places[LIMIT_WEBHOOK_WINDOW];
+    webhook_place_t places[WEBHOOK_WINDOW];
 } webhook_window_t;
 
 void webhook_window_init(webhook_window_t *window, uint64_t cursor);

@@ -4,17 +4,13 @@
 #ifndef ACTORS_PORTS_WEBHOOKS_H
 #define ACTORS_PORTS_WEBHOOKS_H
 
+#include "actors/domain/webhook.h"
 #include "messages/text.h"
 #include "runtime/limits.h"
 #include "runtime/result.h"
 #include <stdint.h>
 
 #define WEBHOOK_CONSUMER_PREFIX "webhook."
-enum {
-    WEBHOOK_NAME_SIZE_MAX = 48,
-    WEBHOOK_SEALED_SIZE_MAX = 160,
-    WEBHOOK_REASON_SIZE_MAX = 64,
-};
 
 typedef struct webhooks webhooks_t;
 
@@ -58,11 +54,11 @@ typedef struct webhook_delivery {
 } webhook_delivery_t;
 typedef bool webhook_delivery_visit_t(void *context, const webhook_delivery_t *delivery);
 
-typedef struct webhook_replay {
+typedef struct webhook_range {
     uint32_t partition;
     uint64_t next;
     uint64_t last; /* 0: done */
-} webhook_replay_t;
+} webhook_range_t;
 
 typedef struct webhooks_functions {
     /* These raise the version of the control store. MISSING: no such tenant, or webhook. */
@@ -77,13 +73,13 @@ typedef struct webhooks_functions {
     result_t (*disable)(webhooks_t *store, text_t tenant, text_t name, text_t reason);
     /* BUSY: another one is under way. */
     result_t (*replay)(webhooks_t *store, text_t tenant, text_t name,
-                       const webhook_replay_t *replay);
+                       const webhook_range_t *replay);
 
     /* These do not. */
 
     /* How far a replay is; not an error when there is none any more. */
     result_t (*replay_move)(webhooks_t *store, text_t tenant, text_t name,
-                            const webhook_replay_t *replay);
+                            const webhook_range_t *replay);
     /* All in one transaction; a second one of an event takes the place of the first. Those of
      * webhooks that are gone are dropped. LIMIT_WEBHOOK_LOG of each webhook stay, and all that are
      * being retried. */

@@ -38,30 +38,6 @@ static json_t *json_text(text_t text)
 
 /* --- Checking --- */
 
-static bool name_is_usable(text_t name)
-{
-    bool is_usable = name.size > 0 && name.size <= WEBHOOK_NAME_SIZE_MAX;
-    for (size_t i = 0; is_usable && i < name.size; i++) {
-        const char c = name.data[i];
-        is_usable = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                    (i > 0 && (c == '.' || c == '-' || c == '_'));
-    }
-    return is_usable;
-}
-
-/* Whether the address may be used is decided when the connection is made. */
-static bool url_is_usable(text_t url)
-{
-    const bool is_http = url.size > 7 && memcmp(url.data, "http://", 7) == 0;
-    const bool is_https = url.size > 8 && memcmp(url.data, "https://", 8) == 0;
-    bool is_usable = (is_http || is_https) && url.size <= LIMIT_WEBHOOK_URL_SIZE;
-    for (size_t i = 0; is_usable && i < url.size; i++) {
-        is_usable = url.data[i] > ' ' && url.data[i] < 0x7f && url.data[i] != '@' &&
-                    url.data[i] != '#' && url.data[i] != '\\';
-    }
-    return is_usable;
-}
-
 static json_t *webhook_error(result_t result, const json_t *command)
 {
     const text_t name = member(command, "name");
@@ -87,7 +63,7 @@ static json_t *check(const control_commands_t *commands, const json_t *command)
     }
     const text_t tenant = member(command, "tenant");
     if (tenant.size == 0 || tenant.size > LIMIT_TENANT_NAME_SIZE ||
-        !name_is_usable(member(command, "name"))) {
+        !webhook_name_is_usable(member(command, "name"))) {
         return control_error(RESULT_INVALID_ARGUMENT,
                              "A webhook is named by its tenant and 1 to %d of a-z, 0-9, dot, "
                              "hyphen and underscore",
@@ -131,11 +107,11 @@ json_t *control_webhook_add(const control_commands_t *commands, const json_t *co
     if (problem != NULL) {
         return problem;
     }
-    if (!url_is_usable(url)) {
+    if (!webhook_url_is_usable(url)) {
         return control_error(RESULT_INVALID_ARGUMENT,
                              "The URL must be http:// or https://, without user, password and "
                              "fragment, of at most %d characters",
-                             LIMIT_WEBHOOK_URL_SIZE);
+                             WEBHOOK_URL_SIZE_MAX);
     }
     made_secret_t secret;
     make_secret(commands, command, &secret);
@@ -246,7 +222,7 @@ json_t *control_webhook_replay(const control_commands_t *commands, const json_t 
         return control_error(RESULT_INVALID_ARGUMENT,
                              "A replay needs a partition and sequences: 1 <= from <= to");
     }
-    const webhook_replay_t replay = {
+    const webhook_range_t replay = {
         .partition = (uint32_t)partition, .next = (uint64_t)from, .last = (uint64_t)to};
     const result_t result = commands->webhooks->functions->replay(
         commands->webhooks, member(command, "tenant"), member(command, "name"), &replay);

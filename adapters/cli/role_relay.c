@@ -197,6 +197,7 @@ static result_t relay_role_compose(relay_role_t *role)
                                      .webhooks = stores_webhooks(stores_of_role(), role->control),
                                      .http_calls = role->http_calls,
                                      .random = random_below,
+                                     .random_fill = random_fill,
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,

@@ -99,7 +99,7 @@ static result_t webhook_disable(webhooks_t *store, text_t tenant, text_t name, t
 }
 
 static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
-                               const webhook_replay_t *replay)
+                               const webhook_range_t *replay)
 {
     control_postgres_t *const control = control_of_webhooks(store);
     const value_t values[] = {
@@ -123,7 +123,7 @@ static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
 }
 
 static result_t webhook_replay_move(webhooks_t *store, text_t tenant, text_t name,
-                                    const webhook_replay_t *replay)
+                                    const webhook_range_t *replay)
 {
     const value_t values[] = {
         value_bytes(tenant), value_bytes(name), value_integer(replay->partition),

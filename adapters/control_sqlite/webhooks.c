@@ -109,7 +109,7 @@ static result_t webhook_disable(webhooks_t *store, text_t tenant, text_t name, t
 }
 
 static sqlite3_stmt *take_replay(control_sqlite_t *control, statement_t which, text_t tenant,
-                                 text_t name, const webhook_replay_t *replay)
+                                 text_t name, const webhook_range_t *replay)
 {
     sqlite3_stmt *const statement = take(control, which, tenant, name);
     control_bind_integer(statement, 3, replay->partition);
@@ -119,7 +119,7 @@ static sqlite3_stmt *take_replay(control_sqlite_t *control, statement_t which, t
 }
 
 static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
-                               const webhook_replay_t *replay)
+                               const webhook_range_t *replay)
 {
     control_sqlite_t *const control = control_of_webhooks(store);
     int64_t count = 0;
@@ -141,7 +141,7 @@ static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
 }
 
 static result_t webhook_replay_move(webhooks_t *store, text_t tenant, text_t name,
-                                    const webhook_replay_t *replay)
+                                    const webhook_range_t *replay)
 {
     control_sqlite_t *const control = control_of_webhooks(store);
     const result_t result = change_begin(control);

@@ -164,7 +164,7 @@ static void one_replay_at_a_time_moves_and_ends(void **state)
 {
     fixture_t *const fixture = *state;
     webhooks_t *const store = fixture->webhooks;
-    webhook_replay_t replay = {.partition = 2, .next = 5, .last = 9};
+    webhook_range_t replay = {.partition = 2, .next = 5, .last = 9};
     assert_int_equal(store->functions->replay(store, ACME, CRM, &replay), RESULT_MISSING);
     assert_int_equal(add(fixture, "acme", "crm"), RESULT_OK);
     assert_int_equal(store->functions->replay(store, ACME, CRM, &replay), RESULT_OK);

@@ -204,6 +204,40 @@ test('a relay killed midway loses nothing and keeps the order', async () => {
   await command('remove', 'killed');
 });
 
+test('the same over HTTP: added, rotated, replayed, read and removed, by administrators alone', async () => {
+  const receiver = await Receiver.start();
+  const post = (what, body, own = token) => service.request('POST', `/acme/api/v1/webhooks${what}`, { token: own, body });
+  const get = async (what = '', own = token) => (await service.request('GET', `/acme/api/v1/webhooks${what}`, { token: own })).body;
+  const code = async (reply) => { const { status, body } = await reply; return `${status} ${body.code}`; };
+  const added = await post('', { name: 'web', url: receiver.url });
+  assert.equal(added.status, 200);
+  assert.match(added.body.secret, /^whsec_[0-9a-f]{64}$/);
+  assert.equal(added.body.disabled, null);
+  assert.equal(await code(post('', { name: 'web', url: receiver.url })), '409 webhook_exists');
+  await service.issue('acme', token);
+  await until(() => receiver.accepted.length >= 2, 'it arrives');
+  assert.ok(verify(added.body.secret, receiver.got[0]));
+  const rotated = await post('/rotate', { name: 'web', overlap_s: 60 });
+  assert.notEqual(rotated.body.secret, added.body.secret);
+  assert.ok(rotated.body.previous_secret_until);
+  assert.equal((await get()).items.length, 1);
+  assert.equal((await get()).items[0].secret, undefined);
+  await until(async () => (await get('/log?name=web')).items.length === 2, 'the log');
+  assert.equal((await get('/log?name=web')).items[0].state, 'delivered');
+  assert.equal((await post('/replay', { name: 'web', first: 1, last: 2 })).status, 200);
+  await until(() => receiver.got.length >= 4, 'the range arrives');
+  assert.equal((await post('/enable', { name: 'web' })).status, 200);
+  const auditor = await service.token('acme', 'auditor');
+  assert.equal((await get('', auditor)).items.length, 1);
+  assert.equal((await post('', { name: 'x', url: receiver.url }, auditor)).status, 403);
+  assert.equal(await code(post('', { name: 'x', url: 'ftp://example.org/' })), '400 invalid_body');
+  assert.equal(await code(post('', { name: 'Upper', url: receiver.url })), '400 invalid_body');
+  assert.equal(await code(post('/replay', { name: 'web', first: 2, last: 1 })), '400 invalid_parameter');
+  assert.equal(await code(post('/rotate', { name: 'nobody' })), '404 webhook_not_found');
+  assert.equal((await post('/remove', { name: 'web' })).body.name, 'web');
+  assert.equal(await code(post('/remove', { name: 'web' })), '404 webhook_not_found');
+});
+
 test('what cannot be is refused', async () => {
   const fails = async (...args) => assert.rejects(service.command('webhooks', ...args, '--tenant', 'acme'));
   await fails('add', 'x', '--url', 'ftp://example.org/');

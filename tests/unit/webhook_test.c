@@ -71,14 +71,14 @@ static void pause_is_anywhere_below_a_bound_that_doubles_to_an_hour(void **state
     for (uint32_t attempts = 1; attempts < 100; attempts++) {
         const uint64_t highest = webhook_pause_ms(attempts, 0, UINT32_MAX);
         assert_int_equal(webhook_pause_ms(attempts, 0, 0), 0);
-        assert_true(highest >= last && highest <= LIMIT_WEBHOOK_PAUSE_MS_MAX);
+        assert_true(highest >= last && highest <= WEBHOOK_PAUSE_MS_MAX);
         last = highest;
     }
-    assert_true(last > LIMIT_WEBHOOK_PAUSE_MS_MAX - 10);
+    assert_true(last > WEBHOOK_PAUSE_MS_MAX - 10);
     assert_in_range(webhook_pause_ms(1, 0, UINT32_MAX / 2), 490, 510);
     assert_in_range(webhook_pause_ms(4, 0, UINT32_MAX / 2), 3990, 4010);
     assert_int_equal(webhook_pause_ms(1, 30, 7), 30000); /* as the endpoint asked */
-    assert_int_equal(webhook_pause_ms(1, 1000000, 7), LIMIT_WEBHOOK_PAUSE_MS_MAX);
+    assert_int_equal(webhook_pause_ms(1, 1000000, 7), WEBHOOK_PAUSE_MS_MAX);
 }
 
 static void event_is_given_up_after_three_days(void **state)
@@ -118,11 +118,11 @@ static void window_is_bounded(void **state)
     (void)state;
     static webhook_window_t window;
     webhook_window_init(&window, 0);
-    for (uint64_t i = 1; i <= LIMIT_WEBHOOK_WINDOW; i++) {
+    for (uint64_t i = 1; i <= WEBHOOK_WINDOW; i++) {
         assert_non_null(webhook_window_add(&window, i, card(1), NULL));
     }
-    assert_null(webhook_window_add(&window, LIMIT_WEBHOOK_WINDOW + 1, card(1), NULL));
-    assert_int_equal(window.last_read, LIMIT_WEBHOOK_WINDOW);
+    assert_null(webhook_window_add(&window, WEBHOOK_WINDOW + 1, card(1), NULL));
+    assert_int_equal(window.last_read, WEBHOOK_WINDOW);
 }
 
 /* Random endpoints: every event is delivered, per card in order, and the cursor is never ahead. */
@@ -166,7 +166,7 @@ static void every_card_gets_its_events_in_order_and_no_cursor_runs_ahead(void **
     print_message("seed %u\n", world.random);
     webhook_window_init(&world.window, 0);
     for (uint32_t step = 0; step < 1000000 && world.window.watermark < 2000; step++) {
-        if (world.sent < 2000 && world.window.count < LIMIT_WEBHOOK_WINDOW) {
+        if (world.sent < 2000 && world.window.count < WEBHOOK_WINDOW) {
             world.sent++;
             (void)webhook_window_add(&world.window, world.sent, card((uint8_t)draw(&world, 8)),
                                      NULL);
