@@ -1,6 +1,7 @@
 /* Webhooks as requests of clients: added, removed, rotated, replayed, listed. Rows of the control
  * store; the sender sees them when the store's version changes. Sends nothing itself; a secret is
  * in one answer and nowhere else. */
+#include "actors/domain/webhook.h"
 #include "actors/relay_internal.h"
 #include <assert.h>
 #include <stdio.h>

@@ -4,7 +4,6 @@
 #ifndef ACTORS_PORTS_WEBHOOKS_H
 #define ACTORS_PORTS_WEBHOOKS_H
 
-#include "actors/domain/webhook.h"
 #include "messages/text.h"
 #include "runtime/limits.h"
 #include "runtime/result.h"

@@ -10,7 +10,7 @@
 
 #define BIT(type) (UINT64_C(1) << request_type_##type)
 
-enum { REQUEST_TYPES_PUBLIC = 18 };
+enum { REQUEST_TYPES_PUBLIC = 25 };
 
 static const uint64_t change = BIT(card_issue) | BIT(card_activate) | BIT(card_suspend) |
                                BIT(card_reinstate) | BIT(card_renew) | BIT(card_replace) |
