@@ -98,6 +98,13 @@ void batch_pool_deinit(batch_pool_t *pool)
     pool->free_count = 0;
 }
 
+bool batch_is_empty(const batch_t *batch)
+{
+    return batch->event_count == 0 && batch->snapshot_count == 0 && batch->idempotency_count == 0 &&
+           batch->member_key_count == 0 && batch->refusal_count == 0 &&
+           batch->reminder_count == 0 && batch->note_count == 0 && batch->waiter_count == 0;
+}
+
 bool batch_has_room(const batch_t *batch)
 {
     enum { EVENTS_PER_REQUEST_MAX = 4 }; /* CARD_DECISION_EVENTS_MAX */

@@ -66,6 +66,8 @@ void batch_pool_deinit(batch_pool_t *pool);
 
 /* Room for one more request with all its events? */
 bool batch_has_room(const batch_t *batch);
+/* Storing it would change nothing, and nobody waits for it. */
+bool batch_is_empty(const batch_t *batch);
 
 /* Memory that stays where it is until the batch is given back. */
 void *batch_allocate(batch_t *batch, size_t size);

@@ -6,6 +6,8 @@
 #include "actors/reminder.h"
 #include "actors/secrets.h"
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #define SUSPENSION_ENDS "suspension-ends" /* name of the reminder, in journals for ever */
 
@@ -521,9 +523,38 @@ static void run_reminder(handling_t *handling, shard_message_t **message)
     partition_wait(handling->card->partition, handling->batch, message, TEXT_NONE, outcome_ok);
 }
 
+/* Compared with the state as decided so far: two changes that name the same version never both
+ * happen, however close they come. A card that does not exist is told first. */
+static bool is_condition_false(const handling_t *handling)
+{
+    const request_t *const request = &handling->message->request;
+    return handling->message->kind == SHARD_REQUEST && MESSAGE_HAS(request, request, if_version) &&
+           handling->state.status != card_status_none &&
+           request->if_version != handling->state.version;
+}
+
+/* Like every decision it waits for the batch before it, which made the version that it tells, and
+ * is kept for repeats of its key: a version that is gone never comes back. */
+static void reply_condition_false(handling_t *handling, shard_message_t **message)
+{
+    reply_t reply;
+    char detail[128];
+    (void)snprintf(detail, sizeof(detail),
+                   "The card has version %" PRIu64 " now, not the one that the request names. "
+                   "Nothing was done; read the card again.",
+                   handling->state.version);
+    reply_begin(&(*message)->request, &reply);
+    reply_fail(&reply, RESULT_PRECONDITION_FAILED, text_from_c(detail), TEXT_NONE);
+    card_reply_wait(handling->card->partition, handling->batch, message, &reply);
+}
+
 static void run_command(handling_t *handling, shard_message_t **message)
 {
     if (!tenant_quota_allows(handling->tenant, message)) {
+        return;
+    }
+    if (is_condition_false(handling)) {
+        reply_condition_false(handling, message);
         return;
     }
     card_decision_t decision;
@@ -586,5 +617,6 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
     } else {
         run_command(&handling, message);
     }
+    partition_leave_empty(card->partition); /* not everything that is answered stores something */
     return RESULT_OK;
 }

@@ -45,9 +45,12 @@ typedef struct gateway_request {
         *command; /* the struct of the type: card_issue_t, card_change_t, card_validate_t, … */
     text_t key;   /* idempotency key, empty: none. 1 … 128 visible ASCII characters, else
                      INVALID_PARAMETER */
-    text_t method_and_path; /* what the key's hash covers besides subject and body: "POST
+    text_t method_and_path; /* what the key's hash covers besides subject, condition and body: "POST
                                /acme/api/v1/cards" or "card.issue" */
     text_t raw_body;
+    bool has_condition;   /* the change happens only when the card has `if_version`, else
+                             PRECONDITION_FAILED; INVALID_PARAMETER for what changes no card */
+    uint64_t if_version;  /* 0 … 2^53 - 1; 0: no card has it */
     uint32_t deadline_ms; /* 0: LIMIT_REQUEST_DEADLINE_MS */
     text_t traceparent;   /* empty or malformed: a new trace begins */
 } gateway_request_t;

@@ -7,12 +7,13 @@
 #include "actors/gateway_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Subject, method, path and body of most commands; larger ones take memory for the moment. */
-enum { KEY_INPUT_SIZE = 4096 };
+enum { KEY_INPUT_SIZE = 4096, CONDITION_SIZE = 32 };
 
 const gateway_shape_t *gateway_shape(uint8_t type)
 {
@@ -162,6 +163,11 @@ static result_t check_command(const gateway_request_t *request, gateway_admissio
         admission->field = "id";
         return refuse(admission, RESULT_INVALID_ID, "The request needs the id of a card.");
     }
+    if (request->has_condition && admission->shape->command != &card_change_message) {
+        admission->field = "if_version";
+        return refuse(admission, RESULT_INVALID_PARAMETER,
+                      "Only changes of a card can depend on its version (If-Match, if_version).");
+    }
     if (request->type == request_type_card_issue) {
         const card_issue_t *issue = request->command;
         if (MESSAGE_HAS(card_issue, issue, rules) && issue->rules > 0) {
@@ -221,7 +227,8 @@ static size_t put(uint8_t *out, size_t at, text_t text)
     return at + text.size;
 }
 
-/* SHA-256 of subject, 0x00, method and path, 0x00, body. */
+/* SHA-256 of subject, 0x00, method and path, the condition if there is one, 0x00, body: the same
+ * change under another condition is another request. */
 static result_t hash_key(const gateway_t *gateway, const gateway_request_t *request,
                          gateway_admission_t *admission)
 {
@@ -229,8 +236,13 @@ static result_t hash_key(const gateway_t *gateway, const gateway_request_t *requ
         return RESULT_OK;
     }
     const text_t subject = text_from_c(admission->claims.subject);
-    const size_t size =
-        subject.size + 1 + request->method_and_path.size + 1 + request->raw_body.size;
+    char condition[CONDITION_SIZE] = "";
+    if (request->has_condition) { /* paths and types have no blank at their end */
+        (void)snprintf(condition, sizeof(condition), " if %" PRIu64, request->if_version);
+    }
+    const text_t condition_text = text_from_c(condition);
+    const size_t size = subject.size + 1 + request->method_and_path.size + condition_text.size + 1 +
+                        request->raw_body.size;
     uint8_t small[KEY_INPUT_SIZE];
     uint8_t *input = size <= sizeof(small) ? small : malloc(size);
     if (input == NULL) {
@@ -239,6 +251,7 @@ static result_t hash_key(const gateway_t *gateway, const gateway_request_t *requ
     size_t used = put(input, 0, subject);
     input[used] = 0;
     used = put(input, used + 1, request->method_and_path);
+    used = put(input, used, condition_text);
     input[used] = 0;
     used = put(input, used + 1, request->raw_body);
     assert(used == size);

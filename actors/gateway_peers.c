@@ -45,6 +45,9 @@ static void fill_request(const gateway_request_t *request, const gateway_admissi
     MESSAGE_SET(request, out, deadline_ms, deadline_ms);
     MESSAGE_SET(request, out, traceparent,
                 ((text_t){.data = admission->traceparent, .size = GATEWAY_TRACEPARENT_SIZE}));
+    if (request->has_condition) {
+        MESSAGE_SET(request, out, if_version, request->if_version);
+    }
     if (admission->has_key_hash) {
         MESSAGE_SET(request, out, key, request->key);
         MESSAGE_SET(request, out, key_hash,

@@ -268,6 +268,9 @@ static void task_end(events_task_t *task)
 
 static void task_fail(events_task_t *task, result_t why, const char *detail)
 {
+    if (task->tenant->status == TENANT_OPEN) { /* what was applied before is stored all the same */
+        partition_want(&task->tenant->partitions[task->message->request.partition]);
+    }
     shard_message_fail(&task->message, why, detail, NULL);
     task_end(task);
 }

@@ -127,6 +127,26 @@ void partition_want(partition_t *partition)
     }
 }
 
+void partition_leave_empty(partition_t *partition)
+{
+    batch_t *batch = partition->gathering;
+    if (batch == NULL || batch->is_wanted || !batch_is_empty(batch)) {
+        return;
+    }
+    batch_t *previous = NULL;
+    for (batch_t *at = partition->queue_first; at != batch; at = at->next) {
+        previous = at; /* bounded by LIMIT_BATCH_WAITING */
+    }
+    partition->gathering = previous;
+    if (previous == NULL) {
+        partition->queue_first = NULL;
+    } else {
+        previous->next = NULL;
+        previous->is_wanted = true; /* it is full */
+    }
+    batch_give(&shard_of(partition)->batches, &batch);
+}
+
 bool partition_is_idle(const partition_t *partition)
 {
     return partition->committing == NULL && partition->queue_first == NULL;

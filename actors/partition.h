@@ -43,6 +43,8 @@ void partition_wait(partition_t *partition, batch_t *batch, shard_message_t **me
                     text_t envelope, uint8_t outcome);
 /* Have the gathering batch submitted although nobody waits for it. */
 void partition_want(partition_t *partition);
+/* Gives the gathering batch back when nothing came into it: a tenant with one is never idle. */
+void partition_leave_empty(partition_t *partition);
 
 /* At the end of a turn: gives the oldest waiting batch to the store unless one is there already. */
 void partition_submit(partition_t *partition);

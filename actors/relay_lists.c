@@ -94,7 +94,8 @@ static void forget_member(relay_tenant_t *tenant, text_t member_id)
 {
     forgotten_t *const forgotten = malloc(sizeof(*forgotten) + member_id.size);
     projections_tenant_t *const handle = tenant->models->live.handle;
-    if (forgotten == NULL || handle == NULL || tenant->relay->is_draining) {
+    if (forgotten == NULL || handle == NULL || tenant->relay->is_draining ||
+        tenant->models->rebuild == RELAY_REBUILD_SWITCHING) { /* the next search tries again */
         free(forgotten);
         return;
     }
@@ -424,9 +425,7 @@ static void heads_read(void *context, const journal_heads_t *heads)
         read->wait_until_ms = read->deadline_ms;
     }
     look(tenant, read);
-    if (tenant->models->rebuild != RELAY_REBUILD_SWITCHING) {
-        relay_model_step(&tenant->models->live);
-    }
+    relay_model_step(&tenant->models->live);
     relay_operation_end(tenant);
 }
 

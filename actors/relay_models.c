@@ -418,7 +418,7 @@ void relay_model_stepped(relay_model_t *model, result_t result)
     relay_lists_look(tenant);
     const bool is_urgent = !model->is_live || models->waiting_first != NULL ||
                            relay_models_lag(tenant) >= LIMIT_PROJECTION_EVENTS;
-    if (is_urgent && models->rebuild != RELAY_REBUILD_SWITCHING && result == RESULT_OK) {
+    if (is_urgent && result == RESULT_OK) {
         relay_model_step(model);
     }
 }
@@ -445,10 +445,8 @@ static uint64_t look_after(relay_tenant_t *tenant, uint32_t *opens)
     if (models->rebuild != RELAY_REBUILD_NONE) {
         go_on_rebuilding(tenant);
     }
-    if (models->rebuild != RELAY_REBUILD_SWITCHING) {
-        relay_model_step(&models->live);
-        relay_model_step(&models->next);
-    }
+    relay_model_step(&models->live);
+    relay_model_step(&models->next);
     relay_lists_look(tenant);
     const uint64_t lag = relay_models_lag(tenant);
     if (lag == 0 && models->live.handle != NULL) {

@@ -83,7 +83,8 @@ bool relay_feed_take(relay_tenant_t *tenant, uint32_t partition, uint64_t after,
                      projection_fold_t *fold);
 
 /* --- relay_steps.c: one batch --- */
-/* Begins one when there is something to fold and nothing is under way. */
+/* Begins one when there is something to fold, nothing is under way and the models do not change
+ * places. */
 void relay_model_step(relay_model_t *model);
 
 /* --- relay_lists.c: pages from the read models --- */

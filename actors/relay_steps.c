@@ -12,6 +12,7 @@ typedef struct step {
     uint32_t partition;
     uint32_t generation; /* of the model when it began */
     bool checks;         /* the first event read is the one that the cursor names */
+    uint64_t from;       /* its events are those after this one, wherever the model is by then */
     projection_fold_t *fold;
     projection_commit_t commit;
     crypto_key_t word_key;
@@ -81,7 +82,7 @@ static void fold_and_commit(step_t *step)
     }
     result_t result = projection_fold_run(step->fold, &step->commit);
     if (result == RESULT_OK) {
-        step->commit.from = model->partitions[step->partition].applied.sequence;
+        step->commit.from = step->from;
         step->commit.is_complete = model->is_complete || will_be_complete(step);
         result = functions_of(step)->commit(model->handle, &step->commit, committed, step);
     }
@@ -278,6 +279,7 @@ void relay_model_step(relay_model_t *model)
     relay_tenant_t *const tenant = model->tenant;
     relay_t *const relay = tenant->relay;
     if (model->handle == NULL || model->is_stepping || relay->is_draining ||
+        tenant->models->rebuild == RELAY_REBUILD_SWITCHING ||
         relay->step_count >= LIMIT_PROJECTION_STEPS ||
         tenant->journal_state != RELAY_JOURNAL_OPEN || loop_now_ms(relay->loop) < model->retry_ms) {
         return;
@@ -292,12 +294,15 @@ void relay_model_step(relay_model_t *model)
         free(step);
         return; /* the next tick tries again */
     }
-    *step = (step_t){
-        .model = model, .partition = number, .generation = model->generation, .fold = fold};
+    const relay_model_partition_t *const partition = &model->partitions[number];
+    *step = (step_t){.model = model,
+                     .partition = number,
+                     .generation = model->generation,
+                     .from = partition->applied.sequence,
+                     .fold = fold};
     model->is_stepping = true;
     relay->step_count += 1;
     relay_operation_begin(tenant);
-    const relay_model_partition_t *const partition = &model->partitions[number];
     const bool is_fed = model->is_live &&
                         (partition->applied.sequence == 0 || partition->is_checked) &&
                         relay_feed_take(tenant, number, partition->applied.sequence, fold);

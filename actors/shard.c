@@ -125,9 +125,25 @@ void shard_control_changed(shard_t *shard)
     }
 }
 
+/* Nothing acknowledged depends on it (sequences count, they do not tell time), but cards, replies
+ * and reminders live longer by as much, so somebody has to know. */
+static void watch_clock(shard_t *shard)
+{
+    const int64_t now_ms = shard->ports.wall_ms();
+    if (now_ms + LIMIT_CLOCK_BACK_MS < shard->wall_seen_ms) {
+        metric_add(shard->metrics.clock_set_back, 1);
+        log_warn(
+            "the clock was set back: cards, stored replies and reminders end later by as much; "
+            "check the time of this machine",
+            LOG_NUMBER("back_ms", shard->wall_seen_ms - now_ms));
+    }
+    shard->wall_seen_ms = now_ms;
+}
+
 static void poll_due(void *context)
 {
     shard_t *const shard = context;
+    watch_clock(shard);
     shard_control_changed(shard);
     quarantine_tick(shard->quarantine);
     members_tick(shard);

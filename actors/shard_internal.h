@@ -5,6 +5,7 @@
 #define ACTORS_SHARD_INTERNAL_H
 
 #include "actors/batch.h"
+#include "actors/clock_guard.h"
 #include "actors/directory.h"
 #include "actors/key_table.h"
 #include "actors/member_keys.h"
@@ -130,12 +131,14 @@ struct shard {
     partition_t *submitting_first; /* those of this turn's end that are still to come */
     card_actor_t *unknown_first;   /* actors of cards that do not exist, dropped at its end */
 
+    int64_t wall_seen_ms; /* at the last tick: a clock that was set back is told */
     uint64_t next_serial;
     uint64_t messages_alive;
     uint64_t operations; /* calls of the journal that have not ended */
     uint32_t loads_in_flight;
     uint32_t batches_in_flight;
     uint64_t flush_at_ms; /* refusal logs */
+    clock_guard_t clock;
     uint64_t rotation_next_ms;
     char rotation_after[LIMIT_TENANT_NAME_SIZE]; /* the tenant swept last */
     size_t rotation_after_size;

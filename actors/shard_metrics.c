@@ -73,6 +73,9 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
     *shard_metrics = (shard_metrics_t){0};
     init_dead_letters(shard_metrics, metrics);
     init_quotas(shard_metrics, metrics);
+    shard_metrics->clock_set_back =
+        metrics_counter(metrics, "digitalcard_clock_set_back_total", "",
+                        "Times that a shard saw the clock of the machine set back");
     static const char requests[] = "digitalcard_requests_total";
     static const char requests_help[] = "Requests that a shard has answered";
     for (size_t i = 0; i < sizeof(request_labels) / sizeof(request_labels[0]); i++) {
@@ -118,6 +121,12 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
                                                "Envelopes that could not be read");
     shard_metrics->expired = metrics_counter(metrics, "digitalcard_cards_expired_total", "",
                                              "Cards expired by the sweep");
+    shard_metrics->clock_jumps =
+        metrics_counter(metrics, "digitalcard_clock_jumps_total", "",
+                        "Times the wall clock ran ahead of the monotonic one by more than an hour");
+    shard_metrics->clock_held =
+        metrics_gauge(metrics, "digitalcard_clock_held", "",
+                      "1 while no card is expired because the wall clock ran ahead");
     shard_metrics->passivation_snapshots =
         metrics_counter(metrics, "digitalcard_passivation_snapshots_total", "",
                         "Snapshots stored because a card was about to leave the memory");

@@ -21,11 +21,14 @@ typedef struct shard_metrics {
     metric_t *loads;
     metric_t *malformed;
     metric_t *expired;
+    metric_t *clock_jumps;
+    metric_t *clock_held;
     metric_t *passivation_snapshots;
     metric_t *reminders;
     metric_t *quota_cards; /* refused because of them */
     metric_t *quota_storage;
     metric_t *quota_rate;
+    metric_t *clock_set_back;
     metric_t *tenants_open;
     metric_t *keys_in_flight;
     metric_t *batch_events_last;

@@ -69,6 +69,36 @@ void tenant_note_idempotency(tenant_t *tenant, size_t rows)
     }
 }
 
+/* --- The clock --- */
+
+/* A clock that ran far ahead (see clock_guard.h) expires nobody until it has stayed there. Cards
+ * shown meanwhile are refused as expired all the same, and that is recorded: a door has to decide.
+ */
+static bool is_clock_believed(shard_t *shard)
+{
+    const int64_t wall_ms = shard->ports.wall_ms();
+    const int64_t base_ms = shard->clock.base_ms;
+    const uint64_t now_ms = loop_now_ms(shard->loop);
+    switch (clock_guard_look(&shard->clock, wall_ms, now_ms)) {
+    case CLOCK_RAN_AHEAD:
+        metric_add(shard->metrics.clock_jumps, 1);
+        log_error("the wall clock ran ahead: no card is expired until it comes back, or has stayed "
+                  "so for an hour; look at the clock of this machine",
+                  LOG_NUMBER("ahead_s", (wall_ms - (int64_t)now_ms - base_ms) / 1000));
+        break;
+    case CLOCK_CAME_BACK:
+        log_info("the wall clock came back: cards expire again");
+        break;
+    case CLOCK_STAYED:
+        log_warn("the wall clock has stayed ahead for an hour and is believed: cards expire again");
+        break;
+    case CLOCK_UNCHANGED:
+        break;
+    }
+    metric_set(shard->metrics.clock_held, shard->clock.is_held ? 1 : 0);
+    return !shard->clock.is_held;
+}
+
 /* --- Cards that are due --- */
 
 /* A slice that expired nothing would be found again at once: then the next sweep looks. */
@@ -102,7 +132,8 @@ void tenant_sweep_card_done(tenant_t *tenant)
 static void due_done(void *context, const journal_due_t *due)
 {
     tenant_t *const tenant = context;
-    if (tenant->status != TENANT_OPEN || due->result != RESULT_OK) {
+    if (tenant->status != TENANT_OPEN || due->result != RESULT_OK ||
+        !is_clock_believed(tenant->shard)) {
         tenant->is_sweeping = false;
     } else {
         tenant->sweep_has_more = due->card_count >= LIMIT_SWEEP_SLICE;
@@ -120,6 +151,10 @@ static void due_done(void *context, const journal_due_t *due)
 static void next_slice(tenant_t *tenant)
 {
     shard_t *const shard = tenant->shard;
+    if (!is_clock_believed(shard)) { /* the next sweep asks again */
+        tenant->is_sweeping = false;
+        return;
+    }
     const result_t result = shard->ports.journal->functions->due(
         tenant->journal, shard->ports.wall_ms(), LIMIT_SWEEP_SLICE, due_done, tenant);
     if (result == RESULT_OK) {
@@ -194,6 +229,7 @@ void shard_sweep_tick(shard_t *shard)
 {
     const uint64_t now_ms = loop_now_ms(shard->loop);
     const bool flush = now_ms >= shard->flush_at_ms;
+    (void)is_clock_believed(shard); /* looks, so that a jump is seen within a second */
     if (flush) {
         shard->flush_at_ms = now_ms + 1000;
     }

@@ -223,11 +223,14 @@ enum {
     LIMIT_DRAIN_SNAPSHOTS = 1024,     /* of one shard that drains: 10 ms */
     LIMIT_SWEEP_INTERVAL_MS = 60000,  /* expiry (DESIGN 2.2) */
     LIMIT_SWEEP_SLICE = 256,          /* cards expired in one go */
+    LIMIT_CLOCK_JUMP_MS = 3600000,    /* no correction of a clock that works is larger */
+    LIMIT_CLOCK_HOLD_MS = 3600000,    /* for NTP or a person to notice; only records wait for it */
     LIMIT_REMINDERS_SLICE = 64,       /* delivered in one go: one batch takes them */
     LIMIT_SUSPENSION_RETRY_MS = 3600000, /* a suspension that ends while the card is expired */
     LIMIT_CLEAN_INTERVAL_MS = 300000,    /* old replies: a day is kept, minutes do not matter */
     LIMIT_CLEAN_SLICES_EXTRA = 2000,     /* after a long absence: a million replies */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
+    LIMIT_CLOCK_BACK_MS = 1000,       /* less is a leap second or the work of NTP: nobody is told */
     LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
     LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of
                                          dead letters; the newest count */
@@ -274,10 +277,13 @@ enum {
     LIMIT_ARCHIVE_SLICE_ROWS = 1000,    /* read from PostgreSQL in one go for a backup: some MiB */
     LIMIT_ARCHIVE_PIPELINE_ROWS = 256,  /* sent to it before answers are read: those fit a socket */
     LIMIT_ARCHIVE_CHUNK_FILL = 262144,  /* then it is written: a hash per quarter of a MiB */
+    LIMIT_VERIFY_FILE_CARDS = 1048576,  /* followed in one reading of a backup: 64 MiB */
+    LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
 
     /* --- Read models --- */
     LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
     LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_SESSIONS = 4,     /* on PostgreSQL: one per thread, and two that stay open */
     LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
     LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
     LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */

@@ -1,6 +1,6 @@
 /* What the relay asks of the read models of one tenant: rows and counters that are the fold of its
- * events. Implemented by adapters/projections_sqlite and by tests/support/projections_memory; one
- * contract suite (tests/contract/projections_contract.c) runs against all.
+ * events. Implemented by adapters/projections_sqlite, adapters/projections_postgres and by the
+ * simulator; one contract suite (tests/contract/projections_contract.c) runs against all.
  *
  * An implementation stores and finds; it does not know what an event means (actors/
  * projection_fold.h does) and never sees a name (only keyed hashes of its words).
@@ -14,6 +14,8 @@
  *    `from`: whoever repeats a commit, or comes second, changes nothing. A crash may take the last
  *    commits away, whole and in reverse order (they are derived, so no fsync is waited for), but
  *    never a part of one.
+ *  - One process at a time: two that fold the same files could each put a new one in the place of
+ *    what the other shows. Who comes second waits until the first has ended.
  *  - A read model is never the truth and holds nothing that cannot be made anew from the journal:
  *    it may be thrown away at any time. Do not keep cursors of consumers or other truth in it.
  *  - Errors: STORE_FULL, STORE_UNAVAILABLE (nothing happened, try later), STORE_CORRUPT (it is
@@ -155,7 +157,8 @@ typedef void projections_counters_done_t(void *context, const projections_counte
 typedef struct projections_functions {
     /* `created_at` tells the tenant from an earlier one of the same name, whose read models are
      * thrown away. A damaged one, or one of another version, is thrown away as well. BUSY while an
-     * earlier handle of that tenant and slot is still being closed. */
+     * earlier handle of that tenant and slot is still being closed; STORE_UNAVAILABLE while another
+     * process that has opened any is alive. */
     result_t (*open)(projections_t *projections, text_t tenant, int64_t created_at,
                      projections_slot_t slot, projections_opened_done_t *done, void *context);
     /* Everything asked before finishes first. Takes the handle and nulls it. With `discard`

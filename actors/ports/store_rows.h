@@ -7,7 +7,7 @@
 #include "runtime/result.h"
 
 typedef enum store_table {
-#define ROWS(number, name, columns, kinds) STORE_TABLE_##name = (number),
+#define ROWS(number, name, columns, kinds, first) STORE_TABLE_##name = (number),
 #include "actors/ports/store_rows.def"
 #undef ROWS
 } store_table_t;
@@ -26,12 +26,15 @@ typedef struct store_value {
 typedef struct store_row {
     uint8_t table; /* store_table_t */
     uint32_t count;
+    bool is_completed; /* it came from an older format: its last columns are defaults */
     store_value_t values[STORE_COLUMNS_MAX];
 } store_row_t;
 
 /* "ibb"; NULL when there is no such table. */
 const char *store_table_kinds(uint64_t table);
 const char *store_table_name(uint64_t table);
+/* How many columns its rows have at least, whatever the format. */
+uint32_t store_table_columns_first(uint64_t table);
 
 /* A row and what it points to are borrowed for the call. Anything but RESULT_OK ends the export and
  * is returned by it. */

@@ -12,6 +12,10 @@
 #include "actors/ports/control_store.h"
 #include "actors/ports/store_rows.h"
 
+/* Rises when a table or a column is added, so that an older program says which format it met and
+ * not that the file is damaged. Every format from 1 on is read: rows of an older one are completed
+ * (store_rows.def). Format 1 has been written with and without the last two columns of partition.
+ */
 enum { ARCHIVE_VERSION = 1, ARCHIVE_ERROR_SIZE = 512 };
 
 typedef struct archive_totals {

@@ -1,6 +1,7 @@
 /* Reading a backup: one chunk after the other, each believed only when its hash fits, and every
  * record held against what a record of its kind has. Whatever the bytes, the answer is a result and
  * a line for a person. */
+#include "actors/domain/card_id.h"
 #include "adapters/archive/archive_internal.h"
 #include "messages/msgpack_cursor.h"
 #include <assert.h>
@@ -193,13 +194,18 @@ static bool row_read(archive_reader_t *reader, uint64_t count, store_row_t *row)
     }
     const char *const kinds = store_table_kinds((uint64_t)table);
     if (kinds == NULL || reader->keys_read != reader->tenant.key_count || !reader->has_tenant ||
-        count != strlen(kinds) + 1) {
+        count > strlen(kinds) + 1 ||
+        count < (uint64_t)store_table_columns_first((uint64_t)table) + 1) {
         return false;
     }
     row->table = (uint8_t)table;
-    row->count = (uint32_t)count - 1;
+    row->count = (uint32_t)strlen(kinds);
+    row->is_completed = count - 1 < row->count;
     for (uint32_t i = 0; i < row->count; i++) {
-        if (!value_read(reader, kinds[i], &row->values[i])) {
+        if (i >= count - 1) {
+            row->values[i] = (store_value_t){.is_null = kinds[i] == 'I' || kinds[i] == 'B',
+                                             .bytes = {.data = "", .size = 0}};
+        } else if (!value_read(reader, kinds[i], &row->values[i])) {
             return false;
         }
     }
@@ -218,7 +224,7 @@ static bool end_read(archive_reader_t *reader, uint64_t count)
         }
     }
     reader->is_ended = true;
-    return true;
+    return reader->totals.rows[STORE_TABLE_partition] == reader->tenant.partitions;
 }
 
 static result_t record_take(archive_reader_t *reader, const archive_visitor_t *visitor)
@@ -293,15 +299,15 @@ static result_t header_read(archive_reader_t *reader, archive_header_t *header)
         !integer_read(reader, &version)) {
         return damaged(reader, "it has no header");
     }
-    if (version != ARCHIVE_VERSION) {
+    if (version < 1 || version > ARCHIVE_VERSION) {
         (void)snprintf(reader->error, ARCHIVE_ERROR_SIZE,
-                       "%s has format %" PRId64 ", this program knows %d: use the version that "
+                       "%s has format %" PRId64 ", this program reads %d: use the version that "
                        "wrote it",
                        reader->path, version, ARCHIVE_VERSION);
         return RESULT_SCHEMA_TOO_NEW;
     }
     if (count != 3 || !data_read(reader, LIMIT_TENANT_NAME_SIZE, &tenant) ||
-        !integer_read(reader, &header->made_at)) {
+        !tenant_name_is_valid(tenant) || !integer_read(reader, &header->made_at)) {
         return damaged(reader, "its header cannot be read");
     }
     reader->tenant.name.size = tenant.size;

@@ -25,7 +25,7 @@ typedef struct command {
 /* The internal one: `digitalcard role front|shard|relay …`. */
 int command_role(const command_t *command, int argc, char **argv);
 
-/* `store verify FILE`: of command_backup.c. */
+/* `store verify FILE`: of command_verify_file.c. */
 int command_verify_file(const char *file, bool json);
 
 /* "digitalcard: …" and a line end on standard error. Returns EXIT_FAILED. */

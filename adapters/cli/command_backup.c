@@ -1,6 +1,7 @@
 /* store backup and store restore: one tenant into one file, and out of it again, on whichever
  * store. Nothing is held in memory but one chunk, and nothing half is ever left under a name that
  * counts. */
+#include "adapters/cli/backup.h"
 #include "adapters/cli/control_backup.h"
 #include "adapters/cli/control_client.h"
 #include "adapters/cli/stores_archive.h"
@@ -78,91 +79,6 @@ static int finish(backup_arguments_t *arguments, bool is_good, const char *done,
 
 /* --- Backup --- */
 
-typedef struct backup {
-    const backup_arguments_t *arguments;
-    archive_writer_t *writer;
-    bool has_tenant;
-    bool is_told; /* what went wrong was said already */
-} backup_t;
-
-/* Asked once the snapshot of the journal stands, so that no event is of a key that is missing. */
-static result_t tenant_write(backup_t *backup)
-{
-    result_t result = RESULT_STORE_CORRUPT;
-    json_t *answer = control_client_execute(
-        &backup->arguments->configuration,
-        json_pack("{s:s,s:s}", "command", "tenant.sealed", "name", backup->arguments->tenant),
-        false);
-    if (answer == NULL) {
-        backup->is_told = true;
-        return RESULT_UNAVAILABLE;
-    }
-    control_sealed_t *sealed = calloc(1, sizeof *sealed);
-    assert(sealed != NULL);
-    if (control_sealed_read(json_object_get(answer, "tenant"), sealed)) {
-        result = archive_write_tenant(backup->writer, &sealed->tenant);
-    }
-    free(sealed);
-    json_decref(answer);
-    backup->has_tenant = true;
-    return result;
-}
-
-static result_t backup_row(void *context, const store_row_t *row)
-{
-    backup_t *const backup = context;
-    if (!backup->has_tenant) {
-        const result_t result = tenant_write(backup);
-        if (result != RESULT_OK) {
-            return result;
-        }
-    }
-    return archive_write_row(backup->writer, row);
-}
-
-static bool tenant_is_there(const configuration_t *configuration, const char *name)
-{
-    json_t *answer = control_client_execute(
-        configuration, json_pack("{s:s,s:s}", "command", "tenant.show", "name", name), false);
-    json_decref(answer);
-    return answer != NULL;
-}
-
-static bool backup_run(const backup_arguments_t *arguments, archive_totals_t *totals,
-                       uint64_t *size)
-{
-    char error[ARCHIVE_ERROR_SIZE] = "";
-    backup_t backup = {.arguments = arguments};
-    const configuration_texts_t *const texts = &arguments->configuration.texts;
-    const text_t tenant = text_from_c(arguments->tenant);
-    if (signer_start() != RESULT_OK ||
-        !tenant_is_there(&arguments->configuration, arguments->tenant)) {
-        return false;
-    }
-    /* A tenant that nobody has used since an update may have an older schema. */
-    migration_outcome_t versions;
-    result_t result = stores_migrate(texts->store, texts->data, tenant, &versions);
-    if (result == RESULT_SCHEMA_TOO_NEW) {
-        (void)snprintf(error, sizeof error,
-                       "the journal of %s has schema %" PRIu64 ", this program knows %" PRIu64
-                       ": run the newer version",
-                       arguments->tenant, versions.found, versions.known);
-    }
-    if (result == RESULT_OK) {
-        result = archive_create(arguments->file, tenant, clock_wall_ms(), error, &backup.writer);
-    }
-    if (result == RESULT_OK) {
-        result = stores_export(texts->store, texts->data, tenant, backup_row, &backup);
-        const bool keep = result == RESULT_OK;
-        const result_t finished = archive_finish(&backup.writer, keep, totals, size);
-        result = keep ? finished : result;
-    }
-    if (result != RESULT_OK && !backup.is_told) {
-        (void)command_fail("%s", error[0] != '\0' ? error : result_title(result));
-    }
-    return result == RESULT_OK;
-}
-
 int command_store_backup(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
@@ -172,7 +88,8 @@ int command_store_backup(const command_t *command, int argc, char **argv)
     if (!begin(command, argc, argv, &arguments, false, &status)) {
         return status;
     }
-    const bool is_good = backup_run(&arguments, &totals, &size);
+    const bool is_good =
+        backup_run(&arguments.configuration, arguments.tenant, arguments.file, &totals, &size);
     return finish(&arguments, is_good, "backed up", &totals, size);
 }
 
@@ -365,75 +282,4 @@ int command_store_restore(const command_t *command, int argc, char **argv)
     signer_functions.wipe(restore, sizeof *restore);
     free(restore);
     return finish(&arguments, is_good, "restored", &totals, 0);
-}
-
-/* --- store verify FILE --- */
-
-typedef struct sequences {
-    uint64_t heads[LIMIT_PARTITIONS];
-    uint64_t seen[LIMIT_PARTITIONS];
-    bool has_gap;
-} sequences_t;
-
-enum { SEQUENCE_BITS = 56 };
-
-static result_t verify_tenant(void *context, const control_tenant_t *tenant)
-{
-    (void)context;
-    (void)tenant;
-    return RESULT_OK;
-}
-
-static result_t verify_row(void *context, const store_row_t *row)
-{
-    sequences_t *const sequences = context;
-    const uint64_t id = (uint64_t)row->values[0].number;
-    if (row->table == STORE_TABLE_partition && id < LIMIT_PARTITIONS) {
-        sequences->heads[id] = (uint64_t)row->values[2].number;
-    } else if (row->table == STORE_TABLE_event) {
-        const uint64_t partition = id >> SEQUENCE_BITS;
-        const uint64_t sequence = id & ((UINT64_C(1) << SEQUENCE_BITS) - 1);
-        const bool follows =
-            partition < LIMIT_PARTITIONS && sequence == sequences->seen[partition] + 1;
-        sequences->has_gap = sequences->has_gap || !follows;
-        if (follows) {
-            sequences->seen[partition] = sequence;
-        }
-    }
-    return RESULT_OK;
-}
-
-int command_verify_file(const char *file, bool json)
-{
-    char error[ARCHIVE_ERROR_SIZE] = "";
-    archive_header_t header = {0};
-    archive_totals_t totals = {0};
-    archive_reader_t *reader = NULL;
-    sequences_t sequences = {0};
-    const archive_visitor_t visitor = {verify_tenant, verify_row, &sequences};
-    result_t result = signer_start();
-    if (result == RESULT_OK) {
-        result = archive_open(file, &header, error, &reader);
-    }
-    if (result == RESULT_OK) {
-        result = archive_read(reader, &visitor, &totals);
-    }
-    archive_close(&reader);
-    if (result == RESULT_OK && (sequences.has_gap || memcmp(sequences.heads, sequences.seen,
-                                                            sizeof sequences.heads) != 0)) {
-        (void)snprintf(error, sizeof error, "%s: the sequence of a partition has a gap", file);
-        result = RESULT_STORE_CORRUPT;
-    }
-    if (result != RESULT_OK) {
-        return command_fail("%s", error[0] != '\0' ? error : result_title(result));
-    }
-    if (json) {
-        return command_print_json(json_pack("{s:b,s:s,s:s,s:I,s:I}", "sound", 1, "file", file,
-                                            "tenant", header.tenant, "events",
-                                            (json_int_t)totals.rows[STORE_TABLE_event], "cards",
-                                            (json_int_t)totals.rows[STORE_TABLE_card]));
-    }
-    (void)printf("%s  sound    backup of %s: %" PRIu64 " events of %" PRIu64 " cards\n", file,
-                 header.tenant, totals.rows[STORE_TABLE_event], totals.rows[STORE_TABLE_card]);
-    return EXIT_OK;
 }

@@ -2,6 +2,7 @@
 #include "adapters/cli/control_client.h"
 
 #include "adapters/cli/stores.h"
+#include "adapters/cli/verify_models.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +61,15 @@ static json_t *tenant_names(const store_arguments_t *arguments)
 static json_t *verify_tenant(const configuration_texts_t *texts, const char *name, bool *sound)
 {
     char *text = NULL;
-    const result_t result = stores_verify(texts->store, texts->data, text_from_c(name), &text);
+    result_t result = stores_verify(texts->store, texts->data, text_from_c(name), &text);
     json_t *report = text == NULL ? NULL : json_loads(text, 0, NULL);
     free(text);
     if (report == NULL) {
         report = json_object();
+    }
+    /* A journal that is not sound has no fold to hold anything against. */
+    if (result == RESULT_OK) {
+        result = models_verify(texts->store, texts->data, text_from_c(name), report);
     }
     (void)json_object_set_new(report, "tenant", json_string(name));
     (void)json_object_set_new(report, "result", json_string(result_code(result)));

@@ -1,7 +1,10 @@
 /* tenant create|list|show|delete: arguments in, one control command, its answer out. */
 #include "actors/domain/card_id.h"
+#include "adapters/cli/backup.h"
+#include "adapters/cli/command.h"
 #include "adapters/cli/control_client.h"
 #include "runtime/limits.h"
+#include <limits.h>
 #include <stdio.h>
 
 typedef struct tenant_arguments {
@@ -12,6 +15,7 @@ typedef struct tenant_arguments {
     uint64_t max_rate;
     bool json;
     bool yes;
+    bool without_backup;
     const char *name;
 } tenant_arguments_t;
 
@@ -137,6 +141,9 @@ static void print_deleted(const json_t *answer)
 {
     (void)printf("deleted %s; its journal is kept as %s\n", member(answer, "deleted"),
                  member(answer, "kept_as"));
+    if (json_object_get(answer, "backup") != NULL) {
+        (void)printf("backup of it: %s\n", member(answer, "backup"));
+    }
 }
 
 /* What is wrong with the arguments alone; NULL: nothing. */
@@ -221,12 +228,35 @@ int command_tenant_show(const command_t *command, int argc, char **argv)
     return finish(&arguments, answer, print_tenant);
 }
 
+/* Leaves a backup; false after saying why there is none. */
+static bool backed_up(const tenant_arguments_t *arguments, char *file)
+{
+    json_t *tenant = control_client_execute(
+        &arguments->configuration,
+        json_pack("{s:s,s:s}", "command", "tenant.show", "name", arguments->name), false);
+    json_decref(tenant);
+    if (tenant == NULL) {
+        return false; /* there is none */
+    }
+    if (!backup_before_delete(&arguments->configuration, arguments->name, file)) {
+        (void)command_fail("%s was not deleted, because no backup of it could be made; "
+                           "--without-backup deletes it all the same and keeps its journal aside",
+                           arguments->name);
+        return false;
+    }
+    return true;
+}
+
 int command_tenant_delete(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
+    char file[PATH_MAX] = "";
     tenant_arguments_t arguments = {0};
-    const option_t own[] = {OPTION_FLAG("yes", &arguments.yes, "Really; needed")};
-    if (!begin(command, argc, argv, &arguments, own, 1, &status)) {
+    const option_t own[] = {
+        OPTION_FLAG("yes", &arguments.yes, "Really; needed"),
+        OPTION_FLAG("without-backup", &arguments.without_backup,
+                    "Leave none: for a tenant whose journal cannot be read any more")};
+    if (!begin(command, argc, argv, &arguments, own, 2, &status)) {
         return status;
     }
     if (!arguments.yes) {
@@ -234,8 +264,15 @@ int command_tenant_delete(const command_t *command, int argc, char **argv)
         (void)command_fail("this deletes every card of %s; say --yes to do it", arguments.name);
         return EXIT_USAGE;
     }
+    if (!arguments.without_backup && !backed_up(&arguments, file)) {
+        configuration_release(&arguments.configuration);
+        return EXIT_FAILED;
+    }
     json_t *answer = control_client_execute(
         &arguments.configuration,
         json_pack("{s:s,s:s}", "command", "tenant.delete", "name", arguments.name), false);
+    if (answer != NULL && file[0] != '\0') {
+        (void)json_object_set_new(answer, "backup", json_string(file));
+    }
     return finish(&arguments, answer, print_deleted);
 }

@@ -154,6 +154,7 @@ json_t *control_backup_sealed(const control_commands_t *commands, const json_t *
     if (result == RESULT_MISSING) {
         return control_error(RESULT_TENANT_NOT_FOUND, "There is no tenant %.*s", TEXT_PRINT(name));
     }
-    return result == RESULT_OK ? json_pack("{s:o}", "tenant", sealed)
+    return result == RESULT_OK ? json_pack("{s:o,s:b}", "tenant", sealed, "is_postgres",
+                                           commands->is_postgres ? 1 : 0)
                                : control_error(result, "%s", result_title(result));
 }

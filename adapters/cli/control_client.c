@@ -57,6 +57,7 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
     }
     const control_commands_t commands = {
         .control = installation.control,
+        .is_postgres = stores_is_postgres(installation.store),
         .dead_letters = stores_dead_letters(installation.store, installation.control),
         .flags = stores_flags(installation.store, installation.control),
         .revocations = stores_revocations(installation.store, installation.control),

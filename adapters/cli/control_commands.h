@@ -15,7 +15,8 @@
  *   {"command":"key.rotate","tenant":…}                      → {"tenant":…,"kid":…}
  *   {"command":"key.retire"|"key.compromise","tenant":…,"kid":…} → {"tenant":…,"kid":…,"state":…}
  *   {"command":"tenant.sealed","name":…} → {"tenant":{name,partitions,created_at,sealed_secret,
- *     keys:[{kid,state,created_at,sealed}]}}, secrets sealed as they are stored, in hexadecimal
+ *     keys:[{kid,state,created_at,sealed}]},"is_postgres":bool}, secrets sealed as they are stored,
+ *     in hexadecimal
  *   {"command":"tenant.adopt", and what tenant.sealed answers}    → {"tenant":{…}}
  *   {"command":"store.schema"}                               → {"schemas":{store:version}}
  *   {"command":"deadletters.list","tenant"?:…}               →
@@ -50,6 +51,7 @@
 
 typedef struct control_commands {
     control_store_t *control;
+    bool is_postgres;             /* which store that is; tenant.sealed says so */
     dead_letters_t *dead_letters; /* NULL: those commands are refused */
     flags_t *flags;               /* NULL: the same */
     revocations_t *revocations;   /* NULL: the same */

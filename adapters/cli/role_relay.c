@@ -169,8 +169,8 @@ static result_t relay_role_compose(relay_role_t *role)
                                        &role->journal);
     }
     if (result == RESULT_OK) {
-        result =
-            stores_projections_create(loop, role->base.metrics, options->data, &role->projections);
+        result = stores_projections_create(loop, role->base.metrics, options->data, role->control,
+                                           &role->projections);
     }
     if (result == RESULT_OK) {
         const int descriptor = options->zmq_descriptor == 0 ? -1 : (int)options->zmq_descriptor;

@@ -150,6 +150,7 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
     bool changed = false;
     const control_commands_t commands = {
         .control = role->control,
+        .is_postgres = stores_is_postgres(stores_of_role()),
         .dead_letters = stores_dead_letters(stores_of_role(), role->control),
         .flags = stores_flags(stores_of_role(), role->control),
         .revocations = stores_revocations(stores_of_role(), role->control),

@@ -6,6 +6,7 @@
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/projections_postgres/projections_postgres.h"
 #include "adapters/projections_sqlite/projections_sqlite.h"
 #include "adapters/signer/signer.h"
 #include <limits.h>
@@ -205,7 +206,7 @@ result_t stores_with_place(const char *store, const char *data, text_t tenant,
 static result_t verify_postgres(const char *store, const journal_postgres_place_t *place,
                                 text_t tenant, void *context)
 {
-    return journal_postgres_verify(store, place, tenant, context);
+    return journal_postgres_verify(store, place, tenant, true, context);
 }
 
 result_t stores_verify(const char *store, const char *data, text_t tenant, char **report)
@@ -251,25 +252,58 @@ stores_schemas_t stores_schemas(void)
 
 /* --- Read models --- */
 
-result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char *data,
-                                   projections_t **projections)
+static result_t projections_find(void *context, text_t tenant, projections_postgres_place_t *to)
 {
-    *projections = NULL;
-    if (stores_is_postgres(stores_of_role())) {
-        return RESULT_OK;
+    control_postgres_place_t from;
+    const result_t result = control_postgres_find(context, tenant, &from);
+    if (result == RESULT_OK) {
+        (void)snprintf(to->database, sizeof to->database, "%s", from.database);
+        (void)snprintf(to->role, sizeof to->role, "%s", from.role);
+        (void)snprintf(to->password, sizeof to->password, "%s", from.password);
+        explicit_bzero(&from, sizeof from);
     }
-    return projections_sqlite_create(loop, metrics, data, projections);
+    return result;
+}
+
+result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char *data,
+                                   control_store_t *control, projections_t **projections)
+{
+    const char *const store = stores_of_role();
+    if (!stores_is_postgres(store)) {
+        return projections_sqlite_create(loop, metrics, data, projections);
+    }
+    const projections_postgres_options_t options = {
+        .url = store, .directory = data, .find = projections_find, .find_context = control};
+    return projections_postgres_create(loop, metrics, &options, projections);
 }
 
 void stores_projections_destroy(projections_t **projections)
 {
-    projections_sqlite_destroy(projections);
+    if (stores_is_postgres(stores_of_role())) {
+        projections_postgres_destroy(projections);
+    } else {
+        projections_sqlite_destroy(projections);
+    }
+}
+
+static result_t remove_postgres(const char *store, const journal_postgres_place_t *from,
+                                text_t tenant, void *context)
+{
+    (void)tenant;
+    (void)context;
+    projections_postgres_place_t place;
+    (void)snprintf(place.database, sizeof place.database, "%s", from->database);
+    (void)snprintf(place.role, sizeof place.role, "%s", from->role);
+    (void)snprintf(place.password, sizeof place.password, "%s", from->password);
+    const result_t result = projections_postgres_remove(store, &place);
+    explicit_bzero(&place, sizeof place);
+    return result;
 }
 
 result_t stores_projections_remove(const char *store, const char *data, text_t tenant)
 {
     if (stores_is_postgres(store)) {
-        return RESULT_NOT_IMPLEMENTED;
+        return stores_with_place(store, data, tenant, remove_postgres, NULL);
     }
     projections_sqlite_remove(data, tenant);
     return RESULT_OK;

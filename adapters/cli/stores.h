@@ -56,11 +56,11 @@ MUST_USE result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const 
                                         control_store_t *control, journal_t **journal);
 void stores_journal_destroy(journal_t **journal);
 
-/* Of the relay. NULL in `projections`, and RESULT_OK, where the store has none yet (PostgreSQL). */
+/* Of the relay; `control` must outlive it. */
 MUST_USE result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char *data,
-                                            projections_t **projections);
+                                            control_store_t *control, projections_t **projections);
 void stores_projections_destroy(projections_t **projections);
-/* While no relay runs. NOT_IMPLEMENTED where the store has none. */
+/* While no relay runs. */
 MUST_USE result_t stores_projections_remove(const char *store, const char *data, text_t tenant);
 
 /* `store verify` of one tenant: see journal_sqlite_verify. */

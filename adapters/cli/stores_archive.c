@@ -109,7 +109,7 @@ result_t stores_import_finish(stores_import_t *import, char **report)
     }
     const result_t result = journal_postgres_import_finish(&import->postgres);
     return result == RESULT_OK ? journal_postgres_verify(import->store, &import->place,
-                                                         text_from_c(import->tenant), report)
+                                                         text_from_c(import->tenant), true, report)
                                : result;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum { IDEMPOTENCY_KEY_SIZE = 256 };
+#define VERSION_MAX UINT64_C(9007199254740991) /* of messages/internal.def: 2^53 - 1 */
 
 /* A request while it is being put together. */
 typedef struct work {
@@ -204,6 +205,23 @@ static void answer_fault(work_t *work, const fault_t *fault)
     http_answer_problem(slot, fault->result, fault->detail, fault->field, TEXT_NONE);
 }
 
+/* The card compares. What is no version of ours is one that no card has. */
+static fault_t read_condition(work_t *work)
+{
+    const http_versions_t *const versions = &work->slot->if_match;
+    if (!versions->present || versions->any) {
+        return no_fault;
+    }
+    if (versions->count > 1) {
+        return fault_of(RESULT_INVALID_PARAMETER, "If-Match",
+                        "a command takes one version: the one that its sender has seen");
+    }
+    const uint64_t version = versions->count == 1 ? versions->versions[0] : 0;
+    work->request.has_condition = true;
+    work->request.if_version = version <= VERSION_MAX ? version : 0;
+    return no_fault;
+}
+
 static fault_t read_headers(work_t *work)
 {
     const http_head_t *head = work->head;
@@ -213,9 +231,9 @@ static fault_t read_headers(work_t *work)
     if (head->method != HEAD_METHOD_POST) {
         return no_fault;
     }
-    if (slot->if_match.present && !slot->if_match.any) {
-        return fault_of(RESULT_NOT_IMPLEMENTED, "If-Match",
-                        "commands cannot be made conditional on a version yet; send none, or *");
+    const fault_t fault = read_condition(work);
+    if (fault.result != RESULT_OK) {
+        return fault;
     }
     if (http_head_has(head, HEAD_FIELD_IDEMPOTENCY_KEY)) {
         http_server_t *server = slot->connection->server;

@@ -98,9 +98,17 @@ result_t journal_postgres_export(const char *url, const journal_postgres_place_t
 
 /* --- In --- */
 
+/* What partitions of an older format did not bring. */
+static const char recount[] =
+    "UPDATE partition SET cards = (SELECT count(*) FROM event e WHERE e.card_sequence = 1 AND e.id "
+    "BETWEEN partition.id << 56 AND partition.id << 56 | 72057594037927935), bytes = (SELECT "
+    "coalesce(sum(length(e.body) + 120), 0) FROM event e WHERE e.id BETWEEN partition.id << 56 AND "
+    "partition.id << 56 | 72057594037927935)";
+
 struct journal_postgres_import {
     PGconn *connection;
     uint32_t unanswered; /* rows sent since the last sync */
+    bool recounts;       /* its partitions came without what they hold */
     bool is_prepared[STORE_TABLES_END];
 };
 
@@ -183,6 +191,8 @@ result_t journal_postgres_import_row(journal_postgres_import_t *import, const st
 {
     char name[NAME_SIZE];
     result_t result = RESULT_OK;
+    import->recounts =
+        import->recounts || (row->table == STORE_TABLE_partition && row->is_completed);
     (void)snprintf(name, sizeof name, "import_%u", row->table);
     if (!import->is_prepared[row->table]) {
         import->is_prepared[row->table] = true;
@@ -204,6 +214,9 @@ result_t journal_postgres_import_finish(journal_postgres_import_t **import)
     result_t result = answers_read(*import);
     if (result == RESULT_OK && PQexitPipelineMode(connection) != 1) {
         result = RESULT_STORE_UNAVAILABLE;
+    }
+    if (result == RESULT_OK && (*import)->recounts) {
+        result = journal_database_execute(connection, recount, "import");
     }
     if (result == RESULT_OK) {
         result = journal_database_execute(connection, "COMMIT", "import");

@@ -304,6 +304,8 @@ static const journal_functions_t functions = {
     .list_cards = postgres_list_cards,
     .read_history = postgres_read_history,
     .read_events = postgres_read_events,
+    .read_heads = postgres_read_heads,
+    .read_member_keys = postgres_read_member_keys,
 };
 
 static void metrics_register(journal_postgres_t *journal, metrics_t *metrics)

@@ -51,7 +51,7 @@ uint64_t journal_postgres_schema(void); /* the version that this program knows *
 
 /* `store verify`, as journal_sqlite_verify. Read-only, in one transaction. Blocks. */
 MUST_USE result_t journal_postgres_verify(const char *url, const journal_postgres_place_t *place,
-                                          text_t tenant, char **report);
+                                          text_t tenant, bool fold, char **report);
 
 /* --- Backup and restore: every row out, and in again. All of these block. --- */
 

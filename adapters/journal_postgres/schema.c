@@ -1,8 +1,7 @@
-/* What blocks and runs apart from a service's loop: making a journal's schema, and `store verify`.
- */
+/* What blocks and runs apart from a service's loop: connections of the command line, and making a
+ * journal's schema. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/log.h"
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -200,126 +199,5 @@ result_t journal_postgres_create_schema(const char *url, const journal_postgres_
             partitions);
     }
     PQfinish(connection);
-    return result;
-}
-
-/* --- Verification --- */
-
-typedef struct verification {
-    PGconn *connection;
-    FILE *report;
-    uint32_t problems;
-} verification_t;
-
-static void json_text_write(FILE *out, const char *text)
-{
-    (void)fputc('"', out);
-    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-        if (*c == '"' || *c == '\\') {
-            (void)fprintf(out, "\\%c", *c);
-        } else if (*c < 0x20 || *c > 0x7e) {
-            (void)fprintf(out, "\\u%04x", *c);
-        } else {
-            (void)fputc(*c, out);
-        }
-    }
-    (void)fputc('"', out);
-}
-
-static void problem_add(verification_t *verification, const char *question, const char *answer)
-{
-    verification->problems++;
-    if (verification->problems > LIMIT_STORE_VERIFY_PROBLEMS) {
-        return;
-    }
-    (void)fputs(verification->problems == 1 ? "" : ",", verification->report);
-    (void)fputs("{\"check\":", verification->report);
-    json_text_write(verification->report, question);
-    (void)fputs(",\"found\":", verification->report);
-    json_text_write(verification->report, answer);
-    (void)fputc('}', verification->report);
-}
-
-#define LAST "(p.id << 56 | 72057594037927935)"
-/* Each row of an answer is a problem. */
-static const struct {
-    const char *question;
-    const char *sql;
-} questions[] = {
-    {"the head of a partition is its highest sequence",
-     "SELECT 'partition ' || p.id || ': head ' || p.head FROM partition p WHERE p.head <> "
-     "(SELECT coalesce(max(e.id), 0) & 72057594037927935 FROM event e WHERE e.id BETWEEN "
-     "p.id << 56 AND " LAST ")"},
-    {"the sequence of a partition has no gap",
-     "SELECT 'partition ' || p.id || ': head ' || p.head FROM partition p WHERE p.head <> "
-     "(SELECT count(*) FROM event e WHERE e.id BETWEEN p.id << 56 AND " LAST ")"},
-    {"every event is of a partition",
-     "SELECT 'event ' || e.id FROM event e WHERE e.id >> 56 NOT IN (SELECT id FROM partition)"},
-    {"the events of a card have no gap, stand in order and in one partition",
-     "SELECT 'card ' || card FROM event GROUP BY card HAVING min(card_sequence) <> 1 OR "
-     "max(card_sequence) <> count(*) OR min(id >> 56) <> max(id >> 56)"},
-    {"a later event of a card has a higher sequence",
-     "SELECT 'card ' || e.card FROM event e JOIN event n ON n.card = e.card AND n.card_sequence = "
-     "e.card_sequence + 1 WHERE n.id <= e.id"},
-    {"a snapshot is not ahead of its events",
-     "SELECT 'card ' || s.id FROM card s LEFT JOIN event e ON e.card = s.id AND e.card_sequence = "
-     "s.card_sequence WHERE e.id IS NULL"},
-};
-
-static void question_ask(verification_t *verification, const char *question, const char *sql)
-{
-    PGresult *const rows = PQexec(verification->connection, sql);
-    if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
-        problem_add(verification, question, PQresultErrorMessage(rows));
-    }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        problem_add(verification, question, PQgetvalue(rows, i, 0));
-    }
-    PQclear(rows);
-}
-
-static void counts_write(verification_t *verification)
-{
-    PGresult *const rows = PQexec(verification->connection,
-                                  "SELECT (SELECT count(*) FROM partition), (SELECT count(*) FROM "
-                                  "event), (SELECT count(DISTINCT card) FROM event)");
-    const bool is_there = PQntuples(rows) == 1;
-    (void)fprintf(verification->report, ",\"partitions\":%s,\"events\":%s,\"cards\":%s",
-                  is_there ? PQgetvalue(rows, 0, 0) : "0", is_there ? PQgetvalue(rows, 0, 1) : "0",
-                  is_there ? PQgetvalue(rows, 0, 2) : "0");
-    PQclear(rows);
-}
-
-result_t journal_postgres_verify(const char *url, const journal_postgres_place_t *place,
-                                 text_t tenant, char **report)
-{
-    *report = NULL;
-    if (!journal_name_is_valid(tenant)) {
-        return RESULT_INVALID_ARGUMENT;
-    }
-    verification_t verification = {0};
-    result_t result = journal_database_open(url, place, &verification.connection);
-    if (result != RESULT_OK) {
-        return result;
-    }
-    size_t size = 0;
-    verification.report = open_memstream(report, &size);
-    assert(verification.report != NULL);
-    result = journal_database_execute(verification.connection,
-                                      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "verify");
-    (void)fprintf(verification.report, "{\"tenant\":\"%.*s\",\"problems\":[", TEXT_PRINT(tenant));
-    for (size_t i = 0; result == RESULT_OK && i < sizeof questions / sizeof questions[0]; i++) {
-        question_ask(&verification, questions[i].question, questions[i].sql);
-    }
-    (void)fprintf(verification.report, "],\"problem_count\":%u", verification.problems);
-    counts_write(&verification);
-    (void)fprintf(verification.report, ",\"ok\":%s}",
-                  verification.problems == 0 ? "true" : "false");
-    const int failed = fclose(verification.report);
-    assert(failed == 0);
-    PQfinish(verification.connection);
-    if (result == RESULT_OK && verification.problems > 0) {
-        result = RESULT_STORE_CORRUPT;
-    }
     return result;
 }

@@ -106,6 +106,7 @@ struct journal_sqlite_import {
     connection_t connection;
     sqlite3_stmt *write[STORE_TABLES_END];
     sqlite3_stmt *also[STORE_TABLES_END];
+    bool recounts; /* its partitions came without what they hold */
 };
 
 static result_t import_begin(journal_sqlite_import_t *import)
@@ -127,6 +128,12 @@ static result_t import_begin(journal_sqlite_import_t *import)
     }
     return result;
 }
+
+/* What partitions of an older format did not bring. */
+static const char recount[] =
+    "UPDATE partition SET cards = (SELECT count(*) FROM card_head WHERE last_event >> 56 = "
+    "partition.id), bytes = (SELECT coalesce(sum(length(body) + 120), 0) FROM event WHERE event.id "
+    "BETWEEN partition.id << 56 AND partition.id << 56 | 0xffffffffffffff)";
 
 static void import_free(journal_sqlite_import_t *import)
 {
@@ -205,6 +212,8 @@ static result_t row_execute(journal_sqlite_import_t *import, sqlite3_stmt **stat
 result_t journal_sqlite_import_row(journal_sqlite_import_t *import, const store_row_t *row)
 {
     const table_sql_t *const sql = &tables[row->table];
+    import->recounts =
+        import->recounts || (row->table == STORE_TABLE_partition && row->is_completed);
     result_t result = row_execute(import, &import->write[row->table], sql->write, row);
     if (result == RESULT_OK && sql->also[0] != '\0') {
         result = row_execute(import, &import->also[row->table], sql->also, row);
@@ -216,7 +225,11 @@ result_t journal_sqlite_import_row(journal_sqlite_import_t *import, const store_
 static result_t import_complete(journal_sqlite_import_t *import, char **report)
 {
     import_statements_done(import);
-    result_t result = connection_execute(&import->connection, "COMMIT; PRAGMA synchronous = FULL");
+    result_t result =
+        import->recounts ? connection_execute(&import->connection, recount) : RESULT_OK;
+    if (result == RESULT_OK) {
+        result = connection_execute(&import->connection, "COMMIT; PRAGMA synchronous = FULL");
+    }
     if (result == RESULT_OK) {
         result = schema_log_mode_set(&import->connection);
     }

@@ -68,7 +68,7 @@ result_t connection_error(connection_t *connection, int code, const char *action
     case SQLITE_NOTADB:
         log_failure(connection, code, action,
                     "the journal file is damaged: look at it with `digitalcard store verify`; "
-                    "`tenant delete` puts it aside, then `store restore` takes a backup");
+                    "`tenant delete --without-backup` puts it aside, then `store restore`");
         return RESULT_STORE_CORRUPT;
     case SQLITE_CONSTRAINT:
         log_failure(connection, code, action,

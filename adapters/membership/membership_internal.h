@@ -26,9 +26,10 @@ struct membership_call {
     bool asks_member;
     char member_id[128];
     size_t member_size;
-    http_call_t *http;    /* NULL: over ZeroMQ */
-    uint64_t number;      /* over ZeroMQ: the id of the request */
-    uint64_t deadline_ms; /* of loop_now_ms */
+    http_call_t *http;                 /* NULL: over ZeroMQ */
+    uint64_t number;                   /* over ZeroMQ: the id of the request */
+    const membership_dealer_t *dealer; /* over ZeroMQ: who was asked, and alone may answer */
+    uint64_t deadline_ms;              /* of loop_now_ms */
 };
 
 struct membership_adapter {

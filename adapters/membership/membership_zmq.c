@@ -3,6 +3,7 @@
 #include "adapters/membership/membership_internal.h"
 
 #include "actors/domain/card_id.h"
+#include "actors/membership_settings.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -87,14 +88,15 @@ void membership_forget_zmq(membership_adapter_t *adapter, membership_call_t *cal
     }
 }
 
-static membership_call_t *find_waiting(const membership_adapter_t *adapter, const json_t *header)
+/* Numbers of questions can be guessed: the context of one tenant must not answer for another's. */
+static membership_call_t *find_waiting(const membership_dealer_t *dealer, const json_t *header)
 {
     char number[24];
     const char *id = json_string_value(json_object_get(header, "id"));
-    membership_call_t *call = adapter->waiting;
+    membership_call_t *call = dealer->adapter->waiting;
     while (call != NULL && id != NULL) {
         (void)snprintf(number, sizeof number, "%" PRIu64, call->number);
-        if (strcmp(number, id) == 0) {
+        if (call->dealer == dealer && strcmp(number, id) == 0) {
             return call;
         }
         call = call->next;
@@ -128,7 +130,7 @@ static void dealer_receive(void *context, const zframe_view_t *frames, size_t co
         count--;
     }
     json_t *header = count == 2 ? membership_read_msgpack(frames[0].data, frames[0].size) : NULL;
-    membership_call_t *call = header == NULL ? NULL : find_waiting(adapter, header);
+    membership_call_t *call = header == NULL ? NULL : find_waiting(dealer, header);
     if (call == NULL) {
         metric_add(adapter->unreadable, 1); /* or an answer that came too late */
     } else {
@@ -181,6 +183,7 @@ result_t membership_ask_zmq(membership_adapter_t *adapter, text_t endpoint,
     }
     adapter->next_number++;
     call->number = adapter->next_number;
+    call->dealer = dealer;
     call->deadline_ms = loop_now_ms(adapter->loop) + question->deadline_ms;
     result = send_question(dealer->socket, question, call);
     if (result == RESULT_OK) {
@@ -233,6 +236,14 @@ static bool split_topic(const zframe_view_t *frame, text_t *tenant, char name[64
     return true;
 }
 
+/* An XSUB socket hands over whatever the other side sends, asked for or not: who publishes for one
+ * tenant must not be heard for another. */
+static bool may_publish(const membership_dealer_t *subscriber, text_t tenant)
+{
+    const text_t configured = membership_setting_of(subscriber->adapter->options.events, tenant);
+    return text_equal(configured, text_from_c(subscriber->endpoint));
+}
+
 static void subscriber_receive(void *context, const zframe_view_t *frames, size_t count)
 {
     const membership_dealer_t *dealer = context;
@@ -242,7 +253,7 @@ static void subscriber_receive(void *context, const zframe_view_t *frames, size_
     member_event_t event;
     const bool is_framed = count == 3 && frames[1].size <= LIMIT_MEMBERSHIP_FRAME_SIZE &&
                            frames[2].size <= LIMIT_MEMBERSHIP_FRAME_SIZE &&
-                           split_topic(&frames[0], &tenant, name);
+                           split_topic(&frames[0], &tenant, name) && may_publish(dealer, tenant);
     json_t *header = is_framed ? membership_read_msgpack(frames[1].data, frames[1].size) : NULL;
     json_t *body = is_framed ? membership_read_msgpack(frames[2].data, frames[2].size) : NULL;
     /* The header names the tenant again: one that contradicts its topic is nobody's. */

@@ -181,7 +181,7 @@ static result_t add_counters(model_database_t *writer, const projection_commit_t
     return result;
 }
 
-static result_t commit_parts(model_database_t *writer, const projection_commit_t *commit)
+result_t model_commit_apply(model_database_t *writer, const projection_commit_t *commit)
 {
     result_t result = move_cursor(writer, commit);
     for (size_t i = 0; result == RESULT_OK && i < commit->card_count; i++) {
@@ -203,7 +203,7 @@ static void commit_run(model_job_t *base)
     model_database_t *const writer = &base->tenant->writer;
     base->result = model_run(writer, MODEL_begin_immediate);
     if (base->result == RESULT_OK) {
-        base->result = commit_parts(writer, job->commit);
+        base->result = model_commit_apply(writer, job->commit);
     }
     if (base->result == RESULT_OK) {
         base->result = model_run(writer, MODEL_commit);

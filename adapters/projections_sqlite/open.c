@@ -4,8 +4,11 @@
 #include "adapters/projections_sqlite/projections_sqlite_internal.h"
 #include "runtime/log.h"
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 typedef struct open_job {
     model_job_t base;
@@ -199,6 +202,31 @@ static bool is_in_use(const projections_sqlite_t *projections, text_t name, proj
     return tenant != NULL;
 }
 
+/* A file that changes its name under somebody who has it open is read with the wrong log: one
+ * process at a time. The kernel lets go of it when that one ends, however it ends. */
+static bool hold_directory(projections_sqlite_t *projections)
+{
+    if (projections->lock >= 0) {
+        return true;
+    }
+    char *path = NULL;
+    const int size = asprintf(&path, "%s/tenants", projections->data_directory);
+    assert(size > 0);
+    const int lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(path);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (!projections->lock_is_missed) {
+            projections->lock_is_missed = true;
+            log_warn("read models are in use by another process: they are opened when it has ended",
+                     LOG_STRING("directory", projections->data_directory));
+        }
+        (void)close(lock);
+        return false;
+    }
+    projections->lock = lock;
+    return lock >= 0;
+}
+
 result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t created_at,
                                  projections_slot_t slot, projections_opened_done_t *done,
                                  void *context)
@@ -210,6 +238,9 @@ result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t cre
     if (projections->tenants_open >= 2 * (uint32_t)LIMIT_STORE_FILES_OPEN ||
         projections->stopping || is_in_use(projections, tenant, slot)) {
         return RESULT_BUSY;
+    }
+    if (!hold_directory(projections)) {
+        return RESULT_STORE_UNAVAILABLE;
     }
     projections_tenant_t *opened = calloc(1, sizeof *opened);
     assert(opened != NULL);

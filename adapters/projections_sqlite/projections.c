@@ -5,6 +5,7 @@
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* --- Jobs --- */
 
@@ -159,6 +160,7 @@ result_t projections_sqlite_create(loop_t *loop, metrics_t *metrics, const char 
     assert(created != NULL);
     created->base.functions = &functions;
     created->loop = loop;
+    created->lock = -1;
     created->data_directory = strdup(data_directory);
     assert(created->data_directory != NULL);
     if (metrics != NULL) {
@@ -185,6 +187,9 @@ void projections_sqlite_destroy(projections_t **projections)
     destroyed->stopping = true;
     work_pool_destroy(&destroyed->pool); /* runs what closing tenants still have */
     assert(destroyed->tenants_open == 0);
+    if (destroyed->lock >= 0) {
+        (void)close(destroyed->lock);
+    }
     free(destroyed->data_directory);
     free(destroyed);
 }

@@ -17,4 +17,26 @@ void projections_sqlite_destroy(projections_t **projections); /* all tenants mus
 /* Removes the read models of a tenant. Only when no relay runs: the next one makes them anew. */
 void projections_sqlite_remove(const char *data_directory, text_t tenant);
 
+/* `store verify`: are the read models of a tenant the fold of its events up to their cursors? The
+ * fold is made anew in a temporary database and compared row by row, in bounded memory. Reads the
+ * live file only, in one read transaction that begins before the journal's. Blocks. */
+typedef struct projections_sqlite_check projections_sqlite_check_t;
+
+/* MISSING: there are none, or of another format, which the relay makes anew. STORE_*. */
+MUST_USE result_t projections_sqlite_check_begin(const char *data_directory, text_t tenant,
+                                                 projections_sqlite_check_t **check);
+/* Every event of the journal, partition by partition in order. STORE_CORRUPT: one cannot follow. */
+MUST_USE result_t projections_sqlite_check_event(projections_sqlite_check_t *check,
+                                                 const event_t *event);
+
+typedef struct projections_sqlite_checked {
+    uint64_t events;   /* folded */
+    uint64_t problems; /* at most LIMIT_STORE_VERIFY_PROBLEMS per question are counted */
+    char first[128];   /* what the first of them is about */
+    char found[128];
+} projections_sqlite_checked_t;
+/* Frees the check in any case. With an error of before: `checked` may be NULL. */
+MUST_USE result_t projections_sqlite_check_finish(projections_sqlite_check_t **check,
+                                                  projections_sqlite_checked_t *checked);
+
 #endif

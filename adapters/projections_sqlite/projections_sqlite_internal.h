@@ -68,6 +68,8 @@ typedef struct projections_sqlite {
     loop_t *loop;
     work_pool_t *pool;
     char *data_directory;
+    int lock;                      /* of the directory of the files; -1: not held */
+    bool lock_is_missed;           /* logged; once is enough */
     projections_tenant_t *tenants; /* open, opening and closing ones */
     uint32_t tenants_open;
     bool stopping;
@@ -123,6 +125,8 @@ result_t projections_sqlite_promote(projections_tenant_t *live, projections_tena
 void model_tenant_free(projections_tenant_t *tenant);
 
 /* --- commit.c --- */
+/* What a commit writes, within a transaction of the caller. */
+MUST_USE result_t model_commit_apply(model_database_t *writer, const projection_commit_t *commit);
 result_t projections_sqlite_load(projections_tenant_t *tenant, const uuid_t *cards, size_t count,
                                  projections_loaded_done_t *done, void *context);
 result_t projections_sqlite_commit(projections_tenant_t *tenant, const projection_commit_t *commit,

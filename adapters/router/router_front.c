@@ -200,7 +200,7 @@ static result_t header_fault_result(const message_fault_t *fault)
         {"v", RESULT_UNSUPPORTED_VERSION},         {"type", RESULT_UNKNOWN_TYPE},
         {"tenant", RESULT_INVALID_TENANT},         {"token", RESULT_UNAUTHENTICATED},
         {"key", RESULT_INVALID_PARAMETER},         {"deadline_ms", RESULT_INVALID_PARAMETER},
-        {"traceparent", RESULT_INVALID_PARAMETER},
+        {"traceparent", RESULT_INVALID_PARAMETER}, {"if_version", RESULT_INVALID_PARAMETER},
     };
     if (fault->kind != MESSAGE_FAULT_UNKNOWN_FIELD) {
         for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
@@ -267,6 +267,8 @@ static void ask_gateway(router_request_t *request, const api_header_t *header,
         .key = header->key,
         .method_and_path = header->type,
         .raw_body = {.data = body->data, .size = body->size},
+        .has_condition = MESSAGE_HAS(api_header, header, if_version),
+        .if_version = header->if_version,
         .deadline_ms = (uint32_t)header->deadline_ms,
         .traceparent = header->traceparent,
     };

@@ -6,6 +6,7 @@
 #include "bench/cards/card_bench.h"
 #include "runtime/actor_notice.h"
 #include "runtime/actor_system.h"
+#include <stdio.h>
 
 typedef struct bench_actors {
     loop_t *loop;
@@ -39,6 +40,10 @@ extern const bench_yardstick_t bench_pingpong;
 extern const bench_yardstick_t bench_ring;
 extern const bench_yardstick_t bench_idle;
 
+/* Whether `result` is what the yardstick gives when nothing went wrong; else one line is said. A
+ * run that fails it prints no figures. */
+bool bench_actors_check(const bench_yardstick_t *yardstick, uint64_t count, int64_t result,
+                        FILE *complaints);
 /* Ends the measurement and the loop. */
 void bench_actors_finish(bench_actors_t *bench, int64_t result);
 /* A benchmark without memory is no benchmark: these abort with a sentence. */

@@ -119,10 +119,7 @@ static int run_all(const options_t *options)
     bench_actors_t last = {0};
     for (uint64_t run = 0; run < options->runs; run++) {
         last = run_once(options);
-        const int64_t expected = options->yardstick->expected(options->count);
-        if (last.result != expected) {
-            fprintf(stderr, "digitalcard-bench: %s gave %" PRId64 " instead of %" PRId64 "\n",
-                    options->yardstick->name, last.result, expected);
+        if (!bench_actors_check(options->yardstick, options->count, last.result, stderr)) {
             return BENCH_EXIT_FAILED;
         }
         elapsed_us[run] = (double)(last.end_us - last.begin_us);

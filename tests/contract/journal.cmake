@@ -5,7 +5,7 @@ digitalcard_test(NAME journal_sqlite_test
   LIBRARIES digitalcard_journal_sqlite LABELS contract)
 digitalcard_test(NAME journal_sqlite_faults_test
   SOURCES journal_sqlite_faults_test.c journal_sqlite_place.c journal_harness.c faulty_vfs.c
-  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract TIMEOUT 120)
+  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract TIMEOUT 300)
 digitalcard_test(NAME journal_sqlite_files_test
   SOURCES journal_sqlite_files_test.c journal_sqlite_place.c journal_harness.c
   LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract)

@@ -135,7 +135,7 @@ static bool factory_is_sound(void *context, text_t tenant)
     char *report = NULL;
     result_t result = find(place, tenant, &where);
     if (result == RESULT_OK) {
-        result = journal_postgres_verify(place->server.url, &where, tenant, &report);
+        result = journal_postgres_verify(place->server.url, &where, tenant, false, &report);
     }
     if (result != RESULT_OK && report != NULL) {
         (void)fprintf(stderr, "%s\n", report);

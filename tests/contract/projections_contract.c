@@ -647,6 +647,28 @@ static void a_forgotten_member_is_not_found_by_name(void **state)
     close_it(suite, &tenant, false);
 }
 
+/* A relay that was given up may live on for a while beside the one that took its place. */
+static void a_second_process_waits_until_the_first_has_ended(void **state)
+{
+    suite_t *const suite = *state;
+    projections_opened_t first = open_as(suite, "first", 1, PROJECTIONS_LIVE);
+    assert_int_equal(first.result, RESULT_OK);
+    projections_t *second = suite->factory->create(suite->factory->context, suite->loop);
+    waiter_t waiter = {.loop = suite->loop};
+    assert_int_equal(second->functions->open(second, text_from_c("first"), 1, PROJECTIONS_LIVE,
+                                             opened_done, &waiter),
+                     RESULT_STORE_UNAVAILABLE);
+    assert_int_equal(second->functions->open(second, text_from_c("other"), 1, PROJECTIONS_LIVE,
+                                             opened_done, &waiter),
+                     RESULT_STORE_UNAVAILABLE);
+    close_it(suite, &first.tenant, false);
+    suite->factory->destroy(suite->factory->context, &suite->projections);
+    suite->projections = second;
+    projections_opened_t later = open_as(suite, "first", 1, PROJECTIONS_LIVE);
+    assert_int_equal(later.result, RESULT_OK);
+    close_it(suite, &later.tenant, false);
+}
+
 static void a_foreign_cursor_is_refused(void **state)
 {
     suite_t *const suite = *state;
@@ -686,6 +708,7 @@ int projections_contract_run(const projections_contract_factory_t *factory)
         TEST(the_next_one_takes_the_place_of_the_live_one),
         TEST(a_next_one_that_is_closed_leaves_nothing),
         TEST(a_forgotten_member_is_not_found_by_name),
+        TEST(a_second_process_waits_until_the_first_has_ended),
         TEST(a_foreign_cursor_is_refused),
     };
 #undef TEST

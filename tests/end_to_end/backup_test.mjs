@@ -150,6 +150,15 @@ test('from SQLite to PostgreSQL and back under load, with names, keys, replies a
     assert.ok((await eventsOf(third, token)).length > 0);
     const listed = await third.request('GET', '/acme/api/v1/cards?limit=100', { token });
     assert.equal(listed.body.items.length, cards.length + 1, 'read models are made anew');
+
+    // Deleting leaves such a backup on PostgreSQL too, with what came after the last one.
+    const wrong = await large.tryCommand('tenant', 'delete', 'acme', '--yes', '--data', large.data);
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stderr, /in PostgreSQL: say so with --store.*\n.*not deleted/);
+    const { backup } = JSON.parse(await large.command('tenant', 'delete', 'acme', '--yes', '--json', '--store', postgres.url));
+    assert.match(await good(large, 'verify', backup), /sound/);
+    sameHistory(rowsOf(files[2]), rowsOf(backup));
+    await good(large, 'restore', '--tenant', 'acme', backup);
   } finally {
     for (const service of services) await service.destroy();
   }

@@ -45,11 +45,12 @@ export class ApiClient {
     return this.sending;
   }
 
-  ask(type, body, { key, timeout = 20_000, deadline_ms } = {}) {
+  ask(type, body, { key, timeout = 20_000, deadline_ms, if_version } = {}) {
     const id = String(this.next++);
     const header = { v: 1, id, type, tenant: this.tenant, token: this.token };
     if (key !== undefined) header.key = key;
     if (deadline_ms !== undefined) header.deadline_ms = deadline_ms;
+    if (if_version !== undefined) header.if_version = if_version;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);

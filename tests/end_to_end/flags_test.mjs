@@ -90,7 +90,10 @@ test('subscribers of the tenant, and of no other, are told: sequence null, no re
   await service.command('flag', 'unset', 'verdict_hides_holder', '--tenant', 'acme');
   assert.equal((await receive('acme', 'FlagChanged')).body.percent, null);
   await service.command('flag', 'set', 'verdict_hides_holder', '--tenant', 'alpine', '--percent', '1');
-  assert.equal((await receive('alpine', 'FlagChanged')).body.percent, 1); // its first one: acme's were not for it
+  // Its own only: acme's 25 and null were not for it. The last change of the test before may still be told.
+  let { percent } = (await receive('alpine', 'FlagChanged')).body;
+  if (percent === 80) ({ percent } = (await receive('alpine', 'FlagChanged')).body);
+  assert.equal(percent, 1);
   for (const socket of Object.values(sockets)) socket.close();
 });
 

@@ -6,7 +6,7 @@ import test from 'node:test';
 import { decode } from '@msgpack/msgpack';
 import * as zmq from 'zeromq';
 import { Membership } from '../peers/membership.mjs';
-import { Service, roles, until } from './service.mjs';
+import { Service, killRole, roles, until } from './service.mjs';
 
 const FULL = process.env.DIGITALCARD_TEST_FULL === '1';
 const CARDS = FULL ? 10_000 : 1_500;
@@ -46,11 +46,6 @@ async function inParallel(count, width, work) {
   }));
 }
 
-async function kill(service, name) {
-  const role = roles(await service.tree())[name];
-  process.kill(role.pid, 'SIGKILL');
-}
-
 test(`a cancelled member with ${CARDS} cards: every card refuses within 2 s, through a kill of any role`, { timeout: 900_000 }, async (t) => {
   const { context, service } = await start(t);
   for (const victim of [null, 'shard-0', 'adapters', 'relay', 'front-0']) {
@@ -75,7 +70,7 @@ test(`a cancelled member with ${CARDS} cards: every card refuses within 2 s, thr
     (async () => { for await (const [, , body] of subscriber) ends.push(decode(body)); })().catch(() => {});
     const cancelledAt = Date.now();
     context.happen(name, 'cancel', 'many');
-    if (victim !== null) await kill(service, victim);
+    if (victim !== null) await killRole(service, victim);
     await until(() => Date.now() - cancelledAt >= 2000, 'two seconds', 3000);
     const scan = async (card) => {
       for (;;) { // a front that restarts breaks connections: who scans asks again
@@ -134,8 +129,7 @@ test(`${EVENTS} events with duplicates, disorder and gaps, ${KILLS} crashes of t
     });
     if (i % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
     if (i > 0 && i % Math.floor(EVENTS / (KILLS + 1)) === 0) {
-      await until(() => kill(service, 'adapters').then(() => true, () => false), 'the kill', 20_000);
-      if (FULL) await until(() => true, 'nothing');
+      await killRole(service, 'adapters');
     }
   }
   const total = context.log('acme').length;

@@ -1,9 +1,10 @@
 // The membership context behind its breaker, its events in, and what the gate answers meanwhile. The context is
 // tests/peers/membership.mjs, made of other people's libraries.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import test from 'node:test';
 import * as zmq from 'zeromq';
-import { decode } from '@msgpack/msgpack';
+import { decode, encode } from '@msgpack/msgpack';
 import { Membership } from '../peers/membership.mjs';
 import { Service, freePort, roles, until } from './service.mjs';
 
@@ -207,4 +208,57 @@ test('over ZeroMQ: member.get and events.read', async (t) => {
   assert.equal(unknown.body.code, 'unknown_member');
   context.happen('acme', 'cancel', 'm-1'); // only read: nothing is published to it
   await until(async () => (await verdict(service, token, card)).reason === 'revoked', 'found by reading', 15_000);
+});
+
+// A publisher that sends whatever it likes to whoever connects, subscribed or not, which no library does: ZMTP 3.0 with the
+// NULL mechanism, by hand. `messages` are lists of frames, sent again and again, since early ones come before anybody listens.
+async function rawPublisher(messages) {
+  const frame = (flags, body) => Buffer.concat([Buffer.from([flags, body.length]), body]);
+  const greeting = Buffer.alloc(64);
+  greeting[0] = 0xff; greeting[9] = 0x7f; greeting[10] = 3;
+  greeting.write('NULL', 12);
+  const ready = frame(4, Buffer.from('\x05READY\x0bSocket-Type\0\0\0\x03PUB', 'latin1'));
+  const sent = messages.flatMap((frames) => frames.map((body, i) => frame(i + 1 < frames.length ? 1 : 0, Buffer.from(body))));
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write(Buffer.concat([greeting, ready]));
+    const timer = setInterval(() => socket.write(Buffer.concat(sent)), 100);
+    socket.on('close', () => clearInterval(timer));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { endpoint: `tcp://127.0.0.1:${server.address().port}`, server };
+}
+
+test('the context of one tenant cannot speak for another, neither in events nor in answers', async (t) => {
+  const event = (tenant, what, sequence) => [`membership.${tenant}.${what}`,
+    encode({ v: 1, event_id: `${tenant}-${sequence}`, tenant, sequence, occurred_at: new Date().toISOString() }), encode({ member_id: 'm-1' })];
+  const forged = Array.from({ length: 20 }, (_, i) => event('acme', 'MembershipCancelled', i + 1));
+  const { endpoint, server } = await rawPublisher([...forged, event('beta', 'MembershipCancelled', 1)]);
+  const good = await Membership.start({ events: 'tcp://127.0.0.1:*', api: 'tcp://127.0.0.1:*' });
+  const bad = await Membership.start({ api: 'tcp://127.0.0.1:*' });
+  const service = await Service.start({ arguments: ['--shards', '1', '--breaker', QUICK,
+    '--membership-url', `acme=${good.api} beta=${bad.api}`, '--membership-events', `acme=${good.events} beta=${endpoint}`] });
+  t.after(async () => { await service.destroy(); await good.stop(); await bad.stop(); server.close(); });
+  const token = await service.tenant('acme');
+  const card = await issue(service, token, good, 'm-1');
+  const betaToken = await service.tenant('beta'); // now that all of acme is there, the socket of beta is opened
+  bad.member('beta', 'm-2');
+  await service.issue('beta', betaToken, { member_id: 'm-2' });
+
+  // Behind the events of acme on that socket is one of beta: they were heard when it was applied.
+  await until(async () => await applied(service) > 0, 'its own event was heard', 10_000);
+  assert.equal(await applied(service), 1);
+  assert.equal((await verdict(service, token, card)).reason, 'valid');
+
+  // Answers to the questions of acme, whose numbers can be guessed, from the context of beta: acme's is silent meanwhile.
+  good.mode = 'never';
+  const [peer] = bad.peers.values();
+  const before = good.requests.member;
+  const asked = service.request('POST', '/acme/api/v1/cards',
+    { token, body: { member_id: 'm-forged', expires_at: '2035-01-01T00:00:00Z' } });
+  await until(() => good.requests.member > before, 'acme\'s context was asked', 5_000);
+  for (let id = 1; id <= 200; id += 1) {
+    await bad.router.send([peer, encode({ v: 1, id: String(id), type: 'member.get.ok' }), encode({ member_id: 'm-forged', status: 'cancelled' })]);
+  }
+  assert.notEqual((await asked).body.code, 'member_inactive');
 });

@@ -1,7 +1,7 @@
 // What an operator does and sees: start, stop, kill, a second start, ports in use, no rights, tree and top, health and metrics.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -154,9 +154,23 @@ test('tenants are made, listed, shown and deleted, with and without a running se
     await until(async () => (await service.request('GET', '/offline/api/v1/cards', { token })).status === 200, 'offline tenant is served');
     const card = await service.issue('offline', token);
     assert.notEqual((await service.tryCommand('tenant', 'delete', 'offline', '--data', service.data)).status, 0, 'needs --yes');
-    await service.command('tenant', 'delete', 'offline', '--yes');
+    const { backup } = JSON.parse(await service.command('tenant', 'delete', 'offline', '--yes', '--json'));
+    assert.equal(path.dirname(backup), path.join(realpathSync(service.data), 'deleted'));
+    assert.equal(statSync(backup).mode & 0o777, 0o600);
     await until(async () => (await service.request('GET', `/offline/api/v1/cards/${card.id}`, { token })).status === 404, 'a deleted tenant is gone');
-    assert.equal(readdirSync(path.join(service.data, 'deleted')).filter((name) => name.startsWith('offline-')).length >= 1, true);
+    assert.equal(readdirSync(path.join(service.data, 'deleted')).filter((name) => /^offline-.*Z\.(db|dcb)$/.test(name)).length, 2, 'journal and backup');
+    await service.command('store', 'restore', '--tenant', 'offline', backup);
+    const again = await service.token('offline');
+    await until(async () => (await service.request('GET', `/offline/api/v1/cards/${card.id}`, { token: again })).status === 200, 'the backup brings it back');
+
+    // A plain file where the folder for backups should be: nothing is deleted.
+    await service.command('tenant', 'create', 'kept');
+    rmSync(path.join(service.data, 'deleted'), { recursive: true });
+    writeFileSync(path.join(service.data, 'deleted'), '');
+    const refused = await service.tryCommand('tenant', 'delete', 'kept', '--yes', '--data', service.data);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /kept was not deleted, because no backup of it could be made/);
+    assert.match(await service.command('tenant', 'list'), /kept/);
   });
 });
 

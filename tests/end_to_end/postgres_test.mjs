@@ -133,6 +133,24 @@ test(`${COMMANDS} scans through ${CRASHES} crashes of PostgreSQL and of shards: 
   assert.equal(verified.sound, true, JSON.stringify(verified));
 });
 
+// The fields of a snapshot by name, first in its document: only the fold of the events can tell that one is wrong.
+test('store verify holds every snapshot against the fold of its events', async () => {
+  const before = JSON.parse(await service.command('store', 'verify', '--json'));
+  assert.equal(before.sound, true, JSON.stringify(before));
+  assert.ok(before.tenants[0].snapshots_folded > 0, JSON.stringify(before));
+  const database = (await postgres.sql("SELECT datname FROM pg_database WHERE datname LIKE '%acme%'")).split('\n')[0];
+  const [id, body] = (await postgres.sql("SELECT id, encode(body, 'hex') FROM card ORDER BY number LIMIT 1", database)).split('|');
+  const member = (await postgres.sql(`SELECT encode(member_id, 'hex') FROM card WHERE id = '${id}'`, database));
+  assert.ok(body.includes(member));
+  const changed = body.replace(member, member.replace(/..$/, '7a'));
+  await postgres.sql(`UPDATE card SET body = decode('${changed}', 'hex') WHERE id = '${id}'`, database);
+  const after = await service.tryCommand('store', 'verify', '--json', '--data', service.data, '--store', postgres.url);
+  await postgres.sql(`UPDATE card SET body = decode('${body}', 'hex') WHERE id = '${id}'`, database);
+  assert.equal(after.status, 1);
+  assert.deepEqual(JSON.parse(after.stdout).tenants[0].problems, [{ check: 'a snapshot is the fold of its events', found: id }]);
+  assert.equal(JSON.parse(await service.command('store', 'verify', '--json')).sound, true);
+});
+
 test('a URL never shows its password', async () => {
   const other = mkdtempSync(path.join(tmpdir(), 'dc-'));
   const wrong = await service.tryCommand('tenant', 'create', 'other', '--data', other, '--store',

@@ -22,6 +22,18 @@ after(async () => {
 
 const ISSUE = { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true };
 
+test('a change happens only at the version that it names, over ROUTER and over HTTP', async () => {
+  const { id, version } = (await api.ask('card.issue', { ...ISSUE, member_id: 'm-condition' })).body;
+  const revoke = (condition) => service.request('POST', `/acme/api/v1/cards/${id}/revoke`, { token, headers: { 'If-Match': condition } });
+  const stale = await api.ask('card.suspend', { id }, { if_version: version + 1 });
+  assert.deepEqual([stale.type, stale.body.code], ['error', 'precondition_failed']);
+  assert.equal((await api.ask('card.suspend', { id }, { if_version: version })).body.status, 'suspended');
+  const refused = await revoke(`"${version}"`);
+  assert.deepEqual([refused.status, refused.body.code], [412, 'precondition_failed']);
+  assert.equal((await revoke(`"${version + 1}"`)).body.status, 'revoked');
+  assert.equal((await api.ask('card.issue', ISSUE, { if_version: 1 })).body.code, 'invalid_parameter');
+});
+
 test('the life of a card over ROUTER, with the documents of HTTP', async () => {
   const issued = await api.ask('card.issue', ISSUE);
   assert.equal(issued.type, 'card.issue.ok');

@@ -163,6 +163,23 @@ export class Service {
   }
 }
 
+// A role that is between two lives has the pid 0 in the tree, and kill(0) ends everything that runs beside this test.
+const signalProcess = process.kill.bind(process);
+process.kill = (pid, signal) => {
+  if (!Number.isInteger(pid) || pid === 0 || pid === -1) throw new RangeError(`no process has the id ${pid}`);
+  return signalProcess(pid, signal);
+};
+
+// Kills a role once it runs; answers its pid.
+export async function killRole(service, name, signal = 'SIGKILL') {
+  const role = await until(async () => {
+    const found = await service.tree().then((tree) => roles(tree)[name], () => undefined);
+    return found?.pid > 0 ? found : null;
+  }, `${name} runs`, 30_000);
+  process.kill(role.pid, signal);
+  return role.pid;
+}
+
 export function roles(tree) {
   return Object.fromEntries(tree.roles.map((role) => [role.name, role]));
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { Service, until } from './service.mjs';
 
@@ -78,6 +78,72 @@ test('a newer schema is refused with the file, the version found and the version
   assert.equal(sql(service, 'control.db', 'PRAGMA user_version'), '99');
 }));
 
+test('store verify holds the read models against the fold of the events, also under load', () => withService(async (service) => {
+  const token = await service.tenant('acme', '--partitions', '2');
+  const cards = [];
+  for (let i = 0; i < 6; i++) cards.push(await service.issue('acme', token, { member_id: `m-${i}`, holder_name: `Anna ${i}`, tier: i % 2 ? 'Gold' : undefined }));
+  const verify = async () => {
+    const result = await service.tryCommand('store', 'verify', '--json', '--data', service.data);
+    return { status: result.status, ...JSON.parse(result.stdout).tenants[0] };
+  };
+  let scans = 0;
+  const scan = async () => {
+    for (const card of cards) assert.equal((await service.scan('acme', token, card.qr.text)).body.reason, 'valid');
+    scans += cards.length;
+  };
+  const load = (async () => { while (scans < 1200) await Promise.all([scan(), scan(), scan(), scan()]); })();
+  while (scans < 900) assert.equal((await verify()).status, 0, 'under load');
+  await load;
+  await service.request('POST', `/acme/api/v1/cards/${cards[0].id}/revoke`, { token, body: { reason: 'lost' } });
+  const events = 2 * cards.length + scans + 1;
+  const whole = await until(async () => {
+    const report = await verify();
+    assert.equal(report.status, 0, JSON.stringify(report));
+    return report.read_models.events === events ? report : null;
+  }, 'the read models are up to date');
+  assert.deepEqual(whole.read_models, { result: 'ok', events });
+  await service.stop();
+  const damages = [
+    ['UPDATE card SET status = 2 WHERE status <> 2', /a card of the read models is the fold/],
+    ["UPDATE card SET member_id = upper(member_id) WHERE number = 1", /a card of the read models is the fold/],
+    ['DELETE FROM card WHERE number = 2', /a card of the read models is the fold/],
+    ["INSERT INTO card SELECT 99, zeroblob(16), issued_at, 7, member_id, tier, status, expires_at, words, body FROM card LIMIT 1", /every card of the read models has events/],
+    ['UPDATE counter SET count = count + 1 WHERE series = 1', /a rollup is the sum/],
+    ["INSERT INTO counter VALUES (4, 1, 0, 1, 'ghost', 3)", /every rollup has events/],
+    ["UPDATE cursor SET event_id = zeroblob(16) WHERE partition = 0", /a cursor of the read models/],
+    ["UPDATE cursor SET sequence = sequence + 1 WHERE partition = 0", /a cursor of the read models/],
+  ];
+  const file = path.join(service.data, 'tenants/acme.read.db');
+  const good = readFileSync(file);
+  for (const [statement, pattern] of damages) {
+    sql(service, 'tenants/acme.read.db', statement);
+    const report = await verify();
+    assert.deepEqual([report.status, report.read_models.result], [1, 'damaged'], statement);
+    assert.match(report.read_models.check, pattern, statement);
+    for (const ending of ['-wal', '-shm']) rmSync(`${file}${ending}`, { force: true });
+    writeFileSync(file, good);
+  }
+  assert.equal((await verify()).status, 0);
+  rmSync(file);
+  assert.deepEqual((await verify()).read_models, { result: 'none' });
+}));
+
+test('verify of a backup names a gap in the events of a card', () => withService(async (service) => {
+  const token = await service.tenant('acme');
+  const card = await service.issue('acme', token);
+  for (let i = 0; i < 3; i++) assert.equal((await service.scan('acme', token, card.qr.text)).body.reason, 'valid');
+  const sound = path.join(service.data, 'sound');
+  await service.command('store', 'backup', '--tenant', 'acme', sound);
+  assert.match(await service.command('store', 'verify', sound), /sound/);
+  await service.stop();
+  sql(service, 'tenants/acme.db', 'UPDATE event SET card_sequence = card_sequence + 1 WHERE id = (SELECT max(id) FROM event)');
+  const broken = path.join(service.data, 'broken');
+  await service.command('store', 'backup', '--tenant', 'acme', broken);
+  const verified = await service.tryCommand('store', 'verify', broken);
+  assert.equal(verified.status, 1);
+  assert.match(verified.stderr, /broken: the events of a card have a gap/);
+}));
+
 test('a damaged and a missing journal answer 503 at once, are named and counted, and are mended by a restore', () => withService(async (service) => {
   const names = ['damaged', 'missing', 'healthy'];
   const tokens = {};
@@ -115,7 +181,11 @@ test('a damaged and a missing journal answer 503 at once, are named and counted,
   const verified = await service.tryCommand('store', 'verify', '--data', service.data, '--tenant', 'damaged');
   assert.equal(verified.status, 1);
   assert.match(verified.stdout, /damaged +DAMAGED/);
-  await service.command('tenant', 'delete', 'damaged', '--yes');
+  const refused = await service.tryCommand('tenant', 'delete', 'damaged', '--yes', '--data', service.data);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /damaged was not deleted, because no backup of it could be made/);
+  assert.match(await service.command('tenant', 'show', 'damaged'), /damaged/);
+  await service.command('tenant', 'delete', 'damaged', '--yes', '--without-backup');
   await service.command('store', 'restore', '--tenant', 'damaged', backup);
   const token = await service.token('damaged');
   await until(async () => (await service.scan('damaged', token, cards.damaged.qr.text)).body.reason === 'valid', 'the restored tenant works');

@@ -182,7 +182,9 @@ call GET "/demo/api/v1/cards/$card" | grep -q '"status":"revoked"' || fail "a ro
 kill -INT "$service"
 wait "$service" || fail "Ctrl-C did not end it cleanly"
 service=
-"$program" tenant delete demo --yes --data "$data" >/dev/null || fail "tenant delete"
+"$program" tenant delete demo --yes --data "$data" >"$base/deleted" || fail "tenant delete"
+backup=$(sed -n 's/^backup of it: //p' "$base/deleted")
+"$program" store verify "$backup" | grep -q "backup of demo" || fail "tenant delete left no sound backup"
 refused 1 "There is no tenant demo" tenant show demo --data "$data"
 grep -q '"level":"error"' "$base/log" && fail "errors in the log: $(grep -m3 '"level":"error"' "$base/log")"
 echo "$checks refusals and recoveries checked"

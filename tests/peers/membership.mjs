@@ -24,6 +24,7 @@ export class Membership {
     context.slowMs = 3000;
     context.requests = { member: 0, events: 0 };
     context.sockets = new Set();
+    context.peers = new Map(); // who asked over ZeroMQ
     context.host = host;
     context.httpPort = httpPort;
     await context.listen();
@@ -186,6 +187,7 @@ export class Membership {
     try {
       for await (const [peer, header, body] of this.router) {
         const head = decode(header);
+        this.peers.set(peer.toString('hex'), peer);
         const question = decode(body);
         this.requests[head.type === 'member.get' ? 'member' : 'events'] += 1;
         if (this.mode === 'never') continue;

@@ -337,8 +337,9 @@ static void compare(world_t *world, const command_t *command, const card_t *show
         (!is_near && (shown->status != status || shown->version != version))) {
         world_violation(world, 8,
                         "command %u shows status %u and version %" PRIu64
-                        " of a card, its events say %u and %" PRIu64,
-                        command->number, shown->status, shown->version, status, version);
+                        " of card %02x%02x%02x, its events say %u and %" PRIu64,
+                        command->number, shown->status, shown->version, shown->id.bytes[13],
+                        shown->id.bytes[14], shown->id.bytes[15], status, version);
     }
     if (!text_equal(shown->holder_name, holder_of(world, card))) {
         world_violation(world, 8, "command %u shows \"%.*s\" as the holder of a card",

@@ -18,6 +18,7 @@ typedef struct disk_models {
 
 struct projections_disk {
     world_t *world;
+    const projections_port_t *holder; /* the one process that may use it; NULL: whoever comes */
     disk_models_t models[WORLD_TENANTS_MAX];
 };
 
@@ -377,6 +378,10 @@ static result_t port_open(projections_t *base, text_t tenant, int64_t created_at
     disk_models_t *const models =
         &port->disk->models[world_tenant_index(port->disk->world, tenant)];
     result_t result;
+    if (port->disk->holder != NULL && port->disk->holder != port) {
+        return RESULT_STORE_UNAVAILABLE; /* a relay that was given up, and still lives */
+    }
+    port->disk->holder = port;
     if (is_in_use(port, models, slot)) {
         return RESULT_BUSY;
     }
@@ -557,6 +562,9 @@ void projections_port_crash(projections_port_t *port)
 void projections_port_destroy(projections_port_t **port)
 {
     assert((*port)->calls == NULL);
+    if ((*port)->disk->holder == *port) {
+        (*port)->disk->holder = NULL;
+    }
     while ((*port)->handles != NULL) {
         projections_tenant_t *const next = (*port)->handles->next;
         free((*port)->handles);

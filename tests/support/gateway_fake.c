@@ -30,6 +30,8 @@ static void remember(const gateway_request_t *request, gateway_fake_request_t *k
                                      .has_card = request->has_card,
                                      .card = request->card,
                                      .deadline_ms = request->deadline_ms,
+                                     .has_condition = request->has_condition,
+                                     .if_version = request->if_version,
                                      .body_size = request->raw_body.size};
     copy(kept->tenant, request->tenant);
     copy(kept->token, request->token);

@@ -26,6 +26,8 @@ typedef struct gateway_fake_request {
     char key[GATEWAY_FAKE_TEXT];
     char method_and_path[GATEWAY_FAKE_TEXT];
     char traceparent[GATEWAY_FAKE_TEXT];
+    bool has_condition;
+    uint64_t if_version;
     command_t command; /* its texts are not to be followed */
     char member_id[GATEWAY_FAKE_TEXT];
     char gate[GATEWAY_FAKE_TEXT];

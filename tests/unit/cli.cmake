@@ -18,10 +18,12 @@ digitalcard_test(NAME control_commands_test
           ${cli}/control_dead_letters.c ${cli}/control_flags.c ${cli}/control_revocations.c
   ${cli}/control_webhooks.c ${cli}/installation.c
           ${cli}/data_directory.c ${cli}/stores.c ${cli}/arguments.c
-  LIBRARIES digitalcard_control_sqlite digitalcard_journal_sqlite digitalcard_projections_sqlite digitalcard_control_postgres digitalcard_journal_postgres digitalcard_signer digitalcard_token
+  LIBRARIES digitalcard_control_sqlite digitalcard_journal_sqlite digitalcard_projections_sqlite digitalcard_control_postgres digitalcard_journal_postgres digitalcard_projections_postgres digitalcard_signer digitalcard_token
             PkgConfig::jansson)
 # The sandbox of deploy/digitalcard.service, judged without a running systemd: exposure 1.5 at most.
 find_program(SYSTEMD_ANALYZE_EXECUTABLE NAMES systemd-analyze REQUIRED)
 add_test(NAME service_unit_sandbox COMMAND ${SYSTEMD_ANALYZE_EXECUTABLE} security --offline=true --threshold=15
          --no-pager ${CMAKE_SOURCE_DIR}/deploy/digitalcard.service)
 set_tests_properties(service_unit_sandbox PROPERTIES LABELS unit TIMEOUT 30)
+digitalcard_test(NAME archive_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/archive_test.c
+                 LIBRARIES digitalcard_archive digitalcard_actors PkgConfig::libsodium)

@@ -229,6 +229,36 @@ static void reads_of_many_go_to_the_relay(void **state)
     assert_int_equal(gateway_last_sent(fixture)->target, GATEWAY_SHARD);
 }
 
+static void conditions_belong_to_changes_of_a_card_and_to_their_key(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    gateway_request_t request = gateway_issue_request("acme", "issuer@acme");
+    request.has_condition = true;
+    request.if_version = 7;
+    assert_int_equal(gateway_submit_to(fixture, &request), 0);
+    assert_int_equal(gateway_last_ended(fixture)->result, RESULT_INVALID_PARAMETER);
+    assert_string_equal(gateway_last_ended(fixture)->field, "if_version");
+
+    const card_change_t change = {0};
+    request = gateway_get_request("acme", "tenant_admin@acme");
+    request.type = request_type_card_revoke;
+    request.command = &change;
+    request.key = TEXT_LITERAL("k");
+    request.method_and_path = TEXT_LITERAL("POST /x");
+    uint8_t hashes[3][32];
+    for (uint64_t i = 0; i < 3; i++) {
+        request.has_condition = i > 0;
+        request.if_version = i + 6;
+        assert_int_not_equal(gateway_submit_to(fixture, &request), 0);
+        const request_t *sent = &gateway_last_sent(fixture)->request;
+        assert_int_equal(MESSAGE_HAS(request, sent, if_version), i > 0);
+        assert_true(i == 0 || sent->if_version == i + 6);
+        memcpy(hashes[i], sent->key_hash.data, 32);
+    }
+    assert_memory_not_equal(hashes[0], hashes[1], 32);
+    assert_memory_not_equal(hashes[1], hashes[2], 32);
+}
+
 static void key_hash_covers_subject_path_and_body(void **state)
 {
     gateway_fixture_t *fixture = *state;
@@ -338,6 +368,7 @@ int main(void)
         TEST(scan_is_routed_by_the_id_in_its_code),
         TEST(reads_of_many_go_to_the_relay),
         TEST(key_hash_covers_subject_path_and_body),
+        TEST(conditions_belong_to_changes_of_a_card_and_to_their_key),
         TEST(access_can_be_asked_for_alone),
         TEST(trace_of_the_client_is_kept),
         TEST(malformed_trace_begins_a_new_one),

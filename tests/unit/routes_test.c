@@ -265,13 +265,31 @@ static void unchanged_cards_are_not_sent_again(void **state)
     expect(200);
 }
 
-static void commands_cannot_be_conditional_yet(void **state)
+static void commands_take_a_condition_along(void **state)
 {
     (void)state;
-    post("/acme/api/v1/cards/" ID "/revoke", H "If-Match: \"7\"\r\n", "");
-    expect_problem(501, "not_implemented", "If-Match");
-    post("/acme/api/v1/cards/" ID "/revoke", H "If-Match: *\r\n", "");
-    expect(200);
+    static const struct {
+        const char *field;
+        bool has_condition;
+        uint64_t version;
+    } conditions[] = {
+        {"", false, 0},
+        {"If-Match: *\r\n", false, 0},
+        {"If-Match: \"7\"\r\n", true, 7},
+        {"If-Match: W/\"7\"\r\n", true, 7},
+        {"If-Match: \"somebody else's\"\r\n", true, 0},
+        {"If-Match: \"9999999999999999\"\r\n", true, 0},
+    };
+    for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
+        char fields[256];
+        (void)snprintf(fields, sizeof(fields), H "%s", conditions[i].field);
+        post("/acme/api/v1/cards/" ID "/revoke", fields, "");
+        expect(200);
+        assert_int_equal(fixture.gateway.last.has_condition, conditions[i].has_condition);
+        assert_int_equal(fixture.gateway.last.if_version, conditions[i].version);
+    }
+    post("/acme/api/v1/cards/" ID "/revoke", H "If-Match: \"7\", \"8\"\r\n", "");
+    expect_problem(400, "invalid_parameter", "If-Match");
 }
 
 static void pages_link_to_the_next_one(void **state)
@@ -674,7 +692,7 @@ int main(void)
         WITH(head_answers_as_get_without_the_body),
         WITH(issued_card_has_its_place_and_version),
         WITH(unchanged_cards_are_not_sent_again),
-        WITH(commands_cannot_be_conditional_yet),
+        WITH(commands_take_a_condition_along),
         WITH(pages_link_to_the_next_one),
         WITH(large_pages_are_sent_whole),
         WITH(codes_are_drawn_for_those_who_may_see_them),

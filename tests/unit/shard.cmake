@@ -10,7 +10,7 @@ foreach(subject cards passivation reminder quota batch idempotency scan tenant s
             ${CMAKE_SOURCE_DIR}/tests/support/loop_fake.c
     LIBRARIES shard_support)
 endforeach()
-foreach(subject member_keys reply directory)
+foreach(subject member_keys reply directory clock_guard)
   digitalcard_test(NAME ${subject}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c
                    LIBRARIES shard_support)
 endforeach()

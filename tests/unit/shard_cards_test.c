@@ -284,6 +284,61 @@ static void members_see_only_their_own_card(void **state)
     assert_error(ask_now(fixture, &other), RESULT_CARD_NOT_FOUND);
 }
 
+static void changes_happen_only_at_the_version_they_name(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    ask_t suspend = {.type = request_type_card_suspend,
+                     .card = &card,
+                     .has_condition = true,
+                     .if_version = 1,
+                     .key = "k-stale"};
+    const size_t events = journal_fake_numbers(fixture->journal, "acme").events;
+    assert_error(ask_now(fixture, &suspend), RESULT_PRECONDITION_FAILED);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").events, events);
+    assert_int_equal(get(fixture, &card)->card.status, card_status_active);
+    /* What no card has; and the right one. */
+    suspend.key = NULL;
+    suspend.if_version = 0;
+    assert_error(ask_now(fixture, &suspend), RESULT_PRECONDITION_FAILED);
+    suspend.if_version = 2;
+    const answer_t *const done = ask_now(fixture, &suspend);
+    assert_int_equal(done->reply.outcome, outcome_ok);
+    assert_int_equal(done->card.version, 3);
+    /* A version that fits does not make allowed what the state refuses. */
+    suspend.if_version = 3;
+    assert_refused(ask_now(fixture, &suspend), reason_suspended);
+    /* The repeat of the first gets the first answer, also after a crash. */
+    fixture_crash(fixture);
+    suspend.key = "k-stale";
+    suspend.if_version = 1;
+    assert_error(ask_now(fixture, &suspend), RESULT_PRECONDITION_FAILED);
+    const uuid_t other = {{1, 2, 3}};
+    suspend = (ask_t){.type = request_type_card_suspend, .card = &other, .has_condition = true};
+    assert_error(ask_now(fixture, &suspend), RESULT_CARD_NOT_FOUND);
+}
+
+/* Nothing is durable yet when the second is decided. */
+static void of_two_changes_at_one_version_one_happens(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    const ask_t suspend = {
+        .type = request_type_card_suspend, .card = &card, .has_condition = true, .if_version = 2};
+    ask_t revoke = suspend;
+    revoke.type = request_type_card_revoke;
+    journal_fake_hold_appends(fixture->journal, true);
+    const uint64_t first = ask(fixture, &suspend);
+    const uint64_t second = ask(fixture, &revoke);
+    settle(fixture);
+    assert_false(is_answered(fixture, second));
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    assert_int_equal(answer_to(fixture, first)->reply.outcome, outcome_ok);
+    assert_error(answer_to(fixture, second), RESULT_PRECONDITION_FAILED);
+    assert_int_equal(get(fixture, &card)->card.status, card_status_suspended);
+}
+
 static void requests_past_their_deadline_do_nothing(void **state)
 {
     fixture_t *const fixture = *state;
@@ -336,6 +391,8 @@ int main(void)
         TEST(expiry_by_the_clock_is_recorded_with_the_next_command),
         TEST(auditors_see_no_code),
         TEST(members_see_only_their_own_card),
+        TEST(changes_happen_only_at_the_version_they_name),
+        TEST(of_two_changes_at_one_version_one_happens),
         TEST(requests_past_their_deadline_do_nothing),
         TEST(rubbish_is_counted_and_dropped),
         TEST(requests_for_the_relay_are_refused),

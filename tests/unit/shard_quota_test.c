@@ -48,6 +48,19 @@ static void as_many_cards_are_issued_as_the_quota_says(void **state)
     assert_int_equal(issue(fixture, NULL)->reply.outcome, outcome_ok);
 }
 
+/* What stores nothing leaves nothing behind: else the tenant's files stay open for good, and a
+ * drain waits for it. */
+static void a_refused_card_leaves_the_tenant_idle(void **state)
+{
+    fixture_t *const fixture = *state;
+    set_quotas(fixture, (control_quotas_t){.cards = 1});
+    assert_int_equal(issue(fixture, NULL)->reply.outcome, outcome_ok);
+    const tenant_t *const tenant = tenant_find(fixture->shard, TEXT_LITERAL("acme"));
+    assert_true(tenant_is_idle(tenant));
+    assert_error(issue(fixture, NULL), RESULT_QUOTA_CARDS);
+    assert_true(tenant_is_idle(tenant));
+}
+
 /* In one batch, before anything of it is committed. */
 static void the_count_runs_ahead_with_what_is_decided(void **state)
 {
@@ -173,6 +186,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(as_many_cards_are_issued_as_the_quota_says),
+        TEST(a_refused_card_leaves_the_tenant_idle),
         TEST(the_count_runs_ahead_with_what_is_decided),
         TEST(the_count_survives_restart_and_failed_batches),
         TEST(a_replacement_is_a_card_too),

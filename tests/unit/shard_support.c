@@ -319,6 +319,9 @@ uint64_t ask(fixture_t *fixture, const ask_t *asked)
     MESSAGE_SET(request, request, traceparent,
                 TEXT_LITERAL("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
     fill_key(asked, hash, request);
+    if (asked->has_condition) {
+        MESSAGE_SET(request, request, if_version, asked->if_version);
+    }
     MESSAGE_SET(request, request, body, ((text_t){(const char *)body, body_size}));
     MESSAGE_MARK(envelope, &envelope, request);
     uint8_t bytes[16384];

@@ -75,6 +75,8 @@ typedef struct ask {
     int64_t at;
     const char *key;
     const char *hash; /* of the key; "a" when NULL */
+    bool has_condition;
+    uint64_t if_version;
     const char *subject;
     uint8_t role; /* tenant_admin when 0 */
     uint32_t partition;

@@ -30,6 +30,8 @@ static void issue_many(fixture_t *fixture, int count, int64_t expires_at)
 static void cards_expire_within_a_minute_of_their_end(void **state)
 {
     fixture_t *const fixture = *state;
+    wall_set(END - 60000);
+    fixture_crash(fixture); /* the clock that it starts with is believed */
     const uuid_t card = issue_active(fixture, "m-1");
     wall_set(END - 1000);
     advance(fixture, 500);
@@ -60,8 +62,8 @@ static void tenants_nobody_touches_are_swept_after_a_start(void **state)
 {
     fixture_t *const fixture = *state;
     (void)issue_active(fixture, "m-1");
-    fixture_crash(fixture);
     wall_set(END);
+    fixture_crash(fixture);
     advance(fixture, 1000);
     assert_int_equal(count_events(fixture, event_name_card_expired), 1);
 }
@@ -108,8 +110,37 @@ static void a_card_renewed_meanwhile_does_not_expire(void **state)
         &(ask_t){.type = request_type_card_renew, .card = &card, .expires_at = END + DAY_MS});
     assert_int_equal(renewed->reply.outcome, outcome_ok);
     wall_set(END + 1000);
+    fixture_crash(fixture); /* the clock that it starts with is believed */
     advance(fixture, 2 * LIMIT_SWEEP_INTERVAL_MS);
     assert_int_equal(count_events(fixture, event_name_card_expired), 0);
+}
+
+static void clock_far_ahead_expires_nobody_when_it_comes_back(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    advance(fixture, 1000);
+    wall_set(END + 365 * DAY_MS);
+    advance(fixture, LIMIT_CLOCK_HOLD_MS - LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(count_events(fixture, event_name_card_expired), 0);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_held"), 1);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_jumps_total"), 1);
+    wall_set(START + 2000);
+    advance(fixture, 2 * LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_held"), 0);
+    assert_int_equal(count_events(fixture, event_name_card_expired), 0);
+    assert_verdict(validate(fixture, &card), reason_valid);
+}
+
+static void clock_that_stays_ahead_expires_cards_in_the_end(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    advance(fixture, 1000);
+    wall_set(END);
+    advance(fixture, LIMIT_CLOCK_HOLD_MS + LIMIT_SWEEP_INTERVAL_MS + 2000);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_held"), 0);
+    assert_int_equal(count_events(fixture, event_name_card_expired), 1);
 }
 
 static void sweep_survives_a_failing_store(void **state)
@@ -148,6 +179,47 @@ static void replies_older_than_a_day_are_deleted(void **state)
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").idempotency, 0);
 }
 
+/* A scan per clock: before, set back by an hour, and right again. */
+static void a_clock_that_is_set_back_is_told_and_breaks_no_sequence(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    advance(fixture, LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 0);
+    const int64_t before_ms = wall_now();
+    wall_set(before_ms - LIMIT_CLOCK_BACK_MS / 2); /* NTP */
+    loop_fake_advance(fixture->loop, LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 0);
+    wall_set(before_ms - 3600000);
+    loop_fake_advance(fixture->loop, LIMIT_DIRECTORY_POLL_MS);
+    advance(fixture, LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 1);
+    (void)issue_active(fixture, "m-2");
+    wall_set(before_ms + 2000);
+    advance(fixture, LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(metric_number(fixture, "digitalcard_clock_set_back_total"), 1);
+    assert_int_equal(get(fixture, &card)->card.status, card_status_active);
+    const size_t events = journal_fake_numbers(fixture->journal, "acme").events;
+    for (size_t i = 0; i < events; i++) {
+        assert_int_equal(journal_fake_event(fixture->journal, "acme", i)->sequence, i + 1);
+    }
+}
+
+/* Replies are kept for longer by as much, never shorter. */
+static void replies_outlive_a_clock_that_is_set_back(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)ask(fixture, &(ask_t){.type = request_type_card_issue, .member_id = "m-1", .key = "k-1"});
+    settle(fixture);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").idempotency, 1);
+    const int64_t age_ms = (int64_t)LIMIT_IDEMPOTENCY_AGE_S * 1000;
+    wall_set(START - age_ms);
+    loop_fake_advance(fixture->loop, 2 * LIMIT_SWEEP_INTERVAL_MS);
+    wall_set(START + age_ms - 1000);
+    loop_fake_advance(fixture->loop, 2 * LIMIT_SWEEP_INTERVAL_MS);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").idempotency, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -159,8 +231,12 @@ int main(void)
         TEST(tenants_of_other_shards_are_left_alone),
         TEST(rotation_opens_few_tenants_at_a_time),
         TEST(a_card_renewed_meanwhile_does_not_expire),
+        TEST(clock_far_ahead_expires_nobody_when_it_comes_back),
+        TEST(clock_that_stays_ahead_expires_cards_in_the_end),
         TEST(sweep_survives_a_failing_store),
         TEST(replies_older_than_a_day_are_deleted),
+        TEST(a_clock_that_is_set_back_is_told_and_breaks_no_sequence),
+        TEST(replies_outlive_a_clock_that_is_set_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,189 @@
+/* store verify FILE: is a backup whole, and do its events follow on each other, in each partition
+ * and of each card? Needs no store and no key. */
+#include "adapters/cli/command.h"
+
+#include "actors/domain/siphash.h"
+#include "adapters/archive/archive.h"
+#include "adapters/cli/arguments.h"
+#include "adapters/signer/signer.h"
+#include "runtime/limits.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SEQUENCE_BITS = 56,
+    CARD_SLOTS = 2 * LIMIT_VERIFY_FILE_CARDS, /* a power of two */
+};
+_Static_assert((CARD_SLOTS & (CARD_SLOTS - 1)) == 0, "a hash is masked");
+
+typedef struct card_sequence {
+    uuid_t card;
+    uint64_t sequence; /* of its last event until now; 0: the slot is free */
+    uint64_t partition;
+} card_sequence_t;
+
+/* One reading of the file. It has room for so many cards; a file of more is read several times,
+ * each time for the cards of another slice. */
+typedef struct sequences {
+    uint64_t heads[LIMIT_PARTITIONS];
+    uint64_t seen[LIMIT_PARTITIONS];
+    bool has_gap;
+    bool has_card_gap;
+    bool is_full;   /* there were more cards than there is room */
+    uint64_t slice; /* of `slices`, a power of two */
+    uint64_t slices;
+    uint32_t card_count;
+    card_sequence_t *cards; /* CARD_SLOTS */
+} sequences_t;
+
+static result_t verify_tenant(void *context, const control_tenant_t *tenant)
+{
+    (void)context;
+    (void)tenant;
+    return RESULT_OK;
+}
+
+/* NULL when there is no room. */
+static card_sequence_t *card_find(sequences_t *sequences, uint64_t hash, const uuid_t *card)
+{
+    size_t slot = (size_t)(hash >> 32) & (CARD_SLOTS - 1);
+    while (sequences->cards[slot].sequence != 0) { /* bounded: half of the slots stay free */
+        if (uuid_equal(&sequences->cards[slot].card, card)) {
+            return &sequences->cards[slot];
+        }
+        slot = (slot + 1) & (CARD_SLOTS - 1);
+    }
+    if (sequences->card_count == LIMIT_VERIFY_FILE_CARDS) {
+        return NULL;
+    }
+    sequences->card_count++;
+    sequences->cards[slot].card = *card;
+    return &sequences->cards[slot];
+}
+
+static void card_follow(sequences_t *sequences, const store_row_t *row, uint64_t partition)
+{
+    uuid_t card;
+    const text_t id = row->values[1].bytes;
+    const uint64_t sequence = (uint64_t)row->values[2].number;
+    if (id.size != sizeof card.bytes) {
+        sequences->has_card_gap = true;
+        return;
+    }
+    const uint64_t hash = siphash_fixed(id);
+    if ((hash & (sequences->slices - 1)) != sequences->slice) {
+        return;
+    }
+    memcpy(card.bytes, id.data, sizeof card.bytes);
+    card_sequence_t *const found = card_find(sequences, hash, &card);
+    if (found == NULL) {
+        sequences->is_full = true;
+        return;
+    }
+    const bool is_first = found->sequence == 0;
+    if (sequence != found->sequence + 1 || (!is_first && found->partition != partition)) {
+        sequences->has_card_gap = true;
+    }
+    found->sequence = sequence == 0 ? 1 : sequence;
+    found->partition = partition;
+}
+
+static result_t verify_row(void *context, const store_row_t *row)
+{
+    sequences_t *const sequences = context;
+    const uint64_t id = (uint64_t)row->values[0].number;
+    if (row->table == STORE_TABLE_partition && id < LIMIT_PARTITIONS) {
+        sequences->heads[id] = (uint64_t)row->values[2].number;
+    } else if (row->table == STORE_TABLE_event) {
+        const uint64_t partition = id >> SEQUENCE_BITS;
+        const uint64_t sequence = id & ((UINT64_C(1) << SEQUENCE_BITS) - 1);
+        const bool follows =
+            partition < LIMIT_PARTITIONS && sequence == sequences->seen[partition] + 1;
+        sequences->has_gap = sequences->has_gap || !follows;
+        if (follows) {
+            sequences->seen[partition] = sequence;
+        }
+        card_follow(sequences, row, partition);
+    }
+    return RESULT_OK;
+}
+
+static result_t file_read(const char *file, sequences_t *sequences, archive_header_t *header,
+                          archive_totals_t *totals, char *error)
+{
+    archive_reader_t *reader = NULL;
+    const archive_visitor_t visitor = {verify_tenant, verify_row, sequences};
+    result_t result = archive_open(file, header, error, &reader);
+    if (result == RESULT_OK) {
+        result = archive_read(reader, &visitor, totals);
+    }
+    archive_close(&reader);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    const char *what = NULL;
+    if (sequences->has_gap ||
+        memcmp(sequences->heads, sequences->seen, sizeof sequences->heads) != 0) {
+        what = "the sequence of a partition has a gap";
+    } else if (sequences->has_card_gap) {
+        what = "the events of a card have a gap, or stand in two partitions";
+    }
+    if (what != NULL) {
+        (void)snprintf(error, ARCHIVE_ERROR_SIZE, "%s: %s", file, what);
+        return RESULT_STORE_CORRUPT;
+    }
+    return RESULT_OK;
+}
+
+/* In as many slices as its cards need. */
+static result_t file_verify(const char *file, archive_header_t *header, archive_totals_t *totals,
+                            char *error)
+{
+    sequences_t sequences = {.slices = 1};
+    card_sequence_t *const cards = malloc(CARD_SLOTS * sizeof *cards);
+    result_t result = cards == NULL ? RESULT_NO_MEMORY : RESULT_OK;
+    uint64_t slice = 0;
+    while (result == RESULT_OK && slice < sequences.slices) { /* LIMIT_VERIFY_FILE_SLICES */
+        memset(cards, 0, CARD_SLOTS * sizeof *cards);
+        sequences = (sequences_t){.slices = sequences.slices, .slice = slice, .cards = cards};
+        result = file_read(file, &sequences, header, totals, error);
+        slice++;
+        if (result == RESULT_OK && sequences.is_full) {
+            sequences.slices *= 2;
+            slice = 0;
+        }
+        if (sequences.slices > LIMIT_VERIFY_FILE_SLICES) {
+            (void)snprintf(error, ARCHIVE_ERROR_SIZE, "%s has more cards than can be checked",
+                           file);
+            result = RESULT_INVALID_ARGUMENT;
+        }
+    }
+    free(cards);
+    return result;
+}
+
+int command_verify_file(const char *file, bool json)
+{
+    char error[ARCHIVE_ERROR_SIZE] = "";
+    archive_header_t header = {0};
+    archive_totals_t totals = {0};
+    result_t result = signer_start();
+    if (result == RESULT_OK) {
+        result = file_verify(file, &header, &totals, error);
+    }
+    if (result != RESULT_OK) {
+        return command_fail("%s", error[0] != '\0' ? error : result_title(result));
+    }
+    if (json) {
+        return command_print_json(json_pack("{s:b,s:s,s:s,s:I,s:I}", "sound", 1, "file", file,
+                                            "tenant", header.tenant, "events",
+                                            (json_int_t)totals.rows[STORE_TABLE_event], "cards",
+                                            (json_int_t)totals.rows[STORE_TABLE_card]));
+    }
+    (void)printf("%s  sound    backup of %s: %" PRIu64 " events of %" PRIu64 " cards\n", file,
+                 header.tenant, totals.rows[STORE_TABLE_event], totals.rows[STORE_TABLE_card]);
+    return EXIT_OK;
+}

@@ -1,0 +1,321 @@
+/* Pages of cards, newest first. A source names candidates along an index that fits the filter, in
+ * descending order of their position, and each is held against the whole filter (statements.def).
+ * No page looks at more than LIMIT_LIST_SCAN_ROWS candidates: when that is not enough to fill it,
+ * it is shorter (even empty) and its cursor goes on from there. */
+#include "adapters/projections_postgres/projections_postgres_internal.h"
+#include "runtime/clock.h"
+#include <assert.h>
+#include <stdlib.h>
+
+/* Columns of the statements list_*. */
+enum {
+    COLUMN_FOUND,
+    COLUMN_LAST_ISSUED_AT,
+    COLUMN_LAST_EVENT,
+    COLUMN_ISSUED_AT,
+    COLUMN_EVENT,
+    COLUMN_BY_NAME,
+    COLUMN_BODY
+};
+
+enum {
+    CURSOR_SIZE = 2 + 16 + 16,
+    SCAN_FIRST = 4, /* candidates per row of the page that are looked at before all that may be */
+};
+
+typedef struct list_job {
+    fold_job_t base;
+    projections_list_t list; /* what it points to is the caller's until `done` */
+    projections_page_done_t *done;
+    void *context;
+    projections_page_t page;
+    char cursor[CURSOR_SIZE];
+    projection_position_t below;
+    text_t member_id; /* of the filter; empty: any */
+    text_t tier;
+    text_t prefix;
+    char prefix_folded[LIMIT_LIST_PREFIX_SIZE + 1];
+    uint8_t status; /* 0: any */
+    int64_t expires_from;
+    int64_t expires_to;
+    bool has_range;
+} list_job_t;
+
+/* --- Cursors: the same as on SQLite --- */
+
+static void hex_write(uint64_t value, char out[16])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (unsigned i = 0; i < 16; i++) {
+        out[i] = digits[(value >> (60 - 4 * i)) & 0xf];
+    }
+}
+
+static bool hex_read(const char text[16], uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < 16; i++) {
+        const char c = text[i];
+        if (c >= '0' && c <= '9') {
+            *value = *value << 4 | (uint64_t)(c - '0');
+        } else if (c >= 'a' && c <= 'f') {
+            *value = *value << 4 | (uint64_t)(c - 'a' + 10);
+        } else {
+            return false;
+        }
+    }
+    return *value <= INT64_MAX;
+}
+
+static void cursor_write(list_job_t *job, int64_t issued_at, int64_t event)
+{
+    job->cursor[0] = 'r'; /* read model */
+    job->cursor[1] = '1';
+    hex_write((uint64_t)issued_at, job->cursor + 2);
+    hex_write((uint64_t)event, job->cursor + 18);
+    job->page.next_cursor = (text_t){.data = job->cursor, .size = CURSOR_SIZE};
+}
+
+static bool cursor_read(text_t cursor, projection_position_t *position)
+{
+    uint64_t issued_at = 0;
+    if (cursor.size != CURSOR_SIZE || cursor.data[0] != 'r' || cursor.data[1] != '1' ||
+        !hex_read(cursor.data + 2, &issued_at) || !hex_read(cursor.data + 18, &position->event)) {
+        return false;
+    }
+    position->issued_at = (int64_t)issued_at;
+    return true;
+}
+
+/* --- The source --- */
+
+/* Whether no more cards fit than may be sorted. Releases the values: its two arguments. */
+static result_t are_few(fold_session_t *session, fold_statement_t which, value_list_t *values,
+                        bool *few)
+{
+    PGresult *rows = NULL;
+    value_list_integer(values, LIMIT_PROJECTION_MATCHES + 1);
+    const result_t result = fold_run(session, which, values, &rows);
+    *few = result == RESULT_OK && field_number(rows, 0, 0) <= LIMIT_PROJECTION_MATCHES;
+    PQclear(rows);
+    return result;
+}
+
+/* Every text with the prefix lies between the prefix and the prefix with a byte behind it that no
+ * UTF-8 text has. */
+static result_t prefix_is_rare(const list_job_t *job, fold_session_t *session, bool *few)
+{
+    char end[LIMIT_LIST_PREFIX_SIZE + 1];
+    value_list_t values = {0};
+    memcpy(end, job->prefix.data, job->prefix.size);
+    end[job->prefix.size] = (char)0xff;
+    value_list_bytes(&values, job->prefix.data, job->prefix.size);
+    value_list_bytes(&values, end, job->prefix.size + 1);
+    return are_few(session, FOLD_match_prefix, &values, few);
+}
+
+static result_t range_is_small(fold_session_t *session, fold_statement_t which, int64_t from,
+                               int64_t to, bool *few)
+{
+    value_list_t values = {0};
+    value_list_integer(&values, from);
+    value_list_integer(&values, to);
+    return are_few(session, which, &values, few);
+}
+
+/* Between the counting and the page more may come: they are sorted as well. */
+static result_t source_choose(const list_job_t *job, fold_session_t *session,
+                              fold_statement_t *which)
+{
+    result_t result = RESULT_OK;
+    bool few = false;
+    *which = FOLD_list_all;
+    if (!text_is_empty(job->member_id)) {
+        *which = FOLD_list_member;
+        return RESULT_OK;
+    }
+    if (!text_is_empty(job->prefix)) {
+        result = prefix_is_rare(job, session, &few);
+        *which = few ? FOLD_list_query : FOLD_list_all;
+        return result;
+    }
+    if (job->has_range) {
+        result =
+            range_is_small(session, FOLD_match_expiry, job->expires_from, job->expires_to, &few);
+        if (few || result != RESULT_OK) {
+            *which = FOLD_list_expiry;
+            return result;
+        }
+    }
+    if (!text_is_empty(job->tier)) {
+        *which = FOLD_list_tier;
+    } else if (job->status == card_status_expired) {
+        result = range_is_small(session, FOLD_match_due, INT64_MIN, job->list.now_ms + 1, &few);
+        *which = few ? FOLD_list_expired : FOLD_list_all;
+    } else if (job->status != 0) {
+        *which = FOLD_list_status;
+    }
+    return result;
+}
+
+/* --- The page --- */
+
+static void text_or_null(value_list_t *values, text_t text)
+{
+    if (text_is_empty(text)) {
+        value_list_null(values);
+    } else {
+        value_list_bytes(values, text.data, text.size);
+    }
+}
+
+static void number_or_null(value_list_t *values, bool is_given, int64_t number)
+{
+    if (is_given) {
+        value_list_integer(values, number);
+    } else {
+        value_list_null(values);
+    }
+}
+
+static void words_or_null(value_list_t *values, const list_job_t *job)
+{
+    if (job->list.word_count == 0 || text_is_empty(job->prefix)) {
+        value_list_null(values);
+        return;
+    }
+    value_list_array_begin(values, ELEMENT_INT8, job->list.word_count);
+    for (uint32_t i = 0; i < job->list.word_count; i++) {
+        value_list_element_integer(values, (int64_t)job->list.words[i]);
+    }
+    value_list_array_end(values);
+}
+
+static result_t page_ask(list_job_t *job, fold_session_t *session, fold_statement_t which,
+                         uint32_t scan)
+{
+    value_list_t values = {0};
+    value_list_integer(&values, job->below.issued_at);
+    value_list_integer(&values, (int64_t)job->below.event);
+    value_list_integer(&values, scan);
+    value_list_integer(&values, (int64_t)job->list.limit + 1);
+    text_or_null(&values, job->member_id);
+    text_or_null(&values, job->tier);
+    number_or_null(&values, job->has_range, job->expires_from);
+    number_or_null(&values, job->has_range, job->expires_to);
+    number_or_null(&values, job->status != 0, job->status);
+    value_list_integer(&values, job->list.now_ms);
+    text_or_null(&values, job->prefix);
+    words_or_null(&values, job);
+    return fold_run(session, which, &values, &job->base.rows);
+}
+
+static size_t rows_count(const PGresult *rows)
+{
+    return field_absent(rows, 0, COLUMN_EVENT) ? 0 : (size_t)PQntuples(rows);
+}
+
+/* First a few candidates, since mostly all of them fit; then as many as a page may look at. */
+static result_t page_read(list_job_t *job, fold_session_t *session)
+{
+    fold_statement_t which = FOLD_list_all;
+    result_t result = source_choose(job, session, &which);
+    const uint32_t first = SCAN_FIRST * (job->list.limit + 1);
+    uint32_t scan = first < LIMIT_LIST_SCAN_ROWS ? first : LIMIT_LIST_SCAN_ROWS;
+    bool is_cut = true;
+    bool is_full = false;
+    for (int round = 0; result == RESULT_OK && round < 2 && is_cut && !is_full; round++) {
+        PQclear(job->base.rows);
+        job->base.rows = NULL;
+        result = page_ask(job, session, which, scan);
+        if (result == RESULT_OK) {
+            is_full = rows_count(job->base.rows) > job->list.limit;
+            is_cut = field_number(job->base.rows, 0, COLUMN_FOUND) >= scan;
+        }
+        if (scan == LIMIT_LIST_SCAN_ROWS) {
+            break;
+        }
+        scan = LIMIT_LIST_SCAN_ROWS;
+    }
+    if (result == RESULT_OK && is_full) {
+        const int last = (int)job->list.limit - 1;
+        cursor_write(job, field_number(job->base.rows, last, COLUMN_ISSUED_AT),
+                     field_number(job->base.rows, last, COLUMN_EVENT));
+    } else if (result == RESULT_OK && is_cut) {
+        cursor_write(job, field_number(job->base.rows, 0, COLUMN_LAST_ISSUED_AT),
+                     field_number(job->base.rows, 0, COLUMN_LAST_EVENT));
+    }
+    return result;
+}
+
+static void list_run(fold_job_t *base, fold_session_t *session)
+{
+    list_job_t *job = (list_job_t *)base;
+    job->below = (projection_position_t){.issued_at = INT64_MAX, .event = INT64_MAX};
+    if (MESSAGE_HAS(card_list, job->list.filter, cursor) &&
+        !cursor_read(job->list.filter->cursor, &job->below)) {
+        base->result = RESULT_INVALID_CURSOR;
+        return;
+    }
+    base->result = page_read(job, session);
+}
+
+static void list_finish(fold_job_t *base)
+{
+    list_job_t *job = (list_job_t *)base;
+    const projections_postgres_t *const projections = base->tenant->projections;
+    if (base->result == RESULT_OK) {
+        const size_t found = rows_count(base->rows);
+        const size_t count = found < job->list.limit ? found : job->list.limit;
+        projection_row_t *const rows = calloc(count + 1, sizeof *rows);
+        assert(rows != NULL);
+        for (size_t i = 0; i < count; i++) {
+            rows[i] = (projection_row_t){.body = field_text(base->rows, (int)i, COLUMN_BODY),
+                                         .by_name_only =
+                                             field_number(base->rows, (int)i, COLUMN_BY_NAME) == 1};
+        }
+        base->memory = rows;
+        job->page.rows = rows;
+        job->page.row_count = count;
+    } else {
+        job->page = (projections_page_t){.result = base->result};
+    }
+    if (projections->page_time != NULL) {
+        metric_observe_us(projections->page_time, clock_monotonic_us() - base->submitted_us);
+    }
+    job->done(job->context, &job->page);
+}
+
+static void prefix_set(list_job_t *job, text_t prefix)
+{
+    /* Twice what a member id, a tier or `q` may be: cut or not, a longer one begins nothing. */
+    const size_t size =
+        prefix.size < sizeof job->prefix_folded ? prefix.size : LIMIT_LIST_PREFIX_SIZE;
+    for (size_t i = 0; i < size; i++) {
+        const char c = prefix.data[i];
+        job->prefix_folded[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    }
+    job->prefix = (text_t){.data = job->prefix_folded, .size = size};
+}
+
+result_t projections_postgres_list(projections_tenant_t *tenant, const projections_list_t *list,
+                                   projections_page_done_t *done, void *context)
+{
+    assert(list->limit > 0 && list->limit <= LIMIT_STORE_PAGE_ROWS && !tenant->is_closing);
+    const card_list_t *const filter = list->filter;
+    list_job_t *job = fold_job_create(tenant, sizeof *job, list_run, list_finish);
+    job->list = *list;
+    job->done = done;
+    job->context = context;
+    job->member_id = MESSAGE_HAS(card_list, filter, member_id) ? filter->member_id : TEXT_NONE;
+    job->tier = MESSAGE_HAS(card_list, filter, tier) ? filter->tier : TEXT_NONE;
+    prefix_set(job, MESSAGE_HAS(card_list, filter, q) ? filter->q : TEXT_NONE);
+    job->status = MESSAGE_HAS(card_list, filter, status) ? filter->status : 0;
+    job->has_range = MESSAGE_HAS(card_list, filter, expires_after) ||
+                     MESSAGE_HAS(card_list, filter, expires_before);
+    job->expires_from =
+        MESSAGE_HAS(card_list, filter, expires_after) ? filter->expires_after : INT64_MIN;
+    job->expires_to =
+        MESSAGE_HAS(card_list, filter, expires_before) ? filter->expires_before : INT64_MAX;
+    return fold_job_submit(&job->base, FOLD_LANE_READ);
+}

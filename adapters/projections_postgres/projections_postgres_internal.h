@@ -1,0 +1,162 @@
+/* The insides of adapters/projections_postgres, for its own files and tests.
+ *
+ * Functions marked "loop" run on the loop's thread, those marked "store" on a thread of the work
+ * pool. A tenant has two lanes, so that a page does not wait for a commit. Its jobs use sessions,
+ * of which there are LIMIT_PROJECTION_SESSIONS for all tenants together. */
+#ifndef ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
+#define ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
+
+#include "adapters/projections_postgres/projections_postgres.h"
+#include "adapters/projections_postgres/values.h"
+#include "runtime/work_pool.h"
+#include <libpq-fe.h>
+#include <pthread.h>
+
+typedef enum fold_statement {
+#define STATEMENT(name, sql) FOLD_##name,
+#include "adapters/projections_postgres/statements.def"
+#undef STATEMENT
+    FOLD_STATEMENT_COUNT
+} fold_statement_t;
+
+/* --- session.c: one connection, its statements and what its errors mean --- */
+
+typedef struct fold_session {
+    PGconn *connection;                 /* NULL: none */
+    const projections_tenant_t *tenant; /* whose; NULL: nobody's */
+    bool is_used;                       /* by a job; guarded by the mutex */
+    uint64_t used_ms;
+    bool is_prepared[FOLD_STATEMENT_COUNT];
+} fold_session_t;
+
+/* Store. Where the tables of a slot are. */
+const char *fold_schema(projections_slot_t slot);
+MUST_USE result_t fold_session_connect(fold_session_t *session, const char *url,
+                                       const projections_postgres_place_t *place,
+                                       projections_slot_t slot);
+void fold_session_close(fold_session_t *session);
+/* Runs one statement and releases the values (may be NULL: none). `*rows` (may be NULL) is cleared
+ * by the caller. After an error the session is closed, and with it what it had begun. */
+MUST_USE result_t fold_run(fold_session_t *session, fold_statement_t which, value_list_t *values,
+                           PGresult **rows);
+/* The same, and how many rows it changed. */
+MUST_USE result_t fold_change(fold_session_t *session, fold_statement_t which, value_list_t *values,
+                              uint64_t *changed);
+/* Fixed SQL, not prepared; several statements are one transaction. */
+MUST_USE result_t fold_execute(fold_session_t *session, const char *sql);
+
+static inline bool field_absent(const PGresult *rows, int row, int column)
+{
+    return PQgetisnull(rows, row, column) == 1;
+}
+
+static inline int64_t field_number(const PGresult *rows, int row, int column)
+{
+    const uint8_t *const bytes = (const uint8_t *)PQgetvalue(rows, row, column);
+    uint64_t value = 0;
+    for (int i = 0; i < 8 && PQgetlength(rows, row, column) == 8; i++) {
+        value = value << 8 | bytes[i];
+    }
+    return (int64_t)value;
+}
+
+static inline text_t field_text(const PGresult *rows, int row, int column)
+{
+    return (text_t){.data = PQgetvalue(rows, row, column),
+                    .size = (size_t)PQgetlength(rows, row, column)};
+}
+
+/* --- projections.c: tenants and jobs --- */
+
+/* Made from migrations/NNNN.sql by cmake/embed.cmake. */
+extern const char *const projections_postgres_migrations[];
+extern const size_t projections_postgres_migrations_count;
+
+typedef struct projections_postgres {
+    projections_t base;
+    loop_t *loop;
+    work_pool_t *pool;
+    char *url;
+    char *lock_path;
+    int lock; /* -1: not held */
+    bool lock_is_missed;
+    projections_postgres_find_t *find;
+    void *find_context;
+    projections_tenant_t *tenants; /* open, opening and closing ones */
+    uint32_t tenants_open;
+    bool stopping;
+    pthread_mutex_t mutex; /* of who uses which session */
+    fold_session_t sessions[LIMIT_PROJECTION_SESSIONS];
+    metric_t *commits;
+    metric_t *commit_time;
+    metric_t *page_time;
+} projections_postgres_t;
+
+struct projections_tenant {
+    projections_postgres_t *projections;
+    projections_tenant_t *newer; /* in the list of all */
+    char name[LIMIT_TENANT_NAME_SIZE + 1];
+    projections_postgres_place_t place;
+    int64_t created_at;
+    projections_slot_t slot;
+    work_lane_t *write_lane;
+    work_lane_t *read_lane;
+    uint32_t jobs;        /* submitted and not done */
+    bool is_calling_back; /* the tenant outlives the call */
+    bool is_closing;
+    bool is_closed;
+    bool discards;
+};
+
+/* First member of every job. `run` works on a store thread, with a session that is connected;
+ * `finish` calls back on the loop's thread; then the job, its rows and its memory are freed. */
+typedef struct fold_job fold_job_t;
+struct fold_job {
+    projections_tenant_t *tenant;
+    void (*run)(fold_job_t *job, fold_session_t *session);
+    void (*finish)(fold_job_t *job);
+    PGresult *rows; /* results point into these two: valid during `finish` */
+    void *memory;
+    uint64_t submitted_us;
+    result_t result;
+};
+typedef enum fold_lane { FOLD_LANE_READ, FOLD_LANE_WRITE } fold_lane_t;
+
+/* Loop. `size` bytes, zeroed; never NULL. */
+void *fold_job_create(projections_tenant_t *tenant, size_t size,
+                      void (*run)(fold_job_t *, fold_session_t *), void (*finish)(fold_job_t *));
+/* Loop. BUSY: the job is freed and will not run. */
+MUST_USE result_t fold_job_submit(fold_job_t *job, fold_lane_t lane);
+/* Store: closes the sessions of a tenant that has no other job. */
+void fold_sessions_close(projections_tenant_t *tenant);
+/* Loop: takes the tenant out of the list and frees it. */
+void fold_tenant_free(projections_tenant_t *tenant);
+
+/* --- open.c --- */
+result_t projections_postgres_open(projections_t *projections, text_t tenant, int64_t created_at,
+                                   projections_slot_t slot, projections_opened_done_t *done,
+                                   void *context);
+result_t projections_postgres_promote(projections_tenant_t *live, projections_tenant_t *next,
+                                      projections_done_t *done, void *context);
+/* Store: nothing is left of what the slot shows. */
+result_t fold_discard(fold_session_t *session, projections_slot_t slot);
+
+/* --- commit.c --- */
+result_t projections_postgres_load(projections_tenant_t *tenant, const uuid_t *cards, size_t count,
+                                   projections_loaded_done_t *done, void *context);
+result_t projections_postgres_commit(projections_tenant_t *tenant,
+                                     const projection_commit_t *commit, projections_done_t *done,
+                                     void *context);
+result_t projections_postgres_forget_member(projections_tenant_t *tenant, text_t member_id,
+                                            projections_done_t *done, void *context);
+
+/* --- list.c --- */
+result_t projections_postgres_list(projections_tenant_t *tenant, const projections_list_t *list,
+                                   projections_page_done_t *done, void *context);
+
+/* --- counters.c --- */
+result_t projections_postgres_read_counters(projections_tenant_t *tenant,
+                                            const projections_counters_query_t *query,
+                                            projections_counters_done_t *done, void *context);
+
+#endif

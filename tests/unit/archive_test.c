@@ -1,0 +1,234 @@
+/* The file of a backup across versions of the program: formats that are not known, and rows of
+ * older formats, which have fewer columns. */
+#include "adapters/archive/archive_internal.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { FILE_SIZE_MAX = 4096 };
+
+typedef struct fixture {
+    char directory[32];
+    char path[48];
+    char error[ARCHIVE_ERROR_SIZE];
+    store_row_t rows[4];
+    uint32_t row_count;
+} fixture_t;
+
+static int setup(void **state)
+{
+    fixture_t *fixture = calloc(1, sizeof *fixture);
+    (void)snprintf(fixture->directory, sizeof fixture->directory, "archive-XXXXXX");
+    assert_non_null(mkdtemp(fixture->directory));
+    (void)snprintf(fixture->path, sizeof fixture->path, "%s/file", fixture->directory);
+    *state = fixture;
+    return sodium_init() < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_t *fixture = *state;
+    (void)unlink(fixture->path);
+    (void)rmdir(fixture->directory);
+    free(fixture);
+    return 0;
+}
+
+/* A backup of one partition and no event. */
+static void backup_write(fixture_t *fixture)
+{
+    archive_writer_t *writer = NULL;
+    uint64_t size = 0;
+    control_card_key_t key = {.kid = 1, .sealed_secret = TEXT_LITERAL("sealed")};
+    const control_tenant_t tenant = {.partitions = 1,
+                                     .created_at = 5,
+                                     .sealed_secret = TEXT_LITERAL("sealed"),
+                                     .keys = &key,
+                                     .key_count = 1};
+    const store_row_t row = {
+        .table = STORE_TABLE_partition,
+        .count = 5,
+        .values = {{.number = 0}, {.number = 7}, {.number = 0}, {.number = 3}, {.number = 4}}};
+    assert_int_equal(
+        archive_create(fixture->path, TEXT_LITERAL("acme"), 1, fixture->error, &writer), RESULT_OK);
+    assert_int_equal(archive_write_tenant(writer, &tenant), RESULT_OK);
+    assert_int_equal(archive_write_row(writer, &row), RESULT_OK);
+    assert_int_equal(archive_finish(&writer, true, NULL, &size), RESULT_OK);
+    assert_true(size < FILE_SIZE_MAX);
+}
+
+/* Replaces bytes of the only chunk by as many or fewer, and makes its hashes fit again. */
+static void chunk_change(const fixture_t *fixture, const char *from, size_t from_size,
+                         const char *to, size_t to_size)
+{
+    uint8_t bytes[FILE_SIZE_MAX];
+    uint8_t hash[ARCHIVE_HASH_SIZE] = {0};
+    const uint8_t end[ARCHIVE_SIZE_SIZE] = {0};
+    FILE *file = fopen(fixture->path, "rb");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    (void)fclose(file);
+    uint8_t *const chunk = bytes + ARCHIVE_MAGIC_SIZE + ARCHIVE_SIZE_SIZE;
+    size_t chunk_size =
+        size - ARCHIVE_MAGIC_SIZE - 2 * (size_t)(ARCHIVE_SIZE_SIZE + ARCHIVE_HASH_SIZE);
+    uint8_t *const at = memmem(chunk, chunk_size, from, from_size);
+    assert_non_null(at);
+    memcpy(at, to, to_size);
+    memmove(at + to_size, at + from_size, (size_t)(chunk + chunk_size - (at + from_size)));
+    chunk_size -= from_size - to_size;
+    const uint8_t head[ARCHIVE_SIZE_SIZE] = {0, 0, (uint8_t)(chunk_size >> 8), (uint8_t)chunk_size};
+    file = fopen(fixture->path, "wb");
+    assert_non_null(file);
+    archive_hash_chunk(hash, chunk, (uint32_t)chunk_size);
+    (void)fwrite(ARCHIVE_MAGIC, 1, ARCHIVE_MAGIC_SIZE, file);
+    (void)fwrite(head, 1, sizeof head, file);
+    (void)fwrite(chunk, 1, chunk_size, file);
+    (void)fwrite(hash, 1, sizeof hash, file);
+    archive_hash_chunk(hash, chunk, 0);
+    (void)fwrite(end, 1, sizeof end, file);
+    (void)fwrite(hash, 1, sizeof hash, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static result_t tenant_take(void *context, const control_tenant_t *tenant)
+{
+    (void)context;
+    assert_int_equal(tenant->partitions, 1);
+    return RESULT_OK;
+}
+
+static result_t any_tenant_take(void *context, const control_tenant_t *tenant)
+{
+    (void)context;
+    (void)tenant;
+    return RESULT_OK;
+}
+
+static result_t row_take(void *context, const store_row_t *row)
+{
+    fixture_t *fixture = context;
+    assert_true(fixture->row_count < 4);
+    fixture->rows[fixture->row_count++] = *row;
+    return RESULT_OK;
+}
+
+static result_t backup_read(fixture_t *fixture)
+{
+    archive_header_t header;
+    archive_reader_t *reader = NULL;
+    const archive_visitor_t visitor = {tenant_take, row_take, fixture};
+    result_t result = archive_open(fixture->path, &header, fixture->error, &reader);
+    if (result == RESULT_OK) {
+        result = archive_read(reader, &visitor, NULL);
+    }
+    archive_close(&reader);
+    return result;
+}
+
+static void archive_reads_what_it_wrote(void **state)
+{
+    fixture_t *fixture = *state;
+    backup_write(fixture);
+    chunk_change(fixture, "acme", 4, "acme", 4); /* the test's own hashes are right */
+    assert_int_equal(backup_read(fixture), RESULT_OK);
+    assert_int_equal(fixture->row_count, 1);
+    assert_false(fixture->rows[0].is_completed);
+    assert_int_equal(fixture->rows[0].values[4].number, 4);
+}
+
+/* Header: array of 4, kind 0, version. */
+static void archive_refuses_a_format_that_it_does_not_know_and_names_both(void **state)
+{
+    fixture_t *fixture = *state;
+    backup_write(fixture);
+    chunk_change(fixture, "\xdc\x00\x04\x00\x01", 5, "\xdc\x00\x04\x00\x02", 5);
+    assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
+    assert_non_null(strstr(fixture->error, "has format 2, this program reads 1"));
+    chunk_change(fixture, "\xdc\x00\x04\x00\x02", 5, "\xdc\x00\x04\x00\x00", 5);
+    assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
+    assert_non_null(strstr(fixture->error, "has format 0, this program reads 1"));
+    assert_int_equal(fixture->row_count, 0);
+}
+
+/* Row: array of 7, kind 3, table 1, and its columns 0, 7, 0, 3, 4. */
+static const char row_now[] = "\xdc\x00\x07\x03\x01\x00\x07\x00\x03\x04";
+
+static void archive_completes_a_row_of_an_older_format(void **state)
+{
+    fixture_t *fixture = *state;
+    backup_write(fixture);
+    chunk_change(fixture, row_now, 10, "\xdc\x00\x05\x03\x01\x00\x07\x00", 8);
+    assert_int_equal(backup_read(fixture), RESULT_OK);
+    assert_int_equal(fixture->row_count, 1);
+    const store_row_t *const row = &fixture->rows[0];
+    assert_true(row->is_completed);
+    assert_int_equal(row->count, 5);
+    assert_int_equal(row->values[1].number, 7);
+    assert_false(row->values[3].is_null);
+    assert_int_equal(row->values[3].number, 0);
+    assert_int_equal(row->values[4].number, 0);
+}
+
+static void
+archive_refuses_a_row_with_fewer_columns_than_the_first_format_or_more_than_it_knows(void **state)
+{
+    fixture_t *fixture = *state;
+    backup_write(fixture);
+    chunk_change(fixture, row_now, 10, "\xdc\x00\x04\x03\x01\x00\x07", 7);
+    assert_int_equal(backup_read(fixture), RESULT_STORE_CORRUPT);
+    assert_int_equal(unlink(fixture->path), 0);
+    backup_write(fixture);
+    chunk_change(fixture, row_now, 10, "\xdc\x00\x08\x03\x01\x00\x07\x00\x03\x04", 10);
+    assert_int_equal(backup_read(fixture), RESULT_STORE_CORRUPT);
+    assert_int_equal(fixture->row_count, 0);
+}
+
+/* Its hashes fit, since they are no secret: whoever made the file wrote what he liked. */
+static void archive_refuses_a_name_that_no_tenant_has(void **state)
+{
+    fixture_t *fixture = *state;
+    archive_reader_t *reader = NULL;
+    archive_header_t header;
+    backup_write(fixture);
+    chunk_change(fixture, "acme", 4, "a\x1b[m", 4);
+    assert_int_equal(archive_open(fixture->path, &header, fixture->error, &reader),
+                     RESULT_STORE_CORRUPT);
+}
+
+static void archive_refuses_a_tenant_whose_partitions_are_missing(void **state)
+{
+    fixture_t *fixture = *state;
+    archive_reader_t *reader = NULL;
+    archive_header_t header;
+    const archive_visitor_t visitor = {any_tenant_take, row_take, fixture};
+    backup_write(fixture);
+    chunk_change(fixture, "\x01\x05", 2, "\x02\x05", 2); /* partitions, created_at */
+    assert_int_equal(archive_open(fixture->path, &header, fixture->error, &reader), RESULT_OK);
+    assert_int_equal(archive_read(reader, &visitor, NULL), RESULT_STORE_CORRUPT);
+    archive_close(&reader);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(archive_reads_what_it_wrote, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_refuses_a_name_that_no_tenant_has, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_refuses_a_tenant_whose_partitions_are_missing,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            archive_refuses_a_format_that_it_does_not_know_and_names_both, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_completes_a_row_of_an_older_format, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            archive_refuses_a_row_with_fewer_columns_than_the_first_format_or_more_than_it_knows,
+            setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
