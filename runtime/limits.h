@@ -405,8 +405,10 @@ enum {
     LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
     LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
                                   control command, takes milliseconds */
-    LIMIT_HANDLER_HANG_MS = 1000,    /* one command in work for so long, while its role computes or
-                                        sleeps, hangs: LIMIT_HANDLER_BUDGET_US fifty times */
+    LIMIT_HANDLER_LOOP_MS = 100,     /* of processor time for one command: LIMIT_HANDLER_BUDGET_US
+                                        five times, our longest take one of them */
+    LIMIT_HANDLER_HANG_MS = 500,     /* one command in work for so long, while its role computes or
+                                        sleeps, hangs: LIMIT_HANDLER_BUDGET_US 25 times */
     LIMIT_WATCHDOG_MS_MIN = 400,     /* --watchdog-ms: four pings of a tick */
     LIMIT_WATCHDOG_MS_MAX = 600000,  /* longer is as good as none */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
