@@ -147,6 +147,12 @@ static bool check(configuration_t *configuration)
                            texts->watchdog_ms, LIMIT_WATCHDOG_MS_MIN, LIMIT_WATCHDOG_MS_MAX);
         return false;
     }
+    if (strcmp(texts->webhooks_private, "allow") != 0 &&
+        strcmp(texts->webhooks_private, "refuse") != 0) {
+        (void)command_fail("--webhooks-private %s: must be allow or refuse",
+                           texts->webhooks_private);
+        return false;
+    }
     if (!membership_options_check(texts)) {
         return false;
     }
