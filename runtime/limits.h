@@ -83,14 +83,15 @@ enum {
     LIMIT_MEMBERS_CACHED = 65536,     /* per shard, 450 bytes each: those of recent scans */
     LIMIT_MEMBER_ASK_MS = 2500,       /* who issues a card waits so long for the context */
     LIMIT_MEMBER_REFRESH_MS = 30000,  /* a member is asked after in the background that often */
-    LIMIT_MEMBER_REFRESHES = 64,  /* of one shard on their way at a time; the others come later */
-    LIMIT_MEMBER_ASKING = 1024,   /* questions of one shard on their way; the others go without */
-    LIMIT_MEMBER_SLICE = 64,      /* cards of a member that work at a time: a share of a batch */
-    LIMIT_MEMBER_WORKS = 1024,    /* members with work in memory per tenant; more wait as notes */
-    LIMIT_MEMBER_RETRY_MS = 100,  /* before a slice that failed is tried again */
-    LIMIT_DESK_TICK_MS = 100,     /* how late polls and repeats may be */
-    LIMIT_BREAKERS_SHOWN = 256,   /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20, /* how late a repeat may come; nobody waits in milliseconds */
+    LIMIT_MEMBER_REFRESHES = 64,   /* of one shard on their way at a time; the others come later */
+    LIMIT_MEMBER_ASKING = 1024,    /* questions of one shard on their way; the others go without */
+    LIMIT_MEMBER_SLICE = 64,       /* cards of a member that work at a time: a share of a batch */
+    LIMIT_MEMBER_WORKS = 1024,     /* members with work in memory per tenant; more wait as notes */
+    LIMIT_MEMBER_NOTES_PAGE = 256, /* open notes read at a time; all watermarks are in the first */
+    LIMIT_MEMBER_RETRY_MS = 100,   /* before a slice that failed is tried again */
+    LIMIT_DESK_TICK_MS = 100,      /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,    /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20,  /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
