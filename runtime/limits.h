@@ -405,8 +405,8 @@ enum {
     LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
     LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
                                   control command, takes milliseconds */
-    LIMIT_HANDLER_LOOP_MS = 100,     /* of processor time for one command: LIMIT_HANDLER_BUDGET_US
-                                        five times, our longest take one of them */
+    LIMIT_HANDLER_LOOP_MS = 50,      /* of processor time for one command, of which ours take 0.1:
+                                        two such kills pass within 1 % of half a minute */
     LIMIT_HANDLER_HANG_MS = 500,     /* one command in work for so long, while its role computes or
                                         sleeps, hangs: LIMIT_HANDLER_BUDGET_US 25 times */
     LIMIT_WATCHDOG_MS_MIN = 400,     /* --watchdog-ms: four pings of a tick */
