@@ -15,8 +15,8 @@ member_keys_t *member_keys_create(const crypto_functions_t *crypto, const uint8_
                                   uint32_t entries_max);
 void member_keys_destroy(member_keys_t **keys);
 
-/* `tenant` is the identity of a tenant, not its name (tenant_identity): a later one of the same name
- * must not find the keys of a deleted one.
+/* `tenant` is the identity of a tenant, not its name (tenant_identity): a later one of the same
+ * name must not find the keys of a deleted one.
  *
  * NULL when it is not there. The key stays valid until the next call of another function. */
 const crypto_key_t *member_keys_find(member_keys_t *keys, text_t tenant, text_t member_id);

@@ -263,9 +263,8 @@ bool relay_models_are_idle(const relay_tenant_t *tenant)
 {
     const relay_models_t *const models = tenant->models;
     return models == NULL ||
-           (models->waiting_first == NULL &&
-            (models->rebuild == RELAY_REBUILD_NONE || tenant->is_retired ||
-             tenant->relay->is_draining));
+           (models->waiting_first == NULL && (models->rebuild == RELAY_REBUILD_NONE ||
+                                              tenant->is_retired || tenant->relay->is_draining));
 }
 
 void relay_models_close(relay_tenant_t *tenant)

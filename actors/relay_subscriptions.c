@@ -90,8 +90,7 @@ static bool send_heads(relay_t *relay, text_t name)
 {
     const existing_t existing = look_up(relay, name);
     relay_tenant_t *tenant = NULL;
-    if (existing.is_there &&
-        relay_tenant_meet(relay, name, existing.since, &tenant) == RESULT_OK) {
+    if (existing.is_there && relay_tenant_meet(relay, name, existing.since, &tenant) == RESULT_OK) {
         relay_publish_heads(tenant);
     }
     return existing.is_there;

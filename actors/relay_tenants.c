@@ -115,9 +115,8 @@ static void forget(relay_tenant_t *tenant)
 static relay_tenant_t *find_oldest_idle(const relay_t *relay, bool with_journal)
 {
     relay_tenant_t *tenant = relay->oldest;
-    while (tenant != NULL &&
-           (!is_idle(tenant) || tenant->is_retired ||
-            (with_journal && tenant->journal_state != RELAY_JOURNAL_OPEN))) {
+    while (tenant != NULL && (!is_idle(tenant) || tenant->is_retired ||
+                              (with_journal && tenant->journal_state != RELAY_JOURNAL_OPEN))) {
         tenant = tenant->newer;
     }
     return tenant;
@@ -369,8 +368,8 @@ static bool visit_tenant(void *context, const control_tenant_t *row)
     relay_secrets_t *secrets = &tenant->secrets;
     visit->could_open = false;
     visit->is_namesake = tenant->created_at != 0 && tenant->created_at != row->created_at;
-    if (visit->is_namesake || !secret_tenant_open(ports->crypto, &ports->master_key, row->name, row->sealed_secret,
-                            &secrets->tenant_secret)) {
+    if (visit->is_namesake || !secret_tenant_open(ports->crypto, &ports->master_key, row->name,
+                                                  row->sealed_secret, &secrets->tenant_secret)) {
         return false;
     }
     for (uint32_t i = 0; i < row->key_count; i++) {

@@ -70,7 +70,7 @@ struct tenant {
     uint32_t backoff_ms;
     bool is_deleted;
 
-    int64_t created_at; /* of the one whose journal is being opened or is open; 0: closed */
+    int64_t created_at;        /* of the one whose journal is being opened or is open; 0: closed */
     journal_tenant_t *journal; /* from here on: while it is open */
     char identity[LIMIT_TENANT_NAME_SIZE + sizeof(int64_t)]; /* name and created_at */
     partition_t *partitions;
@@ -118,7 +118,8 @@ static inline text_t tenant_name(const tenant_t *tenant)
 {
     return (text_t){.data = tenant->name, .size = tenant->name_size};
 }
-/* Of an open one: what tells it from an earlier tenant of its name, for what outlives an opening. */
+/* Of an open one: what tells it from an earlier tenant of its name, for what outlives an opening.
+ */
 static inline text_t tenant_identity(const tenant_t *tenant)
 {
     return (text_t){.data = tenant->identity, .size = tenant->name_size + sizeof(int64_t)};
@@ -147,7 +148,8 @@ void tenant_operation_end(tenant_t *tenant);
 /* Takes the message to the tenant: to its card at once when it is open, into its mailbox otherwise.
  */
 void tenant_deliver(tenant_t *tenant, shard_message_t **message);
-/* Is it for this tenant, not for an earlier or a later one of its name? True when it does not say. */
+/* Is it for this tenant, not for an earlier or a later one of its name? True when it does not say.
+ */
 bool tenant_is_meant(const tenant_t *tenant, const shard_message_t *message);
 /* Answers what is not meant for this one: TENANT_NOT_FOUND, or BUSY when it is for the namesake
  * whose turn comes once the deleted one is closed. */

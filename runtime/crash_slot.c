@@ -101,6 +101,12 @@ void crash_slot_order_done(crash_slot_t *slot)
     slot->has_order = 0;
 }
 
+void crash_slot_note_hang(crash_slot_t *slot)
+{
+    slot->hangs = 1;
+    keep_order();
+}
+
 /* --- The supervisor's side --- */
 
 void crash_slot_clear(crash_slot_t *slot)
@@ -108,6 +114,7 @@ void crash_slot_clear(crash_slot_t *slot)
     slot->is_running = 0;
     slot->crashed_thread = 0;
     slot->was_sent = 0;
+    slot->hangs = 0;
     slot->handler_thread = 0;
 }
 
@@ -137,6 +144,9 @@ static void complete_fingerprint(crash_record_t *record)
 
 static crash_origin_t origin_of(const crash_slot_t *slot)
 {
+    if (slot->hangs != 0) {
+        return CRASH_ORIGIN_HANG;
+    }
     if (slot->crashed_thread == 0) {
         return CRASH_ORIGIN_UNKNOWN;
     }

@@ -81,10 +81,14 @@ void crash_slot_leave(crash_slot_t *slot);
 const crash_order_t *crash_slot_order(const crash_slot_t *slot);
 void crash_slot_order_done(crash_slot_t *slot);
 
+/* From another thread of the role, which ends it because the command in work does not get done. */
+void crash_slot_note_hang(crash_slot_t *slot);
+
 /* --- The supervisor's side --- */
 
-/* Also while the role lives: whether it works on a command, and a number that is another one for
- * the next. Two looks with the same answer saw the same command, or 2^32 of them. */
+/* Also while the role lives, and from its other threads: whether it works on a command, and a
+ * number that is another one for the next. Two looks with the same answer saw the same command, or
+ * 2^32 of them. */
 bool crash_slot_is_in_work(const crash_slot_t *slot, uint32_t *command);
 
 /* The rest only while no process of the role lives. */
@@ -94,6 +98,7 @@ typedef enum crash_origin {
     CRASH_ORIGIN_HANDLER, /* the thread that runs handlers */
     CRASH_ORIGIN_OTHER,   /* another thread of the role: not the command's fault */
     CRASH_ORIGIN_OUTSIDE, /* somebody sent the signal */
+    CRASH_ORIGIN_HANG,    /* the role ended itself: the command took LIMIT_HANDLER_LOOP_MS */
 } crash_origin_t;
 
 /* For a role that is about to start: it works on nothing. An order stays. */

@@ -2,7 +2,8 @@
  * objects as the service with --wrap=card_handle: the binary that ships holds nothing of it.
  *
  * The gate of a validation or scan, or the reason of a change, says how: poison-segv, poison-abort,
- * poison-hang, poison-error, poison-memory. While DIR/run/poison-off exists it is an ordinary one.
+ * poison-hang (it sleeps), poison-loop (it computes), poison-error, poison-memory. While
+ * DIR/run/poison-off exists it is an ordinary one.
  */
 #include "actors/card_actor_internal.h"
 #include <poll.h>
@@ -40,6 +41,14 @@ static void write_wild(void)
     *nowhere = 1;
 }
 
+static _Noreturn void loop_without_end(void)
+{
+    volatile uint64_t turns = 0;
+    for (;;) {
+        turns = turns + 1;
+    }
+}
+
 static result_t allocate_without_end(card_actor_t *card)
 {
     enum { PIECE = 65536, PIECES_MAX = 1 << 20 };
@@ -67,6 +76,8 @@ result_t __wrap_card_handle(card_actor_t *card, shard_message_t **message)
         for (;;) {
             (void)poll(NULL, 0, -1);
         }
+    } else if (is_word(word, "poison-loop")) {
+        loop_without_end();
     } else if (is_word(word, "poison-memory")) {
         return allocate_without_end(card);
     }

@@ -233,7 +233,8 @@ static void member_keys_of_a_deleted_tenant_are_not_its_namesakes(void **state)
 {
     fixture_t *const fixture = *state;
     assert_int_equal(issue_since(fixture, 0)->reply.outcome, outcome_ok);
-    for (int i = 0; i < LIMIT_STORE_FILES_OPEN; i++) { /* it is closed, nobody knows of a deletion */
+    for (int i = 0; i < LIMIT_STORE_FILES_OPEN;
+         i++) { /* it is closed, nobody knows of a deletion */
         char name[16];
         (void)snprintf(name, sizeof(name), "t%03d", i);
         add_tenant(fixture, name);
