@@ -7,11 +7,11 @@
 
 #include "runtime/clock.h"
 #include "runtime/limits.h"
+#include "runtime/output.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -185,23 +185,11 @@ static void line_begin(log_line_t *line, log_level_t level)
     line_add_field(line, &pid);
 }
 
-/* Whether standard error takes a whole line at once: a pipe or a socket whose reader stands still
- * is full some time, and a write would wait for ever, with all that this process does. A reader
- * that is merely behind is waited for, once. */
-static bool has_room(bool is_behind)
-{
-    struct pollfd standard_error = {.fd = STDERR_FILENO, .events = POLLOUT};
-    int ready = poll(&standard_error, 1, is_behind ? 0 : LIMIT_LOG_WAIT_MS);
-    if (ready < 0) { /* a signal */
-        ready = poll(&standard_error, 1, 0);
-    }
-    return ready != 0;
-}
-
 static bool line_write(const log_line_t *line, bool is_behind)
 {
     static_assert(LIMIT_LOG_LINE_SIZE <= PIPE_BUF, "a pipe that is not full takes it as a whole");
-    if (!has_room(is_behind)) {
+    /* A reader that is merely behind is waited for, once. */
+    if (!output_has_room(STDERR_FILENO, is_behind ? 0 : LIMIT_LOG_WAIT_MS)) {
         return false;
     }
     size_t written = 0;
