@@ -435,6 +435,8 @@ enum {
     /* --- Metrics and log --- */
     LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */
     LIMIT_LOG_LINE_SIZE = 4096,
+    LIMIT_LOG_WAIT_MS = 100, /* for a reader of standard error that is behind, once; then lines are
+                                left out and counted until it reads again */
 };
 
 #endif
