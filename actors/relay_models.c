@@ -226,7 +226,7 @@ static void open_model(relay_model_t *model)
 {
     relay_tenant_t *const tenant = model->tenant;
     relay_t *const relay = tenant->relay;
-    if (model->handle != NULL || model->is_opening || relay->is_draining ||
+    if (model->handle != NULL || model->is_opening || relay->is_draining || tenant->is_retired ||
         loop_now_ms(relay->loop) < model->retry_ms || relay_tenant_created_at(tenant) == 0) {
         return;
     }
@@ -279,8 +279,8 @@ bool relay_models_are_idle(const relay_tenant_t *tenant)
 {
     const relay_models_t *const models = tenant->models;
     return models == NULL ||
-           (models->waiting_first == NULL &&
-            (models->rebuild == RELAY_REBUILD_NONE || tenant->relay->is_draining));
+           (models->waiting_first == NULL && (models->rebuild == RELAY_REBUILD_NONE ||
+                                              tenant->is_retired || tenant->relay->is_draining));
 }
 
 void relay_models_close(relay_tenant_t *tenant)
@@ -331,6 +331,9 @@ static void go_on_rebuilding(relay_tenant_t *tenant)
 {
     relay_models_t *const models = tenant->models;
     projections_t *const projections = tenant->relay->ports.projections;
+    if (tenant->is_retired) {
+        return;
+    }
     if (models->rebuild == RELAY_REBUILD_FOLDING && models->live.handle != NULL &&
         models->next.handle == NULL) {
         open_model(&models->next);
@@ -451,7 +454,7 @@ static bool is_wanted(const relay_tenant_t *tenant)
 static bool waits_for_turn(const relay_tenant_t *tenant, uint64_t now_ms)
 {
     const relay_models_t *const models = tenant->models;
-    return tenant->is_behind &&
+    return tenant->is_behind && !tenant->is_retired &&
            (models == NULL || (now_ms >= models->live.retry_ms && !models->live.is_opening &&
                                !models->live.is_stepping));
 }
@@ -473,6 +476,9 @@ static const relay_tenant_t *find_turn(relay_t *relay, uint64_t now_ms)
 /* What the tick does for one tenant. Returns its lag. */
 static uint64_t look_after(relay_tenant_t *tenant, const relay_tenant_t *turn, uint32_t *opens)
 {
+    if (tenant->is_retired) {
+        return 0;
+    }
     if (tenant != turn && tenant->is_behind && !is_wanted(tenant) &&
         !is_at_hand(tenant->relay, tenant->models)) {
         return relay_models_lag(tenant);

@@ -88,6 +88,10 @@ static void run(relay_read_t *read)
         relay_consumer_run(read);
         return;
     }
+    if (relay_is_webhook_request(read->type)) {
+        relay_webhook_run(read);
+        return;
+    }
     if (read->type == request_type_events_read && !relay_consumer_resume(read)) {
         return;
     }
@@ -108,6 +112,21 @@ static void run(relay_read_t *read)
         relay_reply_error(read, result, "The journal takes no more reads now: try again.", NULL);
         relay_operation_end(tenant);
     }
+}
+
+void relay_read_refuse_deleted(relay_read_t *read)
+{
+    relay_reply_error(read, RESULT_TENANT_NOT_FOUND, "The tenant was deleted.", NULL);
+}
+
+void relay_reads_refuse(relay_tenant_t *tenant)
+{
+    while (tenant->waiting_first != NULL) { /* bounded by LIMIT_RELAY_READS */
+        relay_read_t *const read = tenant->waiting_first;
+        tenant->waiting_first = read->next;
+        relay_read_refuse_deleted(read);
+    }
+    tenant->waiting_last = NULL;
 }
 
 static void wait_for_journal(relay_read_t *read)
@@ -149,7 +168,7 @@ static uint32_t choose_limit(bool has_limit, uint64_t limit, uint32_t otherwise,
     return limit <= most ? (uint32_t)limit : 0;
 }
 
-static bool decode_consumer(relay_read_t *read, message_fault_t *fault)
+static bool decode_small(relay_read_t *read, message_fault_t *fault)
 {
     arena_t arena = {.base = NULL, .size = 0};
     const message_type_t *const type = command_type(read->type);
@@ -198,7 +217,14 @@ static bool decode(relay_read_t *read, message_fault_t *fault)
     case request_type_consumer_register:
     case request_type_consumer_remove:
     case request_type_consumer_list:
-        return decode_consumer(read, fault);
+    case request_type_webhook_add:
+    case request_type_webhook_remove:
+    case request_type_webhook_enable:
+    case request_type_webhook_rotate:
+    case request_type_webhook_replay:
+    case request_type_webhook_list:
+    case request_type_webhook_log:
+        return decode_small(read, fault);
     default:
         (void)snprintf(fault->detail, sizeof(fault->detail), "this is no read of the relay");
         return false;
@@ -214,6 +240,7 @@ static relay_read_t *make_read(relay_t *relay, uint32_t peer, const request_t *r
     read->relay = relay;
     read->peer = peer;
     read->correlation = request->correlation;
+    read->tenant_since = request->tenant_since; /* 0 from a front that does not say */
     read->deadline_ms = loop_now_ms(relay->loop) + request->deadline_ms;
     read->type = request->type;
     read->role = request->role;
@@ -277,6 +304,36 @@ static void open_and_run(relay_read_t *read)
     }
 }
 
+/* Until the deleted tenant of that name is gone. */
+static void park(relay_tenant_t *tenant, relay_read_t *read)
+{
+    read->next = NULL;
+    if (tenant->parked_first == NULL) {
+        tenant->parked_first = read;
+    } else {
+        tenant->parked_last->next = read;
+    }
+    tenant->parked_last = read;
+}
+
+void relay_read_place(relay_read_t *read, text_t name)
+{
+    relay_tenant_t *tenant = NULL;
+    const result_t result = relay_tenant_meet(read->relay, name, read->tenant_since, &tenant);
+    read->tenant = tenant;
+    if (result == RESULT_OK) {
+        open_and_run(read);
+    } else if (result == RESULT_TENANT_NOT_FOUND) {
+        relay_read_refuse_deleted(read);
+    } else if (tenant != NULL && tenant->is_retired) {
+        park(tenant, read);
+    } else if (tenant == NULL) {
+        relay_reply_error(read, result, "Too many tenants are being read: try again.", NULL);
+    } else {
+        relay_reply_error(read, result, "The control store cannot be read now: try again.", NULL);
+    }
+}
+
 void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request)
 {
     if (relay->is_draining) {
@@ -297,10 +354,5 @@ void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request)
     if (!is_usable(read)) {
         return;
     }
-    read->tenant = relay_tenant_obtain(relay, request->tenant);
-    if (read->tenant == NULL) {
-        relay_reply_error(read, RESULT_BUSY, "Too many tenants are being read: try again.", NULL);
-        return;
-    }
-    open_and_run(read);
+    relay_read_place(read, request->tenant);
 }
