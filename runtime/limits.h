@@ -132,7 +132,7 @@ enum {
     LIMIT_IDEMPOTENCY_KEY_SIZE = 128,    /* the field `key` of request */
 
     /* --- Channels between roles --- */
-    LIMIT_CHANNEL_BATCH_SIZE = 4194304,     /* envelopes of one turn are split beyond this */
+    LIMIT_CHANNEL_BATCH_SIZE = 4194304, /* envelopes of one turn are split beyond this */
     LIMIT_CHANNEL_GATHER = 32, /* envelopes that need not wait for a turn that brings none */
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
     LIMIT_CHANNEL_MESSAGES =
@@ -315,7 +315,7 @@ enum {
     LIMIT_POSTGRES_TENANTS = 4096, /* open at once per role: 10 KiB each, connections are shared */
     LIMIT_POSTGRES_PIPELINE =
         32, /* reads under way on one connection before the first is answered */
-    LIMIT_POSTGRES_QUEUE = 4096,        /* commands of one lane; loads are bounded far below */
+    LIMIT_POSTGRES_QUEUE = 4096, /* commands of one lane; loads are bounded far below */
     LIMIT_POSTGRES_TAILS =
         65536, /* cards whose last event a journal remembers: 2 MiB when all were scanned */
     LIMIT_POSTGRES_GROUP_EVENTS = 1024, /* of the batches that share one commit: about 10 ms */
