@@ -411,6 +411,11 @@ static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
     actor_activated(actor_of_state(card));
 }
 
+static bool is_late(const shard_t *shard, const shard_message_t *message)
+{
+    return loop_now_ms(shard->loop) >= message->deadline_ms;
+}
+
 static void activate(actor_t *actor, void *context)
 {
     shard_t *const shard = context;
@@ -424,11 +429,15 @@ static void activate(actor_t *actor, void *context)
                         tenant->failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE : tenant->failure);
         return;
     }
+    const shard_message_t *const first =
+        shard_message_of((actor_message_t *)(uintptr_t)actor_first_message(actor));
+    if (first != NULL && actor_mailbox_depth(actor) == 1 && is_late(shard, first)) {
+        fail_activation(card, RESULT_DEADLINE_EXCEEDED); /* nobody waits for what it would read */
+        return;
+    }
     card_load_t *load = load_create(card, tenant);
     load->is_activation = true;
     memcpy(load->id.bytes, identity.id, sizeof(load->id.bytes));
-    const shard_message_t *const first =
-        shard_message_of((actor_message_t *)(uintptr_t)actor_first_message(actor));
     const bool is_new = first != NULL && first->request.type == request_type_card_issue;
     load->load.card = is_new ? NULL : &load->id; /* an id made a moment ago is in no store */
     if (first != NULL) {
@@ -466,8 +475,12 @@ static bool answer_repeat(card_actor_t *card, shard_message_t **message)
     return *message == NULL;
 }
 
+/* One whose deadline has passed is refused by its handler, and nothing is read for it. */
 static bool needs_load(const card_actor_t *card, const shard_message_t *message)
 {
+    if (is_late(message->shard, message)) {
+        return false;
+    }
     return (shard_message_has_key(message) && !message->key_checked) ||
            !text_is_empty(card_handle_missing_member(card, message)) ||
            !text_is_empty(card_handle_member(card, message));
