@@ -6,9 +6,18 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* NULL: there is no room for it, or it was deleted: a namesake's events are not for this hook. */
 static relay_tenant_t *tenant_of(hook_t *hook)
 {
-    return relay_tenant_obtain(hook->sender->relay, hook_tenant_name(hook));
+    relay_tenant_t *const tenant = relay_tenant_obtain(hook->sender->relay, hook_tenant_name(hook));
+    if (tenant == NULL || tenant->is_retired) {
+        return NULL;
+    }
+    const int64_t since = relay_tenant_created_at(tenant);
+    if (hook->tenant_since == 0) {
+        hook->tenant_since = since;
+    }
+    return hook->tenant_since == since ? tenant : NULL;
 }
 
 /* --- Beginning --- */

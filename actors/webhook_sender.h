@@ -56,7 +56,8 @@ struct hook {
     char url[WEBHOOK_URL_SIZE_MAX];
     size_t url_size;
     int64_t created_at;
-    bool is_seen; /* by the reading of all rows that is going on */
+    int64_t tenant_since; /* created_at of its tenant, no other of that name; 0: not known yet */
+    bool is_seen;         /* by the reading of all rows that is going on */
     bool is_disabled;
     bool is_gone;        /* freed as soon as no journal is being read for it */
     bool is_registered;  /* as a consumer, so that its cursors are kept */

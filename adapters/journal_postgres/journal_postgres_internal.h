@@ -7,6 +7,7 @@
 #ifndef ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 #define ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 
+#include "adapters/journal_postgres/card_tails.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_postgres/parameters.h"
 #include "messages/arena.h"
@@ -186,6 +187,8 @@ struct journal_postgres {
     PQconninfoOption *url;     /* parsed */
     journal_tenant_t *tenants; /* open and closing ones */
     uint32_t tenants_open;
+    uint32_t openings; /* numbers them */
+    card_tails_t *tails;
     uint32_t upgrades; /* threads that take the steps of a schema */
     uint32_t connections_max;
     uint32_t connections;
@@ -210,6 +213,7 @@ struct journal_tenant {
     journal_postgres_t *journal;
     journal_tenant_t *next;
     journal_tenant_t *previous;
+    uint32_t opening; /* its number */
     char name[LIMIT_TENANT_NAME_SIZE + 1];
     journal_postgres_place_t place;
     bool readonly;
