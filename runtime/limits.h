@@ -282,12 +282,13 @@ enum {
     LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
 
     /* --- Read models --- */
-    LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
-    LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
-    LIMIT_PROJECTION_SESSIONS = 4,     /* on PostgreSQL: one per thread, and two that stay open */
-    LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
-    LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
-    LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */
+    LIMIT_PROJECTION_EVENTS = 1000,     /* folded in one commit: about 1 ms of the relay's loop */
+    LIMIT_PROJECTION_THREADS = 2,       /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_SESSIONS = 4,      /* on PostgreSQL: one per thread, and two that stay open */
+    LIMIT_PROJECTION_SESSIONS_MAX = 64, /* more are of no use to two threads */
+    LIMIT_PROJECTION_QUEUE = 16384,     /* jobs waiting for them: all reads of a relay and room */
+    LIMIT_PROJECTION_WAL_PAGES = 4000,  /* 16 MiB of log; then SQLite writes it back */
+    LIMIT_PROJECTION_CACHE_KIB = 4096,  /* per connection: the inner pages of a million cards */
     LIMIT_PROJECTION_FEED_SIZE = 4194304, /* events of one tenant that wait to be folded: 20,000 of
                                              them; more are read from the journal later */
     LIMIT_PROJECTION_FEEDS_SIZE = 67108864, /* the same of all tenants */
@@ -327,6 +328,9 @@ enum {
         15000, /* in line for a connection: longer than a gate waits, which hears 503 from the front
                   by then; who gave up earlier would have to open the tenant anew, for more turns */
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
+    LIMIT_POSTGRES_HEAT_MS =
+        5000, /* a use of a connection counts half after it: some rounds of a tenant that is used
+                 every second, far less than the pause of one that is not */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
