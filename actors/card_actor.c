@@ -412,6 +412,13 @@ static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
     actor_activated(actor_of_state(card));
 }
 
+/* What the card is activated for. */
+static const shard_message_t *first_message(card_actor_t *card)
+{
+    return shard_message_of(
+        (actor_message_t *)(uintptr_t)actor_first_message(actor_of_state(card)));
+}
+
 static bool is_late(const shard_t *shard, const shard_message_t *message)
 {
     return loop_now_ms(shard->loop) >= message->deadline_ms;
@@ -430,8 +437,7 @@ static void activate(actor_t *actor, void *context)
                         tenant->failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE : tenant->failure);
         return;
     }
-    const shard_message_t *const first =
-        shard_message_of((actor_message_t *)(uintptr_t)actor_first_message(actor));
+    const shard_message_t *const first = first_message(card);
     if (first != NULL && actor_mailbox_depth(actor) == 1 && is_late(shard, first)) {
         fail_activation(card, RESULT_DEADLINE_EXCEEDED); /* nobody waits for what it would read */
         return;
@@ -605,7 +611,12 @@ static void load_done(void *context, const journal_loaded_t *loaded)
     tenant_t *const tenant = load->tenant;
     load->shard->loads_in_flight--;
     if (load->is_activation) {
+        const shard_message_t *const first = first_message(load->card);
+        if (first != NULL) { /* what is stored may kill the role as well as what it does */
+            shard_message_enter(first);
+        }
         activate_loaded(load, loaded);
+        shard_message_leave(load->shard);
     } else if (load->card != NULL) {
         continue_held(load, loaded);
     }
