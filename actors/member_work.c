@@ -227,6 +227,9 @@ static void tell_end(const tenant_t *tenant, const member_t *member)
     envelope_t envelope = {0};
     cards_notice_t *const notice = &envelope.cards;
     MESSAGE_MARK(envelope, &envelope, cards);
+    if (tenant->created_at > 0) {
+        MESSAGE_SET(envelope, &envelope, tenant_since, (uint64_t)tenant->created_at);
+    }
     MESSAGE_SET(cards_notice, notice, tenant, tenant_name(tenant));
     MESSAGE_SET(cards_notice, notice, occurred_at, shard->ports.wall_ms());
     MESSAGE_MARK(cards_notice, notice, body);

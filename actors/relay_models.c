@@ -226,7 +226,7 @@ static void open_model(relay_model_t *model)
 {
     relay_tenant_t *const tenant = model->tenant;
     relay_t *const relay = tenant->relay;
-    if (model->handle != NULL || model->is_opening || relay->is_draining ||
+    if (model->handle != NULL || model->is_opening || relay->is_draining || tenant->is_retired ||
         loop_now_ms(relay->loop) < model->retry_ms || relay_tenant_created_at(tenant) == 0) {
         return;
     }
@@ -263,8 +263,8 @@ bool relay_models_are_idle(const relay_tenant_t *tenant)
 {
     const relay_models_t *const models = tenant->models;
     return models == NULL ||
-           (models->waiting_first == NULL &&
-            (models->rebuild == RELAY_REBUILD_NONE || tenant->relay->is_draining));
+           (models->waiting_first == NULL && (models->rebuild == RELAY_REBUILD_NONE ||
+                                              tenant->is_retired || tenant->relay->is_draining));
 }
 
 void relay_models_close(relay_tenant_t *tenant)
@@ -315,6 +315,9 @@ static void go_on_rebuilding(relay_tenant_t *tenant)
 {
     relay_models_t *const models = tenant->models;
     projections_t *const projections = tenant->relay->ports.projections;
+    if (tenant->is_retired) {
+        return;
+    }
     if (models->rebuild == RELAY_REBUILD_FOLDING && models->live.handle != NULL &&
         models->next.handle == NULL) {
         open_model(&models->next);
@@ -426,6 +429,9 @@ void relay_model_stepped(relay_model_t *model, result_t result)
 /* What the tick does for one tenant. Returns its lag. */
 static uint64_t look_after(relay_tenant_t *tenant, uint32_t *opens)
 {
+    if (tenant->is_retired) {
+        return 0;
+    }
     if ((tenant->is_behind || tenant->rebuild.is_running) && tenant->models == NULL) {
         if (tenant->journal_state == RELAY_JOURNAL_OPEN) {
             relay_models_open(tenant);

@@ -92,6 +92,8 @@ void relay_model_step(relay_model_t *model);
 void relay_list_begin(relay_read_t *read);
 /* Refuses all pages that still wait, because the relay ends. */
 void relay_lists_end(relay_t *relay);
+/* The same of one tenant, because it was deleted. */
+void relay_lists_refuse(const relay_tenant_t *tenant);
 /* After each commit and tick: answers what can be answered. */
 void relay_lists_look(relay_tenant_t *tenant);
 

@@ -5,9 +5,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* NULL: there is no room for it, or it was deleted: a namesake's events are not for this hook. */
 static relay_tenant_t *tenant_of(hook_t *hook)
 {
-    return relay_tenant_obtain(hook->sender->relay, hook_tenant_name(hook));
+    relay_tenant_t *tenant = NULL;
+    return relay_tenant_meet(hook->sender->relay, hook_tenant_name(hook),
+                             (uint64_t)hook->tenant_created_at, &tenant) == RESULT_OK
+               ? tenant
+               : NULL;
 }
 
 /* --- Beginning --- */
@@ -263,8 +268,7 @@ static void lane_read(hook_lane_t *lane, relay_tenant_t *tenant)
 void hook_read(hook_t *hook)
 {
     relay_tenant_t *const tenant = tenant_of(hook);
-    if (tenant == NULL || hook->sender->is_stopped ||
-        relay_tenant_created_at(tenant) != hook->tenant_created_at) {
+    if (tenant == NULL || hook->sender->is_stopped) {
         return;
     }
     if (tenant->partition_count == 0) {

@@ -87,6 +87,23 @@ void crash_slot_leave(crash_slot_t *slot)
     }
 }
 
+bool crash_slot_pause(crash_slot_t *slot)
+{
+    const bool was_in_work = slot != NULL && slot->is_running != 0;
+    crash_slot_leave(slot);
+    return was_in_work;
+}
+
+void crash_slot_resume(crash_slot_t *slot, bool was_in_work)
+{
+    if (was_in_work) {
+        slot->entered = slot->entered + 1; /* whoever looks begins to count anew */
+        keep_order();
+        slot->is_running = 1;
+        keep_order();
+    }
+}
+
 const crash_order_t *crash_slot_order(const crash_slot_t *slot)
 {
     const bool has_order = slot != NULL && slot->has_order != 0 &&

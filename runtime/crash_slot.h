@@ -77,6 +77,10 @@ typedef struct crash_slot crash_slot_t; /* crash_slot.c */
 
 void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command);
 void crash_slot_leave(crash_slot_t *slot);
+/* Around a call that waits for somebody else, such as a database: the command in work is not to
+ * blame for that. Whether one was, for the end of it. */
+MUST_USE bool crash_slot_pause(crash_slot_t *slot);
+void crash_slot_resume(crash_slot_t *slot, bool was_in_work);
 /* The order, or NULL. It stays until crash_slot_order_done, also over the death of the role. */
 const crash_order_t *crash_slot_order(const crash_slot_t *slot);
 void crash_slot_order_done(crash_slot_t *slot);

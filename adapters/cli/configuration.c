@@ -147,11 +147,6 @@ static bool check(configuration_t *configuration)
                            texts->watchdog_ms, LIMIT_WATCHDOG_MS_MIN, LIMIT_WATCHDOG_MS_MAX);
         return false;
     }
-    if (is_postgres && *texts->membership_url != '\0') {
-        (void)command_fail("--membership-url: not built yet with --store postgresql; leave it out, "
-                           "or use the embedded store");
-        return false;
-    }
     if (strcmp(texts->webhooks_private, "allow") != 0 &&
         strcmp(texts->webhooks_private, "refuse") != 0) {
         (void)command_fail("--webhooks-private %s: must be allow or refuse",

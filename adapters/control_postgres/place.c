@@ -238,8 +238,8 @@ result_t place_keep(control_postgres_t *control, const char *database, const cha
         return result == RESULT_OK ? RESULT_MISSING : result;
     }
     char kept[64];
-    const int size =
-        snprintf(kept, sizeof kept, "%.50s_%lld", database, (long long)(now_ms / 1000));
+    /* Milliseconds: two tenants of one name may be deleted within a second. */
+    const int size = snprintf(kept, sizeof kept, "%.49s_%lld", database, (long long)now_ms);
     assert(size > 0 && (size_t)size < sizeof kept);
     quoted_t from = quote(control, database, role);
     quoted_t to = quote(control, kept, kept);

@@ -25,7 +25,8 @@ typedef enum statement {
 #undef STATEMENT
     STATEMENT_FIXED,
     /* One per combination of what a batch may bring (append.c). */
-    STATEMENT_COUNT = STATEMENT_FIXED + 64,
+    STATEMENT_COMBINATIONS = 128,
+    STATEMENT_COUNT = STATEMENT_FIXED + STATEMENT_COMBINATIONS,
 } statement_t;
 
 typedef struct lane lane_t;
@@ -260,7 +261,7 @@ void append_becomes_lost(command_t *command);
 /* The SQL of a batch's statement, `which` ≥ STATEMENT_FIXED, and the types of its values. */
 void append_sql(statement_t which, char *sql, size_t size, const Oid **types, int *type_count);
 
-/* --- load.c, events.c, list.c --- */
+/* --- load.c, due.c, notes.c, heads.c, events.c, list.c --- */
 
 result_t postgres_load(journal_tenant_t *tenant, const journal_load_t *load,
                        journal_loaded_done_t *done, void *context);
@@ -277,6 +278,9 @@ result_t postgres_read_history(journal_tenant_t *tenant, const uuid_t *card, tex
                                uint32_t limit, journal_events_done_t *done, void *context);
 result_t postgres_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                               uint32_t limit, journal_events_done_t *done, void *context);
+
+result_t postgres_read_notes(journal_tenant_t *tenant, text_t after, uint32_t limit,
+                             journal_notes_done_t *done, void *context);
 
 /* Room for `count` decoded events and `extra` bytes; becomes the command's memory. */
 arena_t *events_arena(command_t *command, size_t count, size_t extra, arena_t *arena);

@@ -140,7 +140,7 @@ test('a request with a key that kills, is sent again and kills, ends as quaranti
   });
 });
 
-for (const [what, word] of [['sleeps', 'poison-hang'], ['computes', 'poison-loop']]) {
+for (const [what, word] of [['sleeps', 'poison-hang'], ['computes', 'poison-loop'], ['takes memory', 'poison-malloc']]) {
   test(`the watchdog ends a handler that ${what} without end; the second time its command is quarantined`, async () => {
     await withService(async ({ service, card, validate }) => {
       const poison = () => validate(card, word);

@@ -160,6 +160,7 @@ void relay_send_event(relay_fixture_t *fixture, fake_tenant_t *tenant, uint32_t 
     relay_commit_silently(tenant, partition, sequence);
     envelope_t envelope = {.event = relay_journal_fake_event(tenant, partition, sequence)};
     MESSAGE_MARK(envelope, &envelope, event);
+    MESSAGE_SET(envelope, &envelope, tenant_since, (uint64_t)tenant->created_at);
     send_envelope(fixture, 0, &envelope);
 }
 
@@ -235,6 +236,9 @@ void relay_ask(relay_fixture_t *fixture, uint8_t type, const char *tenant, uint8
     MESSAGE_SET(request, request, partition, 0);
     if (card != NULL) {
         MESSAGE_SET(request, request, card, *card);
+    }
+    if (fixture->since != 0) {
+        MESSAGE_SET(request, request, tenant_since, (uint64_t)fixture->since);
     }
     MESSAGE_SET(request, request, subject, TEXT_LITERAL("somebody"));
     MESSAGE_SET(request, request, role, role);
