@@ -466,7 +466,7 @@ static void open_done(void *context, const journal_opened_t *opened)
 /* Closes the idle tenant that was used longest ago when too many are open. */
 static result_t make_room(shard_t *shard)
 {
-    if (shard->tenants_open < LIMIT_STORE_FILES_OPEN) {
+    if (shard->tenants_open < journal_tenants_max(shard->ports.journal)) {
         return RESULT_OK;
     }
     tenant_t *oldest = NULL;

@@ -83,14 +83,15 @@ enum {
     LIMIT_MEMBERS_CACHED = 65536,     /* per shard, 450 bytes each: those of recent scans */
     LIMIT_MEMBER_ASK_MS = 2500,       /* who issues a card waits so long for the context */
     LIMIT_MEMBER_REFRESH_MS = 30000,  /* a member is asked after in the background that often */
-    LIMIT_MEMBER_REFRESHES = 64,  /* of one shard on their way at a time; the others come later */
-    LIMIT_MEMBER_ASKING = 1024,   /* questions of one shard on their way; the others go without */
-    LIMIT_MEMBER_SLICE = 64,      /* cards of a member that work at a time: a share of a batch */
-    LIMIT_MEMBER_WORKS = 1024,    /* members with work in memory per tenant; more wait as notes */
-    LIMIT_MEMBER_RETRY_MS = 100,  /* before a slice that failed is tried again */
-    LIMIT_DESK_TICK_MS = 100,     /* how late polls and repeats may be */
-    LIMIT_BREAKERS_SHOWN = 256,   /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20, /* how late a repeat may come; nobody waits in milliseconds */
+    LIMIT_MEMBER_REFRESHES = 64,   /* of one shard on their way at a time; the others come later */
+    LIMIT_MEMBER_ASKING = 1024,    /* questions of one shard on their way; the others go without */
+    LIMIT_MEMBER_SLICE = 64,       /* cards of a member that work at a time: a share of a batch */
+    LIMIT_MEMBER_WORKS = 1024,     /* members with work in memory per tenant; more wait as notes */
+    LIMIT_MEMBER_NOTES_PAGE = 256, /* open notes read at a time; all watermarks are in the first */
+    LIMIT_MEMBER_RETRY_MS = 100,   /* before a slice that failed is tried again */
+    LIMIT_DESK_TICK_MS = 100,      /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,    /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20,  /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -132,7 +133,8 @@ enum {
     LIMIT_IDEMPOTENCY_KEY_SIZE = 128,    /* the field `key` of request */
 
     /* --- Channels between roles --- */
-    LIMIT_CHANNEL_BATCH_SIZE = 4194304,     /* envelopes of one turn are split beyond this */
+    LIMIT_CHANNEL_BATCH_SIZE = 4194304, /* envelopes of one turn are split beyond this */
+    LIMIT_CHANNEL_GATHER = 32, /* envelopes that need not wait for a turn that brings none */
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
     LIMIT_CHANNEL_MESSAGES =
         65536, /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
@@ -281,12 +283,13 @@ enum {
     LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
 
     /* --- Read models --- */
-    LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
-    LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
-    LIMIT_PROJECTION_SESSIONS = 4,     /* on PostgreSQL: one per thread, and two that stay open */
-    LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
-    LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
-    LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */
+    LIMIT_PROJECTION_EVENTS = 1000,     /* folded in one commit: about 1 ms of the relay's loop */
+    LIMIT_PROJECTION_THREADS = 2,       /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_SESSIONS = 4,      /* on PostgreSQL: one per thread, and two that stay open */
+    LIMIT_PROJECTION_SESSIONS_MAX = 64, /* more are of no use to two threads */
+    LIMIT_PROJECTION_QUEUE = 16384,     /* jobs waiting for them: all reads of a relay and room */
+    LIMIT_PROJECTION_WAL_PAGES = 4000,  /* 16 MiB of log; then SQLite writes it back */
+    LIMIT_PROJECTION_CACHE_KIB = 4096,  /* per connection: the inner pages of a million cards */
     LIMIT_PROJECTION_FEED_SIZE = 4194304, /* events of one tenant that wait to be folded: 20,000 of
                                              them; more are read from the journal later */
     LIMIT_PROJECTION_FEEDS_SIZE = 67108864, /* the same of all tenants */
@@ -314,7 +317,9 @@ enum {
     LIMIT_POSTGRES_TENANTS = 4096, /* open at once per role: 10 KiB each, connections are shared */
     LIMIT_POSTGRES_PIPELINE =
         32, /* reads under way on one connection before the first is answered */
-    LIMIT_POSTGRES_QUEUE = 4096,        /* commands of one lane; loads are bounded far below */
+    LIMIT_POSTGRES_QUEUE = 4096, /* commands of one lane; loads are bounded far below */
+    LIMIT_POSTGRES_TAILS =
+        65536, /* cards whose last event a journal remembers: 2 MiB when all were scanned */
     LIMIT_POSTGRES_GROUP_EVENTS = 1024, /* of the batches that share one commit: about 10 ms */
     LIMIT_POSTGRES_CONNECT_MS = 3000,   /* to a session that answers; 12 ms are usual */
     LIMIT_POSTGRES_RETRY_MS = 100,      /* between tries, when the outcome of a commit is open */
@@ -324,6 +329,9 @@ enum {
         15000, /* in line for a connection: longer than a gate waits, which hears 503 from the front
                   by then; who gave up earlier would have to open the tenant anew, for more turns */
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
+    LIMIT_POSTGRES_HEAT_MS =
+        5000, /* a use of a connection counts half after it: some rounds of a tenant that is used
+                 every second, far less than the pause of one that is not */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
