@@ -380,10 +380,15 @@ enum {
 
     /* Webhooks. */
     LIMIT_WEBHOOKS = 16,               /* of one tenant: each is a consumer too */
-    LIMIT_WEBHOOKS_ALL = 256,          /* of one relay: 64 MB of events held when all are dead */
+    LIMIT_WEBHOOKS_ALL = 2048,         /* of one relay: 8 KiB each, half of LIMIT_RELAY_TENANTS */
     LIMIT_WEBHOOK_EVENTS = 256,        /* of one webhook in memory, all partitions */
+    LIMIT_WEBHOOK_EVENTS_ALL = 65536,  /* of all: 64 MB when that many wait for dead endpoints; */
+    LIMIT_WEBHOOK_EVENTS_MIN = 8,      /* then so many of each, so that the others get on */
     LIMIT_WEBHOOK_CALLS = 8,           /* of one webhook on their way: different cards */
+    LIMIT_WEBHOOK_CALLS_TENANT = 24,   /* of one tenant: 16 dead webhooks of it get no more */
     LIMIT_WEBHOOK_CALLS_ALL = 192,     /* of a relay; below LIMIT_HTTP_CALLS */
+    LIMIT_WEBHOOK_CALLS_SLOW = 96,     /* of these, of webhooks that do not answer quickly */
+    LIMIT_WEBHOOK_QUICK_MS = 1000,     /* a quick answer: a tenth of the deadline */
     LIMIT_WEBHOOK_DEADLINE_MS = 10000, /* of one attempt; receivers are told to queue */
     LIMIT_WEBHOOK_ANSWER_SIZE = 16384, /* of an answer, which nobody reads */
     LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
@@ -391,11 +396,11 @@ enum {
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
     LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
     LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
+    LIMIT_WEBHOOK_CURSORS = 512,       /* moved in one commit; the others in the next one */
     LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
-    LIMIT_WEBHOOK_TOUCH_MS = 3600000, /* its consumer is seen so often: silent ones are forgotten */
-    LIMIT_RATE_ENTRIES = 16384,       /* tokens and tenants with requests in one second */
-    LIMIT_RATE_MAX = 1000000,         /* --rate-per-…: above what one machine can do */
-    LIMIT_RATE_EXCHANGE_MS = 100,     /* by so much may the nodes together go over a limit */
+    LIMIT_RATE_ENTRIES = 16384,    /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,      /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100,  /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */

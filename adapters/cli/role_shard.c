@@ -158,7 +158,6 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
         .flags = stores_flags(stores_of_role(), role->control),
         .revocations = stores_revocations(stores_of_role(), role->control),
         .webhooks = stores_webhooks(stores_of_role(), role->control),
-        .consumers = stores_consumers(stores_of_role(), role->control),
         .crypto = &signer_functions,
         .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
