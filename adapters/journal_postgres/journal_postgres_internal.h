@@ -104,9 +104,9 @@ struct lane {
     uint32_t writes_in_flight; /* of them */
 
     uint64_t state_since_ms;
-    uint64_t granted_ms; /* when it got the connection */
-    uint64_t used_ms;    /* when it last did anything with it */
-    uint64_t heat;       /* how much it was used lately, as of heated_ms (pool.c) */
+    uint64_t turn_ms; /* when its turn with the connection began; 0: it has sent nothing yet */
+    uint64_t used_ms; /* when it last did anything with it */
+    uint64_t heat;    /* how much it was used lately, as of heated_ms (pool.c) */
     uint64_t heated_ms;
     uint64_t lost_ms; /* when commits became unknown; 0: none is */
     lane_t *waiting_next;

@@ -21,7 +21,7 @@ static void holding_add(journal_postgres_t *journal, lane_t *lane)
     }
     journal->holding = lane;
     journal->connections++;
-    lane->granted_ms = clock_monotonic_ms();
+    lane->turn_ms = 0;
     count_show(journal);
 }
 
@@ -60,6 +60,7 @@ void pool_used(lane_t *lane, uint64_t now_ms)
     }
     lane->heat += HEAT_OF_ONE_USE;
     lane->used_ms = now_ms;
+    lane->turn_ms = lane->turn_ms == 0 ? now_ms : lane->turn_ms;
 }
 
 /* The tenant's second connection: without it, reads go over the first. */
@@ -154,10 +155,12 @@ void pool_cancel(lane_t *lane)
     lane->waiting_next = NULL;
 }
 
+/* The turn begins with what it is for, not with connecting: on a machine that is busy that may take
+ * longer than the turn, and the connection would go from one to the next without any use. */
 bool pool_wants_back(const lane_t *lane)
 {
-    return lane->tenant->journal->waiting_first != NULL &&
-           clock_monotonic_ms() - lane->granted_ms >= LIMIT_POSTGRES_TURN_MS;
+    return lane->tenant->journal->waiting_first != NULL && lane->turn_ms != 0 &&
+           clock_monotonic_ms() - lane->turn_ms >= LIMIT_POSTGRES_TURN_MS;
 }
 
 void pool_idle(lane_t *lane)
