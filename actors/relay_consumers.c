@@ -1,6 +1,7 @@
 /* Consumers of events with a name: registering, acknowledging, going on from there, lag. Cursors
  * are rows of the control store, so that any relay finds them; acknowledgements gather for some
  * milliseconds and share one commit. Must not keep a cursor that is not stored. */
+#include "actors/domain/webhook.h"
 #include "actors/relay_internal.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -291,6 +292,13 @@ void relay_consumer_run(relay_read_t *read)
         relay_reply_error(read, RESULT_INVALID_BODY,
                           "A consumer's name is 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
                           "and begins with a letter or digit.",
+                          is_ack ? "consumer" : "name");
+        return;
+    }
+    if (!is_list && webhook_is_consumer_name(name)) {
+        relay_reply_error(read, RESULT_INVALID_BODY,
+                          "Names that begin with `webhook.` belong to webhooks, which keep their "
+                          "cursors themselves.",
                           is_ack ? "consumer" : "name");
         return;
     }

@@ -241,6 +241,14 @@ static void open_model(relay_model_t *model)
     }
 }
 
+static bool is_at_hand(relay_t *relay, const relay_models_t *models)
+{
+    projections_t *const projections = relay->ports.projections;
+    return projections->functions->is_at_hand == NULL ||
+           projections->functions->is_at_hand(projections,
+                                              models == NULL ? NULL : models->live.handle);
+}
+
 void relay_models_open(relay_tenant_t *tenant)
 {
     if (tenant->relay->ports.projections == NULL || tenant->journal_state != RELAY_JOURNAL_OPEN) {
@@ -257,6 +265,14 @@ void relay_models_open(relay_tenant_t *tenant)
         tenant->models = made;
     }
     open_model(&tenant->models->live);
+}
+
+void relay_models_begin(relay_tenant_t *tenant)
+{
+    relay_t *const relay = tenant->relay;
+    if (relay->ports.projections != NULL && is_at_hand(relay, tenant->models)) {
+        relay_models_open(tenant);
+    }
 }
 
 bool relay_models_are_idle(const relay_tenant_t *tenant)
@@ -426,11 +442,46 @@ void relay_model_stepped(relay_model_t *model, result_t result)
     }
 }
 
+/* --- Whose turn it is --- */
+
+/* Somebody waits for it: it goes on at once, whatever that costs others. */
+static bool is_wanted(const relay_tenant_t *tenant)
+{
+    return tenant->rebuild.is_running ||
+           (tenant->models != NULL && tenant->models->waiting_first != NULL);
+}
+
+static bool waits_for_turn(const relay_tenant_t *tenant, uint64_t now_ms)
+{
+    const relay_models_t *const models = tenant->models;
+    return tenant->is_behind && !tenant->is_retired &&
+           (models == NULL || (now_ms >= models->live.retry_ms && !models->live.is_opening &&
+                               !models->live.is_stepping));
+}
+
+/* Where connections are fewer than tenants that have something to fold, each tick has one for the
+ * tenant that has been behind for longest: what comes meanwhile is folded together. */
+static const relay_tenant_t *find_turn(relay_t *relay, uint64_t now_ms)
+{
+    const relay_tenant_t *turn = NULL;
+    for (relay_tenant_t *tenant = relay->oldest; tenant != NULL; tenant = tenant->newer) {
+        if ((turn == NULL || tenant->behind_since_ms < turn->behind_since_ms) &&
+            waits_for_turn(tenant, now_ms) && !is_at_hand(relay, tenant->models)) {
+            turn = tenant;
+        }
+    }
+    return turn;
+}
+
 /* What the tick does for one tenant. Returns its lag. */
-static uint64_t look_after(relay_tenant_t *tenant, uint32_t *opens)
+static uint64_t look_after(relay_tenant_t *tenant, const relay_tenant_t *turn, uint32_t *opens)
 {
     if (tenant->is_retired) {
         return 0;
+    }
+    if (tenant != turn && tenant->is_behind && !is_wanted(tenant) &&
+        !is_at_hand(tenant->relay, tenant->models)) {
+        return relay_models_lag(tenant);
     }
     if ((tenant->is_behind || tenant->rebuild.is_running) && tenant->models == NULL) {
         if (tenant->journal_state == RELAY_JOURNAL_OPEN) {
@@ -490,7 +541,8 @@ static void go_round(relay_t *relay)
     if (control->functions->tenants(control, after, visit_round, &slice) != RESULT_OK) {
         return;
     }
-    for (uint32_t i = 0; i < slice.count; i++) {
+    const uint32_t opens = is_at_hand(relay, NULL) ? slice.count : slice.count > 0 ? 1 : 0;
+    for (uint32_t i = 0; i < opens; i++) {
         const text_t name = {.data = slice.names[i], .size = slice.sizes[i]};
         relay_tenant_t *const tenant = relay_tenant_obtain(relay, name);
         if (tenant == NULL || relay_tenant_open(tenant) == RESULT_BUSY) {
@@ -512,10 +564,11 @@ void relay_models_tick(void *context)
     if (!relay->is_fold_round_done && !relay->is_draining) {
         go_round(relay);
     }
+    const relay_tenant_t *const turn = find_turn(relay, now_ms);
     relay_tenant_t *tenant = relay->oldest;
     while (tenant != NULL) { /* bounded by LIMIT_RELAY_TENANTS */
         relay_tenant_t *const newer = tenant->newer;
-        lag += look_after(tenant, &opens);
+        lag += look_after(tenant, turn, &opens);
         if (tenant->is_behind && tenant->behind_since_ms != 0 &&
             tenant->behind_since_ms < oldest_ms) {
             oldest_ms = tenant->behind_since_ms;

@@ -67,6 +67,8 @@ void relay_models_receive(relay_tenant_t *tenant, const event_t *event);
 void relay_models_hear(relay_tenant_t *tenant, uint32_t partition, uint64_t head);
 /* Opens the models of a tenant whose journal is open; does nothing when that is done. */
 void relay_models_open(relay_tenant_t *tenant);
+/* The same, unless others need what it takes: then the tick opens it in its turn. */
+void relay_models_begin(relay_tenant_t *tenant);
 bool relay_models_are_idle(const relay_tenant_t *tenant);
 /* The tenant has no operations. */
 void relay_models_close(relay_tenant_t *tenant);

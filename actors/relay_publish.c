@@ -281,7 +281,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
             read_on(partition);
         }
     }
-    relay_models_open(tenant);
+    relay_models_begin(tenant);
 }
 
 /* The opening makes all partitions known; when there is none, what is in memory has to do. */

@@ -1,5 +1,5 @@
 /* Tenants as the relay knows them: found by name, least recently used ones forgotten, journals
- * opened read-only on demand and at most LIMIT_STORE_FILES_OPEN at a time, keys opened from the
+ * opened read-only on demand and as many at a time as the store wants, keys opened from the
  * control store. Must not publish or answer. */
 #include "actors/relay_models.h"
 #include "actors/secrets.h"
@@ -336,7 +336,7 @@ result_t relay_tenant_open(relay_tenant_t *tenant)
     if (check(tenant) == RESULT_MISSING) {
         return RESULT_TENANT_NOT_FOUND;
     }
-    if (relay->open_count >= LIMIT_STORE_FILES_OPEN) {
+    if (relay->open_count >= journal_tenants_max(relay->ports.journal)) {
         relay_tenant_t *oldest = find_oldest_idle(relay, true);
         if (oldest == NULL) {
             return RESULT_BUSY;

@@ -423,7 +423,7 @@ static void set_partitions(tenant_t *tenant, const journal_opened_t *opened)
     assert(tenant->partitions != NULL);
     tenant->usage = (tenant_usage_t){0};
     for (uint32_t i = 0; i < opened->partition_count; i++) {
-        tenant->usage.cards += opened->partitions[i].cards;
+        tenant->usage.cards += (int64_t)opened->partitions[i].cards;
         tenant->usage.bytes += opened->partitions[i].bytes;
         partition_init(&tenant->partitions[i], tenant, i, &opened->partitions[i]);
     }
@@ -466,7 +466,7 @@ static void open_done(void *context, const journal_opened_t *opened)
 /* Closes the idle tenant that was used longest ago when too many are open. */
 static result_t make_room(shard_t *shard)
 {
-    if (shard->tenants_open < LIMIT_STORE_FILES_OPEN) {
+    if (shard->tenants_open < journal_tenants_max(shard->ports.journal)) {
         return RESULT_OK;
     }
     tenant_t *oldest = NULL;

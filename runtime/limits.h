@@ -70,27 +70,31 @@ enum {
     LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
     LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
     LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
-    LIMIT_INBOX_EVENTS = 8192,        /* of one tenant taken and not yet applied, 500 bytes each */
-    LIMIT_INBOX_AHEAD = 1024,         /* held because of a gap; the rest is read with the gap */
-    LIMIT_INBOX_MESSAGE_EVENTS = 128, /* to one partition at a time: half a batch */
-    LIMIT_INBOX_SILENT_EVENTS = 1000, /* a partition without events is told of the others' */
-    LIMIT_INBOX_TRIES = 5,            /* of an event that is refused; then it is a dead letter */
-    LIMIT_INBOX_RETRY_MS = 250,       /* before an event that was refused is sent again */
-    LIMIT_INBOX_POLL_MS = 5000,       /* the replay endpoint is asked for what was missed */
-    LIMIT_INBOX_ANSWER_MS = 15000,    /* a shard that did not answer by then is asked again */
-    LIMIT_STANDING_MS = 1000,         /* how often shards hear of the context */
-    LIMIT_STANDING_STALE_MS = 5000,   /* not heard for so long: it counts as unreachable */
-    LIMIT_MEMBERS_CACHED = 65536,     /* per shard, 450 bytes each: those of recent scans */
-    LIMIT_MEMBER_ASK_MS = 2500,       /* who issues a card waits so long for the context */
-    LIMIT_MEMBER_REFRESH_MS = 30000,  /* a member is asked after in the background that often */
-    LIMIT_MEMBER_REFRESHES = 64,  /* of one shard on their way at a time; the others come later */
-    LIMIT_MEMBER_ASKING = 1024,   /* questions of one shard on their way; the others go without */
-    LIMIT_MEMBER_SLICE = 64,      /* cards of a member that work at a time: a share of a batch */
-    LIMIT_MEMBER_WORKS = 1024,    /* members with work in memory per tenant; more wait as notes */
-    LIMIT_MEMBER_RETRY_MS = 100,  /* before a slice that failed is tried again */
-    LIMIT_DESK_TICK_MS = 100,     /* how late polls and repeats may be */
-    LIMIT_BREAKERS_SHOWN = 256,   /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20, /* how late a repeat may come; nobody waits in milliseconds */
+    LIMIT_INBOX_EVENTS = 8192,  /* of one tenant taken and not yet applied, 500 bytes each */
+    LIMIT_INBOX_AHEAD = 1024,   /* held because of a gap; the rest is read with the gap */
+    LIMIT_INBOX_JUMP = 1000000, /* a context's sequence may leave out: more is a mistake of it */
+    LIMIT_INBOX_FIRST = 2000000000, /* sequence at the first contact: a context may have a past */
+    LIMIT_INBOX_BEYOND_LOG_MS = 60000, /* how often the log says that a context jumped */
+    LIMIT_INBOX_MESSAGE_EVENTS = 128,  /* to one partition at a time: half a batch */
+    LIMIT_INBOX_SILENT_EVENTS = 1000,  /* a partition without events is told of the others' */
+    LIMIT_INBOX_TRIES = 5,             /* of an event that is refused; then it is a dead letter */
+    LIMIT_INBOX_RETRY_MS = 250,        /* before an event that was refused is sent again */
+    LIMIT_INBOX_POLL_MS = 5000,        /* the replay endpoint is asked for what was missed */
+    LIMIT_INBOX_ANSWER_MS = 15000,     /* a shard that did not answer by then is asked again */
+    LIMIT_STANDING_MS = 1000,          /* how often shards hear of the context */
+    LIMIT_STANDING_STALE_MS = 5000,    /* not heard for so long: it counts as unreachable */
+    LIMIT_MEMBERS_CACHED = 65536,      /* per shard, 450 bytes each: those of recent scans */
+    LIMIT_MEMBER_ASK_MS = 2500,        /* who issues a card waits so long for the context */
+    LIMIT_MEMBER_REFRESH_MS = 30000,   /* a member is asked after in the background that often */
+    LIMIT_MEMBER_REFRESHES = 64,   /* of one shard on their way at a time; the others come later */
+    LIMIT_MEMBER_ASKING = 1024,    /* questions of one shard on their way; the others go without */
+    LIMIT_MEMBER_SLICE = 64,       /* cards of a member that work at a time: a share of a batch */
+    LIMIT_MEMBER_WORKS = 1024,     /* members with work in memory per tenant; more wait as notes */
+    LIMIT_MEMBER_NOTES_PAGE = 256, /* open notes read at a time; all watermarks are in the first */
+    LIMIT_MEMBER_RETRY_MS = 100,   /* before a slice that failed is tried again */
+    LIMIT_DESK_TICK_MS = 100,      /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,    /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20,  /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -282,12 +286,13 @@ enum {
     LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
 
     /* --- Read models --- */
-    LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
-    LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
-    LIMIT_PROJECTION_SESSIONS = 4,     /* on PostgreSQL: one per thread, and two that stay open */
-    LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
-    LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
-    LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */
+    LIMIT_PROJECTION_EVENTS = 1000,     /* folded in one commit: about 1 ms of the relay's loop */
+    LIMIT_PROJECTION_THREADS = 2,       /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_SESSIONS = 4,      /* on PostgreSQL: one per thread, and two that stay open */
+    LIMIT_PROJECTION_SESSIONS_MAX = 64, /* more are of no use to two threads */
+    LIMIT_PROJECTION_QUEUE = 16384,     /* jobs waiting for them: all reads of a relay and room */
+    LIMIT_PROJECTION_WAL_PAGES = 4000,  /* 16 MiB of log; then SQLite writes it back */
+    LIMIT_PROJECTION_CACHE_KIB = 4096,  /* per connection: the inner pages of a million cards */
     LIMIT_PROJECTION_FEED_SIZE = 4194304, /* events of one tenant that wait to be folded: 20,000 of
                                              them; more are read from the journal later */
     LIMIT_PROJECTION_FEEDS_SIZE = 67108864, /* the same of all tenants */
@@ -327,6 +332,9 @@ enum {
         15000, /* in line for a connection: longer than a gate waits, which hears 503 from the front
                   by then; who gave up earlier would have to open the tenant anew, for more turns */
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
+    LIMIT_POSTGRES_HEAT_MS =
+        5000, /* a use of a connection counts half after it: some rounds of a tenant that is used
+                 every second, far less than the pause of one that is not */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
@@ -372,10 +380,15 @@ enum {
 
     /* Webhooks. */
     LIMIT_WEBHOOKS = 16,               /* of one tenant: each is a consumer too */
-    LIMIT_WEBHOOKS_ALL = 256,          /* of one relay: 64 MB of events held when all are dead */
+    LIMIT_WEBHOOKS_ALL = 2048,         /* of one relay: 8 KiB each, half of LIMIT_RELAY_TENANTS */
     LIMIT_WEBHOOK_EVENTS = 256,        /* of one webhook in memory, all partitions */
+    LIMIT_WEBHOOK_EVENTS_ALL = 65536,  /* of all: 64 MB when that many wait for dead endpoints; */
+    LIMIT_WEBHOOK_EVENTS_MIN = 8,      /* then so many of each, so that the others get on */
     LIMIT_WEBHOOK_CALLS = 8,           /* of one webhook on their way: different cards */
+    LIMIT_WEBHOOK_CALLS_TENANT = 24,   /* of one tenant: 16 dead webhooks of it get no more */
     LIMIT_WEBHOOK_CALLS_ALL = 192,     /* of a relay; below LIMIT_HTTP_CALLS */
+    LIMIT_WEBHOOK_CALLS_SLOW = 96,     /* of these, of webhooks that do not answer quickly */
+    LIMIT_WEBHOOK_QUICK_MS = 1000,     /* a quick answer: a tenth of the deadline */
     LIMIT_WEBHOOK_DEADLINE_MS = 10000, /* of one attempt; receivers are told to queue */
     LIMIT_WEBHOOK_ANSWER_SIZE = 16384, /* of an answer, which nobody reads */
     LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
@@ -383,11 +396,11 @@ enum {
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
     LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
     LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
+    LIMIT_WEBHOOK_CURSORS = 512,       /* moved in one commit; the others in the next one */
     LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
-    LIMIT_WEBHOOK_TOUCH_MS = 3600000, /* its consumer is seen so often: silent ones are forgotten */
-    LIMIT_RATE_ENTRIES = 16384,       /* tokens and tenants with requests in one second */
-    LIMIT_RATE_MAX = 1000000,         /* --rate-per-…: above what one machine can do */
-    LIMIT_RATE_EXCHANGE_MS = 100,     /* by so much may the nodes together go over a limit */
+    LIMIT_RATE_ENTRIES = 16384,    /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,      /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100,  /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */

@@ -1,7 +1,7 @@
 /* Choice of the store: see the header. */
 #include "adapters/cli/stores.h"
 
-#include "adapters/cli/arguments.h"
+#include "adapters/cli/connections.h"
 #include "adapters/control_postgres/control_postgres.h"
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_postgres/journal_postgres.h"
@@ -149,21 +149,14 @@ void stores_control_close(const char *store, control_store_t **control)
 /* --- Journals --- */
 
 result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,
-                               control_store_t *control, journal_t **journal)
+                               control_store_t *control, uint32_t connections, journal_t **journal)
 {
     const char *const store = stores_of_role();
     if (!stores_is_postgres(store)) {
         return journal_sqlite_create(loop, metrics, data, journal);
     }
-    const char *const text = getenv(STORES_CONNECTIONS_ENVIRONMENT);
-    uint64_t connections = 0;
-    if (text != NULL && *text != '\0' && !arguments_number(text, &connections)) {
-        return RESULT_INVALID_ARGUMENT;
-    }
-    const journal_postgres_options_t options = {.url = store,
-                                                .connections = (uint32_t)connections,
-                                                .find = journal_find,
-                                                .find_context = control};
+    const journal_postgres_options_t options = {
+        .url = store, .connections = connections, .find = journal_find, .find_context = control};
     return journal_postgres_create(loop, metrics, &options, journal);
 }
 
@@ -215,6 +208,21 @@ result_t stores_verify(const char *store, const char *data, text_t tenant, char 
     return stores_is_postgres(store)
                ? stores_with_place(store, data, tenant, verify_postgres, report)
                : journal_sqlite_verify(data, tenant, true, report);
+}
+
+static result_t usage_postgres(const char *store, const journal_postgres_place_t *place,
+                               text_t tenant, void *context)
+{
+    stores_usage_t *const usage = context;
+    (void)tenant;
+    return journal_postgres_usage(store, place, &usage->cards, &usage->bytes);
+}
+
+result_t stores_usage(const char *store, const char *data, text_t tenant, stores_usage_t *usage)
+{
+    return stores_is_postgres(store)
+               ? stores_with_place(store, data, tenant, usage_postgres, usage)
+               : journal_sqlite_usage(data, tenant, &usage->cards, &usage->bytes);
 }
 
 /* --- Schemas --- */
@@ -272,8 +280,11 @@ result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char 
     if (!stores_is_postgres(store)) {
         return projections_sqlite_create(loop, metrics, data, projections);
     }
-    const projections_postgres_options_t options = {
-        .url = store, .directory = data, .find = projections_find, .find_context = control};
+    const projections_postgres_options_t options = {.url = store,
+                                                    .directory = data,
+                                                    .sessions = connections_of_role().sessions,
+                                                    .find = projections_find,
+                                                    .find_context = control};
     return projections_postgres_create(loop, metrics, &options, projections);
 }
 

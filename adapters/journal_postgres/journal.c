@@ -347,6 +347,7 @@ result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,
     journal_postgres_t *created = calloc(1, sizeof *created);
     assert(created != NULL);
     created->base.functions = &functions;
+    created->base.tenants_max = LIMIT_POSTGRES_TENANTS / 2; /* others are being closed */
     created->loop = loop;
     created->url = url;
     created->tails = card_tails_create();

@@ -40,6 +40,11 @@ typedef struct relay_fixture {
 } relay_fixture_t;
 
 int relay_setup(void **state);
+/* With further ports. */
+typedef void relay_ports_fill_t(relay_ports_t *ports);
+int relay_setup_with(void **state, relay_ports_fill_t *fill);
+/* The relay ends as with its process, and another one takes its place. */
+void relay_restart(relay_fixture_t *fixture, relay_ports_fill_t *fill);
 int relay_teardown(void **state);
 
 /* An event as the shard of `tenant` sends it, which says since when there is that tenant. Raises
