@@ -137,6 +137,7 @@ enum {
 
     /* --- Channels between roles --- */
     LIMIT_CHANNEL_BATCH_SIZE = 4194304, /* envelopes of one turn are split beyond this */
+    LIMIT_CHANNEL_PACE_MS = 2,          /* between messages of a shard to the relay under load */
     LIMIT_CHANNEL_GATHER = 32, /* envelopes that need not wait for a turn that brings none */
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
     LIMIT_CHANNEL_MESSAGES =
