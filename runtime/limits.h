@@ -67,6 +67,8 @@ enum {
     /* --- Neighbours --- */
     LIMIT_NEIGHBOURS = 65536, /* records of (tenant, adapter), 400 bytes each: one of each tenant */
     LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
+    LIMIT_VENDOR_TEXT_SIZE = 4096,        /* one text of a question to a vendor: a message's body */
+    LIMIT_VENDOR_DEADLINE_MS = 60000,     /* of a question to a vendor, repeats included */
     LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
     LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
     LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
