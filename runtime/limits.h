@@ -341,7 +341,8 @@ enum {
     LIMIT_POSTGRES_HEAT_MS =
         5000, /* a use of a connection counts half after it: some rounds of a tenant that is used
                  every second, far less than the pause of one that is not */
-    LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
+    LIMIT_POSTGRES_TURN_MS = 200, /* a busy lane keeps its connection that long while others wait:
+                                     ten times what making another one costs */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
     LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */

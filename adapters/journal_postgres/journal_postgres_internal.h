@@ -146,7 +146,8 @@ void pool_give(lane_t *lane);   /* its connection is closed */
 void pool_cancel(lane_t *lane); /* it waits no longer */
 /* Whether the lane should give its connection up when its flight is over: others wait. */
 bool pool_wants_back(const lane_t *lane);
-void pool_idle(lane_t *lane); /* it has a connection and nothing to do: somebody may need it */
+void pool_idle(lane_t *lane);  /* it has a connection and nothing to do: somebody may need it */
+void pool_claim(lane_t *lane); /* it waits: for longer than a turn it has to be for one in use */
 void lane_granted(lane_t *lane);
 void lane_close_connection(lane_t *lane); /* an idle one's; gives it back to the pool */
 
