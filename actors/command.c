@@ -40,6 +40,19 @@ const message_type_t *command_type(uint8_t request_type)
         return &consumer_name_message;
     case request_type_consumer_list:
         return &consumer_list_message;
+    case request_type_webhook_add:
+        return &webhook_add_message;
+    case request_type_webhook_remove:
+    case request_type_webhook_enable:
+        return &webhook_name_message;
+    case request_type_webhook_rotate:
+        return &webhook_rotate_message;
+    case request_type_webhook_replay:
+        return &webhook_replay_message;
+    case request_type_webhook_list:
+        return &webhook_list_message;
+    case request_type_webhook_log:
+        return &webhook_log_message;
     default:
         return NULL;
     }

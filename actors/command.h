@@ -20,6 +20,12 @@ typedef union command {
     events_ack_t events_ack;
     consumer_name_t consumer_name;
     consumer_list_t consumer_list;
+    webhook_add_t webhook_add;
+    webhook_name_t webhook_name;
+    webhook_rotate_t webhook_rotate;
+    webhook_replay_t webhook_replay;
+    webhook_list_t webhook_list;
+    webhook_log_t webhook_log;
 } command_t;
 
 /* NULL for request types that are none of the public ones (DESIGN 3.4). */

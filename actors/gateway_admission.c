@@ -40,6 +40,17 @@ const gateway_shape_t *gateway_shape(uint8_t type)
         [request_type_consumer_register] = {&consumer_name_message, &consumer_message, TO_RELAY},
         [request_type_consumer_remove] = {&consumer_name_message, &consumer_message, TO_RELAY},
         [request_type_consumer_list] = {&consumer_list_message, &consumer_page_message, TO_RELAY},
+        /* These show a secret once, or begin something: never done twice unasked. */
+        [request_type_webhook_add] = {&webhook_add_message, &webhook_message,
+                                      .target = GATEWAY_RELAY},
+        [request_type_webhook_rotate] = {&webhook_rotate_message, &webhook_message,
+                                         .target = GATEWAY_RELAY},
+        [request_type_webhook_replay] = {&webhook_replay_message, &webhook_message,
+                                         .target = GATEWAY_RELAY},
+        [request_type_webhook_remove] = {&webhook_name_message, &webhook_message, TO_RELAY},
+        [request_type_webhook_enable] = {&webhook_name_message, &webhook_message, TO_RELAY},
+        [request_type_webhook_list] = {&webhook_list_message, &webhook_page_message, TO_RELAY},
+        [request_type_webhook_log] = {&webhook_log_message, &delivery_page_message, TO_RELAY},
     };
 #undef TO_CARD
 #undef TO_RELAY

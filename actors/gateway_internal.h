@@ -15,7 +15,7 @@ enum {
     GATEWAY_TRACE_ID_OFFSET = 3, /* in a traceparent: after "00-" */
     GATEWAY_DETAIL_SIZE = 320,
     GATEWAY_TRACE_POOL_SIZE = 24 * 64,
-    GATEWAY_REQUEST_TYPES = request_type_consumer_list + 1, /* those that clients may ask */
+    GATEWAY_REQUEST_TYPES = request_type_webhook_log + 1, /* those that clients may ask */
     GATEWAY_OUTCOMES = outcome_error + 1,
 };
 

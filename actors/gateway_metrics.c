@@ -29,6 +29,13 @@ static const char *const request_labels[GATEWAY_REQUEST_TYPES][GATEWAY_OUTCOMES]
     [request_type_consumer_register] = LABELS("consumer.register"),
     [request_type_consumer_remove] = LABELS("consumer.remove"),
     [request_type_consumer_list] = LABELS("consumer.list"),
+    [request_type_webhook_add] = LABELS("webhook.add"),
+    [request_type_webhook_remove] = LABELS("webhook.remove"),
+    [request_type_webhook_enable] = LABELS("webhook.enable"),
+    [request_type_webhook_rotate] = LABELS("webhook.rotate"),
+    [request_type_webhook_replay] = LABELS("webhook.replay"),
+    [request_type_webhook_list] = LABELS("webhook.list"),
+    [request_type_webhook_log] = LABELS("webhook.log"),
 };
 
 static void init_requests(gateway_numbers_t *numbers, metrics_t *metrics)

@@ -86,7 +86,8 @@ static bool is_page(const message_type_t *document)
 {
     return document == &card_page_message || document == &history_page_message ||
            document == &event_page_message || document == &rollup_page_message ||
-           document == &consumer_page_message;
+           document == &consumer_page_message || document == &webhook_page_message ||
+           document == &delivery_page_message;
 }
 
 typedef union document {
@@ -98,6 +99,9 @@ typedef union document {
     rollup_page_t rollups;
     consumer_t consumer;
     consumer_page_t consumers;
+    webhook_t webhook;
+    webhook_page_t webhooks;
+    delivery_page_t deliveries;
 } document_t;
 
 static void count_undecodable(gateway_t *gateway, const char *what, const message_fault_t *fault)

@@ -247,7 +247,9 @@ static bool put_dead_letter(const events_task_t *task, const member_event_t *eve
         .sealed_request = {.data = (const char *)sealed, .size = size + CRYPTO_SEAL_OVERHEAD},
         .outcome = TEXT_NONE,
     };
+    const bool was_in_work = crash_slot_pause(ports->crash_slot); /* PostgreSQL may take seconds */
     const result_t result = ports->dead_letters->functions->put(ports->dead_letters, &letter);
+    crash_slot_resume(ports->crash_slot, was_in_work);
     if (result != RESULT_OK) {
         return false;
     }

@@ -2,7 +2,7 @@
  * (events out), relay_subscriptions (who listens, heads), relay_tenants (journals and keys),
  * relay_reads and relay_pages (lists, histories, replays), relay_flags (changed feature flags),
  * relay_share (events of other nodes),
- * relay_consumers (who has read how far). */
+ * relay_consumers (who has read how far), webhook_sender (events to endpoints). */
 #include "actors/relay.h"
 #include "actors/relay_models.h"
 #include "runtime/log.h"
@@ -107,7 +107,8 @@ result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *por
     }
     if (made->subscriptions == NULL || made->head_timer == NULL || made->control_timer == NULL ||
         (ports->projections != NULL && made->fold_timer == NULL) ||
-        relay_consumers_begin(made) != RESULT_OK) {
+        relay_consumers_begin(made) != RESULT_OK ||
+        relay_webhooks_begin(made, metrics) != RESULT_OK) {
         relay_destroy(&made);
         return RESULT_NO_MEMORY;
     }
@@ -131,6 +132,7 @@ void relay_destroy(relay_t **relay)
     if (old == NULL) {
         return;
     }
+    relay_webhooks_end(old);
     assert(old->operations == 0); /* drained, or nothing was asked of a journal */
     old->is_draining = true;
     relay_lists_end(old);
@@ -189,6 +191,7 @@ void relay_drain(relay_t *relay, loop_callback_t *drained, void *context)
     relay->drained_context = context;
     loop_timer_stop(relay->head_timer);
     loop_timer_stop(relay->control_timer);
+    relay_webhooks_stop(relay);
     if (relay->fold_timer != NULL) {
         loop_timer_stop(relay->fold_timer);
         relay_models_tick(relay); /* pages that wait are answered with what there is */

@@ -14,8 +14,10 @@
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/flags.h"
+#include "actors/ports/http_client.h"
 #include "actors/ports/journal.h"
 #include "actors/ports/projections.h"
+#include "actors/ports/webhooks.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 
@@ -28,6 +30,10 @@ typedef struct relay_ports {
     flags_t *flags;         /* NULL: no changes are told */
     cache_t *cache;         /* NULL: this node alone */
     consumers_t *consumers; /* NULL: nobody can register */
+    webhooks_t *webhooks;   /* NULL: there are none; else consumers and http_calls are needed */
+    http_calls_t *http_calls;
+    uint32_t (*random)(uint32_t below);
+    void (*random_fill)(void *out, size_t size);
     const crypto_functions_t *crypto;
     crypto_key_t master_key;
     void (*reply)(void *context, uint32_t peer, const uint8_t *envelope, size_t size);

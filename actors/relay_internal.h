@@ -95,6 +95,12 @@ struct relay_read {
         events_ack_t ack;
         consumer_name_t name;
         consumer_list_t consumers;
+        webhook_add_t webhook_add;
+        webhook_name_t webhook_name;
+        webhook_rotate_t webhook_rotate;
+        webhook_replay_t webhook_replay;
+        webhook_list_t webhook_list;
+        webhook_log_t webhook_log;
     } command;
     journal_heads_t needed; /* what the read models have to show for it */
     uint64_t wait_until_ms; /* then it is answered with what there is */
@@ -160,6 +166,7 @@ struct relay {
     loop_timer_t *control_timer;
     loop_timer_t *ack_timer;
     loop_timer_t *lag_timer;
+    struct webhook_sender *webhooks;         /* NULL: none are sent */
     relay_read_t *acks[LIMIT_CONSUMER_ACKS]; /* wait for the next commit */
     uint32_t ack_count;
     uint64_t control_version;
@@ -253,6 +260,17 @@ bool relay_is_consumer_request(uint8_t type);
 void relay_consumer_run(relay_read_t *read);
 /* Fills `after` of an events.read that names a consumer; false: it is answered. */
 bool relay_consumer_resume(relay_read_t *read);
+
+/* --- webhook_sender.c: events to endpoints of other people --- */
+MUST_USE result_t relay_webhooks_begin(relay_t *relay, metrics_t *metrics);
+/* No call is on its way any more; what was answered is stored. */
+void relay_webhooks_stop(relay_t *relay);
+void relay_webhooks_end(relay_t *relay);
+
+/* --- relay_webhooks.c: webhooks as requests of clients --- */
+bool relay_is_webhook_request(uint8_t type);
+/* Answers at once. */
+void relay_webhook_run(relay_read_t *read);
 
 /* --- relay_share.c --- */
 void relay_share_begin(relay_t *relay);

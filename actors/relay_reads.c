@@ -88,6 +88,10 @@ static void run(relay_read_t *read)
         relay_consumer_run(read);
         return;
     }
+    if (relay_is_webhook_request(read->type)) {
+        relay_webhook_run(read);
+        return;
+    }
     if (read->type == request_type_events_read && !relay_consumer_resume(read)) {
         return;
     }
@@ -149,7 +153,7 @@ static uint32_t choose_limit(bool has_limit, uint64_t limit, uint32_t otherwise,
     return limit <= most ? (uint32_t)limit : 0;
 }
 
-static bool decode_consumer(relay_read_t *read, message_fault_t *fault)
+static bool decode_small(relay_read_t *read, message_fault_t *fault)
 {
     arena_t arena = {.base = NULL, .size = 0};
     const message_type_t *const type = command_type(read->type);
@@ -198,7 +202,14 @@ static bool decode(relay_read_t *read, message_fault_t *fault)
     case request_type_consumer_register:
     case request_type_consumer_remove:
     case request_type_consumer_list:
-        return decode_consumer(read, fault);
+    case request_type_webhook_add:
+    case request_type_webhook_remove:
+    case request_type_webhook_enable:
+    case request_type_webhook_rotate:
+    case request_type_webhook_replay:
+    case request_type_webhook_list:
+    case request_type_webhook_log:
+        return decode_small(read, fault);
     default:
         (void)snprintf(fault->detail, sizeof(fault->detail), "this is no read of the relay");
         return false;

@@ -8,7 +8,7 @@
 enum {
     MEMBER_ID_SIZE_MAX = 128,
     IDEMPOTENCY_KEY_SIZE_MAX = 128,
-    BINDING_SIZE_MAX = 6 + LIMIT_TENANT_NAME_SIZE + 1 + MEMBER_ID_SIZE_MAX,
+    BINDING_SIZE_MAX = 8 + LIMIT_TENANT_NAME_SIZE + 1 + MEMBER_ID_SIZE_MAX,
 };
 
 typedef struct binding {
@@ -78,6 +78,16 @@ static binding_t bind_dead_letter(text_t tenant, text_t fingerprint)
     binding_add(&binding, tenant.data, tenant.size);
     binding_add(&binding, "\0", 1);
     binding_add(&binding, fingerprint.data, fingerprint.size);
+    return binding;
+}
+
+static binding_t bind_webhook(text_t tenant, text_t name)
+{
+    binding_t binding = {.size = 0};
+    binding_add(&binding, "webhook:", 8);
+    binding_add(&binding, tenant.data, tenant.size);
+    binding_add(&binding, "\0", 1);
+    binding_add(&binding, name.data, name.size);
     return binding;
 }
 
@@ -201,6 +211,21 @@ bool secret_dead_letter_open(const crypto_functions_t *crypto, const crypto_key_
     }
     *request = (text_t){.data = (const char *)plain, .size = sealed.size - CRYPTO_SEAL_OVERHEAD};
     return true;
+}
+
+void secret_webhook_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                         text_t tenant, text_t name, text_t secret, uint8_t *sealed)
+{
+    const binding_t binding = bind_webhook(tenant, name);
+    crypto->seal(master_key, secret, binding_text(&binding), sealed);
+}
+
+bool secret_webhook_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                         text_t tenant, text_t name, text_t sealed, char *plain, size_t plain_size)
+{
+    const binding_t binding = bind_webhook(tenant, name);
+    return sealed.size == plain_size + CRYPTO_SEAL_OVERHEAD &&
+           crypto->open(master_key, sealed, binding_text(&binding), (uint8_t *)plain);
 }
 
 /* Two MACs of the secret, each half of the key: HMAC as a derivation, in a domain of its own. */

@@ -71,6 +71,15 @@ MUST_USE bool secret_dead_letter_open(const crypto_functions_t *crypto,
                                       text_t fingerprint, text_t sealed, uint8_t *plain,
                                       size_t plain_size, text_t *request);
 
+/* What signs the deliveries of a webhook, under the master key. Writes
+ * secret.size + CRYPTO_SEAL_OVERHEAD bytes. */
+void secret_webhook_seal(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                         text_t tenant, text_t name, text_t secret, uint8_t *sealed);
+/* `plain_size` is that of the secret. */
+MUST_USE bool secret_webhook_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                                  text_t tenant, text_t name, text_t sealed, char *plain,
+                                  size_t plain_size);
+
 /* The key under which words of holders' names are hashed, so that a name can be searched for
  * without being stored. Whoever has the read models but not this key learns which cards share a
  * word. */

@@ -104,6 +104,8 @@ struct actor_slot {
     metric_t *drops;
     metric_t *failures;
     metric_t *slow;
+    metric_t *dead_undeliverable;
+    metric_t *dead_not_awaited;
     metric_t *handler_time;
 };
 

@@ -69,6 +69,7 @@ void actor_give_back(actor_t *actor, actor_message_t *message, result_t why)
 {
     actor_slot_t *const slot = actor->slot;
     actor_system_t *const system = slot->system;
+    metric_add(slot->dead_undeliverable, 1);
     notice_refuse_question(system, message, why);
     if (slot->kind.undeliverable == NULL) {
         actor_message_free(system, message);
@@ -129,6 +130,16 @@ static void activation_end(actor_t *actor)
     }
 }
 
+/* Its state took more than its arena may have. That is no command's fault. */
+static void fail_without_room(actor_t *actor)
+{
+    if (actor->has_failed) {
+        actor->has_failed = false;
+        actor->slot->system->description = (actor_description_t){0};
+        actor_supervise_failure(actor, RESULT_NO_MEMORY);
+    }
+}
+
 static void activate_anonymous(actor_t *actor)
 {
     actor_slot_t *const slot = actor->slot;
@@ -141,10 +152,7 @@ static void activate_anonymous(actor_t *actor)
         system->current_actor = actor;
         slot->kind.activate(actor, slot->context);
         system->current_actor = NULL;
-        if (actor->has_failed) {
-            actor->has_failed = false;
-            actor_supervise_failure(actor, RESULT_NO_MEMORY);
-        }
+        fail_without_room(actor);
     }
     actor_turn_over(actor);
 }
@@ -175,10 +183,7 @@ void actor_activated(actor_t *actor)
     slot->numbers.active++;
     slot->numbers.activations++;
     actor->mailbox.phase = ACTOR_RUNNING; /* it has a state and is in no list */
-    if (actor->has_failed) {
-        actor->has_failed = false;
-        actor_supervise_failure(actor, RESULT_NO_MEMORY);
-    }
+    fail_without_room(actor);
     actor_turn_over(actor);
 }
 

@@ -90,11 +90,19 @@ static void message_done(actor_message_t *message)
     }
 }
 
+/* Answers that wait, and notices that were cancelled when they waited already, are owned no more:
+ * the lane they wait in has the same bound, and holds at most twice as many. */
+static bool may_own(const actor_t *owner)
+{
+    static_assert(2 * LIMIT_ACTOR_NOTICES_OWNED <= UINT16_MAX, "what a mailbox can count");
+    return owner->mailbox.phase != ACTOR_GONE && owner->owned_count < LIMIT_ACTOR_NOTICES_OWNED &&
+           owner->mailbox.count[MAILBOX_SYSTEM] < LIMIT_ACTOR_NOTICES_OWNED;
+}
+
 result_t notice_create(actor_system_t *system, actor_t *owner, actor_notice_kind_t kind,
                        actor_notice_t **notice)
 {
-    if (owner != NULL &&
-        (owner->owned_count == LIMIT_ACTOR_NOTICES_OWNED || owner->mailbox.phase == ACTOR_GONE)) {
+    if (owner != NULL && !may_own(owner)) {
         return RESULT_NO_MEMORY;
     }
     actor_notice_t *const created = slab_take(&system->notices);
@@ -227,6 +235,12 @@ static void backoff_end(actor_notice_t *notice)
     }
 }
 
+/* What lies beyond the end of time never comes. */
+static uint64_t time_after(uint64_t time_ms, uint64_t delay_ms)
+{
+    return delay_ms > UINT64_MAX - time_ms ? UINT64_MAX : time_ms + delay_ms;
+}
+
 static void notice_due(actor_notice_t *notice, uint64_t now_ms)
 {
     switch ((actor_notice_kind_t)notice->kind) {
@@ -237,8 +251,9 @@ static void notice_due(actor_notice_t *notice, uint64_t now_ms)
         if (notice->period_ms > 0) { /* armed first: firing may end it */
             const uint64_t missed = (now_ms - notice->timer.due_ms) / notice->period_ms;
             notice->count += (uint32_t)missed;
-            timer_wheel_start(&notice->system->wheel, &notice->timer,
-                              notice->timer.due_ms + (missed + 1) * notice->period_ms);
+            timer_wheel_start(
+                &notice->system->wheel, &notice->timer,
+                time_after(notice->timer.due_ms + missed * notice->period_ms, notice->period_ms));
         }
         notice_fire(notice, ACTOR_SYSTEM_TIMER, RESULT_OK);
         break;
@@ -278,7 +293,8 @@ void notice_turn_end(actor_system_t *system)
 void notice_start_timer(actor_notice_t *notice, uint64_t delay_ms)
 {
     actor_system_t *const system = notice->system;
-    timer_wheel_start(&system->wheel, &notice->timer, loop_now_ms(system->loop) + delay_ms);
+    timer_wheel_start(&system->wheel, &notice->timer,
+                      time_after(loop_now_ms(system->loop), delay_ms));
     loop_again(system->loop); /* it may be started from outside of a turn */
 }
 

@@ -18,6 +18,9 @@ static void describe(actor_system_t *system, const actor_slot_t *slot,
 {
     actor_description_t *const description = &system->description;
     *description = (actor_description_t){0};
+    if ((message->flags & ACTOR_MESSAGE_SYSTEM) != 0) {
+        return; /* not the kind's, and nobody's command */
+    }
     slot->kind.describe(message, description, slot->context);
     assert(description->trace_id_size <= ACTOR_TRACE_ID_SIZE);
     if (description->trace_id_size > 0) {
@@ -56,7 +59,7 @@ static void account(actor_system_t *system, actor_t *actor, uint32_t count)
 static void handle(actor_system_t *system, actor_t *actor, actor_message_t *message)
 {
     actor_slot_t *const slot = actor->slot;
-    if (slot->kind.describe != NULL && (message->flags & ACTOR_MESSAGE_SYSTEM) == 0) {
+    if (slot->kind.describe != NULL) {
         describe(system, slot, message);
     }
     system->current_message = message;
@@ -107,6 +110,10 @@ static uint32_t actor_run(actor_system_t *system, actor_t *actor, uint32_t messa
         slot->numbers.messages_waiting--;
         count++;
         if (message->flags != 0 && notice_is_dead_letter(system, message)) {
+            scheduler_charge(actor->tenant, 1);
+            if ((message->flags & ACTOR_MESSAGE_REQUEST) != 0) {
+                metric_add(slot->dead_not_awaited, 1);
+            }
             actor_message_free(system, message);
             continue;
         }
@@ -128,13 +135,27 @@ static uint32_t actor_run(actor_system_t *system, actor_t *actor, uint32_t messa
     return count;
 }
 
+/* What it took is its tenant's, and not that of whoever comes next. The actor may be gone. */
+static void activate(actor_system_t *system, actor_t *actor, scheduler_tenant_t *tenant)
+{
+    const bool is_measured = !actor->slot->kind.is_anonymous; /* those load nothing */
+    actor_activate(actor);
+    uint64_t charges = 0;
+    if (is_measured) {
+        const uint64_t now = ticks_now();
+        charges = (now - system->ticks) / system->charge_ticks;
+        system->ticks = now;
+    }
+    scheduler_charge(tenant,
+                     1 + (uint32_t)(charges < LIMIT_TENANT_DEBT ? charges : LIMIT_TENANT_DEBT));
+}
+
 /* One actor's turn; returns what it used of the loop's budget. */
 static uint32_t run_next(actor_system_t *system, scheduler_tenant_t *tenant, uint32_t budget)
 {
     actor_t *const actor = actor_list_take(&tenant->run);
     if (actor->mailbox.phase == ACTOR_NEW) {
-        scheduler_charge(tenant, 1);
-        actor_activate(actor);
+        activate(system, actor, tenant);
         return 1;
     }
     return actor_run(system, actor,
@@ -289,6 +310,22 @@ void actor_system_destroy(actor_system_t **system)
 
 /* --- Kinds --- */
 
+static metric_t *dead_letters(const actor_slot_t *slot, metrics_t *metrics, const char *reason)
+{
+    char labels[96];
+    const int size =
+        snprintf(labels, sizeof(labels), "kind=\"%s\",reason=\"%s\"", slot->kind.name, reason);
+    assert((size_t)size < sizeof(labels));
+    return metrics_counter(metrics, "digitalcard_actor_dead_letters_total", labels,
+                           "Messages that no actor handled: it ended, or nobody waited any more");
+}
+
+static void register_dead_letters(actor_slot_t *slot, metrics_t *metrics)
+{
+    slot->dead_undeliverable = dead_letters(slot, metrics, "undeliverable");
+    slot->dead_not_awaited = dead_letters(slot, metrics, "not_awaited");
+}
+
 static void register_metrics(actor_slot_t *slot, metrics_t *metrics)
 {
     char labels[64];
@@ -312,6 +349,7 @@ static void register_metrics(actor_slot_t *slot, metrics_t *metrics)
                                      "Handlers that failed");
     slot->slow = metrics_counter(metrics, "digitalcard_actor_slow_handlers_total", labels,
                                  "Handlers that took longer than their budget");
+    register_dead_letters(slot, metrics);
     slot->handler_time = metrics_histogram(metrics, "digitalcard_actor_handler_seconds", labels,
                                            "Time of one handler call, one call of 64 measured");
 }
@@ -336,6 +374,7 @@ uint32_t actor_system_register(actor_system_t *system, const actor_kind_t *kind,
     slot->until_sample = 1;
     slot->state_offset = (uint32_t)(sizeof(actor_t) + (kind->is_anonymous ? 0 : ACTOR_ID_SIZE));
     slot->mailbox_max = or_limit(kind->mailbox_max, LIMIT_MAILBOX_MESSAGES);
+    assert(slot->mailbox_max + LIMIT_ACTOR_NOTICES_OWNED <= UINT16_MAX); /* with actor_yield */
     slot->room_at = slot->mailbox_max / 2;
     slot->arena_size_max = or_limit(kind->arena_size_max, LIMIT_ACTOR_ARENA_SIZE);
     slot->handler_ticks_max =

@@ -87,6 +87,23 @@ void crash_slot_leave(crash_slot_t *slot)
     }
 }
 
+bool crash_slot_pause(crash_slot_t *slot)
+{
+    const bool was_in_work = slot != NULL && slot->is_running != 0;
+    crash_slot_leave(slot);
+    return was_in_work;
+}
+
+void crash_slot_resume(crash_slot_t *slot, bool was_in_work)
+{
+    if (was_in_work) {
+        slot->entered = slot->entered + 1; /* whoever looks begins to count anew */
+        keep_order();
+        slot->is_running = 1;
+        keep_order();
+    }
+}
+
 const crash_order_t *crash_slot_order(const crash_slot_t *slot)
 {
     const bool has_order = slot != NULL && slot->has_order != 0 &&
@@ -101,6 +118,12 @@ void crash_slot_order_done(crash_slot_t *slot)
     slot->has_order = 0;
 }
 
+void crash_slot_note_hang(crash_slot_t *slot)
+{
+    slot->hangs = 1;
+    keep_order();
+}
+
 /* --- The supervisor's side --- */
 
 void crash_slot_clear(crash_slot_t *slot)
@@ -108,6 +131,7 @@ void crash_slot_clear(crash_slot_t *slot)
     slot->is_running = 0;
     slot->crashed_thread = 0;
     slot->was_sent = 0;
+    slot->hangs = 0;
     slot->handler_thread = 0;
 }
 
@@ -137,6 +161,9 @@ static void complete_fingerprint(crash_record_t *record)
 
 static crash_origin_t origin_of(const crash_slot_t *slot)
 {
+    if (slot->hangs != 0) {
+        return CRASH_ORIGIN_HANG;
+    }
     if (slot->crashed_thread == 0) {
         return CRASH_ORIGIN_UNKNOWN;
     }

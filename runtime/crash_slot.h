@@ -77,14 +77,22 @@ typedef struct crash_slot crash_slot_t; /* crash_slot.c */
 
 void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command);
 void crash_slot_leave(crash_slot_t *slot);
+/* Around a call that waits for somebody else, such as a database: the command in work is not to
+ * blame for that. Whether one was, for the end of it. */
+MUST_USE bool crash_slot_pause(crash_slot_t *slot);
+void crash_slot_resume(crash_slot_t *slot, bool was_in_work);
 /* The order, or NULL. It stays until crash_slot_order_done, also over the death of the role. */
 const crash_order_t *crash_slot_order(const crash_slot_t *slot);
 void crash_slot_order_done(crash_slot_t *slot);
 
+/* From another thread of the role, which ends it because the command in work does not get done. */
+void crash_slot_note_hang(crash_slot_t *slot);
+
 /* --- The supervisor's side --- */
 
-/* Also while the role lives: whether it works on a command, and a number that is another one for
- * the next. Two looks with the same answer saw the same command, or 2^32 of them. */
+/* Also while the role lives, and from its other threads: whether it works on a command, and a
+ * number that is another one for the next. Two looks with the same answer saw the same command, or
+ * 2^32 of them. */
 bool crash_slot_is_in_work(const crash_slot_t *slot, uint32_t *command);
 
 /* The rest only while no process of the role lives. */
@@ -94,6 +102,7 @@ typedef enum crash_origin {
     CRASH_ORIGIN_HANDLER, /* the thread that runs handlers */
     CRASH_ORIGIN_OTHER,   /* another thread of the role: not the command's fault */
     CRASH_ORIGIN_OUTSIDE, /* somebody sent the signal */
+    CRASH_ORIGIN_HANG,    /* the role ended itself: the command took LIMIT_HANDLER_LOOP_MS */
 } crash_origin_t;
 
 /* For a role that is about to start: it works on nothing. An order stays. */

@@ -4,7 +4,7 @@
 
 #include "runtime/crash_slot.h"
 
-enum { CRASH_SLOT_MARK = 0x44435333 }; /* another one for every layout */
+enum { CRASH_SLOT_MARK = 0x44435334 }; /* another one for every layout */
 
 struct crash_slot {
     uint32_t mark;
@@ -15,6 +15,7 @@ struct crash_slot {
     int32_t handler_thread;       /* kernel's number of the thread that runs handlers */
     volatile int32_t crashed_thread;
     volatile uint32_t was_sent; /* the signal came from another process */
+    volatile uint32_t hangs;    /* the role's own watch ended it */
     crash_record_t running;
     crash_order_t order;
 };

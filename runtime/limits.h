@@ -370,6 +370,22 @@ enum {
     LIMIT_CONSUMER_ACKS = 256,        /* that wait for one commit */
     LIMIT_CONSUMER_ACK_MS = 20,       /* so long they gather: 50 commits a second at most */
     LIMIT_CONSUMER_LOOK_MS = 5000,    /* lags are counted so often */
+
+    /* Webhooks. */
+    LIMIT_WEBHOOKS = 16,               /* of one tenant: each is a consumer too */
+    LIMIT_WEBHOOKS_ALL = 256,          /* of one relay: 64 MB of events held when all are dead */
+    LIMIT_WEBHOOK_EVENTS = 256,        /* of one webhook in memory, all partitions */
+    LIMIT_WEBHOOK_CALLS = 8,           /* of one webhook on their way: different cards */
+    LIMIT_WEBHOOK_CALLS_ALL = 192,     /* of a relay; below LIMIT_HTTP_CALLS */
+    LIMIT_WEBHOOK_DEADLINE_MS = 10000, /* of one attempt; receivers are told to queue */
+    LIMIT_WEBHOOK_ANSWER_SIZE = 16384, /* of an answer, which nobody reads */
+    LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
+    LIMIT_WEBHOOK_OVERLAP_HOURS = 168, /* of an old secret after a rotation, at most */
+    LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
+    LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
+    LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
+    LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
+    LIMIT_WEBHOOK_TOUCH_MS = 3600000, /* its consumer is seen so often: silent ones are forgotten */
     LIMIT_RATE_ENTRIES = 16384,       /* tokens and tenants with requests in one second */
     LIMIT_RATE_MAX = 1000000,         /* --rate-per-…: above what one machine can do */
     LIMIT_RATE_EXCHANGE_MS = 100,     /* by so much may the nodes together go over a limit */
@@ -393,8 +409,10 @@ enum {
     LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
     LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
                                   control command, takes milliseconds */
-    LIMIT_HANDLER_HANG_MS = 1000,    /* one command in work for so long, while its role computes or
-                                        sleeps, hangs: LIMIT_HANDLER_BUDGET_US fifty times */
+    LIMIT_HANDLER_LOOP_MS = 100,     /* of processor time for one command: LIMIT_HANDLER_BUDGET_US
+                                        five times, our longest take one of them */
+    LIMIT_HANDLER_HANG_MS = 500,     /* one command in work for so long, while its role computes or
+                                        sleeps, hangs: LIMIT_HANDLER_BUDGET_US 25 times */
     LIMIT_WATCHDOG_MS_MIN = 400,     /* --watchdog-ms: four pings of a tick */
     LIMIT_WATCHDOG_MS_MAX = 600000,  /* longer is as good as none */
     LIMIT_RESTART_HEALTHY_MS = 1000, /* ready for that long: the next backoff begins anew; crash
@@ -421,6 +439,8 @@ enum {
     /* --- Metrics and log --- */
     LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */
     LIMIT_LOG_LINE_SIZE = 4096,
+    LIMIT_LOG_WAIT_MS = 100, /* for a reader of standard error that is behind, once; then lines are
+                                left out and counted until it reads again */
 };
 
 #endif

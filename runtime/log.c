@@ -1,14 +1,17 @@
-/* Writes log lines: one JSON object, one write(2). Must not allocate and must not fail its caller:
- * a line that cannot be written is lost. Level and role belong to the whole process and stand in
- * the one static struct below, so that any thread and any layer can log without being handed a
- * logger; the level is atomic, the role is written before the first thread starts. */
+/* Writes log lines: one JSON object, one write(2). Must not allocate, must not fail its caller and
+ * must not make it wait for whoever reads them: a line that cannot be written is lost. Level and
+ * role belong to the whole process and stand in the one static struct below, so that any thread and
+ * any layer can log without being handed a logger; the level is atomic, the role is written before
+ * the first thread starts. */
 #include "runtime/log.h"
 
 #include "runtime/clock.h"
 #include "runtime/limits.h"
+#include "runtime/output.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,6 +20,7 @@
 
 static struct {
     _Atomic int level_min;
+    _Atomic uint32_t lines_lost; /* since the last one that was written */
     char role[LIMIT_ROLE_NAME_SIZE + 1];
 } log_process = {.level_min = LOG_INFO_LEVEL};
 
@@ -181,17 +185,23 @@ static void line_begin(log_line_t *line, log_level_t level)
     line_add_field(line, &pid);
 }
 
-static void line_write(const log_line_t *line)
+static bool line_write(const log_line_t *line, bool is_behind)
 {
+    static_assert(LIMIT_LOG_LINE_SIZE <= PIPE_BUF, "a pipe that is not full takes it as a whole");
+    /* A reader that is merely behind is waited for, once. */
+    if (!output_has_room(STDERR_FILENO, is_behind ? 0 : LIMIT_LOG_WAIT_MS)) {
+        return false;
+    }
     size_t written = 0;
     while (written < line->size) {
         const ssize_t size = write(STDERR_FILENO, line->bytes + written, line->size - written);
         if (size > 0) {
             written += (size_t)size;
         } else if (size == 0 || errno != EINTR) {
-            return; /* a full pipe or a closed one: the service goes on without this line */
+            return false; /* closed: the service goes on without this line */
         }
     }
+    return true;
 }
 
 log_field_t log_field_string(const char *name, const char *string)
@@ -242,7 +252,14 @@ void log_write(log_level_t level, const char *message, const log_field_t *fields
     for (size_t index = 0; index < field_count; index++) {
         line_add_field(&line, &fields[index]);
     }
+    const uint32_t lost = atomic_exchange(&log_process.lines_lost, 0);
+    if (lost > 0) {
+        const log_field_t lost_field = LOG_NUMBER("lines_lost", lost);
+        line_add_field(&line, &lost_field);
+    }
     line_add_raw(&line, "}\n", 2);
-    line_write(&line);
+    if (!line_write(&line, lost > 0)) {
+        atomic_fetch_add(&log_process.lines_lost, lost + 1);
+    }
     errno = errno_of_caller;
 }

@@ -2,7 +2,8 @@
  *   {"time":"…Z","level":"warn","role":"shard-0","pid":123,"message":"…","trace_id":"…", fields…}
  * A message says what happened, with which value, and what to do about it. Secrets, tokens, names
  * and codes are never logged. A line longer than LIMIT_LOG_LINE_SIZE is cut within its last value
- * and stays JSON. */
+ * and stays JSON. Nobody waits for a reader that stands still: its lines are left out, and the next
+ * one that is written has their number as `lines_lost`. */
 #ifndef RUNTIME_LOG_H
 #define RUNTIME_LOG_H
 

@@ -13,6 +13,8 @@ enum {
     TRACE_ID_SIZE = 32,
 };
 
+static const char by_watchdog[] = "killed by the watchdog";
+
 void supervisor_crash_init(supervisor_t *supervisor)
 {
     supervisor->crashes_metric =
@@ -43,11 +45,14 @@ static const char *blame(const role_t *role, process_end_t end, crash_origin_t o
     const supervisor_t *supervisor = role->supervisor;
     switch (end) {
     case PROCESS_END_CRASHED:
+        if (origin == CRASH_ORIGIN_HANG) {
+            return by_watchdog;
+        }
         return origin == CRASH_ORIGIN_OTHER || origin == CRASH_ORIGIN_OUTSIDE ? NULL
                                                                               : role->last_exit;
     case PROCESS_END_KILLED:
         if (role->killer == KILLER_WATCHDOG) {
-            return "killed by the watchdog";
+            return by_watchdog;
         }
         return role->killer == KILLER_NONE &&
                        process_oom_kills(&supervisor->oom) > supervisor->oom_kills

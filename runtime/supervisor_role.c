@@ -469,8 +469,6 @@ void role_collect(role_t *role)
     }
 }
 
-/* Counted in pings, not in time: after a pause of this process or of the whole machine the answers
- * are read before anybody is judged. */
 /* Whether the role has worked on one command for LIMIT_HANDLER_HANG_MS, counted in looks, so that a
  * machine or a supervisor that stood still blames nobody. One that was stopped, waits for the disk
  * or gets no processor does not hang: a handler that does has either taken half of the time, or
@@ -502,6 +500,8 @@ static bool handler_hangs(role_t *role)
     return numbers.state == 'S' || (numbers.cpu_ms - role->command_cpu_ms) * 2 >= hang_ms;
 }
 
+/* Silence is counted in pings, not in time: after a pause of this process or of the whole machine
+ * the answers are read before anybody is judged. */
 void role_watch(role_t *role, uint64_t now_ms)
 {
     if (role->state == ROLE_READY && handler_hangs(role)) {

@@ -1,5 +1,5 @@
-/* What actors ask of the store of one tenant. Implemented by adapters/journal_sqlite (later
- * journal_postgres and a simulated one); one contract suite (tests/contract/journal_contract.c)
+/* What actors ask of the store of one tenant. Implemented by adapters/journal_sqlite,
+ * journal_postgres and simulated ones; one contract suite (tests/contract/journal_contract.c)
  * runs against all.
  *
  * Contract:
@@ -283,8 +283,8 @@ typedef struct journal_functions {
     /* `count` is 1 to LIMIT_PROJECTION_EVENTS. */
     result_t (*read_member_keys)(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                  journal_member_keys_done_t *done, void *context);
-    /* The first `limit` open notes whose key comes after `after`. NULL: this store keeps no notes
-     * yet, and batches and loads must not name any. */
+    /* The first `limit` open notes whose key comes after `after`, in order of key. NULL: this store
+     * keeps no notes (fakes of tests), and batches and loads must not name any. */
     result_t (*read_notes)(journal_tenant_t *tenant, text_t after, uint32_t limit,
                            journal_notes_done_t *done, void *context);
 } journal_functions_t;

@@ -187,6 +187,8 @@ static bool open_data(service_t *service)
     if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
         setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
             0 ||
+        setenv(WEBHOOKS_PRIVATE_ENVIRONMENT, service->configuration.texts.webhooks_private, 1) !=
+            0 ||
         !membership_options_hand_down(&service->configuration.texts)) {
         return false;
     }

@@ -147,9 +147,10 @@ static bool check(configuration_t *configuration)
                            texts->watchdog_ms, LIMIT_WATCHDOG_MS_MIN, LIMIT_WATCHDOG_MS_MAX);
         return false;
     }
-    if (is_postgres && *texts->membership_url != '\0') {
-        (void)command_fail("--membership-url: not built yet with --store postgresql; leave it out, "
-                           "or use the embedded store");
+    if (strcmp(texts->webhooks_private, "allow") != 0 &&
+        strcmp(texts->webhooks_private, "refuse") != 0) {
+        (void)command_fail("--webhooks-private %s: must be allow or refuse",
+                           texts->webhooks_private);
         return false;
     }
     if (!membership_options_check(texts)) {

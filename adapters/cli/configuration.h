@@ -13,6 +13,9 @@ enum {
     CONFIGURATION_SETTINGS,
 };
 
+/* What `serve` hands down to the relay: "allow" or "refuse". */
+#define WEBHOOKS_PRIVATE_ENVIRONMENT "DIGITALCARD_WEBHOOKS_PRIVATE"
+
 /* One text per setting; NULL: not given. */
 typedef struct configuration_texts {
 #define SETTING(name, flag, variable, otherwise, value_name, help) const char *name;

@@ -8,6 +8,7 @@
 #include "adapters/cli/control_dead_letters.h"
 #include "adapters/cli/control_flags.h"
 #include "adapters/cli/control_revocations.h"
+#include "adapters/cli/control_webhooks.h"
 #include "adapters/cli/stores.h"
 #include "adapters/token/token.h"
 #include "messages/rfc3339.h"
@@ -583,6 +584,13 @@ json_t *control_command_execute(const control_commands_t *commands, const json_t
                  {"flag.list", control_flag_list},
                  {"flag.set", control_flag_set},
                  {"flag.unset", control_flag_unset},
+                 {"webhook.list", control_webhook_list},
+                 {"webhook.add", control_webhook_add},
+                 {"webhook.remove", control_webhook_remove},
+                 {"webhook.enable", control_webhook_enable},
+                 {"webhook.rotate", control_webhook_rotate},
+                 {"webhook.replay", control_webhook_replay},
+                 {"webhook.log", control_webhook_log},
                  {"deadletters.list", control_dead_letters_list},
                  {"deadletters.show", control_dead_letters_show},
                  {"deadletters.replay", control_dead_letters_replay},

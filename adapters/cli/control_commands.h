@@ -27,15 +27,26 @@
  * {"known":[{name,about}],"flags":[{tenant,name,percent,changed_at,known}]}
  *   {"command":"flag.set","tenant":…,"name":…,"percent":0…100} → {"tenant":…,"name":…,"percent":…}
  *   {"command":"flag.unset","tenant":…,"name":…}             → the same with "percent":null
+ *   {"command":"webhook.list","tenant"?:…}                   →
+ * {"webhooks":[{tenant,name,url,state,reason?,created_at,previous_secret_until?,replay?}]}
+ *   {"command":"webhook.add","tenant":…,"name":…,"url":…}    → {"tenant",name,url,secret}
+ *   {"command":"webhook.rotate","tenant":…,"name":…,"overlap_s":…} →
+ * {tenant,name,secret,previous_secret_until}
+ *   {"command":"webhook.remove"|"webhook.enable","tenant":…,"name":…} → {tenant,name}
+ *   {"command":"webhook.replay","tenant":…,"name":…,"partition":…,"from":…,"to":…} → the same
+ *   {"command":"webhook.log","tenant":…,"name":…,"limit":…}  →
+ * {"deliveries":[{partition,sequence,event,card,attempts,first_at,last_at,status,state,detail}]}
  * A failure is {"error":{code,detail}}. */
 #ifndef ADAPTERS_CLI_CONTROL_COMMANDS_H
 #define ADAPTERS_CLI_CONTROL_COMMANDS_H
 
+#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
 #include "actors/ports/revocations.h"
+#include "actors/ports/webhooks.h"
 #include <jansson.h>
 
 typedef struct control_commands {
@@ -44,6 +55,8 @@ typedef struct control_commands {
     dead_letters_t *dead_letters; /* NULL: those commands are refused */
     flags_t *flags;               /* NULL: the same */
     revocations_t *revocations;   /* NULL: the same */
+    webhooks_t *webhooks;         /* NULL: the same */
+    consumers_t *consumers;       /* with webhooks: their cursors */
     const crypto_functions_t *crypto;
     const crypto_key_t *master_key;
 } control_commands_t;

@@ -5,11 +5,14 @@
 #include "actors/relay.h"
 #include "adapters/cli/caches.h"
 #include "adapters/cli/command.h"
+#include "adapters/cli/configuration.h"
 #include "adapters/cli/stores.h"
 #include "adapters/events/events_publisher.h"
+#include "adapters/http_client/http_client.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
 #include "runtime/clock.h"
+#include "runtime/random.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,7 @@ typedef struct relay_role {
     projections_t *projections;
     events_publisher_t *publisher;
     cache_t *cache;
+    http_calls_t *http_calls; /* of webhooks */
     channel_server_t *server;
     relay_t *relay;
 } relay_role_t;
@@ -178,12 +182,22 @@ static result_t relay_role_compose(relay_role_t *role)
         result = caches_create(loop, role->base.metrics, &role->cache);
     }
     if (result == RESULT_OK) {
+        const char *const policy = getenv(WEBHOOKS_PRIVATE_ENVIRONMENT);
+        const http_calls_options_t client_options = {
+            .name = "webhooks", .allows_private = policy != NULL && strcmp(policy, "allow") == 0};
+        result = http_calls_create(loop, role->base.metrics, &client_options, &role->http_calls);
+    }
+    if (result == RESULT_OK) {
         const relay_ports_t ports = {.journal = role->journal,
                                      .projections = role->projections,
                                      .control = role->control,
                                      .flags = stores_flags(stores_of_role(), role->control),
                                      .cache = role->cache,
                                      .consumers = stores_consumers(stores_of_role(), role->control),
+                                     .webhooks = stores_webhooks(stores_of_role(), role->control),
+                                     .http_calls = role->http_calls,
+                                     .random = random_below,
+                                     .random_fill = random_fill,
                                      .crypto = &signer_functions,
                                      .master_key = role->master_key,
                                      .reply = relay_role_reply,
@@ -207,6 +221,9 @@ static void relay_role_destroy(relay_role_t *role)
     }
     if (role->relay != NULL) {
         relay_destroy(&role->relay);
+    }
+    if (role->http_calls != NULL) {
+        http_calls_destroy(&role->http_calls);
     }
     if (role->server != NULL) {
         channel_server_destroy(&role->server);

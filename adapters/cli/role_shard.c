@@ -11,6 +11,7 @@
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
 #include "runtime/clock.h"
+#include "runtime/handler_watch.h"
 #include "runtime/random.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ typedef struct shard_role {
     channel_client_t *adapters;
     uint64_t fronts; /* those that are up, one bit each */
     loop_timer_t *preparing;
+    handler_watch_t *watch; /* NULL: none */
 } shard_role_t;
 
 /* What cannot be sent is counted by the channel; the front's deadline and the relay's reading of
@@ -154,6 +156,8 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
         .dead_letters = stores_dead_letters(stores_of_role(), role->control),
         .flags = stores_flags(stores_of_role(), role->control),
         .revocations = stores_revocations(stores_of_role(), role->control),
+        .webhooks = stores_webhooks(stores_of_role(), role->control),
+        .consumers = stores_consumers(stores_of_role(), role->control),
         .crypto = &signer_functions,
         .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
@@ -222,6 +226,13 @@ static crash_slot_t *attach_crash_slot(const role_options_t *options)
     return slot;
 }
 
+static void start_handler_watch(shard_role_t *role, crash_slot_t *slot)
+{
+    if (slot != NULL && handler_watch_start(slot, &role->watch) != RESULT_OK) {
+        log_warn("no watch over handlers: one that loops is ended by the supervisor, later");
+    }
+}
+
 /* What `serve` does at its start and could not when PostgreSQL was away: schema and first token
  * key. Until then no front has a directory, so none is ready. */
 static void prepare_control(void *context)
@@ -261,6 +272,8 @@ static result_t shard_role_compose(shard_role_t *role)
         result = channel_client_create(loop, shard_role_neighbour_receive, role, &role->adapters);
     }
     if (result == RESULT_OK) {
+        crash_slot_t *const crash_slot = attach_crash_slot(options);
+        start_handler_watch(role, crash_slot);
         const shard_ports_t ports = {
             .journal = role->journal,
             .control = role->control,
@@ -270,7 +283,7 @@ static result_t shard_role_compose(shard_role_t *role)
             .publish = shard_role_publish,
             .neighbour_send = shard_role_neighbour_send,
             .context = role,
-            .crash_slot = attach_crash_slot(options),
+            .crash_slot = crash_slot,
             .dead_letters = stores_dead_letters(stores_of_role(), role->control),
             .flags = stores_flags(stores_of_role(), role->control),
             .revocations = stores_revocations(stores_of_role(), role->control),
@@ -303,6 +316,7 @@ static result_t shard_role_compose(shard_role_t *role)
 
 static void shard_role_destroy(shard_role_t *role)
 {
+    handler_watch_stop(&role->watch);
     link_destroy(&role->base.link);
     if (role->preparing != NULL) {
         loop_timer_destroy(&role->preparing);

@@ -122,6 +122,12 @@ consumers_t *stores_consumers(const char *store, control_store_t *control)
                                      : control_sqlite_consumers(control);
 }
 
+webhooks_t *stores_webhooks(const char *store, control_store_t *control)
+{
+    return stores_is_postgres(store) ? control_postgres_webhooks(control)
+                                     : control_sqlite_webhooks(control);
+}
+
 flags_t *stores_flags(const char *store, control_store_t *control)
 {
     return stores_is_postgres(store) ? control_postgres_flags(control)

@@ -12,6 +12,7 @@
 #include "actors/ports/journal.h"
 #include "actors/ports/projections.h"
 #include "actors/ports/revocations.h"
+#include "actors/ports/webhooks.h"
 #include "runtime/loop.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
@@ -47,6 +48,7 @@ void stores_control_close(const char *store, control_store_t **control);
 dead_letters_t *stores_dead_letters(const char *store, control_store_t *control);
 flags_t *stores_flags(const char *store, control_store_t *control);
 consumers_t *stores_consumers(const char *store, control_store_t *control);
+webhooks_t *stores_webhooks(const char *store, control_store_t *control);
 revocations_t *stores_revocations(const char *store, control_store_t *control);
 
 /* Of a role; `control` must outlive it. */

@@ -249,6 +249,7 @@ static control_postgres_t *control_create(const control_postgres_options_t *opti
     control_postgres_flags_init(control);
     control_postgres_revocations_init(control);
     control_postgres_consumers_init(control);
+    control_postgres_webhooks_init(control);
     control->options = *options;
     control->url = strdup(options->url);
     assert(control->url != NULL);

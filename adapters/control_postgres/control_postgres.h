@@ -9,6 +9,7 @@
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
 #include "actors/ports/revocations.h"
+#include "actors/ports/webhooks.h"
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
 
@@ -52,6 +53,8 @@ flags_t *control_postgres_flags(control_store_t *store);
 revocations_t *control_postgres_revocations(control_store_t *store);
 /* The consumers of events, likewise; written by the relay. */
 consumers_t *control_postgres_consumers(control_store_t *store);
+/* The webhooks, likewise. */
+webhooks_t *control_postgres_webhooks(control_store_t *store);
 
 /* The version of the database, which opening brings up to that of this program; 0: no start has
  * been here, so that nothing is sealed under any master key. Changes nothing. Errors as above. */

@@ -11,6 +11,7 @@ typedef struct control_postgres {
     flags_t flags;
     revocations_t revocations;
     consumers_t consumers;
+    webhooks_t webhooks;
     control_postgres_options_t options;
     char *url;
     PGconn *connection; /* NULL: none */
@@ -103,6 +104,10 @@ void control_postgres_revocations_init(control_postgres_t *control);
 /* --- consumers.c --- */
 
 void control_postgres_consumers_init(control_postgres_t *control);
+
+/* --- webhooks.c --- */
+
+void control_postgres_webhooks_init(control_postgres_t *control);
 
 /* --- place.c: the database and the role of a tenant --- */
 

@@ -408,6 +408,10 @@ result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int
         result = database_query(control, "DELETE FROM consumer WHERE tenant = $1::text", &value, 1,
                                 NULL);
     }
+    if (result == RESULT_OK) {
+        result =
+            database_query(control, "DELETE FROM webhook WHERE tenant = $1::text", &value, 1, NULL);
+    }
     char database[64] = "";
     char role[64] = "";
     if (result == RESULT_OK) {

@@ -130,6 +130,7 @@ result_t control_sqlite_open(const char *data_directory, bool create,
     flags_init(control);
     revocations_init(control);
     consumers_init(control);
+    webhooks_init(control);
     control->make_journal = make_journal;
     control->directory = strdup(data_directory);
     assert(control->directory != NULL);

@@ -7,6 +7,7 @@
 #include "actors/ports/dead_letters.h"
 #include "actors/ports/flags.h"
 #include "actors/ports/revocations.h"
+#include "actors/ports/webhooks.h"
 #include "runtime/migration.h"
 
 /* Makes a tenant's empty journal: journal_sqlite_create_tenant, handed in because adapters do not
@@ -35,5 +36,7 @@ flags_t *control_sqlite_flags(control_store_t *store);
 revocations_t *control_sqlite_revocations(control_store_t *store);
 /* The consumers of events, likewise; written by the relay. */
 consumers_t *control_sqlite_consumers(control_store_t *store);
+/* The webhooks, likewise. */
+webhooks_t *control_sqlite_webhooks(control_store_t *store);
 
 #endif

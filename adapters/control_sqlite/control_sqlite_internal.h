@@ -20,6 +20,7 @@ typedef struct control_sqlite {
     flags_t flags;
     revocations_t revocations;
     consumers_t consumers;
+    webhooks_t webhooks;
     char *directory;
     char *path;
     control_sqlite_make_journal_t *make_journal; /* NULL when tenants are only read */
@@ -116,6 +117,12 @@ void revocations_init(control_sqlite_t *control);
 void consumers_init(control_sqlite_t *control);
 /* All of a tenant that is deleted, within its transaction. */
 MUST_USE result_t consumers_remove(control_sqlite_t *control, text_t tenant);
+
+/* --- webhooks.c --- */
+
+void webhooks_init(control_sqlite_t *control);
+/* As above. */
+MUST_USE result_t webhooks_remove(control_sqlite_t *control, text_t tenant);
 
 /* --- journal_file.c: the file of a tenant's journal, seen from outside --- */
 

@@ -301,6 +301,9 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
     if (result == RESULT_OK) {
         result = consumers_remove(control, name);
     }
+    if (result == RESULT_OK) {
+        result = webhooks_remove(control, name);
+    }
     result = change_end(control, result);
     if (result != RESULT_OK) {
         return result;

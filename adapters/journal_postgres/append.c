@@ -14,7 +14,8 @@ enum {
     PART_MEMBER_KEYS = 8,
     PART_REFUSALS = 16,
     PART_REMINDERS = 32,
-    PART_COUNT = 6,
+    PART_NOTES = 64,
+    PART_COUNT = 7,
 };
 
 typedef struct append_command {
@@ -39,7 +40,7 @@ static const char *const part_sql[PART_COUNT] = {
     "p.card_sequence = i.card_sequence - 1 AND p.id BETWEEN $1 << 56 AND "
     "$1 << 56 | 72057594037927935 LIMIT 1) THEN i.card_sequence END, i.name, i.version, "
     "i.occurred_at, i.event_id, i.traceparent, i.body, i.month FROM claim, unnest($5, $6, $7, $8, "
-    "$9, $10, $11, $12, $13, $42) WITH ORDINALITY AS i (card, card_sequence, name, version, "
+    "$9, $10, $11, $12, $13, $45) WITH ORDINALITY AS i (card, card_sequence, name, version, "
     "occurred_at, event_id, traceparent, body, follows, month, number))",
     ", put_card AS (INSERT INTO card (id, member_id, member_folded, tier, tier_folded, status, "
     "expires_at, card_sequence, body) SELECT i.id, i.member_id, i.member_folded, i.tier, "
@@ -67,7 +68,11 @@ static const char *const part_sql[PART_COUNT] = {
     "(SELECT FROM reminder r WHERE r.actor = i.actor AND r.name = i.name)) ON CONFLICT (actor, "
     "name) DO UPDATE SET due_at = excluded.due_at, period_ms = excluded.period_ms, data = "
     "excluded.data)",
+    ", put_note AS (INSERT INTO note (key, is_open, body) SELECT i.key, i.is_open, i.body FROM "
+    "claim, unnest($42, $43, $44) AS i (key, is_open, body) ON CONFLICT (key) DO UPDATE SET "
+    "is_open = excluded.is_open, body = excluded.body)",
 };
+_Static_assert(1 << PART_COUNT == STATEMENT_COMBINATIONS, "one statement per combination");
 
 /* Reminders that were delivered must still be as they were. */
 static const char reminders_hold[] =
@@ -89,8 +94,9 @@ static const Oid append_types[] = {
     TYPE_INT8_ARRAY,  TYPE_INT2_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY, /* 29: refusals */
     TYPE_INT2_ARRAY,  TYPE_UUID_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_INT8_ARRAY,  /* 33: reminders */
     TYPE_INT8_ARRAY,  TYPE_INT8_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_INT8,
-    TYPE_INT8,       /* 40: usage */
-    TYPE_INT4_ARRAY, /* 42: months of events */
+    TYPE_INT8,                                            /* 40: usage */
+    TYPE_BYTEA_ARRAY, TYPE_INT8_ARRAY,  TYPE_BYTEA_ARRAY, /* 42: notes */
+    TYPE_INT4_ARRAY,                                      /* 45: months of events */
 };
 
 void append_sql(statement_t which, char *sql, size_t size, const Oid **types, int *type_count)
@@ -126,7 +132,8 @@ static unsigned batch_parts(const journal_batch_t *batch)
            (batch->idempotency_count > 0 ? PART_IDEMPOTENCY : 0U) |
            (batch->member_key_count > 0 ? PART_MEMBER_KEYS : 0U) |
            (batch->refusal_count > 0 ? PART_REFUSALS : 0U) |
-           (batch->reminder_count > 0 ? PART_REMINDERS : 0U);
+           (batch->reminder_count > 0 ? PART_REMINDERS : 0U) |
+           (batch->note_count > 0 ? PART_NOTES : 0U);
 }
 
 /* --- Which rows of a batch have the same key: an open table of indexes, one per batch --- */
@@ -186,6 +193,11 @@ static text_t snapshot_key(const void *rows, size_t index)
 static text_t member_key(const void *rows, size_t index)
 {
     return ((const journal_member_key_t *)rows)[index].member_id;
+}
+
+static text_t note_key(const void *rows, size_t index)
+{
+    return ((const journal_note_t *)rows)[index].key;
 }
 
 /* Which rows are the last of their key: earlier ones would be replaced by them. `kept` gets their
@@ -365,6 +377,21 @@ static void reminders_fill(parameters_t *parameters, const journal_reminder_t *r
     COLUMN(TYPE_BYTEA, count, element_bytes(parameters, rows[i].data));
 }
 
+static void notes_fill(parameters_t *parameters, const journal_note_t *rows, size_t all)
+{
+    if (all == 0) {
+        nulls_fill(parameters, 3);
+        return;
+    }
+    uint32_t *kept = calloc(all, sizeof *kept);
+    assert(kept != NULL);
+    const size_t count = last_ones(all, note_key, rows, kept);
+    COLUMN(TYPE_BYTEA, count, element_bytes(parameters, rows[kept[i]].key));
+    COLUMN(TYPE_INT8, count, element_int8(parameters, rows[kept[i]].is_open ? 1 : 0));
+    COLUMN(TYPE_BYTEA, count, element_bytes(parameters, rows[kept[i]].body));
+    free(kept);
+}
+
 /* --- Sending --- */
 
 static bool outcome_ask(const append_command_t *append, lane_t *lane)
@@ -409,6 +436,7 @@ static bool append_send(command_t *command, lane_t *lane)
     reminders_fill(parameters, batch->reminders, batch->reminder_count);
     parameter_integer(parameters, (int64_t)batch->cards);
     parameter_integer(parameters, (int64_t)batch->bytes);
+    notes_fill(parameters, batch->notes, batch->note_count);
     months_fill(parameters, batch->events, batch->event_count);
     if (!lane_send(lane, command->statements[0])) {
         return false;
@@ -463,8 +491,8 @@ static result_t outcome(const append_command_t *append)
                                (text_t){(const char *)batch->idempotency[0].request_hash,
                                         sizeof batch->idempotency[0].request_hash});
     } else if (batch_parts(batch) != 0) {
-        return RESULT_OUTCOME_UNKNOWN; /* snapshots, keys or refusals alone leave no trace to tell
-                                        */
+        /* Snapshots, keys, refusals or notes alone leave no trace to tell. */
+        return RESULT_OUTCOME_UNKNOWN;
     }
     return is_stored ? RESULT_OK : RESULT_STORE_UNAVAILABLE;
 }

@@ -306,6 +306,7 @@ static const journal_functions_t functions = {
     .read_events = postgres_read_events,
     .read_heads = postgres_read_heads,
     .read_member_keys = postgres_read_member_keys,
+    .read_notes = postgres_read_notes,
 };
 
 static void metrics_register(journal_postgres_t *journal, metrics_t *metrics)

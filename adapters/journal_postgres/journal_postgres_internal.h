@@ -27,7 +27,8 @@ typedef enum statement {
 #undef STATEMENT
     STATEMENT_FIXED,
     /* One per combination of what a batch may bring (append.c). */
-    STATEMENT_COUNT = STATEMENT_FIXED + 64,
+    STATEMENT_COMBINATIONS = 128,
+    STATEMENT_COUNT = STATEMENT_FIXED + STATEMENT_COMBINATIONS,
 } statement_t;
 
 typedef struct lane lane_t;
@@ -279,7 +280,7 @@ MUST_USE result_t months_ensure(journal_tenant_t *tenant, const journal_event_t 
                                 size_t count);
 void months_forget(journal_tenant_t *tenant);
 
-/* --- load.c, events.c, list.c --- */
+/* --- load.c, due.c, notes.c, heads.c, events.c, list.c --- */
 
 result_t postgres_load(journal_tenant_t *tenant, const journal_load_t *load,
                        journal_loaded_done_t *done, void *context);
@@ -296,6 +297,9 @@ result_t postgres_read_history(journal_tenant_t *tenant, const uuid_t *card, tex
                                uint32_t limit, journal_events_done_t *done, void *context);
 result_t postgres_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                               uint32_t limit, journal_events_done_t *done, void *context);
+
+result_t postgres_read_notes(journal_tenant_t *tenant, text_t after, uint32_t limit,
+                             journal_notes_done_t *done, void *context);
 
 /* Room for `count` decoded events and `extra` bytes; becomes the command's memory. */
 arena_t *events_arena(command_t *command, size_t count, size_t extra, arena_t *arena);

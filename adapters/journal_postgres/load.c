@@ -1,5 +1,5 @@
 /* What an actor reads before it decides, in one statement: its card with the tail, the key of its
- * member, an earlier reply. */
+ * member, an earlier reply, a note. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -11,6 +11,7 @@ enum {
     LOAD_MEMBER_KEY,
     LOAD_REQUEST_HASH,
     LOAD_REPLY,
+    LOAD_NOTE,
     LOAD_ARCHIVED,
     LOAD_EVENT
 };
@@ -37,8 +38,8 @@ static bool load_send(command_t *command, lane_t *lane)
     } else {
         parameter_uuid(parameters, load->load.card);
     }
-    const text_t texts[2] = {load->load.member_id, load->load.idempotency_key};
-    for (size_t i = 0; i < 2; i++) {
+    const text_t texts[3] = {load->load.member_id, load->load.idempotency_key, load->load.note_key};
+    for (size_t i = 0; i < 3; i++) {
         if (text_is_empty(texts[i])) {
             parameter_null(parameters);
         } else {
@@ -101,6 +102,8 @@ static result_t rows_read(load_command_t *load, const PGresult *rows)
     loaded->snapshot = has_card ? field_bytes(rows, 0, LOAD_BODY) : TEXT_NONE;
     loaded->card_found = has_card || loaded->tail_count > 0;
     loaded->sealed_member_key = field_bytes(rows, 0, LOAD_MEMBER_KEY);
+    loaded->note_found = !field_is_null(rows, 0, LOAD_NOTE);
+    loaded->note = loaded->note_found ? field_bytes(rows, 0, LOAD_NOTE) : TEXT_NONE;
     const text_t hash = field_bytes(rows, 0, LOAD_REQUEST_HASH);
     loaded->idempotency_found = !field_is_null(rows, 0, LOAD_REQUEST_HASH);
     if (loaded->idempotency_found) {

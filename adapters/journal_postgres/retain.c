@@ -166,7 +166,8 @@ static result_t sums_make(journal_postgres_retain_t *retain)
 static result_t begin(journal_postgres_retain_t *retain)
 {
     char locked[8] = "";
-    result_t result = execute(retain, "BEGIN; SET LOCAL statement_timeout = 0");
+    result_t result = execute(retain, "BEGIN; SET LOCAL statement_timeout = 0; "
+                                      "SET LOCAL client_connection_check_interval = 1000");
     if (result == RESULT_OK) {
         result = text_ask(retain, "SELECT pg_try_advisory_xact_lock(4847294728367)", locked,
                           sizeof locked);

@@ -68,6 +68,15 @@ static bool signer_mac_verify(const crypto_key_t *key, text_t message,
     return same;
 }
 
+static void signer_hmac(text_t key, text_t message, uint8_t mac[32])
+{
+    crypto_auth_hmacsha256_state state;
+    (void)crypto_auth_hmacsha256_init(&state, bytes_of(key), key.size);
+    (void)crypto_auth_hmacsha256_update(&state, bytes_of(message), message.size);
+    (void)crypto_auth_hmacsha256_final(&state, mac);
+    sodium_memzero(&state, sizeof(state));
+}
+
 static void signer_sha256(text_t message, uint8_t hash[32])
 {
     (void)crypto_hash_sha256(hash, bytes_of(message), message.size);
@@ -83,6 +92,7 @@ const crypto_functions_t signer_functions = {
     .open = signer_open,
     .mac = signer_mac,
     .mac_verify = signer_mac_verify,
+    .hmac = signer_hmac,
     .sha256 = signer_sha256,
     .wipe = signer_wipe,
 };

@@ -5,6 +5,7 @@
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_postgres_place.h"
 #include "tests/contract/revocations_contract.h"
+#include "tests/contract/webhooks_contract.h"
 #include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,6 +72,7 @@ static void a_store_of_format_1_gets_its_dead_letters(void **state)
     control_postgres_close(&place->control);
     postgres_server_execute(
         &place->server, "digitalcard",
+        "DROP TABLE webhook_delivery; DROP TABLE webhook; "
         "DROP TABLE consumer_cursor; DROP TABLE consumer; DROP TABLE revoked_token; "
         "DROP TABLE flag; DROP TABLE dead_letter; ALTER TABLE tenant DROP COLUMN max_cards; "
         "ALTER TABLE tenant DROP COLUMN max_storage; ALTER TABLE tenant DROP "
@@ -134,6 +136,7 @@ int main(void)
     failed += flags_contract_run(&factory, control_postgres_flags);
     failed += revocations_contract_run(&factory, control_postgres_revocations);
     failed += consumers_contract_run(&factory, control_postgres_consumers);
+    failed += webhooks_contract_run(&factory, control_postgres_webhooks);
     failed += cmocka_run_group_tests_name("control store on PostgreSQL", tests, NULL, NULL);
     postgres_place_remove(&place);
     return failed;

@@ -6,6 +6,7 @@
 #include "tests/contract/flags_contract.h"
 #include "tests/contract/journal_sqlite_place.h"
 #include "tests/contract/revocations_contract.h"
+#include "tests/contract/webhooks_contract.h"
 #include <assert.h>
 
 static void factory_open(void *context, control_store_t **store, dead_letters_t **letters)
@@ -33,6 +34,7 @@ int main(void)
     failed += flags_contract_run(&factory, control_sqlite_flags);
     failed += revocations_contract_run(&factory, control_sqlite_revocations);
     failed += consumers_contract_run(&factory, control_sqlite_consumers);
+    failed += webhooks_contract_run(&factory, control_sqlite_webhooks);
     place_remove(&place);
     return failed;
 }

@@ -39,6 +39,9 @@ void events_come_in_order_with_the_head(void **state);
 /* journal_contract_notes.c */
 void notes_are_replaced_as_a_whole_and_open_ones_are_found(void **state);
 void notes_of_a_fenced_batch_are_not_stored(void **state);
+void notes_are_stored_with_the_events_of_their_batch_or_not_at_all(void **state);
+void a_note_comes_with_the_card_and_keeps_every_byte(void **state);
+void open_notes_are_read_page_by_page(void **state);
 
 /* journal_contract_reminders.c */
 void reminders_come_when_due_oldest_first(void **state);

@@ -1,5 +1,6 @@
 /* The contract of the journal port: notes, for stores that keep them. */
 #include "tests/contract/journal_contract_internal.h"
+#include <stdio.h>
 
 typedef struct waited_notes {
     loop_t *loop;
@@ -16,6 +17,7 @@ typedef struct waited_load {
     result_t result;
     bool is_found;
     char body[16];
+    size_t tail_count;
 } waited_load_t;
 
 static void copy(char out[16], text_t text)
@@ -47,6 +49,7 @@ static void load_done(void *context, const journal_loaded_t *loaded)
     loop_stop(waited->loop);
     waited->result = loaded->result;
     waited->is_found = loaded->note_found;
+    waited->tail_count = loaded->tail_count;
     if (loaded->note_found) {
         copy(waited->body, loaded->note);
     }
@@ -132,4 +135,86 @@ void notes_of_a_fenced_batch_are_not_stored(void **state)
     assert_int_equal(put(state, 7, &one, 1), RESULT_FENCED);
     assert_false(load_note(state, "a").is_found);
     assert_int_equal(read_notes(state, "", 8).count, 0);
+}
+
+void a_note_comes_with_the_card_and_keeps_every_byte(void **state)
+{
+    if (functions_of(state)->read_notes == NULL) {
+        skip();
+    }
+    harness_t *const harness = contract_harness(state);
+    opened_t *const alpha = contract_alpha(state);
+    const uuid_t card = harness_issue(harness, alpha, "m-1", "gold", 1, 1000);
+    assert_int_equal(harness_store(harness, alpha, 0, &card, 2, 3), RESULT_OK);
+    const char bytes[] = {'a', '\0', '\xff', '\\'};
+    const journal_note_t one = {.key = {.data = bytes, .size = sizeof bytes},
+                                .body = {.data = bytes, .size = sizeof bytes}};
+    assert_int_equal(put(state, 0, &one, 1), RESULT_OK);
+    waited_load_t waited = {.loop = harness->loop};
+    const journal_load_t load = {.card = &card, .note_key = one.key};
+    assert_int_equal(functions_of(state)->load(alpha->tenant, &load, load_done, &waited),
+                     RESULT_OK);
+    harness_wait(harness, &waited.is_done);
+    assert_int_equal(waited.result, RESULT_OK);
+    assert_true(waited.is_found);
+    assert_memory_equal(waited.body, bytes, sizeof bytes);
+    assert_int_equal(waited.tail_count, 3);
+    const journal_load_t other = {.card = &card, .note_key = TEXT_LITERAL("a")};
+    waited.is_done = false;
+    assert_int_equal(functions_of(state)->load(alpha->tenant, &other, load_done, &waited),
+                     RESULT_OK);
+    harness_wait(harness, &waited.is_done);
+    assert_false(waited.is_found); /* its key is another one */
+    assert_int_equal(waited.tail_count, 3);
+}
+
+/* The rows of a batch are one transaction, notes among them. */
+void notes_are_stored_with_the_events_of_their_batch_or_not_at_all(void **state)
+{
+    if (functions_of(state)->read_notes == NULL) {
+        skip();
+    }
+    harness_t *const harness = contract_harness(state);
+    opened_t *const alpha = contract_alpha(state);
+    const uuid_t card = harness_id(harness);
+    const journal_note_t one = note("a", "1", true);
+    journal_batch_t batch = {.partition = 1,
+                             .epoch = alpha->partitions[1].epoch,
+                             .events = harness_make_events(harness, &card, 2, 1),
+                             .event_count = 1,
+                             .notes = &one,
+                             .note_count = 1};
+    assert_int_not_equal(harness_append(harness, alpha, &batch), RESULT_OK); /* no first event */
+    assert_false(load_note(state, "a").is_found);
+    batch.events = harness_make_events(harness, &card, 1, 1);
+    assert_int_equal(harness_append(harness, alpha, &batch), RESULT_OK);
+    assert_string_equal(load_note(state, "a").body, "1");
+}
+
+void open_notes_are_read_page_by_page(void **state)
+{
+    enum { NOTES = 20, PAGE = 7 };
+    if (functions_of(state)->read_notes == NULL) {
+        skip();
+    }
+    char keys[NOTES][16];
+    journal_note_t rows[NOTES];
+    for (int i = 0; i < NOTES; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "n-%02d", (i * 7) % NOTES);
+        rows[i] = note(keys[i], "x", i % 10 != 0);
+    }
+    assert_int_equal(put(state, 0, rows, NOTES), RESULT_OK);
+    char after[16] = "";
+    size_t seen = 0;
+    size_t count = PAGE;
+    while (count == PAGE) { /* NOTES / PAGE + 1 rounds */
+        const waited_notes_t page = read_notes(state, after, PAGE);
+        count = page.count;
+        for (size_t i = 0; i < count; i++) {
+            assert_true(strcmp(page.keys[i], after) > 0);
+            (void)snprintf(after, sizeof after, "%s", page.keys[i]);
+        }
+        seen += count;
+    }
+    assert_int_equal(seen, NOTES - 2);
 }

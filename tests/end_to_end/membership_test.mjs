@@ -6,35 +6,8 @@ import test from 'node:test';
 import * as zmq from 'zeromq';
 import { decode, encode } from '@msgpack/msgpack';
 import { Membership } from '../peers/membership.mjs';
-import { Service, freePort, roles, until } from './service.mjs';
-
-const QUICK = 'failures=5 open_ms=400 open_ms_max=1000 jitter_permille=0 deadline_ms=300 slow_ms=250 pause_ms=20';
-
-async function start(t, { settings = QUICK, policy, stale, events = true, overZmq = false } = {}) {
-  const context = await Membership.start({ events: 'tcp://127.0.0.1:*', api: overZmq ? 'tcp://127.0.0.1:*' : undefined });
-  const more = ['--membership-url', overZmq ? context.api : context.url, '--breaker', settings, '--shards', '1'];
-  if (events) more.push('--membership-events', context.events);
-  if (policy !== undefined) more.push('--membership-policy', policy);
-  if (stale !== undefined) more.push('--membership-stale-s', String(stale));
-  const service = await Service.start({ arguments: more });
-  t.after(async () => { await service.destroy(); await context.stop(); });
-  const token = await service.tenant('acme');
-  return { context, service, token };
-}
-
-async function breaker(service) {
-  const list = JSON.parse(await service.command('breaker', 'list', '--json'));
-  return list.breakers.find((each) => each.tenant === 'acme' && each.adapter === 'membership') ?? { state: 'closed' };
-}
-
-const verdict = async (service, token, card) => (await service.scan('acme', token, card.qr.text)).body;
-
-async function issue(service, token, context, member, more = {}) {
-  context.member('acme', member);
-  return service.issue('acme', token, { member_id: member, ...more });
-}
-
-const applied = async (service) => roles(await service.tree()).adapters.status.membership.events_applied;
+import { QUICK, applied, breaker, disorderAndPoison, eventsOfAMember, issue, start, verdict } from './membership_cases.mjs';
+import { Service, roles, until } from './service.mjs';
 
 test('issuing asks the context: unknown, suspended and cancelled members get no card, with exact reasons', async (t) => {
   const { context, service, token } = await start(t);
@@ -142,62 +115,11 @@ test('policy refuse: unknown and stale members are refused while nobody can be a
   assert.equal(issued.body.code, 'membership_unavailable');
 });
 
-test('events suspend, reinstate exactly those, renew and revoke; members without cards too', async (t) => {
-  const { context, service, token } = await start(t);
-  const one = await issue(service, token, context, 'm-1');
-  const two = await issue(service, token, context, 'm-1');
-  await service.act('acme', token, two.id, 'suspend', { reason: 'lost' });
-  context.happen('acme', 'suspend', 'm-1');
-  await until(async () => (await verdict(service, token, one)).reason === 'suspended', 'suspended by its member', 10_000);
-  context.happen('acme', 'reinstate', 'm-1');
-  await until(async () => (await verdict(service, token, one)).reason === 'valid', 'reinstated', 10_000);
-  assert.equal((await verdict(service, token, two)).reason, 'suspended'); // its issuer's suspension stands
-  context.happen('acme', 'renew', 'm-1', { valid_until: '2040-01-01T00:00:00Z' });
-  await until(async () => (await service.request('GET', `/acme/api/v1/cards/${one.id}`, { token })).body.expires_at.startsWith('2040'), 'renewed', 10_000);
-  context.happen('acme', 'cancel', 'nobody-has-a-card');
-  context.happen('acme', 'update', 'm-1');
-  context.happen('acme', 'MembershipDreamtOf', 'm-1'); // unknown: means nothing here
-  context.happen('acme', 'cancel', 'm-1');
-  await until(async () => (await verdict(service, token, one)).reason === 'revoked', 'revoked', 10_000);
-  assert.equal((await verdict(service, token, two)).reason, 'revoked');
-  const refused = await service.request('POST', '/acme/api/v1/cards',
-    { token, body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z' } });
-  assert.equal(refused.body.code, 'member_inactive');
-});
+test('events suspend, reinstate exactly those, renew and revoke; members without cards too', async (t) =>
+  eventsOfAMember(await start(t)));
 
-test('duplicates, disorder, gaps, later versions and poison end as the reference says', async (t) => {
-  const { context, service, token } = await start(t);
-  const cards = new Map();
-  for (let i = 0; i < 8; i += 1) cards.set(`m-${i}`, await issue(service, token, context, `m-${i}`));
-  let held = null;
-  const reference = new Map();
-  for (let i = 0; i < 300; i += 1) {
-    const id = `m-${i % 8}`;
-    const what = i >= 292 && i % 2 === 1 ? 'cancel' : i % 16 < 8 ? 'suspend' : 'reinstate';
-    context.happen('acme', what, id, {}, (event) => {
-      const out = [];
-      if (i % 10 === 0) out.push(event, event);
-      else if (i % 20 === 5) { held = event; return out; }
-      else if (i % 50 === 7) return out; // lost
-      else out.push(event);
-      if (held !== null) { out.push(held); held = null; }
-      return out;
-    });
-    reference.set(id, what);
-  }
-  context.happen('acme', 'renew', 'm-0', {}); // no end: cannot be applied
-  context.happen('acme', 'suspend', 'm-0', { v: 2 }); // of a later version
-  context.publish({ v: 1, event_id: 'x', tenant: 'nobody', sequence: 1, name: 'MembershipCancelled', member_id: 'm-0' });
-  const total = context.log('acme').length;
-  await until(async () => (await applied(service)) >= total, `all ${total} are applied`, 30_000);
-  for (const [id, what] of reference) {
-    const wanted = what === 'cancel' ? 'revoked' : what === 'suspend' ? 'suspended' : 'valid';
-    await until(async () => (await verdict(service, token, cards.get(id))).reason === wanted, `${id} is ${wanted}`, 10_000);
-  }
-  const letters = JSON.parse(await service.command('deadletters', 'list', '--json'));
-  assert.equal(letters.dead_letters.length, 2);
-  assert.equal(letters.dead_letters[0].type, 'member.events');
-});
+test('duplicates, disorder, gaps, later versions and poison end as the reference says', async (t) =>
+  disorderAndPoison(await start(t)));
 
 test('over ZeroMQ: member.get and events.read', async (t) => {
   const { context, service, token } = await start(t, { overZmq: true, events: false });

@@ -140,16 +140,18 @@ test('a request with a key that kills, is sent again and kills, ends as quaranti
   });
 });
 
-test('the watchdog ends a handler that hangs; the second time its command is quarantined', async () => {
-  await withService(async ({ service, card, validate }) => {
-    const poison = () => validate(card, 'poison-hang');
-    await killed(validate, poison, card);
-    await killed(validate, poison, card);
-    assert.equal((await poison()).body.reason, 'quarantined');
-    assert.equal((await letters(service))[0].reason, 'killed by the watchdog');
-    assert.ok(log(service).some((line) => line.how === 'killed by the watchdog' && line.trace_id === TRACE && line.actor === card));
-  }, '--watchdog-ms', '800');
-});
+for (const [what, word] of [['sleeps', 'poison-hang'], ['computes', 'poison-loop'], ['takes memory', 'poison-malloc']]) {
+  test(`the watchdog ends a handler that ${what} without end; the second time its command is quarantined`, async () => {
+    await withService(async ({ service, card, validate }) => {
+      const poison = () => validate(card, word);
+      await killed(validate, poison, card);
+      await killed(validate, poison, card);
+      assert.equal((await poison()).body.reason, 'quarantined');
+      assert.equal((await letters(service))[0].reason, 'killed by the watchdog');
+      assert.ok(log(service).some((line) => line.how === 'killed by the watchdog' && line.trace_id === TRACE && line.actor === card));
+    });
+  });
+}
 
 test('a handler that fails or takes all its memory concerns its own card only', async () => {
   await withService(async ({ service, card, other, validate }) => {

@@ -36,6 +36,14 @@ export class Postgres {
 
   get url() { return `postgresql://digitalcard:secret@127.0.0.1:${this.port}/digitalcard`; }
 
+  // A control database that nobody has used.
+  async freshUrl() {
+    this.databases = (this.databases ?? 0) + 1;
+    const name = `fresh_${this.databases}`;
+    await this.sql(`CREATE DATABASE ${name} OWNER digitalcard`);
+    return this.url.replace(/digitalcard$/, name);
+  }
+
   psql(statement, database = 'postgres') {
     return [`${BINARIES}/psql`, ['-h', '127.0.0.1', '-p', String(this.port), '-U', 'postgres', '-d', database, '-qAt', '-c', statement],
       { env: { ...process.env, PGPASSWORD: 'super', PGOPTIONS: '-c default_transaction_read_only=off' } }];

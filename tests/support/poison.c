@@ -2,7 +2,9 @@
  * objects as the service with --wrap=card_handle: the binary that ships holds nothing of it.
  *
  * The gate of a validation or scan, or the reason of a change, says how: poison-segv, poison-abort,
- * poison-hang, poison-error, poison-memory. While DIR/run/poison-off exists it is an ordinary one.
+ * poison-hang (it sleeps), poison-loop (it computes), poison-malloc (it takes memory without end,
+ * and not of its arena), poison-memory (the same of its arena), poison-error. While
+ * DIR/run/poison-off exists it is an ordinary one.
  */
 #include "actors/card_actor_internal.h"
 #include <poll.h>
@@ -40,6 +42,27 @@ static void write_wild(void)
     *nowhere = 1;
 }
 
+static _Noreturn void loop_without_end(void)
+{
+    volatile uint64_t turns = 0;
+    for (;;) {
+        turns = turns + 1;
+    }
+}
+
+/* Bounded only for the sake of the machine, should nobody end it. */
+static _Noreturn void take_memory_without_end(void)
+{
+    enum { PIECE = 65536, PIECES_MAX = 1 << 16 };
+    for (int i = 0; i < PIECES_MAX; i++) {
+        void *volatile memory = malloc(PIECE);
+        if (memory != NULL) {
+            memset(memory, 1, PIECE);
+        }
+    }
+    loop_without_end();
+}
+
 static result_t allocate_without_end(card_actor_t *card)
 {
     enum { PIECE = 65536, PIECES_MAX = 1 << 20 };
@@ -67,6 +90,10 @@ result_t __wrap_card_handle(card_actor_t *card, shard_message_t **message)
         for (;;) {
             (void)poll(NULL, 0, -1);
         }
+    } else if (is_word(word, "poison-loop")) {
+        loop_without_end();
+    } else if (is_word(word, "poison-malloc")) {
+        take_memory_without_end();
     } else if (is_word(word, "poison-memory")) {
         return allocate_without_end(card);
     }

@@ -1,6 +1,8 @@
 /* References, questions, timers, watching, room, and what becomes of them when actors end. */
 #include "tests/unit/actor_support.h"
 
+#include <stdio.h>
+
 static void reference_of_an_actor_that_ended_is_refused_when_its_place_is_taken(void **state)
 {
     probes_t *const probes = *state;
@@ -19,6 +21,14 @@ static void reference_of_an_actor_that_ended_is_refused_when_its_place_is_taken(
     assert_string_equal(probes->trace, "1:begins 1:ends 2:begins 2:note ");
 }
 
+static uint64_t dead_letters(const probes_t *probes, const char *reason)
+{
+    char labels[64];
+    (void)snprintf(labels, sizeof(labels), "kind=\"probe\",reason=\"%s\"", reason);
+    return metric_value(
+        metrics_counter(probes->metrics, "digitalcard_actor_dead_letters_total", labels, ""));
+}
+
 static void messages_of_an_actor_that_stops_come_back(void **state)
 {
     probes_t *const probes = *state;
@@ -27,6 +37,7 @@ static void messages_of_an_actor_that_stops_come_back(void **state)
     assert_int_equal(probes_note(probes, ref), RESULT_OK);
     loop_fake_settle(probes->loop);
     assert_string_equal(probes->trace, "1:begins 1:back(missing) 1:ends ");
+    assert_int_equal(dead_letters(probes, "undeliverable"), 1);
 }
 
 /* --- Questions --- */
@@ -114,6 +125,7 @@ static void cancelled_question_is_neither_handled_nor_answered(void **state)
     assert_int_equal(probes_send(probes, asker, cancel_number), RESULT_OK);
     loop_fake_advance(probes->loop, 1000); /* both run before the other's turn */
     assert_string_equal(probes->trace, "");
+    assert_int_equal(dead_letters(probes, "not_awaited"), 1);
     probes_run(probes, asker, ask_taker);
     probes_run(probes, asker, cancel_number);
     probes_run(probes, probes->other, answer_taken);
@@ -198,6 +210,26 @@ static void missed_ticks_are_merged_into_one(void **state)
     assert_string_equal(probes->trace, "1:timer*5 ");
     loop_fake_advance(probes->loop, 5);
     assert_string_equal(probes->trace, "1:timer*5 1:timer*1 ");
+}
+
+static result_t start_endless(actor_t *self, actor_message_t *message, probes_t *probes)
+{
+    (void)message;
+    uint64_t other = 0;
+    assert_int_equal(actor_timer_start(self, UINT64_MAX, 0, &other), RESULT_OK);
+    return actor_timer_start(self, 10, UINT64_MAX, &probes->number); /* once, and never again */
+}
+
+static void timers_beyond_the_end_of_time_never_fire(void **state)
+{
+    probes_t *const probes = *state;
+    const actor_ref_t ref = asker_and_other(probes);
+    probes_run(probes, ref, start_endless);
+    loop_fake_advance(probes->loop, 1000);
+    assert_string_equal(probes->trace, "1:timer*1 ");
+    loop_fake_jump(probes->loop, UINT64_C(400) * 86400000); /* the wheel turns many times */
+    loop_fake_settle(probes->loop);
+    assert_string_equal(probes->trace, "1:timer*1 ");
 }
 
 static void timers_end_with_their_actor(void **state)
@@ -293,6 +325,23 @@ static void yielding_actor_comes_after_what_waits(void **state)
     assert_string_equal(probes->trace, "1:note 1:again(ok) ");
 }
 
+/* Each is told at once, and cancelled when it waits already: then nobody owns it. */
+static void messages_of_the_system_are_bounded_for_one_actor(void **state)
+{
+    probes_t *const probes = *state;
+    actor_t *const actor = actor_system_get(probes->system, asker_and_other(probes));
+    uint32_t count = 0;
+    while (actor_watch(actor, ACTOR_REF_NONE, &probes->number) == RESULT_OK) {
+        actor_cancel(actor, probes->number);
+        count++;
+        assert_true(count <= 2 * LIMIT_ACTOR_NOTICES_OWNED);
+    }
+    assert_true(count >= LIMIT_ACTOR_NOTICES_OWNED);
+    loop_fake_settle(probes->loop);
+    assert_string_equal(probes->trace, "");
+    assert_int_equal(actor_watch(actor, ACTOR_REF_NONE, &probes->number), RESULT_OK);
+}
+
 static void one_actor_owns_a_bounded_number_of_notices(void **state)
 {
     probes_t *const probes = *state;
@@ -319,12 +368,14 @@ int main(void)
         PROBE_TEST(cancelled_timer_does_not_fire),
         PROBE_TEST(periodic_timer_goes_on_until_cancelled),
         PROBE_TEST(missed_ticks_are_merged_into_one),
+        PROBE_TEST(timers_beyond_the_end_of_time_never_fire),
         PROBE_TEST(timers_end_with_their_actor),
         PROBE_TEST(watcher_is_told_of_the_end_once),
         PROBE_TEST(watcher_learns_why_a_failed_actor_ended),
         PROBE_TEST(watching_ends_with_the_watcher),
         PROBE_TEST(sender_to_a_full_mailbox_is_told_when_there_is_room),
         PROBE_TEST(yielding_actor_comes_after_what_waits),
+        PROBE_TEST(messages_of_the_system_are_bounded_for_one_actor),
         PROBE_TEST(one_actor_owns_a_bounded_number_of_notices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -458,7 +458,8 @@ static void store_of_format_1_gets_its_dead_letters(void **state)
     assert_int_equal(
         journal_execute(
             path,
-            "DROP TABLE consumer_cursor; DROP TABLE consumer; DROP TABLE revoked_token; "
+            "DROP TABLE webhook_delivery; DROP TABLE webhook; DROP TABLE consumer_cursor; DROP "
+            "TABLE consumer; DROP TABLE revoked_token; "
             "DROP TABLE flag; DROP TABLE dead_letter; ALTER TABLE tenant DROP COLUMN max_cards; "
             "ALTER TABLE tenant DROP COLUMN max_storage; ALTER TABLE tenant DROP "
             "COLUMN max_rate; PRAGMA user_version = 1"),

@@ -73,6 +73,28 @@ static void supervisor_reads_what_the_role_works_on(void **state)
     crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
 }
 
+static void waiting_for_others_is_no_work_on_the_command(void **state)
+{
+    (void)state;
+    fixture_t fixture = begin();
+    uint32_t before = 0;
+    uint32_t after = 0;
+    const crash_command_t command = command_of("body", 4, "");
+    assert_false(crash_slot_pause(NULL));
+    assert_false(crash_slot_pause(fixture.roles));
+    crash_slot_resume(fixture.roles, false);
+    assert_false(crash_slot_is_in_work(fixture.supervisors, &before));
+    crash_slot_enter(fixture.roles, &command);
+    assert_true(crash_slot_is_in_work(fixture.supervisors, &before));
+    const bool was_in_work = crash_slot_pause(fixture.roles);
+    assert_true(was_in_work);
+    assert_false(crash_slot_is_in_work(fixture.supervisors, &after));
+    crash_slot_resume(fixture.roles, was_in_work);
+    assert_true(crash_slot_is_in_work(fixture.supervisors, &after));
+    assert_int_not_equal(before, after);
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
 static void large_request_leaves_its_fingerprint_only(void **state)
 {
     (void)state;
@@ -189,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(supervisor_reads_what_the_role_works_on),
+        cmocka_unit_test(waiting_for_others_is_no_work_on_the_command),
         cmocka_unit_test(large_request_leaves_its_fingerprint_only),
         cmocka_unit_test(fingerprint_tells_commands_apart_and_attempts_not),
         cmocka_unit_test(wild_writes_lead_nowhere),

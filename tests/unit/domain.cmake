@@ -1,5 +1,5 @@
 # The rules of a card, its code, and the adapters that sign and draw it.
-foreach(name card_states card_decide card_evolve card_property card_reason card_id card_code permission flag circuit_breaker)
+foreach(name card_states card_decide card_evolve card_property card_reason card_id card_code permission flag circuit_breaker webhook)
   digitalcard_test(NAME ${name}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c
                    LIBRARIES digitalcard_domain)
 endforeach()

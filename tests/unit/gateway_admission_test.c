@@ -130,7 +130,7 @@ static void types_that_clients_cannot_ask_for_are_unknown(void **state)
 {
     gateway_fixture_t *fixture = *state;
     gateway_request_t request = gateway_validate_request("acme", "platform_admin@");
-    const uint8_t types[] = {0, request_type_consumer_list + 1, request_type_directory_get, 255};
+    const uint8_t types[] = {0, request_type_webhook_log + 1, request_type_directory_get, 255};
     for (size_t i = 0; i < sizeof(types); i++) {
         request.type = types[i];
         assert_int_equal(submit_and_fail(fixture, &request), RESULT_UNKNOWN_TYPE);

@@ -255,6 +255,56 @@ static void log_lines_of_threads_do_not_mix(void **state)
     assert_int_equal(lines, THREADS * 500);
 }
 
+/* Until nothing more goes in, not even one byte. */
+static void fill(int descriptor)
+{
+    static const char bytes[4096];
+    while (write(descriptor, bytes, sizeof bytes) > 0) {
+    }
+    while (write(descriptor, bytes, 1) > 0) {
+    }
+}
+
+/* The reader of a pipe stands still: nobody waits for it, and what it missed is counted. */
+static void log_does_not_wait_for_a_reader_that_stands_still(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    const int error_before = dup(STDERR_FILENO);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    fill(ends[1]);
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0); /* a write would wait for ever */
+    log_start("shard-0", LOG_INFO_LEVEL);
+    log_info("nobody reads this");
+    log_info("nor this");
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    while (read(ends[0], capture.text, sizeof capture.text) > 0) {
+    }
+    log_info("somebody reads again");
+    const ssize_t size = read(ends[0], capture.text, sizeof capture.text - 1);
+    log_info("and nothing was missed");
+    assert_true(dup2(error_before, STDERR_FILENO) >= 0);
+    assert_true(size > 0);
+    capture.size = (size_t)size;
+    capture.text[size] = '\0';
+    json_t *line = parse_line();
+    assert_string_equal(text_of(line, "message"), "somebody reads again");
+    assert_int_equal(json_integer_value(json_object_get(line, "lines_lost")), 2);
+    json_decref(line);
+    const ssize_t next_size = read(ends[0], capture.text, sizeof capture.text - 1);
+    assert_true(next_size > 0);
+    capture.size = (size_t)next_size;
+    capture.text[next_size] = '\0';
+    line = parse_line();
+    assert_null(json_object_get(line, "lines_lost"));
+    json_decref(line);
+    close(error_before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void result_table_knows_every_code(void **state)
 {
     (void)state;
@@ -284,6 +334,7 @@ int main(void)
         cmocka_unit_test(log_level_parse_knows_exactly_four_names),
         cmocka_unit_test(log_keeps_errno_and_takes_null_texts),
         cmocka_unit_test(log_lines_of_threads_do_not_mix),
+        cmocka_unit_test(log_does_not_wait_for_a_reader_that_stands_still),
         cmocka_unit_test(result_table_knows_every_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

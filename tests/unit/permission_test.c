@@ -10,7 +10,7 @@
 
 #define BIT(type) (UINT64_C(1) << request_type_##type)
 
-enum { REQUEST_TYPES_PUBLIC = 18 };
+enum { REQUEST_TYPES_PUBLIC = 25 };
 
 static const uint64_t change = BIT(card_issue) | BIT(card_activate) | BIT(card_suspend) |
                                BIT(card_reinstate) | BIT(card_renew) | BIT(card_replace) |
@@ -32,7 +32,9 @@ static void administrators_may_do_everything(void **context)
     (void)context;
     const uint64_t all = change | read | gate | BIT(events_read) | BIT(rollup_list) |
                          BIT(events_ack) | BIT(consumer_register) | BIT(consumer_remove) |
-                         BIT(consumer_list);
+                         BIT(consumer_list) | BIT(webhook_add) | BIT(webhook_remove) |
+                         BIT(webhook_enable) | BIT(webhook_rotate) | BIT(webhook_replay) |
+                         BIT(webhook_list) | BIT(webhook_log);
     assert_int_equal(all, ((UINT64_C(1) << REQUEST_TYPES_PUBLIC) - 1) << 1);
     assert_int_equal(allowed(role_platform_admin), all);
     assert_int_equal(allowed(role_tenant_admin), all);
@@ -53,8 +55,9 @@ static void validators_only_validate(void **context)
 static void auditors_only_read(void **context)
 {
     (void)context;
-    assert_int_equal(allowed(role_auditor),
-                     read | BIT(events_read) | BIT(rollup_list) | BIT(consumer_list));
+    assert_int_equal(allowed(role_auditor), read | BIT(events_read) | BIT(rollup_list) |
+                                                BIT(consumer_list) | BIT(webhook_list) |
+                                                BIT(webhook_log));
 }
 
 static void members_only_get(void **context)

@@ -60,6 +60,22 @@ static void signer_mac_is_the_first_half_of_hmac_sha256(void **context)
     assert_hexadecimal(mac, sizeof(mac), "5bdcc146bf60754e6a042426089575c7");
 }
 
+/* RFC 4231, 4.7: a key longer than a block. */
+static void signer_hmac_takes_keys_of_any_size(void **context)
+{
+    (void)context;
+    char key[131];
+    uint8_t mac[32];
+    memset(key, 0xaa, sizeof(key));
+    crypto->hmac((text_t){.data = key, .size = sizeof(key)},
+                 TEXT_LITERAL("Test Using Larger Than Block-Size Key - Hash Key First"), mac);
+    assert_hexadecimal(mac, sizeof(mac),
+                       "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    crypto->hmac(TEXT_LITERAL("Jefe"), TEXT_LITERAL("what do ya want for nothing?"), mac);
+    assert_hexadecimal(mac, sizeof(mac),
+                       "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
 static void signer_mac_verifies_nothing_but_the_same(void **context)
 {
     (void)context;
@@ -162,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signer_sha256_matches_its_standard),
         cmocka_unit_test(signer_mac_is_the_first_half_of_hmac_sha256),
+        cmocka_unit_test(signer_hmac_takes_keys_of_any_size),
         cmocka_unit_test(signer_mac_verifies_nothing_but_the_same),
         cmocka_unit_test(signer_opens_what_it_sealed),
         cmocka_unit_test(signer_seals_empty_text_bound_to_nothing),

@@ -1,0 +1,97 @@
+/* Webhooks: where events are sent, under which secrets, and what became of them. Part of the
+ * control data. How far one has come is kept as a consumer (ports/consumers.h) of the name
+ * WEBHOOK_CONSUMER_PREFIX and its own. Calls block for some milliseconds. */
+#ifndef ACTORS_PORTS_WEBHOOKS_H
+#define ACTORS_PORTS_WEBHOOKS_H
+
+#include "messages/text.h"
+#include "runtime/limits.h"
+#include "runtime/result.h"
+#include <stdint.h>
+
+#define WEBHOOK_CONSUMER_PREFIX "webhook."
+
+typedef struct webhooks webhooks_t;
+
+/* Texts are borrowed for the call. */
+typedef struct webhook_row {
+    text_t tenant;
+    text_t name;
+    text_t url;
+    int64_t created_at;
+    text_t disabled; /* why; empty: it is active */
+    text_t sealed_secret;
+    text_t sealed_previous; /* empty: none */
+    int64_t previous_until; /* until then both sign */
+    uint32_t replay_partition;
+    uint64_t replay_next; /* of a replay under way: the next one to be sent */
+    uint64_t replay_last; /* 0: there is none */
+} webhook_row_t;
+typedef bool webhook_visit_t(void *context, const webhook_row_t *row); /* false: stop */
+
+typedef enum webhook_state {
+    WEBHOOK_STATE_DELIVERED,
+    WEBHOOK_STATE_RETRYING,
+    WEBHOOK_STATE_GIVEN_UP,
+    WEBHOOK_STATES,
+} webhook_state_t;
+
+/* The last that happened with one event. */
+typedef struct webhook_delivery {
+    text_t tenant;
+    text_t name;
+    uint32_t partition;
+    uint64_t sequence;
+    text_t event; /* "CardIssued" */
+    text_t card;
+    uint32_t attempts;
+    int64_t first_at;
+    int64_t last_at;
+    uint32_t status; /* of the answer; 0: none */
+    webhook_state_t state;
+    text_t detail; /* "timed_out" */
+} webhook_delivery_t;
+typedef bool webhook_delivery_visit_t(void *context, const webhook_delivery_t *delivery);
+
+typedef struct webhook_range {
+    uint32_t partition;
+    uint64_t next;
+    uint64_t last; /* 0: done */
+} webhook_range_t;
+
+typedef struct webhooks_functions {
+    /* These raise the version of the control store. MISSING: no such tenant, or webhook. */
+
+    /* `row`'s name, URL, time and secret. ALREADY_EXISTS; BUSY: LIMIT_WEBHOOKS are there. */
+    result_t (*add)(webhooks_t *store, const webhook_row_t *row);
+    result_t (*remove)(webhooks_t *store, text_t tenant, text_t name);
+    /* The present secret becomes the previous one, until `previous_until`. */
+    result_t (*rotate)(webhooks_t *store, text_t tenant, text_t name, text_t sealed_secret,
+                       int64_t previous_until);
+    /* Empty: active again. */
+    result_t (*disable)(webhooks_t *store, text_t tenant, text_t name, text_t reason);
+    /* BUSY: another one is under way. */
+    result_t (*replay)(webhooks_t *store, text_t tenant, text_t name,
+                       const webhook_range_t *replay);
+
+    /* These do not. */
+
+    /* How far a replay is; not an error when there is none any more. */
+    result_t (*replay_move)(webhooks_t *store, text_t tenant, text_t name,
+                            const webhook_range_t *replay);
+    /* All in one transaction; a second one of an event takes the place of the first. Those of
+     * webhooks that are gone are dropped. LIMIT_WEBHOOK_LOG of each webhook stay, and all that are
+     * being retried. */
+    result_t (*record)(webhooks_t *store, const webhook_delivery_t *deliveries, size_t count);
+    /* Of one tenant, or of all when it is empty; in order of tenant and name. */
+    result_t (*visit)(webhooks_t *store, text_t tenant, webhook_visit_t *visit, void *context);
+    /* Newest first; only those being retried when so asked. */
+    result_t (*visit_log)(webhooks_t *store, text_t tenant, text_t name, bool only_retrying,
+                          webhook_delivery_visit_t *visit, void *context);
+} webhooks_functions_t;
+
+struct webhooks {
+    const webhooks_functions_t *functions;
+};
+
+#endif

@@ -1,0 +1,294 @@
+/* The port of webhooks on the control database and the control store's connection. */
+#include "adapters/control_postgres/control_postgres_internal.h"
+#include <stddef.h>
+
+static control_postgres_t *control_of_webhooks(webhooks_t *store)
+{
+    return (control_postgres_t *)(void *)((char *)store - offsetof(control_postgres_t, webhooks));
+}
+
+/* A statement that returns a row for each it changed; `otherwise` when there was none. */
+static result_t change_one(control_postgres_t *control, const char *sql, const value_t *values,
+                           int count, result_t otherwise)
+{
+    PGresult *rows = NULL;
+    result_t result = database_query(control, sql, values, count, &rows);
+    if (result == RESULT_OK && PQntuples(rows) == 0) {
+        result = otherwise;
+    }
+    PQclear(rows);
+    return result;
+}
+
+static result_t change(webhooks_t *store, const char *sql, const value_t *values, int count)
+{
+    control_postgres_t *const control = control_of_webhooks(store);
+    const result_t result = transaction_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return transaction_end(control, change_one(control, sql, values, count, RESULT_MISSING));
+}
+
+/* --- Changing --- */
+
+/* The transaction's lock on the version keeps others from taking the last place. */
+static result_t row_add(control_postgres_t *control, const webhook_row_t *row)
+{
+    const value_t values[] = {value_bytes(row->tenant), value_bytes(row->name),
+                              value_bytes(row->url), value_integer(row->created_at),
+                              value_bytes(row->sealed_secret)};
+    PGresult *rows = NULL;
+    result_t result = change_one(control, "SELECT name FROM tenant WHERE name = $1::text", values,
+                                 1, RESULT_MISSING);
+    if (result == RESULT_OK) {
+        result = database_query(control,
+                                "SELECT count(*), count(*) FILTER (WHERE name = $2::text) FROM "
+                                "webhook WHERE tenant = $1::text",
+                                values, 2, &rows);
+    }
+    if (result == RESULT_OK && row_integer(rows, 0, 1) > 0) {
+        result = RESULT_ALREADY_EXISTS;
+    } else if (result == RESULT_OK && row_integer(rows, 0, 0) >= LIMIT_WEBHOOKS) {
+        result = RESULT_BUSY;
+    }
+    PQclear(rows);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    return database_query(control,
+                          "INSERT INTO webhook (tenant, name, url, created_at, sealed_secret) "
+                          "VALUES ($1::text, $2::text, $3::text, $4::int8, $5::bytea)",
+                          values, 5, NULL);
+}
+
+static result_t webhook_add(webhooks_t *store, const webhook_row_t *row)
+{
+    control_postgres_t *const control = control_of_webhooks(store);
+    const result_t result = transaction_begin(control);
+    return result == RESULT_OK ? transaction_end(control, row_add(control, row)) : result;
+}
+
+static result_t webhook_remove(webhooks_t *store, text_t tenant, text_t name)
+{
+    const value_t values[] = {value_bytes(tenant), value_bytes(name)};
+    return change(store,
+                  "DELETE FROM webhook WHERE tenant = $1::text AND name = $2::text RETURNING name",
+                  values, 2);
+}
+
+static result_t webhook_rotate(webhooks_t *store, text_t tenant, text_t name, text_t sealed_secret,
+                               int64_t previous_until)
+{
+    const value_t values[] = {value_bytes(tenant), value_bytes(name), value_bytes(sealed_secret),
+                              value_integer(previous_until)};
+    return change(store,
+                  "UPDATE webhook SET sealed_previous = sealed_secret, sealed_secret = $3::bytea, "
+                  "previous_until = $4::int8 WHERE tenant = $1::text AND name = $2::text RETURNING "
+                  "name",
+                  values, 4);
+}
+
+static result_t webhook_disable(webhooks_t *store, text_t tenant, text_t name, text_t reason)
+{
+    const value_t values[] = {value_bytes(tenant), value_bytes(name), value_bytes(reason)};
+    return change(store,
+                  "UPDATE webhook SET disabled = $3::text WHERE tenant = $1::text AND name = "
+                  "$2::text RETURNING name",
+                  values, 3);
+}
+
+static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
+                               const webhook_range_t *replay)
+{
+    control_postgres_t *const control = control_of_webhooks(store);
+    const value_t values[] = {
+        value_bytes(tenant), value_bytes(name), value_integer(replay->partition),
+        value_integer((int64_t)replay->next), value_integer((int64_t)replay->last)};
+    result_t result = transaction_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result =
+        change_one(control, "SELECT name FROM webhook WHERE tenant = $1::text AND name = $2::text",
+                   values, 2, RESULT_MISSING);
+    if (result == RESULT_OK) {
+        result = change_one(control,
+                            "UPDATE webhook SET replay_partition = $3::int8, replay_next = "
+                            "$4::int8, replay_last = $5::int8 WHERE tenant = $1::text AND name = "
+                            "$2::text AND replay_last = 0 RETURNING name",
+                            values, 5, RESULT_BUSY);
+    }
+    return transaction_end(control, result);
+}
+
+static result_t webhook_replay_move(webhooks_t *store, text_t tenant, text_t name,
+                                    const webhook_range_t *replay)
+{
+    const value_t values[] = {
+        value_bytes(tenant), value_bytes(name), value_integer(replay->partition),
+        value_integer((int64_t)replay->next), value_integer((int64_t)replay->last)};
+    return database_query(control_of_webhooks(store),
+                          "UPDATE webhook SET replay_next = $4::int8, replay_last = $5::int8 WHERE "
+                          "tenant = $1::text AND name = $2::text AND replay_partition = $3::int8 "
+                          "AND replay_last > 0",
+                          values, 5, NULL);
+}
+
+/* --- The log --- */
+
+static result_t row_record(control_postgres_t *control, const webhook_delivery_t *delivery)
+{
+    const value_t values[VALUES_MAX] = {
+        value_bytes(delivery->tenant),      value_bytes(delivery->name),
+        value_integer(delivery->partition), value_integer((int64_t)delivery->sequence),
+        value_bytes(delivery->event),       value_bytes(delivery->card),
+        value_integer(delivery->attempts),  value_integer(delivery->first_at),
+        value_integer(delivery->last_at),   value_integer(delivery->status),
+        value_integer(delivery->state),     value_bytes(delivery->detail)};
+    return database_query(
+        control,
+        "INSERT INTO webhook_delivery (tenant, name, partition, sequence, event, card, attempts, "
+        "first_at, last_at, status, state, detail) SELECT $1::text, $2::text, $3::int8, $4::int8, "
+        "$5::text, $6::text, $7::int8, $8::int8, $9::int8, $10::int8, $11::int8, $12::text WHERE "
+        "EXISTS (SELECT 1 FROM webhook WHERE tenant = $1::text AND name = $2::text FOR SHARE) ON "
+        "CONFLICT (tenant, name, partition, sequence) DO UPDATE SET attempts = excluded.attempts, "
+        "first_at = excluded.first_at, last_at = excluded.last_at, status = excluded.status, state "
+        "= excluded.state, detail = excluded.detail",
+        values, VALUES_MAX, NULL);
+}
+
+static result_t trim(control_postgres_t *control, const webhook_delivery_t *delivery)
+{
+    const value_t values[] = {value_bytes(delivery->tenant), value_bytes(delivery->name),
+                              value_integer(LIMIT_WEBHOOK_LOG)};
+    return database_query(control,
+                          "DELETE FROM webhook_delivery WHERE tenant = $1::text AND name = "
+                          "$2::text AND state <> 1 AND (partition, sequence) IN (SELECT partition, "
+                          "sequence FROM webhook_delivery WHERE tenant = $1::text AND name = "
+                          "$2::text ORDER BY last_at DESC, partition, sequence DESC OFFSET "
+                          "$3::int8)",
+                          values, 3, NULL);
+}
+
+static bool is_other_webhook(const webhook_delivery_t *a, const webhook_delivery_t *b)
+{
+    return !text_equal(a->tenant, b->tenant) || !text_equal(a->name, b->name);
+}
+
+/* A live connection first, since a transaction is not begun anew. */
+static result_t webhook_record(webhooks_t *store, const webhook_delivery_t *deliveries,
+                               size_t count)
+{
+    control_postgres_t *const control = control_of_webhooks(store);
+    result_t result = database_query(control, "SELECT 1", NULL, 0, NULL);
+    if (result == RESULT_OK) {
+        result = database_execute(control, "BEGIN");
+    }
+    if (result != RESULT_OK) {
+        return result;
+    }
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        result = row_record(control, &deliveries[i]);
+        if (result == RESULT_OK &&
+            (i + 1 == count || is_other_webhook(&deliveries[i], &deliveries[i + 1]))) {
+            result = trim(control, &deliveries[i]);
+        }
+    }
+    return transaction_end(control, result);
+}
+
+/* --- Reading --- */
+
+static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_visit_t *visit,
+                                   void *context)
+{
+    const value_t value = value_bytes(tenant);
+    PGresult *rows = NULL;
+    const result_t result = database_query(
+        control_of_webhooks(store),
+        "SELECT tenant, name, url, created_at, disabled, sealed_secret, coalesce(sealed_previous, "
+        "''::bytea), previous_until, replay_partition, replay_next, replay_last FROM webhook WHERE "
+        "$1::text = '' OR tenant = $1::text ORDER BY tenant, name",
+        &value, 1, &rows);
+    bool goes_on = result == RESULT_OK;
+    for (int i = 0; goes_on && i < PQntuples(rows); i++) {
+        const webhook_row_t row = {
+            .tenant = row_bytes(rows, i, 0),
+            .name = row_bytes(rows, i, 1),
+            .url = row_bytes(rows, i, 2),
+            .created_at = row_integer(rows, i, 3),
+            .disabled = row_bytes(rows, i, 4),
+            .sealed_secret = row_bytes(rows, i, 5),
+            .sealed_previous = row_bytes(rows, i, 6),
+            .previous_until = row_integer(rows, i, 7),
+            .replay_partition = (uint32_t)row_integer(rows, i, 8),
+            .replay_next = (uint64_t)row_integer(rows, i, 9),
+            .replay_last = (uint64_t)row_integer(rows, i, 10),
+        };
+        goes_on = visit(context, &row);
+    }
+    PQclear(rows);
+    return result;
+}
+
+static webhook_delivery_t delivery_of(const PGresult *rows, int i)
+{
+    return (webhook_delivery_t){
+        .tenant = row_bytes(rows, i, 0),
+        .name = row_bytes(rows, i, 1),
+        .partition = (uint32_t)row_integer(rows, i, 2),
+        .sequence = (uint64_t)row_integer(rows, i, 3),
+        .event = row_bytes(rows, i, 4),
+        .card = row_bytes(rows, i, 5),
+        .attempts = (uint32_t)row_integer(rows, i, 6),
+        .first_at = row_integer(rows, i, 7),
+        .last_at = row_integer(rows, i, 8),
+        .status = (uint32_t)row_integer(rows, i, 9),
+        .state = (webhook_state_t)row_integer(rows, i, 10),
+        .detail = row_bytes(rows, i, 11),
+    };
+}
+
+static result_t webhook_visit_log(webhooks_t *store, text_t tenant, text_t name, bool only_retrying,
+                                  webhook_delivery_visit_t *visit, void *context)
+{
+    const value_t values[] = {value_bytes(tenant), value_bytes(name),
+                              value_integer(only_retrying ? 1 : 0)};
+    PGresult *rows = NULL;
+    const result_t result = database_query(
+        control_of_webhooks(store),
+        "SELECT tenant, name, partition, sequence, event, card, attempts, first_at, last_at, "
+        "status, state, detail FROM webhook_delivery WHERE tenant = $1::text AND name = $2::text "
+        "AND ($3::int8 = 0 OR state = 1) ORDER BY last_at DESC, partition, sequence DESC",
+        values, 3, &rows);
+    bool goes_on = result == RESULT_OK;
+    for (int i = 0; goes_on && i < PQntuples(rows); i++) {
+        const webhook_delivery_t delivery = delivery_of(rows, i);
+        goes_on = visit(context, &delivery);
+    }
+    PQclear(rows);
+    return result;
+}
+
+static const webhooks_functions_t functions = {
+    .add = webhook_add,
+    .remove = webhook_remove,
+    .rotate = webhook_rotate,
+    .disable = webhook_disable,
+    .replay = webhook_replay,
+    .replay_move = webhook_replay_move,
+    .record = webhook_record,
+    .visit = webhook_visit_rows,
+    .visit_log = webhook_visit_log,
+};
+
+void control_postgres_webhooks_init(control_postgres_t *control)
+{
+    control->webhooks.functions = &functions;
+}
+
+webhooks_t *control_postgres_webhooks(control_store_t *store)
+{
+    return &control_of(store)->webhooks;
+}

@@ -1,0 +1,226 @@
+// What the tests of the membership context share, on whichever store: how a service with a fake context is started, and the
+// cases that run on both stores (membership_test, membership_saga_test, membership_postgres_test).
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { decode } from '@msgpack/msgpack';
+import * as zmq from 'zeromq';
+import { Membership } from '../peers/membership.mjs';
+import { Service, killRole, roles, until } from './service.mjs';
+
+export const QUICK = 'failures=5 open_ms=400 open_ms_max=1000 jitter_permille=0 deadline_ms=300 slow_ms=250 pause_ms=20';
+
+export async function start(t, { settings = QUICK, policy, stale, events = true, overZmq = false, tenant = 'acme' } = {}) {
+  const context = await Membership.start({ events: 'tcp://127.0.0.1:*', api: overZmq ? 'tcp://127.0.0.1:*' : undefined });
+  const more = ['--membership-url', overZmq ? context.api : context.url, '--breaker', settings, '--shards', '1'];
+  if (events) more.push('--membership-events', context.events);
+  if (policy !== undefined) more.push('--membership-policy', policy);
+  if (stale !== undefined) more.push('--membership-stale-s', String(stale));
+  const service = await Service.start({ arguments: more });
+  t.after(async () => { await service.destroy(); await context.stop(); });
+  return { context, service, token: tenant === null ? undefined : await service.tenant(tenant) };
+}
+
+export async function breaker(service) {
+  const list = JSON.parse(await service.command('breaker', 'list', '--json'));
+  return list.breakers.find((each) => each.tenant === 'acme' && each.adapter === 'membership') ?? { state: 'closed' };
+}
+
+export const verdict = async (service, token, card) => (await service.scan('acme', token, card.qr.text)).body;
+
+export async function issue(service, token, context, member, more = {}) {
+  context.member('acme', member);
+  return service.issue('acme', token, { member_id: member, ...more });
+}
+
+export const applied = async (service) => roles(await service.tree()).adapters.status.membership.events_applied;
+
+export const SLOW_STORE = 'open_ms=500 jitter_permille=0 deadline_ms=500 queue=4096';
+
+export function generator(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let word = Math.imul(state ^ (state >>> 15), 1 | state);
+    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
+    return ((word ^ (word >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+export async function inParallel(count, width, work) {
+  let next = 0;
+  await Promise.all(Array.from({ length: width }, async () => {
+    while (next < count) {
+      const index = next;
+      next += 1;
+      await work(index);
+    }
+  }));
+}
+
+export async function eventsOfAMember({ context, service, token }) {
+  const one = await issue(service, token, context, 'm-1');
+  const two = await issue(service, token, context, 'm-1');
+  await service.act('acme', token, two.id, 'suspend', { reason: 'lost' });
+  context.happen('acme', 'suspend', 'm-1');
+  await until(async () => (await verdict(service, token, one)).reason === 'suspended', 'suspended by its member', 10_000);
+  context.happen('acme', 'reinstate', 'm-1');
+  await until(async () => (await verdict(service, token, one)).reason === 'valid', 'reinstated', 10_000);
+  assert.equal((await verdict(service, token, two)).reason, 'suspended'); // its issuer's suspension stands
+  context.happen('acme', 'renew', 'm-1', { valid_until: '2040-01-01T00:00:00Z' });
+  await until(async () => (await service.request('GET', `/acme/api/v1/cards/${one.id}`, { token })).body.expires_at.startsWith('2040'), 'renewed', 10_000);
+  context.happen('acme', 'cancel', 'nobody-has-a-card');
+  context.happen('acme', 'update', 'm-1');
+  context.happen('acme', 'MembershipDreamtOf', 'm-1'); // unknown: means nothing here
+  context.happen('acme', 'cancel', 'm-1');
+  await until(async () => (await verdict(service, token, one)).reason === 'revoked', 'revoked', 10_000);
+  assert.equal((await verdict(service, token, two)).reason, 'revoked');
+  const refused = await service.request('POST', '/acme/api/v1/cards',
+    { token, body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z' } });
+  assert.equal(refused.body.code, 'member_inactive');
+}
+
+export async function disorderAndPoison({ context, service, token }) {
+  const cards = new Map();
+  for (let i = 0; i < 8; i += 1) cards.set(`m-${i}`, await issue(service, token, context, `m-${i}`));
+  let held = null;
+  const reference = new Map();
+  for (let i = 0; i < 300; i += 1) {
+    const id = `m-${i % 8}`;
+    const what = i >= 292 && i % 2 === 1 ? 'cancel' : i % 16 < 8 ? 'suspend' : 'reinstate';
+    context.happen('acme', what, id, {}, (event) => {
+      const out = [];
+      if (i % 10 === 0) out.push(event, event);
+      else if (i % 20 === 5) { held = event; return out; }
+      else if (i % 50 === 7) return out; // lost
+      else out.push(event);
+      if (held !== null) { out.push(held); held = null; }
+      return out;
+    });
+    reference.set(id, what);
+  }
+  context.happen('acme', 'renew', 'm-0', {}); // no end: cannot be applied
+  context.happen('acme', 'suspend', 'm-0', { v: 2 }); // of a later version
+  context.publish({ v: 1, event_id: 'x', tenant: 'nobody', sequence: 1, name: 'MembershipCancelled', member_id: 'm-0' });
+  const total = context.log('acme').length;
+  await until(async () => (await applied(service)) >= total, `all ${total} are applied`, 30_000);
+  for (const [id, what] of reference) {
+    const wanted = what === 'cancel' ? 'revoked' : what === 'suspend' ? 'suspended' : 'valid';
+    await until(async () => (await verdict(service, token, cards.get(id))).reason === wanted, `${id} is ${wanted}`, 10_000);
+  }
+  const letters = JSON.parse(await service.command('deadletters', 'list', '--json'));
+  assert.equal(letters.dead_letters.length, 2);
+  assert.equal(letters.dead_letters[0].type, 'member.events');
+}
+
+// `runs`: [role to kill or null, number of cards] each; every card refuses two seconds after the cancellation.
+export async function manyCards(t, { context, service }, { runs, kill }) {
+  for (const [victim, count] of runs) {
+    const name = `t-${victim === null ? 'calm' : victim.replace('-0', '')}`;
+    const token = await service.tenant(name, '--partitions', '4');
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
+    context.member(name, 'many');
+    const cards = [];
+    await inParallel(count, 32, async () => {
+      const reply = await service.request('POST', `/${name}/api/v1/cards`, { token, agent,
+        body: { member_id: 'many', expires_at: '2035-01-01T00:00:00Z', activate: true } });
+      assert.equal(reply.status, 201);
+      cards.push(reply.body);
+    });
+    const ends = [];
+    const subscriber = new zmq.Subscriber({ linger: 0 });
+    t.after(() => subscriber.close());
+    subscriber.connect(service.events);
+    subscriber.subscribe(`digitalcard.${name}.CardsRevoked`);
+    (async () => { for await (const [, , body] of subscriber) ends.push(decode(body)); })().catch(() => {});
+    const scan = async (card) => {
+      for (;;) { // a front that restarts breaks connections: who scans asks again
+        const reply = await service.request('POST', `/${name}/mapi/v1/scans`, { token, agent, body: { qr: card.qr.text, gate: 'n' } }).catch(() => null);
+        if (reply?.status === 200) return reply.body.reason;
+      }
+    };
+    const cancelledAt = Date.now();
+    context.happen(name, 'cancel', 'many');
+    if (victim !== null) await (kill ?? killRole)(service, victim);
+    if (victim === 'database') { // nothing can be stored while it is away
+      const back = Date.now();
+      await until(async () => (await scan(cards[0])) !== 'valid', 'the cancellation counts once the database is back', 15_000);
+      t.diagnostic(`the first card refuses ${Date.now() - back} ms after the database is back`);
+    } else {
+      await until(() => Date.now() - cancelledAt >= 2000, 'two seconds', 3000);
+    }
+    const seen = new Map();
+    await inParallel(count, 32, async (index) => {
+      const reason = await scan(cards[index]);
+      seen.set(reason, (seen.get(reason) ?? 0) + 1);
+    });
+    t.diagnostic(`${victim ?? 'no kill'}: ${count} cards 2 s after the cancellation: ${JSON.stringify([...seen])}`);
+    assert.equal(seen.get('valid') ?? 0, 0);
+    await until(async () => (await service.request('GET', `/${name}/api/v1/cards?status=revoked&limit=1`, { token })).body.items.length === 1
+      && (await service.request('GET', `/${name}/api/v1/cards?status=active&limit=1`, { token })).body.items.length === 0, 'all are revoked', 60_000);
+    await inParallel(count, 32, async (index) => assert.equal(await scan(cards[index]), 'revoked'));
+    if (victim === null || victim === 'adapters') {
+      await until(() => ends.length === 1, 'CardsRevoked', 10_000);
+      assert.deepEqual(ends[0], { member_id: 'many', count });
+    }
+    const history = (await service.request('GET', `/${name}/api/v1/cards/${cards[0].id}/history`, { token })).body;
+    assert.equal(history.items.filter((item) => item.name === 'CardRevoked').length, 1);
+    agent.destroy();
+  }
+}
+
+// `kills`: called one after the other, spread over the events.
+export async function stormOfEvents(t, { context, service }, { events, kills, members, seed }) {
+  t.diagnostic(`DIGITALCARD_TEST_SEED=${seed}`);
+  const random = generator(seed);
+  const token = await service.tenant('acme', '--partitions', '4');
+  const cards = [];
+  await inParallel(members, 16, async (index) => {
+    context.member('acme', `m-${index}`);
+    cards[index] = await service.issue('acme', token, { member_id: `m-${index}` });
+  });
+  const reference = new Map();
+  const late = [];
+  const left = [...kills];
+  const began = Date.now();
+  for (let i = 0; i < events; i += 1) {
+    const id = `m-${Math.floor(random() * members)}`;
+    const last = reference.get(id);
+    const what = i > events - members && random() < 0.2 ? 'cancel' : last === 'suspend' ? 'reinstate' : 'suspend';
+    reference.set(id, last === 'cancel' && what === 'suspend' ? 'cancel' : last === 'cancel' ? 'cancel' : what);
+    if (last === 'cancel') { context.happen('acme', 'update', id); continue; }
+    context.happen('acme', what, id, {}, (event) => {
+      const luck = random();
+      const out = [];
+      if (luck < 0.02) return out; // lost: a gap
+      if (luck < 0.07) late.push(event);
+      else out.push(event);
+      if (luck > 0.9) out.push(event);
+      if (late.length > 3) out.push(late.shift());
+      return out;
+    });
+    if (i % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (i > 0 && i % Math.floor(events / (kills.length + 1)) === 0 && left.length > 0) await left.shift()(service);
+  }
+  const total = context.log('acme').length;
+  // The adapters role asks the replay endpoint for what comes after all it has handed over: the last page is empty.
+  let asked = 0;
+  const page = context.page.bind(context);
+  context.page = (tenant, after, limit) => { asked = Math.max(asked, after); return page(tenant, after, limit); };
+  await until(async () => {
+    const status = roles(await service.tree()).adapters.status;
+    return asked >= total && status.membership?.events_waiting === 0;
+  }, 'all events are applied', 1_800_000);
+  t.diagnostic(`${total} events in ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  const wanted = { cancel: 'revoked', suspend: 'suspended', reinstate: 'valid' };
+  await inParallel(members, 16, async (index) => {
+    const expected = wanted[reference.get(`m-${index}`)] ?? 'valid';
+    await until(async () => (await service.scan('acme', token, cards[index].qr.text)).body.reason === expected, `m-${index} is ${expected}`, 30_000);
+    // Each effect once: suspended and reinstated take turns, and nothing follows a revocation.
+    const names = (await service.request('GET', `/acme/api/v1/cards/${cards[index].id}/history?limit=500`, { token })).body.items
+      .map((item) => item.name).filter((name) => /Suspended|Reinstated|Revoked/.test(name)).reverse();
+    for (let i = 1; i < names.length; i += 1) {
+      assert.notEqual(names[i], names[i - 1]);
+      assert.notEqual(names[i - 1], 'CardRevoked');
+    }
+  });
+}
