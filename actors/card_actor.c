@@ -268,8 +268,9 @@ static bool put_member_key(const card_load_t *load, text_t sealed_key)
                   LOG_TEXT("tenant", name.data, name.size));
         return false;
     }
-    if (member_keys_find(shard->member_keys, name, load->load.member_id) == NULL) {
-        member_keys_put(shard->member_keys, name, load->load.member_id, &key);
+    const text_t identity = tenant_identity(load->tenant);
+    if (member_keys_find(shard->member_keys, identity, load->load.member_id) == NULL) {
+        member_keys_put(shard->member_keys, identity, load->load.member_id, &key);
     }
     shard->ports.crypto->wipe(&key, sizeof(key));
     return true;

@@ -90,7 +90,8 @@ text_t card_handle_missing_member(const card_actor_t *card, const shard_message_
         return TEXT_NONE;
     }
     const text_t member_id = message->command.issue.member_id;
-    const crypto_key_t *const key = member_keys_find(keys, tenant_name(message->tenant), member_id);
+    const text_t identity = tenant_identity(message->tenant);
+    const crypto_key_t *const key = member_keys_find(keys, identity, member_id);
     return key == NULL ? member_id : TEXT_NONE;
 }
 
@@ -101,6 +102,7 @@ static const crypto_key_t *make_member_key(handling_t *handling, text_t member_i
     shard_t *const shard = handling->shard;
     batch_t *const batch = handling->batch;
     const text_t name = tenant_name(handling->tenant);
+    const text_t identity = tenant_identity(handling->tenant);
     crypto_key_t key;
     shard->ports.random_fill(key.bytes, sizeof(key.bytes));
     uint8_t *const sealed = batch_allocate(batch, SECRET_SEALED_KEY_SIZE);
@@ -111,10 +113,10 @@ static const crypto_key_t *make_member_key(handling_t *handling, text_t member_i
         .sealed_key = {.data = (const char *)sealed, .size = SECRET_SEALED_KEY_SIZE},
     };
     batch->pinned[batch->member_key_count] =
-        member_keys_put_pinned(shard->member_keys, name, member_id, &key);
+        member_keys_put_pinned(shard->member_keys, identity, member_id, &key);
     batch->member_key_count++;
     shard->ports.crypto->wipe(&key, sizeof(key));
-    return member_keys_find(shard->member_keys, name, member_id);
+    return member_keys_find(shard->member_keys, identity, member_id);
 }
 
 /* Where the sealed name will be: the decision only needs to know that there is one. */
@@ -138,7 +140,7 @@ static void seal_name(handling_t *handling)
     shard_t *const shard = handling->shard;
     const text_t member_id = handling->message->command.issue.member_id;
     const crypto_key_t *key =
-        member_keys_find(shard->member_keys, tenant_name(handling->tenant), member_id);
+        member_keys_find(shard->member_keys, tenant_identity(handling->tenant), member_id);
     if (key == NULL) {
         key = make_member_key(handling, member_id);
     }

@@ -157,13 +157,14 @@ text_t card_memory_open_name(const tenant_t *tenant, const card_state_t *state,
     shard_t *const shard = tenant->shard;
     const crypto_functions_t *const crypto = shard->ports.crypto;
     const text_t name = tenant_name(tenant);
-    const crypto_key_t *key = member_keys_find(shard->member_keys, name, state->member_id);
+    const text_t identity = tenant_identity(tenant);
+    const crypto_key_t *key = member_keys_find(shard->member_keys, identity, state->member_id);
     if (key == NULL && !text_is_empty(sealed_member_key)) {
         crypto_key_t opened;
         if (secret_member_key_open(crypto, &tenant->secret, name, state->member_id,
                                    sealed_member_key, &opened)) {
-            member_keys_put(shard->member_keys, name, state->member_id, &opened);
-            key = member_keys_find(shard->member_keys, name, state->member_id);
+            member_keys_put(shard->member_keys, identity, state->member_id, &opened);
+            key = member_keys_find(shard->member_keys, identity, state->member_id);
         }
         crypto->wipe(&opened, sizeof(opened));
     }

@@ -37,6 +37,9 @@ static void fill_request(const gateway_request_t *request, const gateway_admissi
     MESSAGE_SET(request, out, type, request->type);
     MESSAGE_SET(request, out, tenant, request->tenant);
     MESSAGE_SET(request, out, partition, admission->partition);
+    if (admission->tenant->created_at_ms > 0) {
+        MESSAGE_SET(request, out, tenant_since, (uint64_t)admission->tenant->created_at_ms);
+    }
     if (admission->has_card) {
         MESSAGE_SET(request, out, card, admission->card);
     }

@@ -23,6 +23,8 @@ text_t member_note_key(text_t member_id, char key[MEMBER_NOTE_KEY_SIZE]);
 MUST_USE bool member_loaded(tenant_t *tenant, text_t member_id, text_t body);
 /* The member whose note the command of this card needs and the cache lacks; empty: none. */
 text_t member_missing(const tenant_t *tenant, text_t member_id);
+/* For the cache: its row is durable. `context`: the shard. */
+bool member_may_go(void *context, const member_t *member);
 /* Puts the member's row into the batch that gathers. */
 void member_store(tenant_t *tenant, member_t *member, batch_t *batch);
 
@@ -61,6 +63,8 @@ void shard_neighbour_down(shard_t *shard);
 void member_events_run(tenant_t *tenant, shard_message_t **message);
 /* Before the watermarks and the open work of a tenant are known, nothing is applied. */
 void member_events_opened(tenant_t *tenant);
+/* Open notes that had no room in memory, when there is room. */
+void member_events_read_on(tenant_t *tenant);
 
 /* --- member_work.c --- */
 

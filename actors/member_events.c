@@ -11,7 +11,6 @@
 enum {
     ARENA_SIZE = 65536, /* of the decoded list: 256 events of 200 bytes */
     INBOX_KEY_SIZE = 16,
-    NOTES_PAGE = 256,
 };
 
 /* One message with events on its way through its members. */
@@ -80,9 +79,8 @@ static void notes_done(void *context, const journal_notes_t *notes)
         }
         /* "inbox:" comes before "member:": with the first page all watermarks are known. */
         tenant->are_notes_read = true;
-        if (notes->note_count >= NOTES_PAGE && tenant->work_count < LIMIT_MEMBER_WORKS) {
-            read_notes(tenant);
-        }
+        tenant->are_notes_left = notes->note_count >= LIMIT_MEMBER_NOTES_PAGE;
+        member_events_read_on(tenant);
     }
     tenant_operation_end(tenant);
 }
@@ -92,10 +90,18 @@ static void read_notes(tenant_t *tenant)
     shard_t *const shard = tenant->shard;
     const text_t after = {.data = tenant->notes_after, .size = tenant->notes_after_size};
     const result_t result = shard->ports.journal->functions->read_notes(
-        tenant->journal, after, NOTES_PAGE, notes_done, tenant);
+        tenant->journal, after, LIMIT_MEMBER_NOTES_PAGE, notes_done, tenant);
     if (result == RESULT_OK) {
         tenant->are_notes_being_read = true;
         tenant_operation_begin(tenant);
+    }
+}
+
+void member_events_read_on(tenant_t *tenant)
+{
+    if (tenant->are_notes_left && !tenant->are_notes_being_read &&
+        tenant->work_count < LIMIT_MEMBER_WORKS) {
+        read_notes(tenant);
     }
 }
 
@@ -136,6 +142,15 @@ static void put_watermark(const events_task_t *task, batch_t *batch, uint64_t se
     batch->stored_size += note->key.size + note->body.size;
 }
 
+/* Revoking goes on, whatever becomes of the member meanwhile: those cards stay revoked, and new
+ * ones are issued when it is done. */
+static void set_work(member_t *member, uint8_t work)
+{
+    if (member->work != member_work_revoke) {
+        member->work = work;
+    }
+}
+
 /* What an event means for the member. False: nothing. */
 static bool change_member(member_t *member, const member_event_t *event, int64_t now_ms)
 {
@@ -151,12 +166,13 @@ static bool change_member(member_t *member, const member_event_t *event, int64_t
             return false; /* a cancelled membership cannot be suspended */
         }
         member->status = member_status_suspended;
-        member->work = member_work_suspend;
+        set_work(member, member_work_suspend);
         break;
     case member_event_name_reinstated:
         member->status = member_status_active;
-        /* Revoking goes on: those cards stay revoked, new ones may be issued. */
-        member->work = is_cancelled ? member->work : (uint8_t)member_work_reinstate;
+        if (!is_cancelled) {
+            set_work(member, member_work_reinstate);
+        }
         break;
     case member_event_name_renewed:
         member->valid_until = event->valid_until;
@@ -171,9 +187,9 @@ static bool change_member(member_t *member, const member_event_t *event, int64_t
         return member->status != member_status_none;
     }
     member->known_at = now_ms;
-    member->cursor_size =
-        0; /* the work begins anew; what was done already is refused, harmlessly */
+    member->cursor_size = 0; /* begins anew; what was done already is refused, harmlessly */
     member->work_count = 0;
+    member->is_work_done = false;
     return true;
 }
 
@@ -183,6 +199,9 @@ static void apply(events_task_t *task, const member_event_t *event, member_t *me
     partition_t *const partition = &tenant->partitions[task->message->request.partition];
     batch_t *const batch = partition_gather_quietly(partition);
     if (change_member(member, event, tenant->shard->ports.wall_ms())) {
+        if (event->sequence > member->sequence) { /* a dead letter that is run again is older */
+            member->sequence = event->sequence;
+        }
         member_store(tenant, member, batch);
         if (member_has_work(member)) {
             member_work_begin(tenant, member);

@@ -15,7 +15,10 @@ member_keys_t *member_keys_create(const crypto_functions_t *crypto, const uint8_
                                   uint32_t entries_max);
 void member_keys_destroy(member_keys_t **keys);
 
-/* NULL when it is not there. The key stays valid until the next call of another function. */
+/* `tenant` is the identity of a tenant, not its name (tenant_identity): a later one of the same
+ * name must not find the keys of a deleted one.
+ *
+ * NULL when it is not there. The key stays valid until the next call of another function. */
 const crypto_key_t *member_keys_find(member_keys_t *keys, text_t tenant, text_t member_id);
 /* Replaces an entry of the same member. */
 void member_keys_put(member_keys_t *keys, text_t tenant, text_t member_id, const crypto_key_t *key);
@@ -30,7 +33,7 @@ void member_keys_failed(member_keys_t *keys, member_key_t *pinned);
  */
 uint64_t member_keys_moment(const member_keys_t *keys);
 bool member_keys_has_forgotten_since(const member_keys_t *keys, uint64_t moment);
-/* A tenant of the same name may come back with other keys. None of its entries may be pinned. */
+/* It was deleted: its keys leave memory. None of its entries may be pinned. */
 void member_keys_forget_tenant(member_keys_t *keys, text_t tenant);
 uint32_t member_keys_count(const member_keys_t *keys);
 

@@ -23,6 +23,7 @@ void member_tenant_opened(tenant_t *tenant)
     tenant->context_current_at = 0;
     tenant->are_notes_read = false;
     tenant->are_notes_being_read = false;
+    tenant->are_notes_left = false;
     tenant->work_first = NULL;
     tenant->work_count = 0;
     if (tenant->has_membership) {
@@ -56,6 +57,7 @@ static void take_row(member_t *member, const member_row_t *row)
     member->work = row->work;
     member->work_until = row->work_until;
     member->work_count = row->work_count;
+    member->sequence = row->sequence;
     member->cursor_size = row->work_cursor.size;
     if (row->work_cursor.size > 0) {
         memcpy(member->cursor, row->work_cursor.data, row->work_cursor.size);
@@ -93,6 +95,18 @@ text_t member_missing(const tenant_t *tenant, text_t member_id)
     return member == NULL ? member_id : TEXT_NONE;
 }
 
+static partition_t *partition_of(const tenant_t *tenant, text_t member_id)
+{
+    return &tenant->partitions[placement_partition(member_id, tenant->partition_count)];
+}
+
+bool member_may_go(void *context, const member_t *member)
+{
+    const tenant_t *const tenant = tenant_find(context, member->tenant);
+    return tenant == NULL || tenant->status != TENANT_OPEN ||
+           partition_is_durable(partition_of(tenant, member->member_id), member->batch_number);
+}
+
 void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
 {
     char key[MEMBER_NOTE_KEY_SIZE];
@@ -105,10 +119,10 @@ void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
     if (member->valid_until > 0) {
         MESSAGE_SET(member_row, &row, valid_until, member->valid_until);
     }
-    if (member->work != member_work_none) {
+    if (member_has_work(member) && member->work != member_work_none) {
         MESSAGE_SET(member_row, &row, work, member->work);
     }
-    if (member->work_until > 0) {
+    if (member_has_work(member) && member->work_until > 0) {
         MESSAGE_SET(member_row, &row, work_until, member->work_until);
     }
     if (member_has_work(member) && member->cursor_size > 0) {
@@ -118,6 +132,9 @@ void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
     if (member->work_count > 0) {
         MESSAGE_SET(member_row, &row, work_count, member->work_count);
     }
+    if (member->sequence > 0) {
+        MESSAGE_SET(member_row, &row, sequence, member->sequence);
+    }
     assert(batch->note_count < LIMIT_BATCH_NOTES);
     journal_note_t *const note = &batch->notes[batch->note_count];
     batch->note_count++;
@@ -126,7 +143,6 @@ void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
     note->is_open = member_has_work(member);
     batch->stored_size += note->key.size + note->body.size;
     member->batch_number = batch->number;
-    member->version++;
     (void)tenant;
 }
 
@@ -216,7 +232,11 @@ static void change_status(tenant_t *tenant, member_t *member, uint8_t status, in
     member->status = status;
     member->known_at = now_ms;
     member->valid_until = until > 0 ? until : member->valid_until;
-    /* What no event said: the cards follow as if one had. */
+    /* What no event said: the cards follow as if one had. Revoking goes on, whatever is said. */
+    if (member->work == member_work_revoke) {
+        member_store(tenant, member, batch);
+        return;
+    }
     if (before == member_status_active && status == member_status_cancelled) {
         member->work = member_work_revoke;
     } else if (before == member_status_active && status == member_status_suspended) {
@@ -229,8 +249,18 @@ static void change_status(tenant_t *tenant, member_t *member, uint8_t status, in
     }
     member->cursor_size = 0;
     member->work_count = 0;
+    member->is_work_done = false;
     member_store(tenant, member, batch);
     member_work_begin(tenant, member);
+}
+
+/* While the cards of an ended membership are being revoked, a new one would be taken along. */
+static void judge_known(const member_t *member, member_judgement_t *judgement)
+{
+    judgement->refusal = refusal_of(member->status);
+    if (judgement->refusal == reason_none && member->work == member_work_revoke) {
+        judgement->failure = RESULT_BUSY;
+    }
 }
 
 void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t member_id,
@@ -244,17 +274,17 @@ void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t
     }
     if (message->member_said != member_status_none) {
         /* An event that came meanwhile is newer than the answer. */
-        if (member->known_at <= (int64_t)message->member_asked_at) {
+        if (member->sequence <= message->member_asked_watermark) {
             change_status(tenant, member, message->member_said, message->member_until, now_ms,
                           batch);
         }
-        judgement->refusal = refusal_of(member->status);
+        judge_known(member, judgement);
         return;
     }
     const bool is_known = member->status != member_status_none;
     const int64_t age_ms = is_known ? now_ms - known_at(tenant, member) : 0;
     const bool is_stale = !is_known || age_ms > tenant->shard->options.membership_stale_ms;
-    judgement->refusal = refusal_of(member->status);
+    judge_known(member, judgement);
     if (is_stale && judgement->refusal == reason_none && tenant->is_policy_refuse) {
         judgement->failure = RESULT_MEMBERSHIP_UNAVAILABLE;
     }
@@ -273,7 +303,8 @@ bool member_ask(tenant_t *tenant, shard_message_t **message)
     }
     shard->next_question++;
     asking->member_slice = shard->next_question;
-    asking->member_asked_at = (uint64_t)shard->ports.wall_ms();
+    asking->member_asked_ms = loop_now_ms(shard->loop);
+    asking->member_asked_watermark = tenant->inbox[asking->partition];
     asking->base.next = shard->asking_first == NULL ? NULL : &shard->asking_first->base;
     shard->asking_first = asking;
     shard->asking_count++;
@@ -314,14 +345,28 @@ static void go_on(shard_message_t *message)
     }
 }
 
+/* Who is here hears of the context every LIMIT_STANDING_MS: a shard that hears nothing was not
+ * heard. */
+static void say_hello_again(shard_t *shard)
+{
+    const uint64_t now_ms = loop_now_ms(shard->loop);
+    const uint64_t last_ms = shard->adapters_heard_ms > shard->adapters_told_ms
+                                 ? shard->adapters_heard_ms
+                                 : shard->adapters_told_ms;
+    if (shard->adapters_told_ms != 0 && now_ms >= last_ms + LIMIT_STANDING_STALE_MS) {
+        shard_neighbour_up(shard);
+    }
+}
+
 void members_tick(shard_t *shard)
 {
-    const uint64_t now = (uint64_t)shard->ports.wall_ms();
+    say_hello_again(shard);
+    const uint64_t now_ms = loop_now_ms(shard->loop);
     bool goes_on = true;
     while (goes_on) { /* each round one message less */
         shard_message_t *at = shard->asking_first;
-        while (at != NULL && now < at->member_asked_at + LIMIT_MEMBER_ASK_MS + LIMIT_DESK_TICK_MS &&
-               now >= at->member_asked_at) {
+        while (at != NULL &&
+               now_ms < at->member_asked_ms + LIMIT_MEMBER_ASK_MS + LIMIT_DESK_TICK_MS) {
             at = at->base.next == NULL ? NULL : shard_message_of(at->base.next);
         }
         goes_on = at != NULL;
@@ -360,20 +405,26 @@ static void refresh(tenant_t *tenant, text_t member_id)
     }
     member->asked_at_ms = now_ms;
     const uint32_t place = (uint32_t)(shard->next_refresh % LIMIT_MEMBER_REFRESHES);
+    const uint64_t serial = shard->next_refresh;
     shard->next_refresh++;
     shard->refresh_until_ms[place] = now_ms + LIMIT_MEMBER_ASK_MS;
-    shard->refresh_version[place] = member->version;
+    shard->refresh_serial[place] = serial;
+    shard->refresh_watermark[place] =
+        tenant->inbox[placement_partition(member_id, tenant->partition_count)];
     (void)snprintf(shard->refresh_tenant[place], sizeof shard->refresh_tenant[place], "%.*s",
                    TEXT_PRINT(tenant_name(tenant)));
     (void)snprintf(shard->refresh_member[place], sizeof shard->refresh_member[place], "%.*s",
                    TEXT_PRINT(member_id));
-    send_question(shard, tenant, member_id, (UINT64_C(1) << REFRESH_BIT) | place);
+    send_question(shard, tenant, member_id, (UINT64_C(1) << REFRESH_BIT) | serial);
 }
 
 static void refreshed(shard_t *shard, const member_answer_t *answer)
 {
-    const uint32_t place = (uint32_t)(answer->correlation & ((UINT64_C(1) << REFRESH_BIT) - 1)) %
-                           LIMIT_MEMBER_REFRESHES;
+    const uint64_t serial = answer->correlation & ((UINT64_C(1) << REFRESH_BIT) - 1);
+    const uint32_t place = (uint32_t)(serial % LIMIT_MEMBER_REFRESHES);
+    if (shard->refresh_serial[place] != serial) {
+        return; /* so late that its place is another question's */
+    }
     const text_t name = text_from_c(shard->refresh_tenant[place]);
     tenant_t *const tenant = text_is_empty(name) ? NULL : tenant_find(shard, name);
     const text_t member_id = text_from_c(shard->refresh_member[place]);
@@ -381,9 +432,8 @@ static void refreshed(shard_t *shard, const member_answer_t *answer)
         answer->status != member_status_none && answer->status != member_status_missing) {
         member_t *const member = find(tenant, member_id);
         /* An event that was applied meanwhile is newer than the answer. */
-        if (member != NULL && member->version == shard->refresh_version[place]) {
-            partition_t *const partition =
-                &tenant->partitions[placement_partition(member_id, tenant->partition_count)];
+        if (member != NULL && member->sequence <= shard->refresh_watermark[place]) {
+            partition_t *const partition = partition_of(tenant, member_id);
             batch_t *const batch = partition_gather_quietly(partition);
             change_status(tenant, member, answer->status, answer->valid_until,
                           shard->ports.wall_ms(), batch);
@@ -454,10 +504,12 @@ void shard_neighbour_up(shard_t *shard)
     const size_t size =
         message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS, bytes, sizeof bytes);
     assert(size <= sizeof bytes);
+    shard->adapters_told_ms = loop_now_ms(shard->loop);
     shard->ports.neighbour_send(shard->ports.context, bytes, size);
 }
 
 void shard_neighbour_down(shard_t *shard)
 {
+    shard->adapters_told_ms = 0;
     shard->adapters_heard_ms = 0;
 }

@@ -41,6 +41,7 @@ void member_work_begin(tenant_t *tenant, member_t *member)
     shard->next_slice++;
     member->serial = shard->next_slice; /* what an older slice still does does not count */
     member->step = MEMBER_WAITING;
+    member->is_work_done = false;
     member->pending = 0;
     member->retry_at_ms = 0;
     if (!member->is_listed) {
@@ -207,16 +208,8 @@ static void store_progress(tenant_t *tenant, member_t *member)
                  LOG_TEXT("tenant", tenant->name, tenant->name_size),
                  LOG_NUMBER("revoked", member->work_count));
     }
-    const uint8_t work = member->work;
-    const int64_t work_until = member->work_until;
-    if (member->cursor_size ==
-        0) { /* the row says that nothing is left; memory, until it is there */
-        member->work = member_work_none;
-        member->work_until = 0;
-    }
+    member->is_work_done = member->cursor_size == 0;
     member_store(tenant, member, batch);
-    member->work = work;
-    member->work_until = work_until;
     partition_want(partition);
 }
 
@@ -227,6 +220,9 @@ static void tell_end(const tenant_t *tenant, const member_t *member)
     envelope_t envelope = {0};
     cards_notice_t *const notice = &envelope.cards;
     MESSAGE_MARK(envelope, &envelope, cards);
+    if (tenant->created_at > 0) {
+        MESSAGE_SET(envelope, &envelope, tenant_since, (uint64_t)tenant->created_at);
+    }
     MESSAGE_SET(cards_notice, notice, tenant, tenant_name(tenant));
     MESSAGE_SET(cards_notice, notice, occurred_at, shard->ports.wall_ms());
     MESSAGE_MARK(cards_notice, notice, body);
@@ -278,6 +274,7 @@ static void finish(tenant_t *tenant, member_t *member)
     member->work = member_work_none;
     member->work_until = 0;
     member->work_count = 0;
+    member->is_work_done = false;
     member->step = MEMBER_AT_REST;
     member->is_listed = false;
     member->work_next = NULL;
@@ -296,7 +293,8 @@ static bool work_tenant(tenant_t *tenant)
             place = &member->work_next;
         }
     }
-    return tenant->work_first != NULL;
+    member_events_read_on(tenant);
+    return tenant->work_first != NULL || tenant->are_notes_left;
 }
 
 void members_work(shard_t *shard)
@@ -307,7 +305,8 @@ void members_work(shard_t *shard)
     bool is_left = false;
     for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
         for (tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
-            if (tenant->status == TENANT_OPEN && tenant->work_first != NULL) {
+            if (tenant->status == TENANT_OPEN &&
+                (tenant->work_first != NULL || tenant->are_notes_left)) {
                 is_left = work_tenant(tenant) || is_left;
             }
         }

@@ -9,6 +9,8 @@ enum { EVICTION_SCAN = 64 }; /* entries looked at for one that may go */
 
 struct members {
     uint8_t hash_key[SIPHASH_KEY_SIZE];
+    members_may_go_t *may_go;
+    void *context;
     uint32_t entries_max;
     uint32_t count;
     uint32_t bucket_mask;
@@ -17,7 +19,8 @@ struct members {
     member_t *oldest;
 };
 
-members_t *members_create(const uint8_t hash_key[16], uint32_t entries_max)
+members_t *members_create(const uint8_t hash_key[16], uint32_t entries_max,
+                          members_may_go_t *may_go, void *context)
 {
     members_t *members = calloc(1, sizeof *members);
     assert(members != NULL);
@@ -26,6 +29,8 @@ members_t *members_create(const uint8_t hash_key[16], uint32_t entries_max)
         buckets *= 2;
     }
     memcpy(members->hash_key, hash_key, sizeof members->hash_key);
+    members->may_go = may_go;
+    members->context = context;
     members->entries_max = entries_max;
     members->bucket_mask = buckets - 1;
     members->buckets = calloc(buckets, sizeof(member_t *));
@@ -104,8 +109,7 @@ member_t *members_find(members_t *members, text_t tenant, text_t member_id)
     return member;
 }
 
-/* Those that changed and have no durable row yet carry a batch number, which is cleared when the
- * tenant finds it durable; few do, so the search from the old end is short. */
+/* Few have work or a row that is not durable yet, so the search from the old end is short. */
 static void make_room(members_t *members)
 {
     if (members->count < members->entries_max) {
@@ -113,7 +117,7 @@ static void make_room(members_t *members)
     }
     member_t *member = members->oldest;
     for (uint32_t i = 0; member != NULL && i < EVICTION_SCAN; i++) {
-        if (!member->is_listed) {
+        if (!member->is_listed && members->may_go(members->context, member)) {
             forget(members, member);
             return;
         }

@@ -41,18 +41,22 @@ struct member {
     uint32_t pending; /* cards of the slice, and one while they are told */
     uint32_t revoked; /* of the slice */
     bool is_slice_bad;
+    bool is_work_done;     /* the row says so; memory, when that is durable */
     uint64_t batch_number; /* of the batch of its partition that has its newest row; 0: none */
     uint64_t retry_at_ms;
     uint64_t asked_at_ms; /* the context, in the background */
-    uint64_t version;    /* rises with each change: an answer to an older question does not count */
-    member_t *work_next; /* of its tenant's list */
+    uint64_t sequence;    /* of the last event that changed it: what was asked before is older */
+    member_t *work_next;  /* of its tenant's list */
     bool is_listed;
     char texts[];
 };
 
 typedef struct members members_t;
 
-members_t *members_create(const uint8_t hash_key[16], uint32_t entries_max);
+/* What has work stays; of the others `may_go` says whether their row is as durable as they are. */
+typedef bool members_may_go_t(void *context, const member_t *member);
+members_t *members_create(const uint8_t hash_key[16], uint32_t entries_max,
+                          members_may_go_t *may_go, void *context);
 void members_destroy(members_t **members);
 /* NULL: to be read. */
 member_t *members_find(members_t *members, text_t tenant, text_t member_id);
@@ -64,7 +68,7 @@ uint32_t members_count(const members_t *members);
 
 static inline bool member_has_work(const member_t *member)
 {
-    return member->work != member_work_none || member->work_until != 0;
+    return !member->is_work_done && (member->work != member_work_none || member->work_until != 0);
 }
 
 #endif

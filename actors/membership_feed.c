@@ -240,6 +240,9 @@ static void send_events(desk_tenant_t *tenant, uint32_t partition, const member_
     MESSAGE_SET(request, request, correlation,
                 ((uint64_t)tenant->generation << (INDEX_BITS + PARTITION_BITS)) | place);
     MESSAGE_SET(request, request, tenant, desk_tenant_name(tenant));
+    if (tenant->created_at > 0) {
+        MESSAGE_SET(request, request, tenant_since, (uint64_t)tenant->created_at);
+    }
     MESSAGE_SET(request, request, type, request_type_member_events);
     MESSAGE_SET(request, request, partition, partition);
     MESSAGE_SET(request, request, deadline_ms, LIMIT_INBOX_ANSWER_MS);

@@ -81,6 +81,9 @@ static text_t pack_published(const partition_t *partition, batch_t *batch,
     }
     MESSAGE_SET(event, published, data, *data);
     MESSAGE_MARK(envelope, &envelope, event);
+    if (partition->tenant->created_at > 0) {
+        MESSAGE_SET(envelope, &envelope, tenant_since, (uint64_t)partition->tenant->created_at);
+    }
     return batch_pack(batch, &envelope_message, &envelope);
 }
 

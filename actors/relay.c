@@ -107,7 +107,7 @@ result_t relay_create(loop_t *loop, metrics_t *metrics, const relay_ports_t *por
     }
     if (made->subscriptions == NULL || made->head_timer == NULL || made->control_timer == NULL ||
         (ports->projections != NULL && made->fold_timer == NULL) ||
-        relay_consumers_begin(made) != RESULT_OK ||
+        relay_tenants_begin(made) != RESULT_OK || relay_consumers_begin(made) != RESULT_OK ||
         relay_webhooks_begin(made, metrics) != RESULT_OK) {
         relay_destroy(&made);
         return RESULT_NO_MEMORY;
@@ -146,12 +146,26 @@ void relay_destroy(relay_t **relay)
     if (old->fold_timer != NULL) {
         loop_timer_destroy(&old->fold_timer);
     }
+    if (old->retired_timer != NULL) {
+        loop_timer_destroy(&old->retired_timer);
+    }
     relay_consumers_end(old);
     free(old->subscriptions);
     free(old->document_buffer.bytes);
     free(old->envelope_buffer.bytes);
     old->ports.crypto->wipe(&old->ports.master_key, sizeof(old->ports.master_key));
     free(old);
+}
+
+static void publish_cards(relay_t *relay, const cards_notice_t *notice, uint64_t since)
+{
+    relay_tenant_t *tenant = NULL;
+    if (relay_tenant_meet(relay, notice->tenant, since, &tenant) != RESULT_OK) {
+        metric_add(relay->numbers.not_published, 1);
+        return;
+    }
+    relay_publish_operational(relay, notice->tenant, operational_name_cards_revoked,
+                              notice->occurred_at, &cards_revoked_message, &notice->body);
 }
 
 void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_t size)
@@ -167,8 +181,8 @@ void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_
         return;
     }
     if (MESSAGE_HAS(envelope, &decoded, event)) {
-        relay_publish_receive(relay, &decoded.event);
-        relay_share(relay, &decoded.event);
+        relay_publish_receive(relay, &decoded.event, decoded.tenant_since);
+        relay_share(relay, &decoded.event, decoded.tenant_since);
     } else if (MESSAGE_HAS(envelope, &decoded, request)) {
         relay_read_receive(relay, peer, &decoded.request);
     } else if (MESSAGE_HAS(envelope, &decoded, breaker)) {
@@ -176,9 +190,7 @@ void relay_receive(relay_t *relay, uint32_t peer, const uint8_t *envelope, size_
         relay_publish_operational(relay, notice->tenant, notice->name, notice->occurred_at,
                                   &breaker_changed_message, &notice->body);
     } else if (MESSAGE_HAS(envelope, &decoded, cards)) {
-        relay_publish_operational(relay, decoded.cards.tenant, operational_name_cards_revoked,
-                                  decoded.cards.occurred_at, &cards_revoked_message,
-                                  &decoded.cards.body);
+        publish_cards(relay, &decoded.cards, decoded.tenant_since);
     } else {
         metric_add(relay->numbers.undecodable, 1);
     }
@@ -191,6 +203,7 @@ void relay_drain(relay_t *relay, loop_callback_t *drained, void *context)
     relay->drained_context = context;
     loop_timer_stop(relay->head_timer);
     loop_timer_stop(relay->control_timer);
+    relay_parked_end(relay);
     relay_webhooks_stop(relay);
     if (relay->fold_timer != NULL) {
         loop_timer_stop(relay->fold_timer);

@@ -1,6 +1,7 @@
 /* Consumers of events with a name: registering, acknowledging, going on from there, lag. Cursors
  * are rows of the control store, so that any relay finds them; acknowledgements gather for some
  * milliseconds and share one commit. Must not keep a cursor that is not stored. */
+#include "actors/domain/webhook.h"
 #include "actors/relay_internal.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -198,12 +199,31 @@ static void remove_consumer(relay_read_t *read)
 
 /* --- Acknowledging --- */
 
+/* A namesake may have a consumer of the same name. Returns how many are left. */
+static uint32_t drop_acks_of_deleted(relay_t *relay)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < relay->ack_count; i++) {
+        relay_read_t *const read = relay->acks[i];
+        relay_tenant_t *const tenant = read->tenant;
+        if (tenant->is_retired) {
+            relay_read_refuse_deleted(read);
+            relay_operation_end(tenant);
+        } else {
+            relay->acks[count] = read;
+            count++;
+        }
+    }
+    relay->ack_count = count;
+    return count;
+}
+
 static void commit_acks(void *context)
 {
     relay_t *const relay = context;
     consumers_t *const store = relay->ports.consumers;
     consumer_ack_t acks[LIMIT_CONSUMER_ACKS];
-    const uint32_t count = relay->ack_count;
+    const uint32_t count = drop_acks_of_deleted(relay);
     for (uint32_t i = 0; i < count; i++) {
         const relay_read_t *const read = relay->acks[i];
         acks[i] = (consumer_ack_t){.tenant = relay_tenant_name(read->tenant),
@@ -272,6 +292,13 @@ void relay_consumer_run(relay_read_t *read)
         relay_reply_error(read, RESULT_INVALID_BODY,
                           "A consumer's name is 1 to 64 of a-z, 0-9, dot, hyphen and underscore, "
                           "and begins with a letter or digit.",
+                          is_ack ? "consumer" : "name");
+        return;
+    }
+    if (!is_list && webhook_is_consumer_name(name)) {
+        relay_reply_error(read, RESULT_INVALID_BODY,
+                          "Names that begin with `webhook.` belong to webhooks, which keep their "
+                          "cursors themselves.",
                           is_ack ? "consumer" : "name");
         return;
     }

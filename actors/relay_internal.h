@@ -63,6 +63,9 @@ struct relay_tenant {
     int64_t created_at;          /* 0: not known yet; tells a tenant from a later namesake */
     relay_read_t *waiting_first; /* for the journal to open */
     relay_read_t *waiting_last;
+    bool is_retired;            /* deleted: begins nothing, and goes when it is idle */
+    relay_read_t *parked_first; /* for its namesake, once it is gone */
+    relay_read_t *parked_last;
     relay_secrets_t secrets;
     relay_models_t *models; /* NULL: closed */
     bool is_behind;         /* events were heard of that may not be folded yet */
@@ -81,7 +84,8 @@ struct relay_read {
     uint32_t peer;
     uint32_t limit;
     uint64_t correlation;
-    uint64_t deadline_ms; /* loop time */
+    uint64_t tenant_since; /* of the tenant that is meant; 0: whichever there is */
+    uint64_t deadline_ms;  /* loop time */
     uint8_t type;
     uint8_t role;
     bool has_card;
@@ -170,8 +174,8 @@ struct relay {
     relay_read_t *acks[LIMIT_CONSUMER_ACKS]; /* wait for the next commit */
     uint32_t ack_count;
     uint64_t control_version;
-    uint64_t flag_change; /* the last one told */
-    bool has_unchecked;   /* tenants that were busy when the control store changed */
+    uint64_t flag_change;        /* the last one told */
+    loop_timer_t *retired_timer; /* removes retired tenants, from a clean stack */
 
     relay_tenant_t *buckets[RELAY_TENANT_BUCKETS];
     relay_tenant_t *newest;
@@ -210,6 +214,13 @@ struct relay {
 /* Finds or makes; NULL when the table is full of busy ones or memory is out. */
 relay_tenant_t *relay_tenant_obtain(relay_t *relay, text_t name);
 relay_tenant_t *relay_tenant_find(relay_t *relay, text_t name);
+/* The record of the tenant that was made at `since` (created_at; 0: of whichever there is). What is
+ * remembered of a deleted one of that name is forgotten. TENANT_NOT_FOUND: it was deleted;
+ * STORE_UNAVAILABLE: nobody knows; BUSY: no room, or `*tenant` is retired and not gone yet. */
+MUST_USE result_t relay_tenant_meet(relay_t *relay, text_t name, uint64_t since,
+                                    relay_tenant_t **tenant);
+/* Refuses what waits, because the relay ends. */
+void relay_parked_end(relay_t *relay);
 text_t relay_tenant_name(const relay_tenant_t *tenant);
 /* OK: open, or will be; then relay_publish_opened and relay_reads_opened are called.
  * TENANT_NOT_FOUND; BUSY when too many journals are in use. */
@@ -221,6 +232,7 @@ void relay_operation_end(relay_tenant_t *tenant);
 MUST_USE result_t relay_tenant_load_secrets(relay_tenant_t *tenant);
 /* Tenants that are gone are forgotten; secrets are read anew when next needed. */
 void relay_control_poll(relay_t *relay);
+MUST_USE result_t relay_tenants_begin(relay_t *relay);
 void relay_tenants_close(relay_t *relay);
 /* Since when there is this tenant; 0 when it is gone. */
 int64_t relay_tenant_created_at(relay_tenant_t *tenant);
@@ -235,7 +247,8 @@ bool relay_take_held(relay_partition_t *partition, uint64_t sequence, event_t *e
 void relay_drop_held(relay_partition_t *partition);
 
 /* --- relay_publish.c --- */
-void relay_publish_receive(relay_t *relay, const event_t *event);
+/* `since`: of its tenant, 0 when it does not say. */
+void relay_publish_receive(relay_t *relay, const event_t *event, uint64_t since);
 /* The journal is open: `partitions` carry the heads. */
 void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened);
 /* Sends the head of each partition, after looking into the journal for what a shard that died did
@@ -275,7 +288,7 @@ void relay_webhook_run(relay_read_t *read);
 /* --- relay_share.c --- */
 void relay_share_begin(relay_t *relay);
 /* An event of this node, for the others. */
-void relay_share(relay_t *relay, const event_t *event);
+void relay_share(relay_t *relay, const event_t *event, uint64_t since);
 
 /* --- relay_subscriptions.c --- */
 bool relay_has_subscribers(const relay_t *relay);
@@ -284,6 +297,12 @@ void relay_round_tick(relay_t *relay);
 /* --- relay_reads.c --- */
 void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request);
 void relay_reads_opened(relay_tenant_t *tenant, result_t result);
+/* To the tenant that is meant, or answered. */
+void relay_read_place(relay_read_t *read, text_t name);
+/* Its tenant was deleted meanwhile. */
+void relay_read_refuse_deleted(relay_read_t *read);
+/* Those that wait for its journal. */
+void relay_reads_refuse(relay_tenant_t *tenant);
 
 /* The heads are known, or not (then the read is answered). */
 void relay_read_run(relay_read_t *read);

@@ -363,7 +363,9 @@ static void look(relay_tenant_t *tenant, relay_read_t *read)
     const bool is_usable =
         models->live.handle != NULL && models->rebuild != RELAY_REBUILD_SWITCHING;
     read->behind = count_missing(read);
-    if (is_usable && (read->behind == 0 || (is_late && models->live.is_complete))) {
+    if (tenant->is_retired) {
+        relay_read_refuse_deleted(read);
+    } else if (is_usable && (read->behind == 0 || (is_late && models->live.is_complete))) {
         ask(read);
     } else if (is_late) {
         relay_reply_error(read, RESULT_UNAVAILABLE,
@@ -384,6 +386,16 @@ void relay_lists_look(relay_tenant_t *tenant)
         relay_read_t *const next = read->next;
         look(tenant, read);
         read = next;
+    }
+}
+
+void relay_lists_refuse(const relay_tenant_t *tenant)
+{
+    relay_models_t *const models = tenant->models;
+    while (models != NULL && models->waiting_first != NULL) { /* bounded by LIMIT_RELAY_READS */
+        relay_read_t *const read = models->waiting_first;
+        models->waiting_first = read->next;
+        relay_read_refuse_deleted(read);
     }
 }
 

@@ -226,7 +226,7 @@ static void open_model(relay_model_t *model)
 {
     relay_tenant_t *const tenant = model->tenant;
     relay_t *const relay = tenant->relay;
-    if (model->handle != NULL || model->is_opening || relay->is_draining ||
+    if (model->handle != NULL || model->is_opening || relay->is_draining || tenant->is_retired ||
         loop_now_ms(relay->loop) < model->retry_ms || relay_tenant_created_at(tenant) == 0) {
         return;
     }
@@ -239,6 +239,14 @@ static void open_model(relay_model_t *model)
     } else {
         model->retry_ms = loop_now_ms(relay->loop) + LIMIT_PROJECTION_RETRY_MS;
     }
+}
+
+static bool is_at_hand(relay_t *relay, const relay_models_t *models)
+{
+    projections_t *const projections = relay->ports.projections;
+    return projections->functions->is_at_hand == NULL ||
+           projections->functions->is_at_hand(projections,
+                                              models == NULL ? NULL : models->live.handle);
 }
 
 void relay_models_open(relay_tenant_t *tenant)
@@ -259,12 +267,20 @@ void relay_models_open(relay_tenant_t *tenant)
     open_model(&tenant->models->live);
 }
 
+void relay_models_begin(relay_tenant_t *tenant)
+{
+    relay_t *const relay = tenant->relay;
+    if (relay->ports.projections != NULL && is_at_hand(relay, tenant->models)) {
+        relay_models_open(tenant);
+    }
+}
+
 bool relay_models_are_idle(const relay_tenant_t *tenant)
 {
     const relay_models_t *const models = tenant->models;
     return models == NULL ||
-           (models->waiting_first == NULL &&
-            (models->rebuild == RELAY_REBUILD_NONE || tenant->relay->is_draining));
+           (models->waiting_first == NULL && (models->rebuild == RELAY_REBUILD_NONE ||
+                                              tenant->is_retired || tenant->relay->is_draining));
 }
 
 void relay_models_close(relay_tenant_t *tenant)
@@ -315,6 +331,9 @@ static void go_on_rebuilding(relay_tenant_t *tenant)
 {
     relay_models_t *const models = tenant->models;
     projections_t *const projections = tenant->relay->ports.projections;
+    if (tenant->is_retired) {
+        return;
+    }
     if (models->rebuild == RELAY_REBUILD_FOLDING && models->live.handle != NULL &&
         models->next.handle == NULL) {
         open_model(&models->next);
@@ -423,9 +442,47 @@ void relay_model_stepped(relay_model_t *model, result_t result)
     }
 }
 
-/* What the tick does for one tenant. Returns its lag. */
-static uint64_t look_after(relay_tenant_t *tenant, uint32_t *opens)
+/* --- Whose turn it is --- */
+
+/* Somebody waits for it: it goes on at once, whatever that costs others. */
+static bool is_wanted(const relay_tenant_t *tenant)
 {
+    return tenant->rebuild.is_running ||
+           (tenant->models != NULL && tenant->models->waiting_first != NULL);
+}
+
+static bool waits_for_turn(const relay_tenant_t *tenant, uint64_t now_ms)
+{
+    const relay_models_t *const models = tenant->models;
+    return tenant->is_behind && !tenant->is_retired &&
+           (models == NULL || (now_ms >= models->live.retry_ms && !models->live.is_opening &&
+                               !models->live.is_stepping));
+}
+
+/* Where connections are fewer than tenants that have something to fold, each tick has one for the
+ * tenant that has been behind for longest: what comes meanwhile is folded together. */
+static const relay_tenant_t *find_turn(relay_t *relay, uint64_t now_ms)
+{
+    const relay_tenant_t *turn = NULL;
+    for (relay_tenant_t *tenant = relay->oldest; tenant != NULL; tenant = tenant->newer) {
+        if ((turn == NULL || tenant->behind_since_ms < turn->behind_since_ms) &&
+            waits_for_turn(tenant, now_ms) && !is_at_hand(relay, tenant->models)) {
+            turn = tenant;
+        }
+    }
+    return turn;
+}
+
+/* What the tick does for one tenant. Returns its lag. */
+static uint64_t look_after(relay_tenant_t *tenant, const relay_tenant_t *turn, uint32_t *opens)
+{
+    if (tenant->is_retired) {
+        return 0;
+    }
+    if (tenant != turn && tenant->is_behind && !is_wanted(tenant) &&
+        !is_at_hand(tenant->relay, tenant->models)) {
+        return relay_models_lag(tenant);
+    }
     if ((tenant->is_behind || tenant->rebuild.is_running) && tenant->models == NULL) {
         if (tenant->journal_state == RELAY_JOURNAL_OPEN) {
             relay_models_open(tenant);
@@ -484,7 +541,8 @@ static void go_round(relay_t *relay)
     if (control->functions->tenants(control, after, visit_round, &slice) != RESULT_OK) {
         return;
     }
-    for (uint32_t i = 0; i < slice.count; i++) {
+    const uint32_t opens = is_at_hand(relay, NULL) ? slice.count : slice.count > 0 ? 1 : 0;
+    for (uint32_t i = 0; i < opens; i++) {
         const text_t name = {.data = slice.names[i], .size = slice.sizes[i]};
         relay_tenant_t *const tenant = relay_tenant_obtain(relay, name);
         if (tenant == NULL || relay_tenant_open(tenant) == RESULT_BUSY) {
@@ -506,10 +564,11 @@ void relay_models_tick(void *context)
     if (!relay->is_fold_round_done && !relay->is_draining) {
         go_round(relay);
     }
+    const relay_tenant_t *const turn = find_turn(relay, now_ms);
     relay_tenant_t *tenant = relay->oldest;
     while (tenant != NULL) { /* bounded by LIMIT_RELAY_TENANTS */
         relay_tenant_t *const newer = tenant->newer;
-        lag += look_after(tenant, &opens);
+        lag += look_after(tenant, turn, &opens);
         if (tenant->is_behind && tenant->behind_since_ms != 0 &&
             tenant->behind_since_ms < oldest_ms) {
             oldest_ms = tenant->behind_since_ms;

@@ -67,6 +67,8 @@ void relay_models_receive(relay_tenant_t *tenant, const event_t *event);
 void relay_models_hear(relay_tenant_t *tenant, uint32_t partition, uint64_t head);
 /* Opens the models of a tenant whose journal is open; does nothing when that is done. */
 void relay_models_open(relay_tenant_t *tenant);
+/* The same, unless others need what it takes: then the tick opens it in its turn. */
+void relay_models_begin(relay_tenant_t *tenant);
 bool relay_models_are_idle(const relay_tenant_t *tenant);
 /* The tenant has no operations. */
 void relay_models_close(relay_tenant_t *tenant);
@@ -92,6 +94,8 @@ void relay_model_step(relay_model_t *model);
 void relay_list_begin(relay_read_t *read);
 /* Refuses all pages that still wait, because the relay ends. */
 void relay_lists_end(relay_t *relay);
+/* The same of one tenant, because it was deleted. */
+void relay_lists_refuse(const relay_tenant_t *tenant);
 /* After each commit and tick: answers what can be answered. */
 void relay_lists_look(relay_tenant_t *tenant);
 

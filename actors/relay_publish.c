@@ -116,7 +116,7 @@ static void journal_read_done(void *context, const journal_events_t *events);
 static void read_on(relay_partition_t *partition)
 {
     relay_tenant_t *tenant = partition->tenant;
-    if (partition->is_reading || tenant->relay->is_draining) {
+    if (partition->is_reading || tenant->is_retired || tenant->relay->is_draining) {
         return;
     }
     if (tenant->journal_state != RELAY_JOURNAL_OPEN) {
@@ -230,14 +230,12 @@ static void journal_read_done(void *context, const journal_events_t *events)
     relay_operation_end(tenant);
 }
 
-void relay_publish_receive(relay_t *relay, const event_t *event)
+void relay_publish_receive(relay_t *relay, const event_t *event, uint64_t since)
 {
     metric_add(relay->numbers.received, 1);
     relay_tenant_t *tenant = NULL;
-    if (event->sequence > 0 && event->partition < LIMIT_PARTITIONS) {
-        tenant = relay_tenant_obtain(relay, event->tenant);
-    }
-    if (tenant == NULL) {
+    if (event->sequence == 0 || event->partition >= LIMIT_PARTITIONS ||
+        relay_tenant_meet(relay, event->tenant, since, &tenant) != RESULT_OK) {
         metric_add(relay->numbers.not_published, 1); /* the subscriber repairs */
         return;
     }
@@ -287,7 +285,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
             read_on(partition);
         }
     }
-    relay_models_open(tenant);
+    relay_models_begin(tenant);
 }
 
 /* The opening makes all partitions known; when there is none, what is in memory has to do. */
@@ -305,6 +303,9 @@ static void announce_closed(relay_tenant_t *tenant)
 
 void relay_publish_heads(relay_tenant_t *tenant)
 {
+    if (tenant->is_retired) {
+        return;
+    }
     if (tenant->journal_state != RELAY_JOURNAL_OPEN) {
         announce_closed(tenant);
         return;

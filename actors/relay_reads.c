@@ -114,6 +114,21 @@ static void run(relay_read_t *read)
     }
 }
 
+void relay_read_refuse_deleted(relay_read_t *read)
+{
+    relay_reply_error(read, RESULT_TENANT_NOT_FOUND, "The tenant was deleted.", NULL);
+}
+
+void relay_reads_refuse(relay_tenant_t *tenant)
+{
+    while (tenant->waiting_first != NULL) { /* bounded by LIMIT_RELAY_READS */
+        relay_read_t *const read = tenant->waiting_first;
+        tenant->waiting_first = read->next;
+        relay_read_refuse_deleted(read);
+    }
+    tenant->waiting_last = NULL;
+}
+
 static void wait_for_journal(relay_read_t *read)
 {
     relay_tenant_t *tenant = read->tenant;
@@ -225,6 +240,7 @@ static relay_read_t *make_read(relay_t *relay, uint32_t peer, const request_t *r
     read->relay = relay;
     read->peer = peer;
     read->correlation = request->correlation;
+    read->tenant_since = request->tenant_since; /* 0 from a front that does not say */
     read->deadline_ms = loop_now_ms(relay->loop) + request->deadline_ms;
     read->type = request->type;
     read->role = request->role;
@@ -288,6 +304,36 @@ static void open_and_run(relay_read_t *read)
     }
 }
 
+/* Until the deleted tenant of that name is gone. */
+static void park(relay_tenant_t *tenant, relay_read_t *read)
+{
+    read->next = NULL;
+    if (tenant->parked_first == NULL) {
+        tenant->parked_first = read;
+    } else {
+        tenant->parked_last->next = read;
+    }
+    tenant->parked_last = read;
+}
+
+void relay_read_place(relay_read_t *read, text_t name)
+{
+    relay_tenant_t *tenant = NULL;
+    const result_t result = relay_tenant_meet(read->relay, name, read->tenant_since, &tenant);
+    read->tenant = tenant;
+    if (result == RESULT_OK) {
+        open_and_run(read);
+    } else if (result == RESULT_TENANT_NOT_FOUND) {
+        relay_read_refuse_deleted(read);
+    } else if (tenant != NULL && tenant->is_retired) {
+        park(tenant, read);
+    } else if (tenant == NULL) {
+        relay_reply_error(read, result, "Too many tenants are being read: try again.", NULL);
+    } else {
+        relay_reply_error(read, result, "The control store cannot be read now: try again.", NULL);
+    }
+}
+
 void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request)
 {
     if (relay->is_draining) {
@@ -308,10 +354,5 @@ void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request)
     if (!is_usable(read)) {
         return;
     }
-    read->tenant = relay_tenant_obtain(relay, request->tenant);
-    if (read->tenant == NULL) {
-        relay_reply_error(read, RESULT_BUSY, "Too many tenants are being read: try again.", NULL);
-        return;
-    }
-    open_and_run(read);
+    relay_read_place(read, request->tenant);
 }

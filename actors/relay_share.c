@@ -7,7 +7,7 @@
 #define TOPIC "events"
 
 /* Sealed personal data stays in the journal, as with everything that is published. */
-void relay_share(relay_t *relay, const event_t *event)
+void relay_share(relay_t *relay, const event_t *event, uint64_t since)
 {
     cache_t *const cache = relay->ports.cache;
     if (cache == NULL || !cache->functions->is_shared(cache)) {
@@ -17,6 +17,9 @@ void relay_share(relay_t *relay, const event_t *event)
     envelope.event = *event;
     MESSAGE_CLEAR(event_data, &envelope.event.data, sealed_name);
     MESSAGE_MARK(envelope, &envelope, event);
+    if (since > 0) {
+        MESSAGE_SET(envelope, &envelope, tenant_since, since);
+    }
     const size_t size = message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS,
                                      relay->body_scratch, sizeof(relay->body_scratch));
     const text_t payload = {.data = (const char *)relay->body_scratch, .size = size};
@@ -41,7 +44,7 @@ static void heard(void *context, text_t tenant, text_t payload)
         metric_add(relay->numbers.undecodable, 1);
         return;
     }
-    relay_publish_receive(relay, &decoded.event);
+    relay_publish_receive(relay, &decoded.event, decoded.tenant_since);
 }
 
 void relay_share_begin(relay_t *relay)

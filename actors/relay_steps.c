@@ -288,7 +288,7 @@ void relay_model_step(relay_model_t *model)
 {
     relay_tenant_t *const tenant = model->tenant;
     relay_t *const relay = tenant->relay;
-    if (model->handle == NULL || model->is_stepping || relay->is_draining ||
+    if (model->handle == NULL || model->is_stepping || relay->is_draining || tenant->is_retired ||
         tenant->models->rebuild == RELAY_REBUILD_SWITCHING ||
         relay->step_count >= LIMIT_PROJECTION_STEPS ||
         tenant->journal_state != RELAY_JOURNAL_OPEN || loop_now_ms(relay->loop) < model->retry_ms) {

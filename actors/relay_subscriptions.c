@@ -64,28 +64,36 @@ bool relay_has_subscribers(const relay_t *relay)
     return relay->subscription_count > 0 || relay->overflow_count > 0;
 }
 
-static void send_heads(relay_t *relay, text_t name)
-{
-    relay_tenant_t *tenant = relay_tenant_obtain(relay, name);
-    if (tenant != NULL) {
-        relay_publish_heads(tenant);
-    }
-}
+typedef struct existing {
+    bool is_there;
+    uint64_t since;
+} existing_t;
 
 static bool visit_exists(void *context, const control_tenant_t *row)
 {
-    (void)row;
-    *(bool *)context = true;
+    *(existing_t *)context = (existing_t){.is_there = true, .since = (uint64_t)row->created_at};
     return false;
 }
 
 /* Subscribers may name tenants that do not exist: those get no place in the table. */
-static bool exists(const relay_t *relay, text_t name)
+static existing_t look_up(const relay_t *relay, text_t name)
 {
     control_store_t *control = relay->ports.control;
-    bool is_there = false;
-    return control->functions->tenant(control, name, visit_exists, &is_there) == RESULT_OK &&
-           is_there;
+    existing_t existing = {0};
+    const result_t result = control->functions->tenant(control, name, visit_exists, &existing);
+    existing.is_there = existing.is_there && result == RESULT_OK;
+    return existing;
+}
+
+/* False: there is no such tenant. */
+static bool send_heads(relay_t *relay, text_t name)
+{
+    const existing_t existing = look_up(relay, name);
+    relay_tenant_t *tenant = NULL;
+    if (existing.is_there && relay_tenant_meet(relay, name, existing.since, &tenant) == RESULT_OK) {
+        relay_publish_heads(tenant);
+    }
+    return existing.is_there;
 }
 
 static void start_round(relay_t *relay)
@@ -125,8 +133,8 @@ void relay_subscribed(relay_t *relay, text_t topic)
         relay->round.again = true; /* who subscribes all the time must not keep it from its end */
     } else if (meaning.names_heads && !meaning.is_whole) {
         start_round(relay);
-    } else if (meaning.names_heads && exists(relay, meaning.tenant)) {
-        send_heads(relay, meaning.tenant);
+    } else if (meaning.names_heads) {
+        (void)send_heads(relay, meaning.tenant);
     }
 }
 
@@ -159,8 +167,7 @@ static uint32_t send_named(relay_t *relay, uint32_t slice)
         }
         if (!meaning.is_whole) {
             round->scans_tenants = true;
-        } else if (exists(relay, meaning.tenant)) {
-            send_heads(relay, meaning.tenant);
+        } else if (send_heads(relay, meaning.tenant)) {
             slice -= 1;
         }
     }
@@ -171,6 +178,7 @@ typedef struct scan_slice {
     const relay_t *relay;
     char names[LIMIT_RELAY_HEAD_SLICE][LIMIT_TENANT_NAME_SIZE];
     uint8_t sizes[LIMIT_RELAY_HEAD_SLICE];
+    uint64_t since[LIMIT_RELAY_HEAD_SLICE];
     uint32_t count;
     uint32_t count_max;
 } scan_slice_t;
@@ -184,6 +192,7 @@ static bool visit_scanned(void *context, const control_tenant_t *row)
     if (row->name.size > 0 && row->name.size <= LIMIT_TENANT_NAME_SIZE) {
         memcpy(slice->names[slice->count], row->name.data, row->name.size);
         slice->sizes[slice->count] = (uint8_t)row->name.size;
+        slice->since[slice->count] = (uint64_t)row->created_at;
         slice->count += 1;
     }
     return true;
@@ -213,8 +222,8 @@ static void send_scanned(relay_t *relay, const scan_slice_t *slice)
         if (!is_named_by_many(relay, name)) {
             continue;
         }
-        relay_tenant_t *tenant = relay_tenant_obtain(relay, name);
-        if (tenant == NULL) {
+        relay_tenant_t *tenant = NULL;
+        if (relay_tenant_meet(relay, name, slice->since[i], &tenant) != RESULT_OK) {
             continue;
         }
         if (tenant->journal_state == RELAY_JOURNAL_CLOSED) {

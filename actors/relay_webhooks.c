@@ -51,8 +51,11 @@ static void reply_failure(relay_read_t *read, result_t result)
         if (read->type == request_type_webhook_replay) {
             relay_reply_error(read, RESULT_WEBHOOK_REPLAYS, "Wait until it is over.", NULL);
         } else {
-            relay_reply_error(read, RESULT_TOO_MANY_WEBHOOKS,
-                              "A tenant has at most 16 webhooks: remove one first.", NULL);
+            relay_reply_error(
+                read, RESULT_TOO_MANY_WEBHOOKS,
+                "A tenant has at most 16 webhooks, and 32 consumers with them: remove "
+                "one first.",
+                NULL);
         }
         break;
     default:
@@ -274,13 +277,6 @@ static void remove_webhook(relay_read_t *read)
         free(gathering);
         return;
     }
-    char consumer[sizeof(WEBHOOK_CONSUMER_PREFIX) + WEBHOOK_NAME_SIZE_MAX];
-    const int size =
-        snprintf(consumer, sizeof(consumer), WEBHOOK_CONSUMER_PREFIX "%.*s", TEXT_PRINT(name));
-    assert(size > 0 && (size_t)size < sizeof(consumer));
-    const result_t removed = ports->consumers->functions->remove(
-        ports->consumers, tenant, (text_t){.data = consumer, .size = (size_t)size});
-    (void)removed; /* there is none before the sender has seen the webhook */
     relay_reply_document(read, &webhook_message, &gathering->items[0]);
     free(gathering);
 }

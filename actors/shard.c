@@ -309,7 +309,8 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
     created->key_table = key_table_create(created->hash_key);
     created->member_keys =
         member_keys_create(ports->crypto, created->hash_key, LIMIT_MEMBER_KEYS_CACHED);
-    created->members = members_create(created->hash_key, LIMIT_MEMBERS_CACHED);
+    created->members =
+        members_create(created->hash_key, LIMIT_MEMBERS_CACHED, member_may_go, created);
     created->quarantine = quarantine_create(created);
     created->turn_end = loop_hook_create(loop, turn_end, created);
     created->retry_timer = loop_timer_create(loop, retry_due, created);

@@ -54,19 +54,20 @@ struct shard_message {
     shard_t *shard;
     tenant_t *tenant; /* referenced; NULL until it is known */
     shard_message_kind_t kind;
-    bool key_checked;         /* the store has no reply for its key */
-    bool member_is_new;       /* the store has no key of its member, */
-    bool in_key_table;        /* its key is marked as in flight */
-    bool is_replay;           /* a dead letter: the reply goes into its row */
-    bool is_member_asked;     /* the membership context was asked, and said */
-    uint8_t member_said;      /* enum member_status; none: nothing */
-    int64_t member_until;     /* end of the membership; 0: none said */
-    uint64_t member_asked_at; /* wall time */
-    uint8_t member_command;   /* SHARD_MEMBER: card_command_kind_t */
-    bool is_member_done;      /* SHARD_MEMBER: the card has done it, durably */
-    bool is_member_revoked;   /* SHARD_MEMBER: the card is revoked because of its member */
-    uint64_t member_slice;    /* SHARD_MEMBER: of the work */
-    uint64_t keys_moment;     /* as asked at this moment of the member keys */
+    bool key_checked;                /* the store has no reply for its key */
+    bool member_is_new;              /* the store has no key of its member, */
+    bool in_key_table;               /* its key is marked as in flight */
+    bool is_replay;                  /* a dead letter: the reply goes into its row */
+    bool is_member_asked;            /* the membership context was asked, and said */
+    uint8_t member_said;             /* enum member_status; none: nothing */
+    int64_t member_until;            /* end of the membership; 0: none said */
+    uint64_t member_asked_ms;        /* of loop_now_ms */
+    uint64_t member_asked_watermark; /* what was applied of the context's events then */
+    uint8_t member_command;          /* SHARD_MEMBER: card_command_kind_t */
+    bool is_member_done;             /* SHARD_MEMBER: the card has done it, durably */
+    bool is_member_revoked;          /* SHARD_MEMBER: the card is revoked because of its member */
+    uint64_t member_slice;           /* SHARD_MEMBER: of the work */
+    uint64_t keys_moment;            /* as asked at this moment of the member keys */
     uint32_t peer;
     uint32_t partition;   /* of the card */
     uuid_t card;          /* where it goes */
@@ -116,10 +117,12 @@ struct shard {
     /* Questions about members in the background, by place. */
     uint64_t next_refresh;
     uint64_t refresh_until_ms[LIMIT_MEMBER_REFRESHES];
-    uint64_t refresh_version[LIMIT_MEMBER_REFRESHES];
+    uint64_t refresh_serial[LIMIT_MEMBER_REFRESHES]; /* what its answer carries */
+    uint64_t refresh_watermark[LIMIT_MEMBER_REFRESHES];
     char refresh_tenant[LIMIT_MEMBER_REFRESHES][LIMIT_TENANT_NAME_SIZE + 1];
     char refresh_member[LIMIT_MEMBER_REFRESHES][129];
     uint64_t adapters_heard_ms; /* of loop_now_ms; 0: never */
+    uint64_t adapters_told_ms;  /* that this shard is here; 0: there is no channel */
     batch_pool_t batches;
     uint8_t hash_key[16];
 

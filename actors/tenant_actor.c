@@ -156,7 +156,7 @@ static void finish_closing(tenant_t *tenant)
     unlist_partitions(tenant, &shard->wanted_first);
     unlist_partitions(tenant, &shard->submitting_first);
     if (tenant->is_deleted) {
-        member_keys_forget_tenant(shard->member_keys, tenant_name(tenant));
+        member_keys_forget_tenant(shard->member_keys, tenant_identity(tenant));
         tenant->is_deleted = false;
         tenant->failure = RESULT_OK;
     }
@@ -165,6 +165,7 @@ static void finish_closing(tenant_t *tenant)
     tenant->is_cleaning = false;
     tenant->is_clean_ensured = false;
     tenant->reminders = (tenant_reminders_t){0};
+    tenant->created_at = 0;
     tenant->status = TENANT_CLOSED;
     shard->tenants_open--;
     metric_set(shard->metrics.tenants_open, shard->tenants_open);
@@ -272,6 +273,11 @@ static bool read_keys(void *context, const control_tenant_t *row)
     key_reading_t *const reading = context;
     tenant_t *const tenant = reading->tenant;
     const crypto_functions_t *const crypto = tenant->shard->ports.crypto;
+    if (row->created_at != tenant->created_at) { /* a namesake, whose keys are not for this one */
+        tenant->is_deleted = true;
+        reading->is_usable = true;
+        return false;
+    }
     if (row->key_count == 0 || row->key_count > CONTROL_KEYS_PER_TENANT_MAX) {
         return false;
     }
@@ -299,13 +305,12 @@ static bool read_keys(void *context, const control_tenant_t *row)
         tenant->rate_left = row->quotas.rate * 1000;
     }
     tenant->quotas = row->quotas;
-    tenant->is_deleted = tenant->created_at != 0 && tenant->created_at != row->created_at;
-    tenant->created_at = row->created_at;
     reading->is_usable = tenant->active_key != NULL;
     return false;
 }
 
-/* TENANT_NOT_FOUND, or STORE_UNAVAILABLE when the keys cannot be had. */
+/* TENANT_NOT_FOUND, or STORE_UNAVAILABLE when the keys cannot be had. When there is another tenant
+ * of that name, `is_deleted`. */
 static result_t load_keys(tenant_t *tenant)
 {
     key_reading_t reading = {.tenant = tenant};
@@ -359,7 +364,7 @@ static void load_flags(tenant_t *tenant)
 static result_t load_control(tenant_t *tenant)
 {
     const result_t result = load_keys(tenant);
-    if (result == RESULT_OK) {
+    if (result == RESULT_OK && !tenant->is_deleted) {
         load_flags(tenant);
     }
     return result;
@@ -398,6 +403,8 @@ static void fail_opening(tenant_t *tenant, result_t why)
         shard->ports.journal->functions->close(shard->ports.journal, &tenant->journal);
     }
     free_opened(tenant);
+    tenant->is_deleted = false;
+    tenant->created_at = 0;
     tenant->status = TENANT_CLOSED;
     shard->tenants_open--;
     metric_set(shard->metrics.tenants_open, shard->tenants_open);
@@ -431,8 +438,10 @@ static void open_done(void *context, const journal_opened_t *opened)
     if (result == RESULT_OK) {
         assert(opened->partition_count >= 1 && opened->partition_count <= LIMIT_PARTITIONS);
         tenant->journal = opened->tenant;
-        tenant->created_at = 0;
         result = load_control(tenant);
+        if (result == RESULT_OK && tenant->is_deleted) {
+            result = RESULT_BUSY; /* whose journal that is nobody knows: opened anew */
+        }
     } else if (result == RESULT_MISSING) {
         log_error("the journal of a tenant is missing; restore it from a backup",
                   LOG_TEXT("tenant", tenant->name, tenant->name_size));
@@ -457,7 +466,7 @@ static void open_done(void *context, const journal_opened_t *opened)
 /* Closes the idle tenant that was used longest ago when too many are open. */
 static result_t make_room(shard_t *shard)
 {
-    if (shard->tenants_open < LIMIT_STORE_FILES_OPEN) {
+    if (shard->tenants_open < journal_tenants_max(shard->ports.journal)) {
         return RESULT_OK;
     }
     tenant_t *oldest = NULL;
@@ -488,19 +497,22 @@ static result_t failure_of(const tenant_t *tenant)
     return tenant->failure == RESULT_OK ? RESULT_UNAVAILABLE : tenant->failure;
 }
 
-static bool ignore_row(void *context, const control_tenant_t *row)
+static bool note_identity(void *context, const control_tenant_t *row)
 {
-    (void)context;
-    (void)row;
+    tenant_t *const tenant = context;
+    tenant->created_at = row->created_at;
+    memcpy(tenant->identity, tenant->name, tenant->name_size);
+    memcpy(tenant->identity + tenant->name_size, &row->created_at, sizeof(row->created_at));
     return false;
 }
 
-/* Names that do not exist must not reach the journal. */
+/* Names that do not exist must not reach the journal. Which tenant it is, is noted before its
+ * journal is opened and compared afterwards: between the two it may give way to a namesake. */
 static result_t check_exists(tenant_t *tenant)
 {
     control_store_t *const control = tenant->shard->ports.control;
     const result_t result =
-        control->functions->tenant(control, tenant_name(tenant), ignore_row, NULL);
+        control->functions->tenant(control, tenant_name(tenant), note_identity, tenant);
     if (result == RESULT_MISSING) {
         return RESULT_TENANT_NOT_FOUND;
     }
@@ -677,11 +689,45 @@ const actor_kind_t tenant_actor_kind = {
     .describe = shard_message_describe,
 };
 
+/* --- Namesakes: a tenant that was deleted, and one that was given its name --- */
+
+bool tenant_is_meant(const tenant_t *tenant, const shard_message_t *message)
+{
+    const request_t *const request = &message->request;
+    return message->kind != SHARD_REQUEST || !MESSAGE_HAS(request, request, tenant_since) ||
+           (int64_t)request->tenant_since == tenant->created_at;
+}
+
+static bool read_since(void *context, const control_tenant_t *row)
+{
+    *(int64_t *)context = row->created_at;
+    return false;
+}
+
+void tenant_refuse_namesake(const tenant_t *tenant, shard_message_t **message)
+{
+    control_store_t *const control = tenant->shard->ports.control;
+    int64_t since = 0;
+    const result_t result =
+        control->functions->tenant(control, tenant_name(tenant), read_since, &since);
+    const bool is_gone =
+        result == RESULT_MISSING ||
+        (result == RESULT_OK && since != (int64_t)(*message)->request.tenant_since);
+    shard_message_fail(message, is_gone ? RESULT_TENANT_NOT_FOUND : RESULT_BUSY, NULL, NULL);
+}
+
 void tenant_deliver(tenant_t *tenant, shard_message_t **message)
 {
     shard_t *const shard = tenant->shard;
     tenant->used_at_ms =
         (*message)->kind == SHARD_SWEEP ? tenant->used_at_ms : loop_now_ms(shard->loop);
+    if (tenant->status == TENANT_OPEN && !tenant_is_meant(tenant, *message)) {
+        tenant_refresh(tenant); /* the deleted one goes, and its namesake is opened */
+    }
+    if (tenant->status == TENANT_CLOSING && !tenant_is_meant(tenant, *message)) {
+        tenant_refuse_namesake(tenant, message);
+        return;
+    }
     if (is_failing(tenant)) {
         shard_message_fail(message, failure_of(tenant), NULL, NULL);
         return;

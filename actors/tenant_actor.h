@@ -70,8 +70,9 @@ struct tenant {
     uint32_t backoff_ms;
     bool is_deleted;
 
+    int64_t created_at;        /* of the one whose journal is being opened or is open; 0: closed */
     journal_tenant_t *journal; /* from here on: while it is open */
-    int64_t created_at;
+    char identity[LIMIT_TENANT_NAME_SIZE + sizeof(int64_t)]; /* name and created_at */
     partition_t *partitions;
     uint32_t partition_count;
     uint32_t tag; /* of its card codes */
@@ -87,6 +88,7 @@ struct tenant {
     int64_t context_current_at; /* all events up to then are applied or on their way; 0: unknown */
     bool are_notes_read;        /* watermarks and open work are known */
     bool are_notes_being_read;
+    bool are_notes_left; /* open ones that had no room in memory */
     char notes_after[160];
     size_t notes_after_size;
     uint64_t inbox[LIMIT_PARTITIONS]; /* watermarks, ahead of what is committed */
@@ -117,6 +119,12 @@ static inline text_t tenant_name(const tenant_t *tenant)
 {
     return (text_t){.data = tenant->name, .size = tenant->name_size};
 }
+/* Of an open one: what tells it from an earlier tenant of its name, for what outlives an opening.
+ */
+static inline text_t tenant_identity(const tenant_t *tenant)
+{
+    return (text_t){.data = tenant->identity, .size = tenant->name_size + sizeof(int64_t)};
+}
 static inline shard_t *tenant_shard(const tenant_t *tenant)
 {
     return tenant->shard;
@@ -141,6 +149,12 @@ void tenant_operation_end(tenant_t *tenant);
 /* Takes the message to the tenant: to its card at once when it is open, into its mailbox otherwise.
  */
 void tenant_deliver(tenant_t *tenant, shard_message_t **message);
+/* Is it for this tenant, not for an earlier or a later one of its name? True when it does not say.
+ */
+bool tenant_is_meant(const tenant_t *tenant, const shard_message_t *message);
+/* Answers what is not meant for this one: TENANT_NOT_FOUND, or BUSY when it is for the namesake
+ * whose turn comes once the deleted one is closed. */
+void tenant_refuse_namesake(const tenant_t *tenant, shard_message_t **message);
 /* Something it rests on failed: ends what waits, forgets its cards, closes, opens anew on the next
  * message after a pause. */
 void tenant_fail(tenant_t *tenant, result_t why);

@@ -361,6 +361,10 @@ void tenant_route(tenant_t *tenant, shard_message_t **message)
 {
     assert(tenant->status == TENANT_OPEN);
     shard_t *const shard = tenant->shard;
+    if (!tenant_is_meant(tenant, *message)) {
+        tenant_refuse_namesake(tenant, message);
+        return;
+    }
     if (!tenant_quota_admits(tenant, message)) {
         return;
     }

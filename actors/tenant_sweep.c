@@ -164,6 +164,18 @@ static void next_slice(tenant_t *tenant)
     }
 }
 
+/* So many sweeps a minute as LIMIT_STORE_FILES_OPEN tenants have, however many are open: where each
+ * needs a connection, they would take those of the gates. */
+static uint64_t sweep_interval_ms(const shard_t *shard)
+{
+    const uint64_t interval_ms =
+        (uint64_t)LIMIT_SWEEP_INTERVAL_MS * shard->tenants_open / LIMIT_STORE_FILES_OPEN;
+    if (interval_ms <= LIMIT_SWEEP_INTERVAL_MS) {
+        return LIMIT_SWEEP_INTERVAL_MS;
+    }
+    return interval_ms < LIMIT_SWEEP_ROTATION_MS ? interval_ms : LIMIT_SWEEP_ROTATION_MS;
+}
+
 void tenant_sweep(tenant_t *tenant)
 {
     if (tenant->status != TENANT_OPEN || tenant->is_sweeping) {
@@ -171,7 +183,7 @@ void tenant_sweep(tenant_t *tenant)
     }
     tenant->is_sweeping = true;
     tenant->reminders.next_at = 0; /* the clock may have been set: look again */
-    tenant->sweep_at_ms = loop_now_ms(tenant->shard->loop) + LIMIT_SWEEP_INTERVAL_MS;
+    tenant->sweep_at_ms = loop_now_ms(tenant->shard->loop) + sweep_interval_ms(tenant->shard);
     next_slice(tenant);
 }
 

@@ -45,7 +45,7 @@ static void take_failed(hook_lane_t *lane, webhook_place_t *place, const http_ca
     hook_t *const hook = lane->hook;
     const relay_ports_t *const ports = &hook->sender->relay->ports;
     const int64_t now = ports->wall_ms();
-    const bool is_hopeless = webhook_is_hopeless(place->first_at, now);
+    const bool is_hopeless = webhook_is_hopeless(place->first_at, place->attempts, now);
     metric_add(hook->sender->failed, 1);
     place->state = WEBHOOK_PLACE_WAITS;
     if (is_hopeless && hook->delivered_at < place->first_at) {
@@ -65,9 +65,10 @@ static void take_failed(hook_lane_t *lane, webhook_place_t *place, const http_ca
 static void call_free(hook_call_t *call)
 {
     hook_t *const hook = call->lane->hook;
-    *call = (hook_call_t){0};
     hook->call_count--;
     hook->sender->call_count--;
+    hook->sender->slow_call_count -= call->is_slow ? 1 : 0;
+    *call = (hook_call_t){0};
 }
 
 static void call_done(void *context, const http_call_answer_t *answer)
@@ -84,6 +85,7 @@ static void call_done(void *context, const http_call_answer_t *answer)
                                       .duration_ms = answer->duration_ms,
                                       .jitter = ports->random(UINT32_MAX)};
     circuit_breaker_answer(&hook->breaker, &settings, call->ticket, &circuit, ports->wall_ms());
+    hook->is_quick = is_answered && answer->duration_ms < LIMIT_WEBHOOK_QUICK_MS;
     call_free(call);
     if (verdict == WEBHOOK_DELIVERED) {
         take_delivered(lane, place, answer->status);
@@ -189,6 +191,24 @@ static webhook_place_t *next_place(hook_t *hook, int64_t now_ms, hook_lane_t **l
     return NULL;
 }
 
+/* Whether the webhook may have one call more beside those of its tenant, of the slow and of all. */
+static bool has_share(const hook_t *hook)
+{
+    const webhook_sender_t *const sender = hook->sender;
+    if (sender->call_count >= LIMIT_WEBHOOK_CALLS_ALL ||
+        (!hook->is_quick && sender->slow_call_count >= LIMIT_WEBHOOK_CALLS_SLOW)) {
+        return false;
+    }
+    uint32_t of_tenant = 0;
+    for (uint32_t i = 0; i < sender->hook_count; i++) {
+        const hook_t *const other = sender->hooks[i];
+        if (other->call_count > 0 && text_equal(hook_tenant_name(other), hook_tenant_name(hook))) {
+            of_tenant += other->call_count;
+        }
+    }
+    return of_tenant < LIMIT_WEBHOOK_CALLS_TENANT;
+}
+
 /* False: nothing more can be started now. */
 static bool send_one(hook_t *hook)
 {
@@ -198,13 +218,13 @@ static bool send_one(hook_t *hook)
     hook_call_t *const call = free_call(hook);
     webhook_place_t *const place = call == NULL ? NULL : next_place(hook, now, &lane);
     circuit_ticket_t ticket;
-    if (place == NULL || !circuit_breaker_ask(&hook->breaker, now, &ticket)) {
+    if (place == NULL || !has_share(hook) || !circuit_breaker_ask(&hook->breaker, now, &ticket)) {
         return false;
     }
     const result_t result = start(lane, place, call);
     if (result != RESULT_OK) {
         circuit_breaker_abandon(&hook->breaker, ticket);
-        if (result != RESULT_BUSY) {
+        if (result == RESULT_INVALID_ARGUMENT) {
             disable(hook, "url_cannot_be_used");
         }
         return false;
@@ -212,11 +232,13 @@ static bool send_one(hook_t *hook)
     call->lane = lane;
     call->sequence = place->sequence;
     call->ticket = ticket;
+    call->is_slow = !hook->is_quick;
     place->state = WEBHOOK_PLACE_FLIES;
     place->attempts++;
     place->first_at = place->first_at == 0 ? now : place->first_at;
     hook->call_count++;
     sender->call_count++;
+    sender->slow_call_count += call->is_slow ? 1 : 0;
     return true;
 }
 
@@ -227,8 +249,7 @@ void hook_send(hook_t *hook)
         return;
     }
     bool goes_on = true;
-    while (goes_on && sender->call_count < LIMIT_WEBHOOK_CALLS_ALL &&
-           sender->outcome_count + sender->call_count < LIMIT_WEBHOOK_OUTCOMES) {
+    while (goes_on && sender->outcome_count + sender->call_count < LIMIT_WEBHOOK_OUTCOMES) {
         goes_on = send_one(hook); /* at most LIMIT_WEBHOOK_CALLS times */
     }
 }

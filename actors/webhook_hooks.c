@@ -5,14 +5,22 @@
 #include <assert.h>
 #include <stdlib.h>
 
+static bool is_of(const hook_t *hook, const webhook_row_t *row)
+{
+    return !hook->is_gone && hook->created_at == row->created_at &&
+           hook->tenant_created_at == row->tenant_created_at &&
+           text_equal(hook_tenant_name(hook), row->tenant) &&
+           text_equal(hook_name(hook), row->name);
+}
+
+/* Rows come in the order in which they came the last time: it is mostly the next one. */
 static hook_t *find(webhook_sender_t *sender, const webhook_row_t *row)
 {
     for (uint32_t i = 0; i < sender->hook_count; i++) {
-        hook_t *const hook = sender->hooks[i];
-        if (!hook->is_gone && hook->created_at == row->created_at &&
-            text_equal(hook_tenant_name(hook), row->tenant) &&
-            text_equal(hook_name(hook), row->name)) {
-            return hook;
+        const uint32_t index = (sender->look + i) % sender->hook_count;
+        if (is_of(sender->hooks[index], row)) {
+            sender->look = index + 1;
+            return sender->hooks[index];
         }
     }
     return NULL;
@@ -21,8 +29,6 @@ static hook_t *find(webhook_sender_t *sender, const webhook_row_t *row)
 static hook_t *make(webhook_sender_t *sender, const webhook_row_t *row)
 {
     if (sender->hook_count == LIMIT_WEBHOOKS_ALL) {
-        log_error("there are more webhooks than a relay serves: the rest gets nothing",
-                  LOG_NUMBER("limit", LIMIT_WEBHOOKS_ALL));
         return NULL;
     }
     hook_t *const hook = calloc(1, sizeof(*hook));
@@ -30,11 +36,9 @@ static hook_t *make(webhook_sender_t *sender, const webhook_row_t *row)
     hook->sender = sender;
     memcpy(hook->tenant, row->tenant.data, row->tenant.size);
     hook->tenant_size = row->tenant.size;
-    const size_t prefix = sizeof(WEBHOOK_CONSUMER_PREFIX) - 1;
-    memcpy(hook->name, WEBHOOK_CONSUMER_PREFIX, prefix);
-    memcpy(hook->name + prefix, row->name.data, row->name.size);
-    hook->name_size = prefix + row->name.size;
+    hook->name_size = webhook_consumer_name(row->name, hook->name).size;
     hook->created_at = row->created_at;
+    hook->tenant_created_at = row->tenant_created_at;
     circuit_breaker_init(&hook->breaker, sender->relay->ports.wall_ms());
     sender->hooks[sender->hook_count++] = hook;
     return hook;
@@ -59,7 +63,7 @@ static void enable(hook_t *hook, bool is_disabled)
 {
     if (hook->is_disabled && !is_disabled) {
         circuit_breaker_reset(&hook->breaker, hook->sender->relay->ports.wall_ms());
-        hook->forgets_tries = true;
+        hook->begins_anew = true;
     }
     hook->is_disabled = is_disabled;
 }
@@ -75,7 +79,10 @@ static bool take_row(void *context, const webhook_row_t *row)
     hook_t *hook = find(sender, row);
     hook = hook == NULL ? make(sender, row) : hook;
     if (hook == NULL) {
-        return false;
+        log_error("there are more webhooks than a relay serves: one gets nothing",
+                  LOG_NUMBER("limit", LIMIT_WEBHOOKS_ALL),
+                  LOG_TEXT("tenant", row->tenant.data, row->tenant.size));
+        return true;
     }
     hook->is_seen = true;
     memcpy(hook->url, row->url.data, row->url.size);
@@ -94,12 +101,13 @@ static bool take_row(void *context, const webhook_row_t *row)
     return true;
 }
 
-static void forget_cursors(hook_t *hook)
+void hook_begin_anew(hook_t *hook)
 {
-    consumers_t *const consumers = hook->sender->relay->ports.consumers;
-    const result_t result =
-        consumers->functions->remove(consumers, hook_tenant_name(hook), hook_consumer_name(hook));
-    (void)result; /* whoever removed the webhook has done it; else 30 days of silence do */
+    if (hook->begins_anew && hook->reading == 0 && hook->call_count == 0) {
+        hook_lanes_free(hook);
+        hook->begins_anew = false;
+        hook->forgets_tries = true;
+    }
 }
 
 void hooks_load(webhook_sender_t *sender)
@@ -108,6 +116,7 @@ void hooks_load(webhook_sender_t *sender)
     if (relay->control_version == sender->version) {
         return;
     }
+    sender->look = 0;
     for (uint32_t i = 0; i < sender->hook_count; i++) {
         sender->hooks[i]->is_seen = false;
     }
@@ -119,14 +128,10 @@ void hooks_load(webhook_sender_t *sender)
     for (uint32_t i = 0; i < sender->hook_count; i++) {
         hook_t *const hook = sender->hooks[i];
         if (!hook->is_gone && !hook->is_seen) {
-            forget_cursors(hook); /* a later namesake begins anew */
             hook->is_gone = true;
         }
         if (hook->is_gone || hook->is_disabled) {
             hook_cancel_calls(hook);
-        }
-        if (hook->forgets_tries && hook->reading == 0) {
-            hook_lanes_free(hook);
         }
     }
 }

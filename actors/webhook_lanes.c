@@ -1,37 +1,21 @@
 /* Events from the journal into the windows of webhooks: where a lane begins, when it reads on, and
- * events as the JSON that is sent. Must not send, nor write to the control store but to register
- * the cursors. */
+ * events as the JSON that is sent. Must not send, nor write to the control store. */
 #include "actors/webhook_sender.h"
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdlib.h>
 
+/* NULL: there is no room for it, or it was deleted: a namesake's events are not for this hook. */
 static relay_tenant_t *tenant_of(hook_t *hook)
 {
-    return relay_tenant_obtain(hook->sender->relay, hook_tenant_name(hook));
+    relay_tenant_t *tenant = NULL;
+    return relay_tenant_meet(hook->sender->relay, hook_tenant_name(hook),
+                             (uint64_t)hook->tenant_created_at, &tenant) == RESULT_OK
+               ? tenant
+               : NULL;
 }
 
 /* --- Beginning --- */
-
-/* A webhook counts as a consumer that is seen as long as it exists, and is touched for that. */
-static void keep_registered(hook_t *hook)
-{
-    relay_t *const relay = hook->sender->relay;
-    const uint64_t now = loop_now_ms(relay->loop);
-    if (hook->is_registered && now - hook->touched_at < LIMIT_WEBHOOK_TOUCH_MS) {
-        return;
-    }
-    consumers_t *const consumers = relay->ports.consumers;
-    hook->touched_at = now;
-    const result_t result = consumers->functions->add(
-        consumers, hook_tenant_name(hook), hook_consumer_name(hook), relay->ports.wall_ms());
-    if (result != RESULT_OK) {
-        log_warn("a webhook cannot be registered as a consumer; nothing is sent to it yet",
-                 LOG_TEXT("tenant", hook->tenant, hook->tenant_size),
-                 LOG_STRING("code", result_code(result)));
-    }
-    hook->is_registered = result == RESULT_OK;
-}
 
 static bool take_cursor(void *context, const consumer_row_t *row)
 {
@@ -74,6 +58,7 @@ static void make_lanes(hook_t *hook, const relay_tenant_t *tenant)
 void hook_lanes_free(hook_t *hook)
 {
     assert(hook->reading == 0);
+    assert(hook->call_count == 0); /* a call points to its lane */
     for (uint32_t i = 0; hook->lanes != NULL && i < hook->lane_count; i++) {
         webhook_window_t *const window = &hook->lanes[i].window;
         for (uint32_t j = 0; j < window->count; j++) {
@@ -83,36 +68,24 @@ void hook_lanes_free(hook_t *hook)
     free(hook->lanes);
     hook->lanes = NULL;
     hook->lane_count = 0;
+    hook->sender->held -= hook->held;
     hook->held = 0;
 }
 
-/* What is beyond the head comes by itself. */
-static void end_replay(hook_t *hook)
-{
-    webhooks_t *const store = hook->sender->relay->ports.webhooks;
-    hook->replay.last = 0;
-    const result_t result = store->functions->replay_move(store, hook_tenant_name(hook),
-                                                          hook_name(hook), &hook->replay);
-    (void)result; /* the next process ends it again */
-}
-
+/* Of a replay, what is beyond the head comes by itself. */
 static void begin_replay(hook_t *hook, const relay_tenant_t *tenant)
 {
     hook_lane_t *const lane = hook_replay_lane(hook);
-    if (hook->replay.last == 0 || lane->last == hook->replay.last) {
-        return;
+    const webhook_range_t *const replay = &hook->replay;
+    if (replay->last == 0 || lane->last != UINT64_MAX) {
+        return; /* there is none, or it has begun */
     }
-    const uint32_t partition = hook->replay.partition;
-    const uint64_t head =
-        partition < tenant->partition_count ? tenant->partitions[partition].head : 0;
-    if (hook->replay.next > head) {
-        end_replay(hook);
-        return;
-    }
-    hook->replay.last = hook->replay.last < head ? hook->replay.last : head;
-    lane->partition = hook->replay.partition;
-    lane->last = hook->replay.last;
-    lane->from = hook->replay.next - 1;
+    const bool is_known = replay->partition < tenant->partition_count;
+    const uint64_t head = is_known ? tenant->partitions[replay->partition].head : 0;
+    lane->partition = is_known ? replay->partition : 0;
+    lane->from = replay->next - 1;
+    lane->last = replay->last < head ? replay->last : head;
+    lane->last = lane->last > lane->from ? lane->last : lane->from; /* nothing to send: over */
     lane->stored = lane->from;
     lane->read_at = 0;
     webhook_window_init(&lane->window, lane->from);
@@ -181,6 +154,7 @@ static void take_events(hook_lane_t *lane, const journal_events_t *events)
             webhook_window_add(&lane->window, event->sequence, event->card, made);
         assert(place != NULL); /* the reading asked for no more than fit */
         hook->held++;
+        hook->sender->held++;
         if (made == NULL) {
             place->state = WEBHOOK_PLACE_DONE;
             log_error("an event is too large for a webhook and left out",
@@ -234,6 +208,15 @@ static void read_done(void *context, const journal_events_t *events)
     relay_operation_end(tenant);
 }
 
+/* A share for each that reads at the same time, so that the sum stays bounded; when the memory of
+ * all is taken, each still gets on with a few. */
+static uint32_t room_in_memory(const hook_t *hook)
+{
+    const bool is_full = hook->sender->held >= LIMIT_WEBHOOK_EVENTS_ALL;
+    const uint32_t most = is_full ? LIMIT_WEBHOOK_EVENTS_MIN : LIMIT_WEBHOOK_EVENTS;
+    return hook->held >= most ? 0 : (most - hook->held) / (hook->reading + 2) + 1;
+}
+
 /* How many events the lane should read now; 0: none. */
 static uint32_t room_of(const hook_lane_t *lane, const relay_tenant_t *tenant)
 {
@@ -248,14 +231,11 @@ static uint32_t room_of(const hook_lane_t *lane, const relay_tenant_t *tenant)
     if (lane->is_seeking) {
         return 1;
     }
-    if (lane->window.last_read >= lane->last || hook->held >= LIMIT_WEBHOOK_EVENTS ||
-        (lane->window.last_read >= head && !is_time)) {
+    if (lane->window.last_read >= lane->last || (lane->window.last_read >= head && !is_time)) {
         return 0;
     }
     const uint32_t in_window = WEBHOOK_WINDOW - lane->window.count;
-    const uint32_t in_hook = LIMIT_WEBHOOK_EVENTS - hook->held;
-    /* Others read at the same time: each may take a share, so that the sum stays bounded. */
-    const uint32_t share = in_hook / (hook->reading + 2) + 1;
+    const uint32_t share = room_in_memory(hook);
     return in_window < share ? in_window : share;
 }
 
@@ -291,10 +271,6 @@ void hook_read(hook_t *hook)
     if (tenant == NULL || hook->sender->is_stopped) {
         return;
     }
-    keep_registered(hook);
-    if (!hook->is_registered) {
-        return;
-    }
     if (tenant->partition_count == 0) {
         (void)!relay_tenant_open(tenant);
         return;
@@ -302,7 +278,7 @@ void hook_read(hook_t *hook)
     if (hook->lanes == NULL) {
         make_lanes(hook, tenant);
     }
-    if (hook->lanes == NULL) {
+    if (hook->lanes == NULL || hook->lane_count != tenant->partition_count + 1) {
         return;
     }
     begin_replay(hook, tenant);
@@ -326,4 +302,5 @@ void hook_lane_settle(hook_lane_t *lane)
     const uint32_t before = window->count;
     (void)webhook_window_settle(window);
     lane->hook->held -= before - window->count;
+    lane->hook->sender->held -= before - window->count;
 }

@@ -8,20 +8,22 @@ static void tick(void *context)
 {
     webhook_sender_t *const sender = context;
     hooks_load(sender);
-    int64_t held = 0;
     int64_t open = 0;
+    int64_t active = 0;
     for (uint32_t i = 0; i < sender->hook_count; i++) {
         hook_t *const hook = sender->hooks[(sender->turn + i) % sender->hook_count];
         if (!hook->is_gone && !hook->is_disabled) {
+            hook_begin_anew(hook);
             hook_read(hook);
             hook_send(hook);
+            active++;
         }
-        held += hook->held;
         open += circuit_breaker_is_closed(&hook->breaker) ? 0 : 1;
     }
     sender->turn++;
-    metric_set(sender->held, held);
+    metric_set(sender->events_held, sender->held);
     metric_set(sender->open, open);
+    metric_set(sender->hooks_active, active);
     hooks_store(sender);
     hooks_sweep(sender, false);
 }
@@ -44,10 +46,12 @@ result_t relay_webhooks_begin(relay_t *relay, metrics_t *metrics)
         metrics_counter(metrics, "digitalcard_webhook_attempts_total", "outcome=\"failed\"", help);
     sender->given_up = metrics_counter(metrics, "digitalcard_webhook_given_up_total", "",
                                        "Events that were not delivered in three days");
-    sender->held = metrics_gauge(metrics, "digitalcard_webhook_events_held", "",
-                                 "Events in memory that webhooks have not taken yet");
+    sender->events_held = metrics_gauge(metrics, "digitalcard_webhook_events_held", "",
+                                        "Events in memory that webhooks have not taken yet");
     sender->open = metrics_gauge(metrics, "digitalcard_webhook_breakers_open", "",
                                  "Webhooks whose endpoint is taken for dead");
+    sender->hooks_active =
+        metrics_gauge(metrics, "digitalcard_webhooks_active", "", "Webhooks that are not disabled");
     sender->timer = loop_timer_create(relay->loop, tick, sender);
     if (sender->timer == NULL) {
         return RESULT_NO_MEMORY;

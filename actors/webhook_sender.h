@@ -3,8 +3,12 @@
  *
  * One hook per webhook: a breaker, at most LIMIT_WEBHOOK_CALLS calls on their way, and a lane for
  * each partition of its tenant, plus one for a replay. A lane is a window of events behind a
- * cursor (actors/domain/webhook.h); cursors and outcomes are stored every LIMIT_WEBHOOK_TICK_MS, so
- * that after a crash an event may come twice and none is lost. */
+ * cursor (actors/domain/webhook.h); cursors and outcomes are stored every LIMIT_WEBHOOK_TICK_MS, in
+ * one commit for all, so that after a crash an event may come twice and none is lost.
+ *
+ * One webhook takes nothing from the others: it holds a bounded number of events and calls, so do
+ * all of its tenant together, and those that answer slowly or not at all share a part of the calls
+ * that leaves the rest to those that are quick. */
 #ifndef ACTORS_WEBHOOK_SENDER_H
 #define ACTORS_WEBHOOK_SENDER_H
 
@@ -42,6 +46,7 @@ typedef struct hook_lane {
 
 typedef struct hook_call {
     hook_lane_t *lane; /* NULL: free */
+    bool is_slow;      /* counts among the calls of slow webhooks */
     uint64_t sequence;
     circuit_ticket_t ticket;
     http_call_t *call;
@@ -51,17 +56,18 @@ struct hook {
     webhook_sender_t *sender;
     char tenant[LIMIT_TENANT_NAME_SIZE];
     size_t tenant_size;
-    char name[sizeof(WEBHOOK_CONSUMER_PREFIX) + WEBHOOK_NAME_SIZE_MAX]; /* of the consumer */
+    char name[WEBHOOK_CONSUMER_SIZE]; /* of the consumer */
     size_t name_size;
     char url[WEBHOOK_URL_SIZE_MAX];
     size_t url_size;
     int64_t created_at;
-    bool is_seen; /* by the reading of all rows that is going on */
+    int64_t tenant_created_at; /* a later tenant of this name is another one */
+    bool is_seen;              /* by the reading of all rows that is going on */
     bool is_disabled;
-    bool is_gone;        /* freed as soon as no journal is being read for it */
-    bool is_registered;  /* as a consumer, so that its cursors are kept */
-    bool forgets_tries;  /* it was enabled again: begin to count anew */
-    uint64_t touched_at; /* loop time of its last registration */
+    bool is_gone;     /* freed as soon as no journal is being read for it */
+    bool begins_anew; /* it was enabled again: from its cursor, with attempts counted from 0 */
+    bool forgets_tries;
+    bool is_quick; /* its last answer came within LIMIT_WEBHOOK_QUICK_MS */
     char secret[WEBHOOK_SECRET_SIZE];
     char previous[WEBHOOK_SECRET_SIZE];
     int64_t previous_until; /* 0: there is no previous one */
@@ -92,14 +98,22 @@ struct webhook_sender {
     uint32_t hook_count;
     hook_t *hooks[LIMIT_WEBHOOKS_ALL];
     uint32_t turn; /* hook to begin with */
+    uint32_t look; /* where the hook of the next row is expected */
     uint32_t call_count;
+    uint32_t slow_call_count; /* of these */
+    uint32_t held;            /* events in memory, of all */
     uint32_t outcome_count;
     hook_outcome_t outcomes[LIMIT_WEBHOOK_OUTCOMES];
-    webhook_delivery_t deliveries[LIMIT_WEBHOOK_OUTCOMES]; /* for one commit */
+    /* For one commit. */
+    webhook_delivery_t deliveries[LIMIT_WEBHOOK_OUTCOMES];
+    webhook_cursor_t cursors[LIMIT_WEBHOOK_CURSORS];
+    hook_lane_t *moved[LIMIT_WEBHOOK_CURSORS]; /* whose cursor it is */
+    uint32_t cursor_count;
+    metric_t *hooks_active;
     metric_t *delivered;
     metric_t *failed;
     metric_t *given_up;
-    metric_t *held;
+    metric_t *events_held;
     metric_t *open;
     char scratch[WEBHOOK_STAMP_SIZE + LIMIT_WEBHOOK_BODY_SIZE];
 };
@@ -122,6 +136,8 @@ static inline text_t hook_name(const hook_t *hook)
 /* --- webhook_hooks.c: the rows of the control store as hooks --- */
 /* Brings the hooks up to date when the control store changed. */
 void hooks_load(webhook_sender_t *sender);
+/* One that was enabled again; a lane that is being read ends its turn first. */
+void hook_begin_anew(hook_t *hook);
 /* Frees those that are gone and not in use; all of them when `all`. */
 void hooks_sweep(webhook_sender_t *sender, bool all);
 

@@ -1,6 +1,5 @@
 /* What became of deliveries, and how far webhooks have come, to the control store: gathered for a
- * tick, outcomes first, so that no cursor stands beyond an outcome that nobody knows. Must not
- * decide anything. */
+ * tick and stored in one commit. Must not decide anything. */
 #include "actors/webhook_sender.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -25,88 +24,78 @@ void hook_note(hook_lane_t *lane, const webhook_place_t *place, webhook_state_t 
     uuid_format(&event->card, outcome->card);
 }
 
-static bool store_outcomes(webhook_sender_t *sender)
+/* Returns how many. */
+static size_t gather_outcomes(webhook_sender_t *sender)
 {
-    webhooks_t *const store = sender->relay->ports.webhooks;
     size_t count = 0;
     for (uint32_t i = 0; i < sender->outcome_count; i++) {
         const hook_outcome_t *const outcome = &sender->outcomes[i];
-        if (outcome->hook == NULL) {
+        if (outcome->hook == NULL || outcome->hook->is_gone) {
             continue;
         }
         webhook_delivery_t *const delivery = &sender->deliveries[count++];
         *delivery = outcome->delivery;
         delivery->tenant = hook_tenant_name(outcome->hook);
         delivery->name = hook_name(outcome->hook);
+        delivery->created_at = outcome->hook->created_at;
         delivery->event = enum_name(&event_name_enum, outcome->event);
         delivery->card = (text_t){.data = outcome->card, .size = sizeof(outcome->card)};
     }
-    if (count > 0 && store->functions->record(store, sender->deliveries, count) != RESULT_OK) {
-        return false;
-    }
-    sender->outcome_count = 0;
-    return true;
+    return count;
 }
 
-/* The cursors of one webhook. */
-static void store_cursors(hook_t *hook)
+static void gather_cursors(webhook_sender_t *sender, hook_t *hook)
 {
-    consumers_t *const consumers = hook->sender->relay->ports.consumers;
-    consumer_ack_t acks[LIMIT_PARTITIONS];
-    size_t count = 0;
-    for (uint32_t i = 0; i + 1 < hook->lane_count; i++) {
-        const hook_lane_t *const lane = &hook->lanes[i];
-        if (!lane->is_seeking && lane->window.watermark > lane->stored) {
-            acks[count++] = (consumer_ack_t){.tenant = hook_tenant_name(hook),
-                                             .name = hook_consumer_name(hook),
-                                             .partition = lane->partition,
-                                             .sequence = lane->window.watermark};
+    const bool is_of_use = hook->lanes != NULL && !hook->is_gone;
+    for (uint32_t i = 0; is_of_use && i < hook->lane_count; i++) {
+        hook_lane_t *const lane = &hook->lanes[i];
+        const bool has_begun = lane->is_replay ? lane->last != UINT64_MAX : !lane->is_seeking;
+        const bool is_over = lane->is_replay && lane->window.watermark >= lane->last;
+        if (!has_begun || (lane->window.watermark == lane->stored && !is_over) ||
+            sender->cursor_count == LIMIT_WEBHOOK_CURSORS) {
+            continue;
         }
-    }
-    if (count == 0 ||
-        consumers->functions->ack(consumers, acks, count, hook->sender->relay->ports.wall_ms()) !=
-            RESULT_OK) {
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (acks[i].result == RESULT_OK) {
-            hook->lanes[acks[i].partition].stored = acks[i].sequence;
-        } else {
-            hook->is_registered = false; /* somebody removed the consumer */
-        }
+        sender->moved[sender->cursor_count] = lane;
+        sender->cursors[sender->cursor_count++] =
+            (webhook_cursor_t){.tenant = hook_tenant_name(hook),
+                               .name = hook_name(hook),
+                               .created_at = hook->created_at,
+                               .partition = is_over ? hook->replay.partition : lane->partition,
+                               .sequence = is_over ? hook->replay.last : lane->window.watermark,
+                               .replay_last = lane->is_replay ? hook->replay.last : 0};
     }
 }
 
-static void store_replay(hook_t *hook)
+static void cursors_stored(webhook_sender_t *sender)
 {
-    webhooks_t *const store = hook->sender->relay->ports.webhooks;
-    hook_lane_t *const lane = hook_replay_lane(hook);
-    if (hook->replay.last == 0 || lane->window.watermark == lane->stored) {
-        return;
-    }
-    const bool is_done = lane->window.watermark >= lane->last;
-    const webhook_range_t replay = {.partition = lane->partition,
-                                    .next = lane->window.watermark + 1,
-                                    .last = is_done ? 0 : lane->last};
-    if (store->functions->replay_move(store, hook_tenant_name(hook), hook_name(hook), &replay) ==
-        RESULT_OK) {
-        hook->replay = replay;
+    for (uint32_t i = 0; i < sender->cursor_count; i++) {
+        hook_lane_t *const lane = sender->moved[i];
         lane->stored = lane->window.watermark;
-        lane->last = is_done ? UINT64_MAX : lane->last;
+        if (lane->is_replay && lane->stored >= lane->last) {
+            lane->hook->replay = (webhook_range_t){0};
+            lane->last = UINT64_MAX; /* room for another one */
+            webhook_window_init(&lane->window, 0);
+        }
     }
 }
 
 void hooks_store(webhook_sender_t *sender)
 {
-    if (!store_outcomes(sender)) {
+    webhooks_t *const store = sender->relay->ports.webhooks;
+    sender->cursor_count = 0;
+    for (uint32_t i = 0; i < sender->hook_count; i++) {
+        gather_cursors(sender, sender->hooks[(sender->turn + i) % sender->hook_count]);
+    }
+    const webhook_progress_t progress = {.deliveries = sender->deliveries,
+                                         .delivery_count = gather_outcomes(sender),
+                                         .cursors = sender->cursors,
+                                         .cursor_count = sender->cursor_count,
+                                         .now_ms = sender->relay->ports.wall_ms()};
+    if ((progress.delivery_count > 0 || progress.cursor_count > 0) &&
+        store->functions->record(store, &progress) != RESULT_OK) {
         log_debug("outcomes of webhooks are stored later");
         return;
     }
-    for (uint32_t i = 0; i < sender->hook_count; i++) {
-        hook_t *const hook = sender->hooks[i];
-        if (hook->lanes != NULL && !hook->is_gone) {
-            store_cursors(hook);
-            store_replay(hook);
-        }
-    }
+    sender->outcome_count = 0;
+    cursors_stored(sender);
 }

@@ -1,23 +1,28 @@
 // Many tenants on one PostgreSQL with few connections: a fresh server and service, TENANTS tenants with a card each, then
 // closed-loop scans of which 90 % go to the 5 % busy tenants. Says what creating cost, rate and latency of the busy and of
-// the rare ones, refusals, and disk; checks that every scan that was acknowledged is in its card's history, once, and that
-// no tenant got nothing. Usage: node bench/tenants.mjs [--tenants N] [--connections N] [--seconds S] [--workers N]
+// the rare ones, refusals, connections, memory and disk; checks that every scan that was acknowledged is in its card's
+// history, once, that no tenant got nothing, and that every answer came within its deadline.
+// Usage: node bench/tenants.mjs [--tenants N] [--connections N] [--seconds S] [--workers N] [--directory DIR]
+// DIR keeps server and tenants for the next run, since making a thousand databases takes minutes.
 import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Postgres } from '../tests/end_to_end/postgres.mjs';
 import { Service, until } from '../tests/end_to_end/service.mjs';
 
 const { values } = parseArgs({ options: {
   tenants: { type: 'string', default: '1000' }, connections: { type: 'string', default: '64' },
-  seconds: { type: 'string', default: '30' }, workers: { type: 'string', default: '64' } } });
+  seconds: { type: 'string', default: '30' }, workers: { type: 'string', default: '64' }, directory: { type: 'string' } } });
 const TENANTS = Number(values.tenants);
+const CONNECTIONS = Number(values.connections);
 const SECONDS = Number(values.seconds);
 const WORKERS = Number(values.workers);
 const BUSY = Math.max(1, Math.round(TENANTS * 0.05));
-const ROLES_WITH_CONNECTIONS = 2; // one shard, the relay; each has one more to the control database
 const DEADLINE_MS = 5_000;
 const PATIENCE_MS = 60_000; // after the load, for what is still without an answer
+const RUN = `run-${Date.now()}`; // the gate of this run's scans, and part of their keys
 
 const percentile = (sorted, share) => (sorted.length === 0 ? null : Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] * 10) / 10);
 const summary = (list) => {
@@ -43,18 +48,36 @@ async function untilAnswered(send, wanted, patience) {
   }
 }
 
-function diskOf(server) {
-  return Number(execFileSync('du', ['-sk', `${server.directory}/data/base`]).toString().split('\t')[0]);
+const diskOf = (server) => Number(execFileSync('du', ['-sk', `${server.directory}/data/base`]).toString().split('\t')[0]);
+
+function ticksOf(pid) { // of processor, with those of ended children; nothing of one that has ended
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ').map(Number);
+    return { own: fields[11] + fields[12], children: fields[13] + fields[14] };
+  } catch {
+    return { own: 0, children: 0 };
+  }
 }
 
-async function createTenants(service, names) {
+function processorOf(pids, postgres) {
+  const sum = (list) => list.reduce((total, pid) => total + ticksOf(pid).own, 0);
+  const backends = readFileSync(`/proc/${postgres}/task/${postgres}/children`, 'utf8').trim().split(' ').map(Number);
+  const server = ticksOf(postgres);
+  return { ...Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, ticksOf(pid).own])),
+    server: server.own + server.children + sum(backends) };
+}
+
+const residentOf = (pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]) / 1024;
+
+async function createTenants(service, tenants) {
   const took = [];
-  for (const name of names) { // one after the other: shard 0 makes them
-    const started = performance.now();
+  const started = performance.now();
+  await inParallel(4, tenants, async ({ name }) => { // shard 0 makes one after the other
+    const begun = performance.now();
     await service.command('tenant', 'create', name);
-    took.push(performance.now() - started);
-  }
-  return summary(took);
+    took.push(performance.now() - begun);
+  });
+  return { ...summary(took), each_ms: Math.round((performance.now() - started) / tenants.length) };
 }
 
 async function load(service, token, tenants, agent) {
@@ -68,12 +91,12 @@ async function load(service, token, tenants, agent) {
       const isBusy = Math.random() < 0.9;
       const tenant = isBusy ? tenants[Math.floor(Math.random() * BUSY)] : tenants[BUSY + Math.floor(Math.random() * (TENANTS - BUSY))];
       const kind = isBusy ? 'busy' : 'rare';
-      const key = `scan-${tenant.asked}`;
+      const key = `${RUN}-${tenant.asked}`;
       tenant.asked += 1;
       await untilAnswered(async () => {
         const sent = performance.now();
         const reply = await service.request('POST', `/${tenant.name}/mapi/v1/scans`, { token, agent, headers: { 'Idempotency-Key': key },
-          body: { qr: tenant.card.qr.text, gate: 'north' } });
+          body: { qr: tenant.qr, gate: RUN } });
         const took = performance.now() - sent;
         late += took > DEADLINE_MS + 500 ? 1 : 0;
         if (reply.status === 200) latencies[kind].push(took); else refused[kind] += 1;
@@ -90,13 +113,14 @@ async function load(service, token, tenants, agent) {
 async function check(service, token, tenants, agent) {
   let lost = 0;
   let doubled = 0;
-  await inParallel(8, tenants, async (tenant) => {
+  await inParallel(8, tenants.filter((tenant) => tenant.asked > 0), async (tenant) => {
     let validated = 0;
     for (let cursor = ''; cursor !== null;) {
-      const page = (await untilAnswered(() => service.request('GET', `/${tenant.name}/api/v1/cards/${tenant.card.id}/history?limit=500${cursor}`,
+      const page = (await untilAnswered(() => service.request('GET', `/${tenant.name}/api/v1/cards/${tenant.card}/history?limit=500${cursor}`,
         { token, agent }), 200, PATIENCE_MS)).body;
-      validated += page.items.filter((item) => item.name === 'CardValidated').length;
-      cursor = page.next_cursor === null ? null : `&cursor=${encodeURIComponent(page.next_cursor)}`;
+      const ours = page.items.filter((item) => item.name === 'CardValidated' && item.data.gate === RUN).length;
+      validated += ours;
+      cursor = page.next_cursor === null || ours === 0 ? null : `&cursor=${encodeURIComponent(page.next_cursor)}`;
     }
     lost += Math.max(0, tenant.acknowledged - validated);
     doubled += Math.max(0, validated - tenant.acknowledged);
@@ -104,42 +128,69 @@ async function check(service, token, tenants, agent) {
   return { lost, doubled };
 }
 
-const postgres = await Postgres.start({ settings: ['max_connections=100'] });
-process.env.DIGITALCARD_STORE = postgres.url;
-const perRole = Math.floor(Number(values.connections) / ROLES_WITH_CONNECTIONS) - 1;
-let service;
-let failed = false;
-try {
-  service = await Service.start({ arguments: ['--shards', '1', '--store-connections', String(perRole)] });
+// The tenants of an earlier run with the same directory, else new ones with a card each.
+async function prepare(service, postgres, token, agent) {
+  const file = values.directory === undefined ? null : path.join(values.directory, 'tenants.json');
+  if (file !== null && existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
+  const empty = diskOf(postgres);
+  const tenants = Array.from({ length: TENANTS }, (_, index) => ({ name: `t${String(index).padStart(4, '0')}` }));
+  const created = await createTenants(service, tenants);
+  await inParallel(16, tenants, async (tenant) => {
+    const { body } = await untilAnswered(() => service.request('POST', `/${tenant.name}/api/v1/cards`, { token, agent, headers: { 'Idempotency-Key': 'first' },
+      body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true } }), 201, PATIENCE_MS);
+    tenant.card = body.id;
+    tenant.qr = body.qr.text;
+  });
+  console.log(JSON.stringify({ tenants: TENANTS, create_ms: created }));
+  const prepared = { empty, tenants };
+  if (file !== null) writeFileSync(file, JSON.stringify(prepared));
+  return prepared;
+}
+
+async function run(service, postgres) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: WORKERS });
   const token = await service.command('token', 'mint', '--role', 'platform_admin', '--ttl', '7200');
-  const names = Array.from({ length: TENANTS }, (_, index) => `t${String(index).padStart(4, '0')}`);
-  const empty = diskOf(postgres);
-  const created = await createTenants(service, names);
-  console.log(JSON.stringify({ tenants: TENANTS, create_ms: created }));
-  const tenants = names.map((name) => ({ name, card: null, asked: 0, acknowledged: 0 }));
-  await inParallel(16, tenants, async (tenant) => {
-    tenant.card = (await untilAnswered(() => service.request('POST', `/${tenant.name}/api/v1/cards`, { token, agent, headers: { 'Idempotency-Key': 'first' },
-      body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true } }), 201, PATIENCE_MS)).body;
-  });
+  const { empty, tenants } = await prepare(service, postgres, token, agent);
+  for (const tenant of tenants) Object.assign(tenant, { asked: 0, acknowledged: 0 });
+  const pids = Object.fromEntries((await service.tree()).roles.map((role) => [role.name, role.pid]));
   let connections = 0;
   const watch = setInterval(() => {
     postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'digitalcard%'").then((text) => { connections = Math.max(connections, Number(text)); }, () => {});
   }, 1000);
+  watch.unref();
+  const before = processorOf(pids, postgres.pid());
   const measured = await load(service, token, tenants, agent);
   clearInterval(watch);
+  const after = processorOf(pids, postgres.pid());
+  const scans = measured.busy.answers + measured.rare.answers;
+  const processor = Object.fromEntries(Object.entries(after).map(([name, ticks]) => [name, Math.round((ticks - before[name]) * 1000 / scans) / 100]));
+  const metrics = (await service.request('GET', '/metrics')).raw.toString('utf8');
+  const connects = Object.fromEntries([...metrics.matchAll(/^digitalcard_(?:journal|projection)_connects_total\{[^}]*role="([^"]+)"[^}]*\} (\d+)/gm)].map((match) => [match[1], Number(match[2])]));
+  const memory = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, Math.round(residentOf(pid))]));
   const starved = tenants.filter((tenant) => tenant.asked > 0 && tenant.acknowledged === 0).length;
   const checked = await until(() => check(service, token, tenants, agent), 'the histories are read', 300_000);
   const rare = tenants.slice(BUSY);
-  console.log(JSON.stringify({ ...measured, connections_at_most: connections, starved, ...checked,
-    rare_tenants_asked: rare.filter((tenant) => tenant.asked > 0).length, disk_kib_per_tenant: Math.round((diskOf(postgres) - empty) / TENANTS) }));
-  failed = checked.lost + checked.doubled + starved + measured.answers_after_their_deadline > 0;
+  console.log(JSON.stringify({ tenants: tenants.length, ...measured, connections_at_most: connections, starved, ...checked,
+    rare_tenants_asked: rare.filter((tenant) => tenant.asked > 0).length, disk_kib_per_tenant: Math.round((diskOf(postgres) - empty) / TENANTS),
+    processor_ms_per_scan: processor, connects_since_start: connects, pss_mb: memory }));
   agent.destroy();
+  return checked.lost + checked.doubled + starved + measured.answers_after_their_deadline > 0 || connections > CONNECTIONS;
+}
+
+if (values.directory !== undefined) mkdirSync(values.directory, { recursive: true });
+const kept = values.directory === undefined ? undefined : path.resolve(values.directory);
+const postgres = await Postgres.start({ settings: ['max_connections=100'], directory: kept === undefined ? undefined : path.join(kept, 'server') });
+process.env.DIGITALCARD_STORE = postgres.url;
+let service;
+let failed = true;
+try {
+  service = await Service.start({ data: kept === undefined ? undefined : path.join(kept, 'data'),
+    arguments: ['--shards', '1', '--store-connections-total', String(CONNECTIONS)] });
+  failed = await run(service, postgres);
 } catch (error) {
-  failed = true;
   console.error(error, service?.log.slice(-3000));
 } finally {
   await service?.destroy();
   await postgres.destroy();
 }
-process.exitCode = failed ? 1 : 0;
+process.exit(failed ? 1 : 0); // kept connections would hold it

@@ -460,6 +460,13 @@ static uint64_t depth_max_of(const actor_slot_t *slot)
     return depth;
 }
 
+/* The histogram knows the upper bound of a bucket only, which may be above all that was seen. */
+static uint64_t handler_quantile(const actor_slot_t *slot, double quantile, uint64_t most_us)
+{
+    const uint64_t us = metric_quantile_us(slot->handler_time, quantile);
+    return us < most_us ? us : most_us;
+}
+
 void actor_system_numbers(const actor_system_t *system, uint32_t kind,
                           actor_system_numbers_t *numbers)
 {
@@ -467,9 +474,9 @@ void actor_system_numbers(const actor_system_t *system, uint32_t kind,
     const actor_slot_t *const slot = &system->slots[kind];
     *numbers = slot->numbers;
     numbers->mailbox_depth_max = slot->numbers.messages_waiting == 0 ? 0 : depth_max_of(slot);
-    numbers->handler_us_p50 = metric_quantile_us(slot->handler_time, 0.5);
-    numbers->handler_us_p99 = metric_quantile_us(slot->handler_time, 0.99);
     numbers->handler_us_max = slot->handler_ticks_longest / system->ticks_per_us;
+    numbers->handler_us_p50 = handler_quantile(slot, 0.5, numbers->handler_us_max);
+    numbers->handler_us_p99 = handler_quantile(slot, 0.99, numbers->handler_us_max);
 }
 
 uint32_t actor_mailbox_depth(const actor_t *actor)

@@ -83,14 +83,15 @@ enum {
     LIMIT_MEMBERS_CACHED = 65536,     /* per shard, 450 bytes each: those of recent scans */
     LIMIT_MEMBER_ASK_MS = 2500,       /* who issues a card waits so long for the context */
     LIMIT_MEMBER_REFRESH_MS = 30000,  /* a member is asked after in the background that often */
-    LIMIT_MEMBER_REFRESHES = 64,  /* of one shard on their way at a time; the others come later */
-    LIMIT_MEMBER_ASKING = 1024,   /* questions of one shard on their way; the others go without */
-    LIMIT_MEMBER_SLICE = 64,      /* cards of a member that work at a time: a share of a batch */
-    LIMIT_MEMBER_WORKS = 1024,    /* members with work in memory per tenant; more wait as notes */
-    LIMIT_MEMBER_RETRY_MS = 100,  /* before a slice that failed is tried again */
-    LIMIT_DESK_TICK_MS = 100,     /* how late polls and repeats may be */
-    LIMIT_BREAKERS_SHOWN = 256,   /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20, /* how late a repeat may come; nobody waits in milliseconds */
+    LIMIT_MEMBER_REFRESHES = 64,   /* of one shard on their way at a time; the others come later */
+    LIMIT_MEMBER_ASKING = 1024,    /* questions of one shard on their way; the others go without */
+    LIMIT_MEMBER_SLICE = 64,       /* cards of a member that work at a time: a share of a batch */
+    LIMIT_MEMBER_WORKS = 1024,     /* members with work in memory per tenant; more wait as notes */
+    LIMIT_MEMBER_NOTES_PAGE = 256, /* open notes read at a time; all watermarks are in the first */
+    LIMIT_MEMBER_RETRY_MS = 100,   /* before a slice that failed is tried again */
+    LIMIT_DESK_TICK_MS = 100,      /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,    /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20,  /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -132,7 +133,8 @@ enum {
     LIMIT_IDEMPOTENCY_KEY_SIZE = 128,    /* the field `key` of request */
 
     /* --- Channels between roles --- */
-    LIMIT_CHANNEL_BATCH_SIZE = 4194304,     /* envelopes of one turn are split beyond this */
+    LIMIT_CHANNEL_BATCH_SIZE = 4194304, /* envelopes of one turn are split beyond this */
+    LIMIT_CHANNEL_GATHER = 32, /* envelopes that need not wait for a turn that brings none */
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
     LIMIT_CHANNEL_MESSAGES =
         65536, /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
@@ -284,12 +286,13 @@ enum {
     LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
 
     /* --- Read models --- */
-    LIMIT_PROJECTION_EVENTS = 1000,    /* folded in one commit: about 1 ms of the relay's loop */
-    LIMIT_PROJECTION_THREADS = 2,      /* apart from the journal's: one commits while one reads */
-    LIMIT_PROJECTION_SESSIONS = 4,     /* on PostgreSQL: one per thread, and two that stay open */
-    LIMIT_PROJECTION_QUEUE = 16384,    /* jobs waiting for them: all reads of a relay and room */
-    LIMIT_PROJECTION_WAL_PAGES = 4000, /* 16 MiB of log; then SQLite writes it back */
-    LIMIT_PROJECTION_CACHE_KIB = 4096, /* per connection: the inner pages of a million cards */
+    LIMIT_PROJECTION_EVENTS = 1000,     /* folded in one commit: about 1 ms of the relay's loop */
+    LIMIT_PROJECTION_THREADS = 2,       /* apart from the journal's: one commits while one reads */
+    LIMIT_PROJECTION_SESSIONS = 4,      /* on PostgreSQL: one per thread, and two that stay open */
+    LIMIT_PROJECTION_SESSIONS_MAX = 64, /* more are of no use to two threads */
+    LIMIT_PROJECTION_QUEUE = 16384,     /* jobs waiting for them: all reads of a relay and room */
+    LIMIT_PROJECTION_WAL_PAGES = 4000,  /* 16 MiB of log; then SQLite writes it back */
+    LIMIT_PROJECTION_CACHE_KIB = 4096,  /* per connection: the inner pages of a million cards */
     LIMIT_PROJECTION_FEED_SIZE = 4194304, /* events of one tenant that wait to be folded: 20,000 of
                                              them; more are read from the journal later */
     LIMIT_PROJECTION_FEEDS_SIZE = 67108864, /* the same of all tenants */
@@ -317,7 +320,9 @@ enum {
     LIMIT_POSTGRES_TENANTS = 4096, /* open at once per role: 10 KiB each, connections are shared */
     LIMIT_POSTGRES_PIPELINE =
         32, /* reads under way on one connection before the first is answered */
-    LIMIT_POSTGRES_QUEUE = 4096,        /* commands of one lane; loads are bounded far below */
+    LIMIT_POSTGRES_QUEUE = 4096, /* commands of one lane; loads are bounded far below */
+    LIMIT_POSTGRES_TAILS =
+        65536, /* cards whose last event a journal remembers: 2 MiB when all were scanned */
     LIMIT_POSTGRES_GROUP_EVENTS = 1024, /* of the batches that share one commit: about 10 ms */
     LIMIT_POSTGRES_CONNECT_MS = 3000,   /* to a session that answers; 12 ms are usual */
     LIMIT_POSTGRES_RETRY_MS = 100,      /* between tries, when the outcome of a commit is open */
@@ -328,6 +333,9 @@ enum {
                   by then; who gave up earlier would have to open the tenant anew, for more turns */
     LIMIT_POSTGRES_MONTH_AHEAD_MS = 172800000, /* the table of the next month is made two days ahead */
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
+    LIMIT_POSTGRES_HEAT_MS =
+        5000, /* a use of a connection counts half after it: some rounds of a tenant that is used
+                 every second, far less than the pause of one that is not */
     LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
@@ -373,10 +381,15 @@ enum {
 
     /* Webhooks. */
     LIMIT_WEBHOOKS = 16,               /* of one tenant: each is a consumer too */
-    LIMIT_WEBHOOKS_ALL = 256,          /* of one relay: 64 MB of events held when all are dead */
+    LIMIT_WEBHOOKS_ALL = 2048,         /* of one relay: 8 KiB each, half of LIMIT_RELAY_TENANTS */
     LIMIT_WEBHOOK_EVENTS = 256,        /* of one webhook in memory, all partitions */
+    LIMIT_WEBHOOK_EVENTS_ALL = 65536,  /* of all: 64 MB when that many wait for dead endpoints; */
+    LIMIT_WEBHOOK_EVENTS_MIN = 8,      /* then so many of each, so that the others get on */
     LIMIT_WEBHOOK_CALLS = 8,           /* of one webhook on their way: different cards */
+    LIMIT_WEBHOOK_CALLS_TENANT = 24,   /* of one tenant: 16 dead webhooks of it get no more */
     LIMIT_WEBHOOK_CALLS_ALL = 192,     /* of a relay; below LIMIT_HTTP_CALLS */
+    LIMIT_WEBHOOK_CALLS_SLOW = 96,     /* of these, of webhooks that do not answer quickly */
+    LIMIT_WEBHOOK_QUICK_MS = 1000,     /* a quick answer: a tenth of the deadline */
     LIMIT_WEBHOOK_DEADLINE_MS = 10000, /* of one attempt; receivers are told to queue */
     LIMIT_WEBHOOK_ANSWER_SIZE = 16384, /* of an answer, which nobody reads */
     LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
@@ -384,11 +397,11 @@ enum {
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
     LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
     LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
+    LIMIT_WEBHOOK_CURSORS = 512,       /* moved in one commit; the others in the next one */
     LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
-    LIMIT_WEBHOOK_TOUCH_MS = 3600000, /* its consumer is seen so often: silent ones are forgotten */
-    LIMIT_RATE_ENTRIES = 16384,       /* tokens and tenants with requests in one second */
-    LIMIT_RATE_MAX = 1000000,         /* --rate-per-…: above what one machine can do */
-    LIMIT_RATE_EXCHANGE_MS = 100,     /* by so much may the nodes together go over a limit */
+    LIMIT_RATE_ENTRIES = 16384,    /* tokens and tenants with requests in one second */
+    LIMIT_RATE_MAX = 1000000,      /* --rate-per-…: above what one machine can do */
+    LIMIT_RATE_EXCHANGE_MS = 100,  /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
     LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
@@ -407,10 +420,10 @@ enum {
                                          reader hangs and the link counts as broken */
     LIMIT_LINK_REQUESTS = 256,        /* waiting for an answer on one link */
     LIMIT_LINK_TIMEOUT_MS = 2000,     /* a role that answers later is as good as hanging */
-    LIMIT_WATCHDOG_MS = 10000, /* a role silent for that long hangs: the longest handler of ours, a
-                                  control command, takes milliseconds */
-    LIMIT_HANDLER_LOOP_MS = 100,     /* of processor time for one command: LIMIT_HANDLER_BUDGET_US
-                                        five times, our longest take one of them */
+    LIMIT_WATCHDOG_MS = 10000,  /* a role silent for that long hangs: the longest handler of ours, a
+                                   control command, takes milliseconds */
+    LIMIT_HANDLER_LOOP_MS = 50, /* of processor time for one command, of which ours take 0.1:
+                                   two such kills pass within 1 % of half a minute */
     LIMIT_HANDLER_HANG_MS = 500,     /* one command in work for so long, while its role computes or
                                         sleeps, hangs: LIMIT_HANDLER_BUDGET_US 25 times */
     LIMIT_WATCHDOG_MS_MIN = 400,     /* --watchdog-ms: four pings of a tick */

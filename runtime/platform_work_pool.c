@@ -1,7 +1,8 @@
 /* Threads for calls that block. One mutex guards what the loop's thread and the pool's threads
  * share; jobs are expected to take tens of microseconds and more. A lane is in the queue of ready
  * lanes while it has a job and none of it runs, and goes to the end of that queue after each job.
- * Must not know what jobs do. */
+ * The thread that became idle last gets the next job: its caches and its heap are warm, and the
+ * others sleep. Must not know what jobs do. */
 #include "runtime/work_pool.h"
 
 #include "runtime/limits.h"
@@ -33,10 +34,18 @@ struct work_lane {
     size_t unfinished; /* not yet delivered; loop thread only */
 };
 
+typedef struct worker {
+    struct worker *next; /* of the idle ones */
+    work_pool_t *pool;
+    pthread_t thread;
+    pthread_cond_t wake;
+    bool is_idle; /* and in that list */
+} worker_t;
+
 struct work_pool {
     loop_t *loop;
     loop_post_node_t delivery;
-    pthread_t threads[LIMIT_WORK_THREADS];
+    worker_t workers[LIMIT_WORK_THREADS];
     uint32_t thread_count;
     size_t jobs_max;
     size_t waiting;   /* accepted and not yet delivered; loop thread only */
@@ -44,7 +53,7 @@ struct work_pool {
     size_t free_count;
 
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t has_work;
+    worker_t *idle;        /* who became idle last stands first */
     work_lane_t *ready_first;
     work_lane_t *ready_last;
     job_list_t completed;
@@ -83,12 +92,35 @@ static void ready_append(work_pool_t *pool, work_lane_t *lane)
     pool->ready_last = lane;
 }
 
+/* Until somebody takes it out of the list. */
+static void idle_wait(worker_t *worker)
+{
+    work_pool_t *const pool = worker->pool;
+    worker->is_idle = true;
+    worker->next = pool->idle;
+    pool->idle = worker;
+    while (worker->is_idle) {
+        pthread_cond_wait(&worker->wake, &pool->mutex);
+    }
+}
+
+static void idle_wake(work_pool_t *pool)
+{
+    worker_t *const worker = pool->idle;
+    if (worker != NULL) {
+        pool->idle = worker->next;
+        worker->is_idle = false;
+        pthread_cond_signal(&worker->wake);
+    }
+}
+
 /* Waits for the next job; NULL when the pool stops and nothing is left to start. A lane that runs
  * at that moment is put back by the thread that runs it. */
-static work_job_t *job_wait(work_pool_t *pool)
+static work_job_t *job_wait(worker_t *worker)
 {
+    work_pool_t *const pool = worker->pool;
     while (pool->ready_first == NULL && !pool->is_stopping) {
-        pthread_cond_wait(&pool->has_work, &pool->mutex);
+        idle_wait(worker);
     }
     work_lane_t *const lane = pool->ready_first;
     if (lane == NULL) {
@@ -100,7 +132,8 @@ static work_job_t *job_wait(work_pool_t *pool)
     return list_take(&lane->jobs);
 }
 
-static void job_finish(work_pool_t *pool, work_job_t *job)
+/* Whether the loop has to be told: it was told of what completed before. */
+static bool job_finish(work_pool_t *pool, work_job_t *job)
 {
     work_lane_t *const lane = job->lane;
     const bool was_empty = pool->completed.first == NULL;
@@ -109,24 +142,27 @@ static void job_finish(work_pool_t *pool, work_job_t *job)
         ready_append(pool, lane); /* this thread takes the next lane itself: no signal needed */
     }
     list_append(&pool->completed, job);
-    if (was_empty) {
-        loop_post_node(pool->loop, &pool->delivery);
-    }
+    return was_empty;
 }
 
 static void *thread_main(void *context)
 {
-    work_pool_t *const pool = context;
+    worker_t *const worker = context;
+    work_pool_t *const pool = worker->pool;
     pthread_mutex_lock(&pool->mutex);
     for (;;) { /* ends with the pool */
-        work_job_t *const job = job_wait(pool);
+        work_job_t *const job = job_wait(worker);
         if (job == NULL) {
             break;
         }
         pthread_mutex_unlock(&pool->mutex);
         job->run(job->context);
         pthread_mutex_lock(&pool->mutex);
-        job_finish(pool, job);
+        if (job_finish(pool, job)) { /* without the mutex, which the loop asks for at once */
+            pthread_mutex_unlock(&pool->mutex);
+            loop_post_node(pool->loop, &pool->delivery);
+            pthread_mutex_lock(&pool->mutex);
+        }
     }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
@@ -175,14 +211,21 @@ static void deliver(void *context)
 /* Signals are the loop thread's affair. */
 static bool thread_start(work_pool_t *pool)
 {
+    worker_t *const worker = &pool->workers[pool->thread_count];
+    worker->pool = pool;
+    pthread_cond_init(&worker->wake, NULL);
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(&pool->threads[pool->thread_count], NULL, thread_main, pool);
+    const int failed = pthread_create(&worker->thread, NULL, thread_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pool->thread_count += failed == 0 ? 1 : 0;
-    return failed == 0;
+    if (failed != 0) {
+        pthread_cond_destroy(&worker->wake);
+        return false;
+    }
+    pool->thread_count++;
+    return true;
 }
 
 result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max, work_pool_t **pool)
@@ -199,7 +242,6 @@ result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max, work_
     created->delivery.callback = deliver;
     created->delivery.context = created;
     pthread_mutex_init(&created->mutex, NULL);
-    pthread_cond_init(&created->has_work, NULL);
     while (created->thread_count < threads) {
         if (!thread_start(created)) {
             work_pool_destroy(&created);
@@ -218,10 +260,13 @@ void work_pool_destroy(work_pool_t **pool)
     }
     pthread_mutex_lock(&destroyed->mutex);
     destroyed->is_stopping = true;
-    pthread_cond_broadcast(&destroyed->has_work);
+    while (destroyed->idle != NULL) {
+        idle_wake(destroyed);
+    }
     pthread_mutex_unlock(&destroyed->mutex);
     for (uint32_t index = 0; index < destroyed->thread_count; index++) {
-        pthread_join(destroyed->threads[index], NULL);
+        pthread_join(destroyed->workers[index].thread, NULL);
+        pthread_cond_destroy(&destroyed->workers[index].wake);
     }
     loop_post_cancel(destroyed->loop, &destroyed->delivery);
     deliver(destroyed);
@@ -229,7 +274,6 @@ void work_pool_destroy(work_pool_t **pool)
     while (destroyed->free != NULL) {
         free(job_obtain(destroyed));
     }
-    pthread_cond_destroy(&destroyed->has_work);
     pthread_mutex_destroy(&destroyed->mutex);
     free(destroyed);
     *pool = NULL; /* not earlier: `done` may still ask the pool */
@@ -274,7 +318,7 @@ result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *d
     list_append(&lane->jobs, record);
     if (becomes_ready) {
         ready_append(pool, lane);
-        pthread_cond_signal(&pool->has_work);
+        idle_wake(pool);
     }
     pthread_mutex_unlock(&pool->mutex);
     lane->unfinished++;

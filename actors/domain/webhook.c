@@ -99,9 +99,10 @@ uint64_t webhook_pause_ms(uint32_t attempts, uint32_t retry_after_s, uint32_t ji
     return pause > least ? pause : least;
 }
 
-bool webhook_is_hopeless(int64_t first_at, int64_t now_ms)
+bool webhook_is_hopeless(int64_t first_at, uint32_t attempts, int64_t now_ms)
 {
-    return now_ms - first_at >= (int64_t)WEBHOOK_TRY_HOURS * 3600 * 1000;
+    return attempts >= WEBHOOK_ATTEMPTS_MIN &&
+           now_ms - first_at >= (int64_t)WEBHOOK_TRY_HOURS * 3600 * 1000;
 }
 
 /* --- The window --- */

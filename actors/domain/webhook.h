@@ -8,12 +8,17 @@
 #include "messages/uuid.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+
+#define WEBHOOK_CONSUMER_PREFIX "webhook."
 
 enum {
     WEBHOOK_WINDOW = 64,     /* events read ahead of the oldest undelivered one of a partition */
     WEBHOOK_PAUSE_MS = 1000, /* at most, before the second attempt; doubles */
     WEBHOOK_PAUSE_MS_MAX = 3600000,
-    WEBHOOK_TRY_HOURS = 72, /* then an event is given up (DESIGN 3.5) */
+    WEBHOOK_TRY_HOURS = 72,    /* then an event is given up (DESIGN 3.5) … */
+    WEBHOOK_ATTEMPTS_MIN = 20, /* … if it was tried: a clock set ahead, or days of downtime, are
+                                  nobody's refusal */
     WEBHOOK_URL_SIZE_MAX = 2048,
     WEBHOOK_NAME_SIZE_MAX = 48,
 };
@@ -22,6 +27,21 @@ enum {
 
 /* a-z, 0-9, dot, hyphen and underscore; a letter or digit first. */
 bool webhook_name_is_usable(text_t name);
+/* The name of the consumer (ports/consumers.h) that keeps the cursors of webhook `name`. */
+enum { WEBHOOK_CONSUMER_SIZE = sizeof(WEBHOOK_CONSUMER_PREFIX) - 1 + WEBHOOK_NAME_SIZE_MAX };
+static inline text_t webhook_consumer_name(text_t name, char out[WEBHOOK_CONSUMER_SIZE])
+{
+    const size_t prefix = sizeof(WEBHOOK_CONSUMER_PREFIX) - 1;
+    const size_t size = name.size <= WEBHOOK_NAME_SIZE_MAX ? name.size : WEBHOOK_NAME_SIZE_MAX;
+    memcpy(out, WEBHOOK_CONSUMER_PREFIX, prefix);
+    memcpy(out + prefix, name.data, size);
+    return (text_t){.data = out, .size = prefix + size};
+}
+static inline bool webhook_is_consumer_name(text_t name)
+{
+    const size_t prefix = sizeof(WEBHOOK_CONSUMER_PREFIX) - 1;
+    return name.size >= prefix && memcmp(name.data, WEBHOOK_CONSUMER_PREFIX, prefix) == 0;
+}
 /* http or https, without user, password and fragment. Whether the address may be used is decided
  * when the connection is made. */
 bool webhook_url_is_usable(text_t url);
@@ -59,8 +79,8 @@ webhook_verdict_t webhook_judge(bool is_answered, uint32_t status);
  * WEBHOOK_PAUSE_MS_MAX; but not before `retry_after_s`, within the same bound. `attempts` is
  * how many were made, at least 1; `jitter` is evenly distributed over 32 bits. */
 uint64_t webhook_pause_ms(uint32_t attempts, uint32_t retry_after_s, uint32_t jitter);
-/* Three days after the first attempt. */
-bool webhook_is_hopeless(int64_t first_at, int64_t now_ms);
+/* Three days after the first attempt, and after enough of them. */
+bool webhook_is_hopeless(int64_t first_at, uint32_t attempts, int64_t now_ms);
 
 /* --- In which order --- */
 

@@ -41,7 +41,7 @@ typedef struct consumers_functions {
     result_t (*ack)(consumers_t *store, consumer_ack_t *acks, size_t count, int64_t now_ms);
     /* Of one tenant, or of all when it is empty; in order of tenant, name and partition. */
     result_t (*visit)(consumers_t *store, text_t tenant, consumer_visit_t *visit, void *context);
-    /* Those not seen since `before_ms`. */
+    /* Those not seen since `before_ms`, but those of webhooks (ports/webhooks.h). */
     result_t (*forget)(consumers_t *store, int64_t before_ms);
 } consumers_functions_t;
 

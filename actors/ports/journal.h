@@ -291,6 +291,12 @@ typedef struct journal_functions {
 
 struct journal {
     const journal_functions_t *functions; /* the adapter's struct begins with this one */
+    uint32_t tenants_max; /* that a role may have open at once; 0: LIMIT_STORE_FILES_OPEN */
 };
+
+static inline uint32_t journal_tenants_max(const journal_t *journal)
+{
+    return journal->tenants_max == 0 ? (uint32_t)LIMIT_STORE_FILES_OPEN : journal->tenants_max;
+}
 
 #endif

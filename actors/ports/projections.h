@@ -182,6 +182,9 @@ typedef struct projections_functions {
     /* Removes the words of the names of a member's cards. */
     result_t (*forget_member)(projections_tenant_t *tenant, text_t member_id,
                               projections_done_t *done, void *context);
+    /* Whether work for the tenant (NULL: for one that is to be opened) begins at once, or at the
+     * price of what another one has (a connection). Only for choosing an order. NULL: always. */
+    bool (*is_at_hand)(projections_t *projections, const projections_tenant_t *tenant);
 } projections_functions_t;
 
 struct projections {

@@ -1,6 +1,10 @@
 /* Webhooks: where events are sent, under which secrets, and what became of them. Part of the
- * control data. How far one has come is kept as a consumer (ports/consumers.h) of the name
- * WEBHOOK_CONSUMER_PREFIX and its own. Calls block for some milliseconds. */
+ * control data. How far one has come is kept as a consumer (ports/consumers.h) named by
+ * webhook_consumer_name of actors/domain/webhook.h, which comes and goes with it. Calls block for
+ * some milliseconds.
+ *
+ * A webhook is told from a later namesake by `created_at`, also when its whole tenant was deleted
+ * and made anew: what is recorded of the earlier one never counts for the later one. */
 #ifndef ACTORS_PORTS_WEBHOOKS_H
 #define ACTORS_PORTS_WEBHOOKS_H
 
@@ -8,8 +12,6 @@
 #include "runtime/limits.h"
 #include "runtime/result.h"
 #include <stdint.h>
-
-#define WEBHOOK_CONSUMER_PREFIX "webhook."
 
 typedef struct webhooks webhooks_t;
 
@@ -19,7 +21,8 @@ typedef struct webhook_row {
     text_t name;
     text_t url;
     int64_t created_at;
-    text_t disabled; /* why; empty: it is active */
+    int64_t tenant_created_at; /* when visited */
+    text_t disabled;           /* why; empty: it is active */
     text_t sealed_secret;
     text_t sealed_previous; /* empty: none */
     int64_t previous_until; /* until then both sign */
@@ -40,6 +43,7 @@ typedef enum webhook_state {
 typedef struct webhook_delivery {
     text_t tenant;
     text_t name;
+    int64_t created_at; /* of the webhook; when recorded */
     uint32_t partition;
     uint64_t sequence;
     text_t event; /* "CardIssued" */
@@ -59,11 +63,31 @@ typedef struct webhook_range {
     uint64_t last; /* 0: done */
 } webhook_range_t;
 
+/* How far a webhook has come in a partition, or in its replay. */
+typedef struct webhook_cursor {
+    text_t tenant;
+    text_t name;
+    int64_t created_at; /* of the webhook */
+    uint32_t partition;
+    uint64_t sequence;    /* everything up to this one is done */
+    uint64_t replay_last; /* of a replay: it is over when this one is done; 0: not of a replay */
+} webhook_cursor_t;
+
+typedef struct webhook_progress {
+    const webhook_delivery_t *deliveries;
+    size_t delivery_count;
+    const webhook_cursor_t *cursors;
+    size_t cursor_count;
+    int64_t now_ms;
+} webhook_progress_t;
+
 typedef struct webhooks_functions {
     /* These raise the version of the control store. MISSING: no such tenant, or webhook. */
 
-    /* `row`'s name, URL, time and secret. ALREADY_EXISTS; BUSY: LIMIT_WEBHOOKS are there. */
+    /* `row`'s name, URL, time and secret. It begins without cursors, whatever a namesake left.
+     * ALREADY_EXISTS; BUSY: LIMIT_WEBHOOKS, or LIMIT_CONSUMERS in all, are there. */
     result_t (*add)(webhooks_t *store, const webhook_row_t *row);
+    /* With its log and its cursors. */
     result_t (*remove)(webhooks_t *store, text_t tenant, text_t name);
     /* The present secret becomes the previous one, until `previous_until`. */
     result_t (*rotate)(webhooks_t *store, text_t tenant, text_t name, text_t sealed_secret,
@@ -74,15 +98,12 @@ typedef struct webhooks_functions {
     result_t (*replay)(webhooks_t *store, text_t tenant, text_t name,
                        const webhook_range_t *replay);
 
-    /* These do not. */
+    /* This does not. */
 
-    /* How far a replay is; not an error when there is none any more. */
-    result_t (*replay_move)(webhooks_t *store, text_t tenant, text_t name,
-                            const webhook_range_t *replay);
-    /* All in one transaction; a second one of an event takes the place of the first. Those of
-     * webhooks that are gone are dropped. LIMIT_WEBHOOK_LOG of each webhook stay, and all that are
-     * being retried. */
-    result_t (*record)(webhooks_t *store, const webhook_delivery_t *deliveries, size_t count);
+    /* All in one transaction. A second delivery of an event takes the place of the first; a cursor
+     * never goes back. Those of webhooks that are gone, a namesake or not, are dropped.
+     * LIMIT_WEBHOOK_LOG deliveries of each webhook stay, and all that are being retried. */
+    result_t (*record)(webhooks_t *store, const webhook_progress_t *progress);
     /* Of one tenant, or of all when it is empty; in order of tenant and name. */
     result_t (*visit)(webhooks_t *store, text_t tenant, webhook_visit_t *visit, void *context);
     /* Newest first; only those being retried when so asked. */

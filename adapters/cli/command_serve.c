@@ -185,8 +185,7 @@ static bool open_data(service_t *service)
     char error[1024];
     char refused[1024] = "";
     if (setenv(STORES_ENVIRONMENT, service->configuration.texts.store, 1) != 0 ||
-        setenv(STORES_CONNECTIONS_ENVIRONMENT, service->configuration.texts.store_connections, 1) !=
-            0 ||
+        !connections_hand_down(&service->configuration.connections) ||
         setenv(WEBHOOKS_PRIVATE_ENVIRONMENT, service->configuration.texts.webhooks_private, 1) !=
             0 ||
         !membership_options_hand_down(&service->configuration.texts)) {

@@ -107,24 +107,45 @@ static bool check_sharing(configuration_t *configuration)
            check_rate("rate-per-tenant", texts->rate_per_tenant, &configuration->rate_per_tenant);
 }
 
+static bool check_connections(configuration_t *configuration, uint64_t shards)
+{
+    const configuration_texts_t *texts = &configuration->texts;
+    uint64_t each = 0;
+    uint64_t total = 0;
+    if (*texts->store_connections != '\0' && (!arguments_number(texts->store_connections, &each) ||
+                                              each < 1 || each > LIMIT_POSTGRES_CONNECTIONS_MAX)) {
+        (void)command_fail("--store-connections %s: must be a whole number from 1 to %d",
+                           texts->store_connections, LIMIT_POSTGRES_CONNECTIONS_MAX);
+        return false;
+    }
+    if (*texts->store_connections_total != '\0' &&
+        (!arguments_number(texts->store_connections_total, &total) ||
+         total < connections_total_min(shards) || total > LIMIT_POSTGRES_CONNECTIONS_MAX)) {
+        (void)command_fail("--store-connections-total %s: with %llu shards it must be a whole "
+                           "number from %llu to %d",
+                           texts->store_connections_total, (unsigned long long)shards,
+                           (unsigned long long)connections_total_min(shards),
+                           LIMIT_POSTGRES_CONNECTIONS_MAX);
+        return false;
+    }
+    if (each > 0 && total > 0) {
+        (void)command_fail("--store-connections and --store-connections-total: give one of them");
+        return false;
+    }
+    configuration->connections = connections_share(each, total, shards);
+    return true;
+}
+
 static bool check(configuration_t *configuration)
 {
     const configuration_texts_t *texts = &configuration->texts;
     uint64_t shards = online_cores();
     uint64_t watchdog_ms = 0;
-    uint64_t connections = 0;
     const bool is_postgres = strncmp(texts->store, "postgresql://", 13) == 0 ||
                              strncmp(texts->store, "postgres://", 11) == 0;
     if (strcmp(texts->store, "sqlite") != 0 && !is_postgres) {
         (void)command_fail("--store %.8s…: there is no such store; use sqlite or postgresql://…",
                            texts->store);
-        return false;
-    }
-    if (*texts->store_connections != '\0' &&
-        (!arguments_number(texts->store_connections, &connections) || connections < 1 ||
-         connections > LIMIT_POSTGRES_CONNECTIONS_MAX)) {
-        (void)command_fail("--store-connections %s: must be a whole number from 1 to %d",
-                           texts->store_connections, LIMIT_POSTGRES_CONNECTIONS_MAX);
         return false;
     }
     if (*texts->data == '\0') {
@@ -135,6 +156,9 @@ static bool check(configuration_t *configuration)
         (!arguments_number(texts->shards, &shards) || shards < 1 || shards > LIMIT_SHARDS)) {
         (void)command_fail("--shards %s: must be a whole number from 1 to %d", texts->shards,
                            LIMIT_SHARDS);
+        return false;
+    }
+    if (!check_connections(configuration, shards)) {
         return false;
     }
     if (!log_level_parse(texts->log_level, &configuration->log_level)) {

@@ -4,6 +4,7 @@
 #define ADAPTERS_CLI_CONFIGURATION_H
 
 #include "adapters/cli/arguments.h"
+#include "adapters/cli/connections.h"
 #include "runtime/log.h"
 
 enum {
@@ -29,6 +30,7 @@ typedef struct configuration {
     configuration_texts_t texts; /* after configuration_load: what counts; nothing is NULL */
     configuration_texts_t *from_file;
     uint32_t shards;
+    connections_t connections;
     uint32_t watchdog_ms;
     uint32_t rate_per_token;
     uint32_t rate_per_tenant;

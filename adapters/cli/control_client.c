@@ -62,7 +62,6 @@ static result_t execute_here(const configuration_t *configuration, const json_t 
         .flags = stores_flags(installation.store, installation.control),
         .revocations = stores_revocations(installation.store, installation.control),
         .webhooks = stores_webhooks(installation.store, installation.control),
-        .consumers = stores_consumers(installation.store, installation.control),
         .crypto = &signer_functions,
         .master_key = &installation.master_key};
     *answer = control_command_execute(&commands, command, &changed);

@@ -40,7 +40,6 @@
 #ifndef ADAPTERS_CLI_CONTROL_COMMANDS_H
 #define ADAPTERS_CLI_CONTROL_COMMANDS_H
 
-#include "actors/ports/consumers.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
@@ -56,7 +55,6 @@ typedef struct control_commands {
     flags_t *flags;               /* NULL: the same */
     revocations_t *revocations;   /* NULL: the same */
     webhooks_t *webhooks;         /* NULL: the same */
-    consumers_t *consumers;       /* with webhooks: their cursors */
     const crypto_functions_t *crypto;
     const crypto_key_t *master_key;
 } control_commands_t;

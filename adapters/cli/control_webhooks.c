@@ -58,7 +58,7 @@ static json_t *webhook_error(result_t result, const json_t *command)
 /* NULL: there is a store, and tenant and name can be those of a webhook. */
 static json_t *check(const control_commands_t *commands, const json_t *command)
 {
-    if (commands->webhooks == NULL || commands->consumers == NULL) {
+    if (commands->webhooks == NULL) {
         return webhook_error(RESULT_NOT_IMPLEMENTED, command);
     }
     const text_t tenant = member(command, "tenant");
@@ -128,7 +128,9 @@ json_t *control_webhook_add(const control_commands_t *commands, const json_t *co
         (void)json_object_set_new(answer, "url", json_text(url));
         (void)json_object_set_new(answer, "secret", json_stringn(secret.text, sizeof secret.text));
     } else if (result == RESULT_BUSY) {
-        answer = control_error(result, "A tenant has at most %d webhooks", LIMIT_WEBHOOKS);
+        answer = control_error(
+            result, "A tenant has at most %d webhooks, and %d consumers of events with them",
+            LIMIT_WEBHOOKS, LIMIT_CONSUMERS);
     } else {
         answer = webhook_error(result, command);
     }
@@ -181,13 +183,6 @@ json_t *control_webhook_remove(const control_commands_t *commands, const json_t 
     if (result != RESULT_OK) {
         return webhook_error(result, command);
     }
-    char consumer[sizeof(WEBHOOK_CONSUMER_PREFIX) + WEBHOOK_NAME_SIZE_MAX];
-    const int size =
-        snprintf(consumer, sizeof consumer, WEBHOOK_CONSUMER_PREFIX "%.*s", TEXT_PRINT(name));
-    assert(size > 0 && (size_t)size < sizeof consumer);
-    const result_t removed = commands->consumers->functions->remove(
-        commands->consumers, tenant, (text_t){consumer, (size_t)size});
-    (void)removed; /* there is none before the relay has seen the webhook */
     *changed = true;
     return answer_name(command);
 }

@@ -1,5 +1,6 @@
 /* The relay: fronts and shards connect to it; it publishes events and answers the reads that need
  * no actor. It opens journals read-only. */
+#include "adapters/cli/connections.h"
 #include "adapters/cli/role.h"
 
 #include "actors/relay.h"
@@ -166,7 +167,7 @@ static result_t relay_role_compose(relay_role_t *role)
         role_open_control(&role->base, STORES_OPEN_LATER, &role->master_key, &role->control);
     if (result == RESULT_OK) {
         result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
-                                       &role->journal);
+                                       connections_of_role().relay, &role->journal);
     }
     if (result == RESULT_OK) {
         result = stores_projections_create(loop, role->base.metrics, options->data, role->control,

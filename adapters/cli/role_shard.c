@@ -5,6 +5,7 @@
 
 #include "actors/shard.h"
 #include "adapters/cli/command.h"
+#include "adapters/cli/connections.h"
 #include "adapters/cli/control_commands.h"
 #include "adapters/cli/membership_options.h"
 #include "adapters/cli/stores.h"
@@ -157,7 +158,6 @@ static void execute_control(shard_role_t *role, link_request_t **request, const 
         .flags = stores_flags(stores_of_role(), role->control),
         .revocations = stores_revocations(stores_of_role(), role->control),
         .webhooks = stores_webhooks(stores_of_role(), role->control),
-        .consumers = stores_consumers(stores_of_role(), role->control),
         .crypto = &signer_functions,
         .master_key = &role->master_key};
     json_t *command = json_loadb(json, size, 0, NULL);
@@ -263,7 +263,7 @@ static result_t shard_role_compose(shard_role_t *role)
                           &role->master_key, &role->control);
     if (result == RESULT_OK) {
         result = stores_journal_create(loop, role->base.metrics, options->data, role->control,
-                                       &role->journal);
+                                       connections_of_role().shard, &role->journal);
     }
     if (result == RESULT_OK) {
         result = channel_client_create(loop, relay_receives_only, role, &role->relay);

@@ -1,7 +1,7 @@
 /* Choice of the store: see the header. */
 #include "adapters/cli/stores.h"
 
-#include "adapters/cli/arguments.h"
+#include "adapters/cli/connections.h"
 #include "adapters/control_postgres/control_postgres.h"
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_postgres/journal_postgres.h"
@@ -149,21 +149,14 @@ void stores_control_close(const char *store, control_store_t **control)
 /* --- Journals --- */
 
 result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,
-                               control_store_t *control, journal_t **journal)
+                               control_store_t *control, uint32_t connections, journal_t **journal)
 {
     const char *const store = stores_of_role();
     if (!stores_is_postgres(store)) {
         return journal_sqlite_create(loop, metrics, data, journal);
     }
-    const char *const text = getenv(STORES_CONNECTIONS_ENVIRONMENT);
-    uint64_t connections = 0;
-    if (text != NULL && *text != '\0' && !arguments_number(text, &connections)) {
-        return RESULT_INVALID_ARGUMENT;
-    }
-    const journal_postgres_options_t options = {.url = store,
-                                                .connections = (uint32_t)connections,
-                                                .find = journal_find,
-                                                .find_context = control};
+    const journal_postgres_options_t options = {
+        .url = store, .connections = connections, .find = journal_find, .find_context = control};
     return journal_postgres_create(loop, metrics, &options, journal);
 }
 
@@ -272,8 +265,11 @@ result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char 
     if (!stores_is_postgres(store)) {
         return projections_sqlite_create(loop, metrics, data, projections);
     }
-    const projections_postgres_options_t options = {
-        .url = store, .directory = data, .find = projections_find, .find_context = control};
+    const projections_postgres_options_t options = {.url = store,
+                                                    .directory = data,
+                                                    .sessions = connections_of_role().sessions,
+                                                    .find = projections_find,
+                                                    .find_context = control};
     return projections_postgres_create(loop, metrics, &options, projections);
 }
 

@@ -18,7 +18,6 @@
 #include "runtime/migration.h"
 
 #define STORES_ENVIRONMENT "DIGITALCARD_STORE"
-#define STORES_CONNECTIONS_ENVIRONMENT "DIGITALCARD_STORE_CONNECTIONS"
 
 bool stores_is_postgres(const char *store);
 /* Of a role: what the supervisor put into the environment, else "sqlite". */
@@ -51,9 +50,10 @@ consumers_t *stores_consumers(const char *store, control_store_t *control);
 webhooks_t *stores_webhooks(const char *store, control_store_t *control);
 revocations_t *stores_revocations(const char *store, control_store_t *control);
 
-/* Of a role; `control` must outlive it. */
+/* Of a role; `control` must outlive it. `connections`: to PostgreSQL, at most. */
 MUST_USE result_t stores_journal_create(loop_t *loop, metrics_t *metrics, const char *data,
-                                        control_store_t *control, journal_t **journal);
+                                        control_store_t *control, uint32_t connections,
+                                        journal_t **journal);
 void stores_journal_destroy(journal_t **journal);
 
 /* Of the relay; `control` must outlive it. */

@@ -1,4 +1,5 @@
 /* The port of consumers on the control database and the control store's connection. */
+#include "actors/domain/webhook.h"
 #include "adapters/control_postgres/control_postgres_internal.h"
 #include <stddef.h>
 
@@ -8,14 +9,15 @@ static control_postgres_t *control_of_consumers(consumers_t *store)
 }
 
 /* A live connection first, since a transaction is not begun anew; without the version. */
-static result_t quiet_begin(control_postgres_t *control)
+result_t quiet_begin(control_postgres_t *control)
 {
     const result_t result = database_query(control, "SELECT 1", NULL, 0, NULL);
     return result == RESULT_OK ? database_execute(control, "BEGIN") : result;
 }
 
 /* The tenant's row is locked, so that two cannot take the last place. */
-static result_t row_add(control_postgres_t *control, text_t tenant, text_t name, int64_t now_ms)
+result_t control_postgres_consumer_add(control_postgres_t *control, text_t tenant, text_t name,
+                                       int64_t now_ms)
 {
     const value_t values[] = {value_bytes(tenant), value_bytes(name), value_integer(now_ms)};
     PGresult *rows = NULL;
@@ -52,7 +54,7 @@ static result_t consumer_add(consumers_t *store, text_t tenant, text_t name, int
     control_postgres_t *const control = control_of_consumers(store);
     result_t result = quiet_begin(control);
     if (result == RESULT_OK) {
-        result = row_add(control, tenant, name, now_ms);
+        result = control_postgres_consumer_add(control, tenant, name, now_ms);
     }
     return transaction_end(control, result);
 }
@@ -137,8 +139,11 @@ static result_t consumer_visit_rows(consumers_t *store, text_t tenant, consumer_
 static result_t consumer_forget(consumers_t *store, int64_t before_ms)
 {
     const value_t before = value_integer(before_ms);
-    return database_query(control_of_consumers(store),
-                          "DELETE FROM consumer WHERE seen_at < $1::int8", &before, 1, NULL);
+    return database_query(
+        control_of_consumers(store),
+        "DELETE FROM consumer WHERE seen_at < $1::int8 AND name NOT LIKE '" WEBHOOK_CONSUMER_PREFIX
+        "%'",
+        &before, 1, NULL);
 }
 
 static const consumers_functions_t functions = {

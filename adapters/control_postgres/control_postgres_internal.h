@@ -47,11 +47,17 @@ typedef struct value {
 } value_t;
 value_t value_integer(int64_t number);
 value_t value_bytes(text_t bytes); /* also for text */
-enum { VALUES_MAX = 12 };
+enum { VALUES_MAX = 13 };
 /* Runs one statement with binary values; `*rows` (may be NULL: dropped) is cleared by the caller. A
  * connection that turns out to be gone is opened anew once, outside a transaction. */
 MUST_USE result_t database_query(control_postgres_t *control, const char *sql,
                                  const value_t *values, int count, PGresult **rows);
+/* The same statement `count` times within a transaction, in few round trips, without their rows;
+ * `fill` gives the values of one. */
+typedef void value_fill_t(const void *context, size_t index, value_t *values);
+MUST_USE result_t database_query_each(control_postgres_t *control, const char *sql,
+                                      value_fill_t *fill, const void *context, size_t count,
+                                      int value_count);
 int64_t row_integer(const PGresult *rows, int row, int column);
 text_t row_bytes(const PGresult *rows, int row, int column);
 
@@ -104,6 +110,11 @@ void control_postgres_revocations_init(control_postgres_t *control);
 /* --- consumers.c --- */
 
 void control_postgres_consumers_init(control_postgres_t *control);
+/* Within a transaction; as consumers_functions_t.add. */
+MUST_USE result_t control_postgres_consumer_add(control_postgres_t *control, text_t tenant,
+                                                text_t name, int64_t now_ms);
+/* A transaction that leaves the version alone. */
+MUST_USE result_t quiet_begin(control_postgres_t *control);
 
 /* --- webhooks.c --- */
 

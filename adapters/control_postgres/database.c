@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PIPELINE_MAX = 64 }; /* statements: less than the kernel's buffers take */
+
 result_t control_database_error(control_postgres_t *control, const PGresult *rows,
                                 const char *action)
 {
@@ -143,8 +145,8 @@ value_t value_bytes(text_t bytes)
     return (value_t){.data = bytes.data == NULL ? "" : bytes.data, .size = (int)bytes.size};
 }
 
-static PGresult *query_send(control_postgres_t *control, const char *sql, const value_t *values,
-                            int count)
+static bool values_send(control_postgres_t *control, const char *sql, const value_t *values,
+                        int count)
 {
     const char *data[VALUES_MAX];
     int sizes[VALUES_MAX];
@@ -155,7 +157,13 @@ static PGresult *query_send(control_postgres_t *control, const char *sql, const 
         sizes[i] = values[i].size;
         formats[i] = 1;
     }
-    return PQsendQueryParams(control->connection, sql, count, NULL, data, sizes, formats, 1) == 1
+    return PQsendQueryParams(control->connection, sql, count, NULL, data, sizes, formats, 1) == 1;
+}
+
+static PGresult *query_send(control_postgres_t *control, const char *sql, const value_t *values,
+                            int count)
+{
+    return values_send(control, sql, values, count)
                ? answer_wait(control, LIMIT_POSTGRES_CONTROL_ANSWER_MS)
                : NULL;
 }
@@ -195,6 +203,49 @@ result_t database_query(control_postgres_t *control, const char *sql, const valu
         *rows = answer;
     }
     return RESULT_OK;
+}
+
+/* Answers of a pipeline up to its end. */
+static result_t pipeline_finish(control_postgres_t *control, size_t count)
+{
+    result_t result = PQpipelineSync(control->connection) == 1 ? RESULT_OK : RESULT_INTERNAL;
+    for (size_t i = 0; i < count + 1 && control->connection != NULL; i++) { /* and its end */
+        PGresult *const rows = answer_wait(control, LIMIT_POSTGRES_CONTROL_ANSWER_MS);
+        if (PQresultStatus(rows) != PGRES_PIPELINE_SYNC && !is_good(rows) && result == RESULT_OK) {
+            result = control_database_error(control, rows, "query");
+        }
+        PQclear(rows);
+    }
+    if (control->connection == NULL || PQexitPipelineMode(control->connection) != 1) {
+        control_disconnect(control);
+        return result == RESULT_OK ? RESULT_STORE_UNAVAILABLE : result;
+    }
+    return result;
+}
+
+result_t database_query_each(control_postgres_t *control, const char *sql, value_fill_t *fill,
+                             const void *context, size_t count, int value_count)
+{
+    result_t result = RESULT_OK;
+    for (size_t begin = 0; begin < count && result == RESULT_OK; begin += PIPELINE_MAX) {
+        const size_t end = begin + PIPELINE_MAX < count ? begin + PIPELINE_MAX : count;
+        if (control->connection == NULL || PQenterPipelineMode(control->connection) != 1) {
+            return RESULT_STORE_UNAVAILABLE;
+        }
+        size_t sent = 0;
+        bool is_sent = true;
+        for (size_t i = begin; i < end && is_sent; i++) {
+            value_t values[VALUES_MAX];
+            fill(context, i, values);
+            is_sent = values_send(control, sql, values, value_count);
+            sent += is_sent ? 1 : 0;
+        }
+        result = pipeline_finish(control, sent);
+        if (!is_sent && result == RESULT_OK) {
+            result = RESULT_STORE_UNAVAILABLE;
+        }
+    }
+    return result;
 }
 
 result_t database_execute(control_postgres_t *control, const char *sql)

@@ -2,6 +2,7 @@
  * checked, behind a random prefix of ours, quoted by libpq. None of this can run in a transaction,
  * so the order leaves at worst a place without a tenant, never a tenant without its place. */
 #include "adapters/control_postgres/control_postgres_internal.h"
+#include "adapters/control_postgres/scram.h"
 #include "runtime/log.h"
 #include "runtime/random.h"
 #include <assert.h>
@@ -126,10 +127,11 @@ static result_t role_is_there(control_postgres_t *control, const char *name, boo
 static result_t role_make(control_postgres_t *control, const control_postgres_place_t *place,
                           const quoted_t *quoted)
 {
-    char *const verifier =
-        PQencryptPasswordConn(control->connection, place->password, place->role, "scram-sha-256");
-    char *const literal =
-        verifier == NULL ? NULL : PQescapeLiteral(control->connection, verifier, strlen(verifier));
+    uint8_t salt[SCRAM_SALT_SIZE];
+    char verifier[SCRAM_VERIFIER_SIZE];
+    random_fill(salt, sizeof salt);
+    scram_verifier(text_from_c(place->password), salt, verifier);
+    char *const literal = PQescapeLiteral(control->connection, verifier, strlen(verifier));
     result_t result = RESULT_STORE_UNAVAILABLE;
     if (literal != NULL) {
         result = run(control,
@@ -138,7 +140,7 @@ static result_t role_make(control_postgres_t *control, const control_postgres_pl
                      quoted->role, literal);
     }
     PQfreemem(literal);
-    PQfreemem(verifier);
+    explicit_bzero(verifier, sizeof verifier);
     return result;
 }
 
@@ -238,8 +240,8 @@ result_t place_keep(control_postgres_t *control, const char *database, const cha
         return result == RESULT_OK ? RESULT_MISSING : result;
     }
     char kept[64];
-    const int size =
-        snprintf(kept, sizeof kept, "%.50s_%lld", database, (long long)(now_ms / 1000));
+    /* Milliseconds: two tenants of one name may be deleted within a second. */
+    const int size = snprintf(kept, sizeof kept, "%.49s_%lld", database, (long long)now_ms);
     assert(size > 0 && (size_t)size < sizeof kept);
     quoted_t from = quote(control, database, role);
     quoted_t to = quote(control, kept, kept);

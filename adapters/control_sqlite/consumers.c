@@ -18,7 +18,7 @@ static sqlite3_stmt *take(control_sqlite_t *control, statement_t which, text_t t
 
 /* --- Registering --- */
 
-static result_t row_add(control_sqlite_t *control, text_t tenant, text_t name, int64_t now_ms)
+result_t consumer_row_add(control_sqlite_t *control, text_t tenant, text_t name, int64_t now_ms)
 {
     bool exists = false;
     bool row = false;
@@ -52,33 +52,33 @@ static result_t consumer_add(consumers_t *store, text_t tenant, text_t name, int
     if (result != RESULT_OK) {
         return result;
     }
-    result = row_add(control, tenant, name, now_ms);
+    result = consumer_row_add(control, tenant, name, now_ms);
     return quiet_end(control, result);
 }
 
-static result_t consumer_remove(consumers_t *store, text_t tenant, text_t name)
+result_t consumer_row_remove(control_sqlite_t *control, text_t tenant, text_t name)
 {
-    control_sqlite_t *const control = control_of_consumers(store);
     int changes = 0;
-    result_t result = change_begin(control);
-    if (result != RESULT_OK) {
-        return result;
-    }
-    result = control_statement_finish(
+    result_t result = control_statement_finish(
         control, take(control, STATEMENT_consumer_cursors_remove, tenant, name), NULL);
     if (result == RESULT_OK) {
         result = control_statement_finish(
             control, take(control, STATEMENT_consumer_remove, tenant, name), &changes);
     }
-    if (result == RESULT_OK && changes == 0) {
-        result = RESULT_MISSING;
-    }
-    return quiet_end(control, result);
+    return result == RESULT_OK && changes == 0 ? RESULT_MISSING : result;
+}
+
+static result_t consumer_remove(consumers_t *store, text_t tenant, text_t name)
+{
+    control_sqlite_t *const control = control_of_consumers(store);
+    const result_t result = change_begin(control);
+    return result == RESULT_OK ? quiet_end(control, consumer_row_remove(control, tenant, name))
+                               : result;
 }
 
 /* --- Acknowledging --- */
 
-static result_t row_ack(control_sqlite_t *control, consumer_ack_t *ack, int64_t now_ms)
+result_t consumer_row_ack(control_sqlite_t *control, consumer_ack_t *ack, int64_t now_ms)
 {
     int changes = 0;
     sqlite3_stmt *const touch = take(control, STATEMENT_consumer_touch, ack->tenant, ack->name);
@@ -107,7 +107,7 @@ static result_t consumer_ack_all(consumers_t *store, consumer_ack_t *acks, size_
         return result;
     }
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
-        result = row_ack(control, &acks[i], now_ms);
+        result = consumer_row_ack(control, &acks[i], now_ms);
     }
     return quiet_end(control, result);
 }

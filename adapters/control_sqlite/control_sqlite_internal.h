@@ -115,6 +115,11 @@ void revocations_init(control_sqlite_t *control);
 /* --- consumers.c --- */
 
 void consumers_init(control_sqlite_t *control);
+/* Within a transaction; as the functions of consumers_functions_t. */
+MUST_USE result_t consumer_row_add(control_sqlite_t *control, text_t tenant, text_t name,
+                                   int64_t now_ms);
+MUST_USE result_t consumer_row_remove(control_sqlite_t *control, text_t tenant, text_t name);
+MUST_USE result_t consumer_row_ack(control_sqlite_t *control, consumer_ack_t *ack, int64_t now_ms);
 /* All of a tenant that is deleted, within its transaction. */
 MUST_USE result_t consumers_remove(control_sqlite_t *control, text_t tenant);
 

@@ -1,5 +1,6 @@
 /* The port of webhooks on the control store's file and connection. Command line, control role and
  * relay write it and wait for the lock as others do. */
+#include "actors/domain/webhook.h"
 #include "adapters/control_sqlite/control_sqlite_internal.h"
 #include <stddef.h>
 
@@ -40,6 +41,17 @@ static result_t look(control_sqlite_t *control, text_t tenant, text_t name, int6
     return result;
 }
 
+/* A namesake before it may have left cursors. */
+static result_t consumer_begin(control_sqlite_t *control, const webhook_row_t *row)
+{
+    char memory[WEBHOOK_CONSUMER_SIZE];
+    const text_t consumer = webhook_consumer_name(row->name, memory);
+    const result_t result = consumer_row_remove(control, row->tenant, consumer);
+    return result == RESULT_OK || result == RESULT_MISSING
+               ? consumer_row_add(control, row->tenant, consumer, row->created_at)
+               : result;
+}
+
 static result_t row_add(control_sqlite_t *control, const webhook_row_t *row)
 {
     bool exists = false;
@@ -51,6 +63,10 @@ static result_t row_add(control_sqlite_t *control, const webhook_row_t *row)
     }
     if (result != RESULT_OK || is_there || count >= LIMIT_WEBHOOKS) {
         return result != RESULT_OK ? result : is_there ? RESULT_ALREADY_EXISTS : RESULT_BUSY;
+    }
+    result = consumer_begin(control, row);
+    if (result != RESULT_OK) {
+        return result;
     }
     sqlite3_stmt *const put = take(control, STATEMENT_webhook_put, row->tenant, row->name);
     control_bind_text(put, 3, row->url);
@@ -66,20 +82,27 @@ static result_t webhook_add(webhooks_t *store, const webhook_row_t *row)
     return result == RESULT_OK ? change_end(control, row_add(control, row)) : result;
 }
 
-static result_t webhook_remove(webhooks_t *store, text_t tenant, text_t name)
+static result_t row_remove(control_sqlite_t *control, text_t tenant, text_t name)
 {
-    control_sqlite_t *const control = control_of_webhooks(store);
-    result_t result = change_begin(control);
-    if (result != RESULT_OK) {
-        return result;
-    }
-    result = control_statement_finish(
+    char memory[WEBHOOK_CONSUMER_SIZE];
+    result_t result = control_statement_finish(
         control, take(control, STATEMENT_webhook_deliveries_remove, tenant, name), NULL);
     if (result == RESULT_OK) {
         result = finish_one(control, take(control, STATEMENT_webhook_remove, tenant, name),
                             RESULT_MISSING);
     }
-    return change_end(control, result);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = consumer_row_remove(control, tenant, webhook_consumer_name(name, memory));
+    return result == RESULT_MISSING ? RESULT_OK : result;
+}
+
+static result_t webhook_remove(webhooks_t *store, text_t tenant, text_t name)
+{
+    control_sqlite_t *const control = control_of_webhooks(store);
+    const result_t result = change_begin(control);
+    return result == RESULT_OK ? change_end(control, row_remove(control, tenant, name)) : result;
 }
 
 static result_t webhook_rotate(webhooks_t *store, text_t tenant, text_t name, text_t sealed_secret,
@@ -108,16 +131,6 @@ static result_t webhook_disable(webhooks_t *store, text_t tenant, text_t name, t
     return change_end(control, finish_one(control, disable, RESULT_MISSING));
 }
 
-static sqlite3_stmt *take_replay(control_sqlite_t *control, statement_t which, text_t tenant,
-                                 text_t name, const webhook_range_t *replay)
-{
-    sqlite3_stmt *const statement = take(control, which, tenant, name);
-    control_bind_integer(statement, 3, replay->partition);
-    control_bind_integer(statement, 4, (int64_t)replay->next);
-    control_bind_integer(statement, 5, (int64_t)replay->last);
-    return statement;
-}
-
 static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
                                const webhook_range_t *replay)
 {
@@ -133,29 +146,16 @@ static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
         result = RESULT_MISSING;
     }
     if (result == RESULT_OK) {
-        result = finish_one(control,
-                            take_replay(control, STATEMENT_webhook_replay, tenant, name, replay),
-                            RESULT_BUSY);
+        sqlite3_stmt *const begin = take(control, STATEMENT_webhook_replay, tenant, name);
+        control_bind_integer(begin, 3, replay->partition);
+        control_bind_integer(begin, 4, (int64_t)replay->next);
+        control_bind_integer(begin, 5, (int64_t)replay->last);
+        result = finish_one(control, begin, RESULT_BUSY);
     }
     return change_end(control, result);
 }
 
-static result_t webhook_replay_move(webhooks_t *store, text_t tenant, text_t name,
-                                    const webhook_range_t *replay)
-{
-    control_sqlite_t *const control = control_of_webhooks(store);
-    const result_t result = change_begin(control);
-    if (result != RESULT_OK) {
-        return result;
-    }
-    return quiet_end(control,
-                     control_statement_finish(
-                         control,
-                         take_replay(control, STATEMENT_webhook_replay_move, tenant, name, replay),
-                         NULL));
-}
-
-/* --- The log --- */
+/* --- What became of deliveries, and how far they have come --- */
 
 static result_t row_record(control_sqlite_t *control, const webhook_delivery_t *delivery)
 {
@@ -171,6 +171,7 @@ static result_t row_record(control_sqlite_t *control, const webhook_delivery_t *
     control_bind_integer(put, 10, delivery->status);
     control_bind_integer(put, 11, delivery->state);
     control_bind_text(put, 12, delivery->detail);
+    control_bind_integer(put, 13, delivery->created_at);
     return control_statement_finish(control, put, NULL);
 }
 
@@ -179,14 +180,10 @@ static bool is_other_webhook(const webhook_delivery_t *a, const webhook_delivery
     return !text_equal(a->tenant, b->tenant) || !text_equal(a->name, b->name);
 }
 
-static result_t webhook_record(webhooks_t *store, const webhook_delivery_t *deliveries,
-                               size_t count)
+static result_t record_deliveries(control_sqlite_t *control, const webhook_delivery_t *deliveries,
+                                  size_t count)
 {
-    control_sqlite_t *const control = control_of_webhooks(store);
-    result_t result = change_begin(control);
-    if (result != RESULT_OK) {
-        return result;
-    }
+    result_t result = RESULT_OK;
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
         const webhook_delivery_t *const delivery = &deliveries[i];
         result = row_record(control, delivery);
@@ -197,6 +194,59 @@ static result_t webhook_record(webhooks_t *store, const webhook_delivery_t *deli
             control_bind_integer(trim, 3, LIMIT_WEBHOOK_LOG);
             result = control_statement_finish(control, trim, NULL);
         }
+    }
+    return result;
+}
+
+static result_t move_replay(control_sqlite_t *control, const webhook_cursor_t *cursor)
+{
+    const bool is_over = cursor->sequence >= cursor->replay_last;
+    sqlite3_stmt *const move =
+        take(control, STATEMENT_webhook_replay_move, cursor->tenant, cursor->name);
+    control_bind_integer(move, 3, cursor->partition);
+    control_bind_integer(move, 4, (int64_t)cursor->sequence + 1);
+    control_bind_integer(move, 5, is_over ? 0 : (int64_t)cursor->replay_last);
+    control_bind_integer(move, 6, cursor->created_at);
+    return control_statement_finish(control, move, NULL);
+}
+
+static result_t move_cursor(control_sqlite_t *control, const webhook_cursor_t *cursor,
+                            int64_t now_ms)
+{
+    char memory[WEBHOOK_CONSUMER_SIZE];
+    bool is_there = false;
+    sqlite3_stmt *const look =
+        take(control, STATEMENT_webhook_is_there, cursor->tenant, cursor->name);
+    control_bind_integer(look, 3, cursor->created_at);
+    result_t result = control_statement_next(control, look, &is_there);
+    if (result != RESULT_OK || !is_there) {
+        return result;
+    }
+    control_statement_done(look);
+    consumer_ack_t ack = {.tenant = cursor->tenant,
+                          .name = webhook_consumer_name(cursor->name, memory),
+                          .partition = cursor->partition,
+                          .sequence = cursor->sequence};
+    result = consumer_row_ack(control, &ack, now_ms);
+    if (result == RESULT_OK && ack.result == RESULT_MISSING) { /* somebody removed it */
+        result = consumer_row_add(control, ack.tenant, ack.name, now_ms);
+        result = result == RESULT_OK ? consumer_row_ack(control, &ack, now_ms) : result;
+    }
+    return result;
+}
+
+static result_t webhook_record(webhooks_t *store, const webhook_progress_t *progress)
+{
+    control_sqlite_t *const control = control_of_webhooks(store);
+    result_t result = change_begin(control);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = record_deliveries(control, progress->deliveries, progress->delivery_count);
+    for (size_t i = 0; i < progress->cursor_count && result == RESULT_OK; i++) {
+        const webhook_cursor_t *const cursor = &progress->cursors[i];
+        result = cursor->replay_last > 0 ? move_replay(control, cursor)
+                                         : move_cursor(control, cursor, progress->now_ms);
     }
     return quiet_end(control, result);
 }
@@ -227,6 +277,7 @@ static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_vis
             .replay_partition = (uint32_t)sqlite3_column_int64(list, 8),
             .replay_next = (uint64_t)sqlite3_column_int64(list, 9),
             .replay_last = (uint64_t)sqlite3_column_int64(list, 10),
+            .tenant_created_at = sqlite3_column_int64(list, 11),
         };
         if (!visit(context, &row)) {
             control_statement_done(list);
@@ -292,7 +343,6 @@ static const webhooks_functions_t functions = {
     .rotate = webhook_rotate,
     .disable = webhook_disable,
     .replay = webhook_replay,
-    .replay_move = webhook_replay_move,
     .record = webhook_record,
     .visit = webhook_visit_rows,
     .visit_log = webhook_visit_log,

@@ -238,24 +238,48 @@ static void nulls_fill(parameters_t *parameters, size_t count)
     }
 }
 
-/* Whether each event's predecessor stands before it in the batch, or it needs none. */
-static void follows_fill(parameters_t *parameters, const journal_event_t *events, size_t count)
+static card_place_t place_of(const journal_tenant_t *tenant, const journal_batch_t *batch, size_t i)
 {
+    return (card_place_t){.opening = tenant->opening,
+                          .partition = (uint32_t)batch->partition,
+                          .card = batch->events[i].card};
+}
+
+/* Whether each event's predecessor stands before it in the batch or is known to be stored, or it
+ * needs none. The server looks for the others. */
+static void follows_fill(parameters_t *parameters, const journal_tenant_t *tenant,
+                         const journal_batch_t *batch)
+{
+    const journal_event_t *const events = batch->events;
+    const size_t count = batch->event_count;
     const key_places_t table = key_places_create(count);
     parameter_array_begin(parameters, TYPE_BOOL, count);
     for (size_t i = 0; i < count; i++) {
         uint32_t *const place = key_place(&table, event_key(events, i), event_key, events);
-        element_bool(parameters, events[i].card_sequence == 1 ||
-                                     (*place != 0 && events[*place - 1].card_sequence ==
-                                                         events[i].card_sequence - 1));
+        const uint64_t before = events[i].card_sequence - 1;
+        const card_place_t card = place_of(tenant, batch, i);
+        element_bool(parameters, before == 0 ||
+                                     (*place != 0 && events[*place - 1].card_sequence == before) ||
+                                     card_tails_has(tenant->journal->tails, &card, before));
         *place = (uint32_t)i + 1;
     }
     parameter_array_end(parameters);
     free(table.places);
 }
 
-static void events_fill(parameters_t *parameters, const journal_event_t *rows, size_t count)
+static void tails_note(const journal_tenant_t *tenant, const journal_batch_t *batch)
 {
+    for (size_t i = 0; i < batch->event_count; i++) {
+        const card_place_t card = place_of(tenant, batch, i);
+        card_tails_note(tenant->journal->tails, &card, batch->events[i].card_sequence);
+    }
+}
+
+static void events_fill(parameters_t *parameters, const journal_tenant_t *tenant,
+                        const journal_batch_t *batch)
+{
+    const journal_event_t *const rows = batch->events;
+    const size_t count = batch->event_count;
     if (count == 0) {
         nulls_fill(parameters, 9);
         return;
@@ -276,7 +300,7 @@ static void events_fill(parameters_t *parameters, const journal_event_t *rows, s
     }
     parameter_array_end(parameters);
     COLUMN(TYPE_BYTEA, count, element_bytes(parameters, rows[i].body));
-    follows_fill(parameters, rows, count);
+    follows_fill(parameters, tenant, batch);
 }
 
 static void months_fill(parameters_t *parameters, const journal_event_t *rows, size_t count)
@@ -428,7 +452,7 @@ static bool append_send(command_t *command, lane_t *lane)
     parameter_integer(parameters, (int64_t)batch->epoch);
     parameter_integer(parameters, (int64_t)batch->head);
     parameter_integer(parameters, (int64_t)batch->event_count);
-    events_fill(parameters, batch->events, batch->event_count);
+    events_fill(parameters, lane->tenant, batch);
     snapshots_fill(parameters, batch->snapshots, batch->snapshot_count);
     idempotency_fill(parameters, batch->idempotency, batch->idempotency_count);
     member_keys_fill(parameters, batch->member_keys, batch->member_key_count);
@@ -521,7 +545,9 @@ static bool append_finish(command_t *command)
     } else if (result == RESULT_OK && field_integer(command->results[0], 0, 0) != 1) {
         result = RESULT_FENCED;
     }
-    if (result != RESULT_OK) {
+    if (result == RESULT_OK) {
+        tails_note(lane->tenant, append->batch);
+    } else {
         months_forget(lane->tenant); /* the table of one may be gone */
     }
     append_count(append, result);

@@ -47,7 +47,7 @@ result_t postgres_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
 {
     assert(limit > 0 && limit <= LIMIT_STORE_PAGE_ROWS && !tenant->closing);
     due_command_t *due =
-        command_create(&tenant->reader, sizeof *due, COMMAND_READ, due_send, due_finish);
+        command_create(lane_for_reads(tenant), sizeof *due, COMMAND_READ, due_send, due_finish);
     due->now_ms = now_ms;
     due->limit = limit;
     due->done = done;
@@ -119,7 +119,7 @@ result_t postgres_reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t l
                             journal_reminders_done_t *done, void *context)
 {
     assert(limit > 0 && limit <= LIMIT_STORE_PAGE_ROWS && !tenant->closing);
-    reminders_command_t *reminders = command_create(&tenant->reader, sizeof *reminders,
+    reminders_command_t *reminders = command_create(lane_for_reads(tenant), sizeof *reminders,
                                                     COMMAND_READ, reminders_send, reminders_finish);
     reminders->now_ms = now_ms;
     reminders->limit = limit;

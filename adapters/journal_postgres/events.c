@@ -197,8 +197,8 @@ result_t postgres_read_history(journal_tenant_t *tenant, const uuid_t *card, tex
                                uint32_t limit, journal_events_done_t *done, void *context)
 {
     assert(limit > 0 && !tenant->closing);
-    events_command_t *events =
-        command_create(&tenant->reader, sizeof *events, COMMAND_READ, history_send, history_finish);
+    events_command_t *events = command_create(lane_for_reads(tenant), sizeof *events, COMMAND_READ,
+                                              history_send, history_finish);
     events->done = done;
     events->context = context;
     events->card = *card;
@@ -259,7 +259,7 @@ result_t postgres_read_events(journal_tenant_t *tenant, uint32_t partition, uint
                               uint32_t limit, journal_events_done_t *done, void *context)
 {
     assert(limit > 0 && !tenant->closing);
-    events_command_t *events = command_create(&tenant->reader, sizeof *events, COMMAND_READ,
+    events_command_t *events = command_create(lane_for_reads(tenant), sizeof *events, COMMAND_READ,
                                               partition_send, partition_finish);
     events->done = done;
     events->context = context;

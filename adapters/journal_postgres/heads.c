@@ -35,8 +35,8 @@ static bool heads_finish(command_t *command)
 result_t postgres_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context)
 {
     assert(!tenant->closing);
-    heads_command_t *asked =
-        command_create(&tenant->reader, sizeof *asked, COMMAND_READ, heads_send, heads_finish);
+    heads_command_t *asked = command_create(lane_for_reads(tenant), sizeof *asked, COMMAND_READ,
+                                            heads_send, heads_finish);
     asked->done = done;
     asked->context = context;
     command_uses(&asked->base, STATEMENT_partition_heads);
@@ -91,7 +91,7 @@ result_t postgres_read_member_keys(journal_tenant_t *tenant, const text_t *membe
 {
     assert(count > 0 && count <= LIMIT_PROJECTION_EVENTS && !tenant->closing);
     keys_command_t *asked =
-        command_create(&tenant->reader, sizeof *asked, COMMAND_READ, keys_send, keys_finish);
+        command_create(lane_for_reads(tenant), sizeof *asked, COMMAND_READ, keys_send, keys_finish);
     asked->member_ids = member_ids;
     asked->count = count;
     asked->done = done;

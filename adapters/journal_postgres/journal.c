@@ -30,6 +30,8 @@ static journal_tenant_t *tenant_create(journal_postgres_t *journal, text_t name,
     journal_tenant_t *tenant = calloc(1, sizeof *tenant);
     assert(tenant != NULL);
     tenant->journal = journal;
+    journal->openings++;
+    tenant->opening = journal->openings;
     tenant->readonly = readonly;
     memcpy(tenant->name, name.data, name.size);
     lane_init(&tenant->writer, tenant, true);
@@ -345,8 +347,10 @@ result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,
     journal_postgres_t *created = calloc(1, sizeof *created);
     assert(created != NULL);
     created->base.functions = &functions;
+    created->base.tenants_max = LIMIT_POSTGRES_TENANTS / 2; /* others are being closed */
     created->loop = loop;
     created->url = url;
+    created->tails = card_tails_create();
     created->find = options->find;
     created->find_context = options->find_context;
     created->connections_max =
@@ -402,6 +406,7 @@ void journal_postgres_destroy(journal_t **journal)
     }
     assert(destroyed->tenants_open == 0);
     parameters_release(&destroyed->parameters);
+    card_tails_destroy(&destroyed->tails);
     PQconninfoFree(destroyed->url);
     free(destroyed);
 }

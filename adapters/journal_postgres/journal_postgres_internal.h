@@ -2,11 +2,13 @@
  * loop's thread.
  *
  * A tenant has two lanes, one that writes and one that reads, so that a cold load does not wait for
- * a commit. A lane is a queue of commands and, while it has something to do, a connection out of
- * the role's bounded number. A command is some statements and what becomes of their results. */
+ * a commit; when connections are short, the one that writes does both. A lane is a queue of
+ * commands and, while it has something to do, a connection out of the role's bounded number. A
+ * command is some statements and what becomes of their results. */
 #ifndef ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 #define ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 
+#include "adapters/journal_postgres/card_tails.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_postgres/parameters.h"
 #include "messages/arena.h"
@@ -31,6 +33,7 @@ typedef enum statement {
     STATEMENT_COUNT = STATEMENT_FIXED + STATEMENT_COMBINATIONS,
 } statement_t;
 
+typedef struct journal_postgres journal_postgres_t;
 typedef struct lane lane_t;
 typedef struct command command_t;
 
@@ -100,16 +103,21 @@ struct lane {
     command_t *flight_first;  /* sent, in order of their answers */
     command_t *flight_last;
     uint32_t flight_count;
+    uint32_t writes_in_flight; /* of them */
 
     uint64_t state_since_ms;
     uint64_t granted_ms; /* when it got the connection */
     uint64_t used_ms;    /* when it last did anything with it */
-    uint64_t lost_ms;    /* when commits became unknown; 0: none is */
+    uint64_t heat;       /* how much it was used lately, as of heated_ms (pool.c) */
+    uint64_t heated_ms;
+    uint64_t lost_ms; /* when commits became unknown; 0: none is */
     lane_t *waiting_next;
     lane_t *holding_next; /* list of lanes with a connection */
     lane_t *holding_previous;
 };
 
+/* The lane of the tenant that a read is submitted to. */
+lane_t *lane_for_reads(journal_tenant_t *tenant);
 void lane_init(lane_t *lane, journal_tenant_t *tenant, bool is_writer);
 void lane_deinit(lane_t *lane); /* nothing queued or in flight */
 /* `size` bytes, zeroed. */
@@ -130,6 +138,10 @@ void lane_abandon(lane_t *lane);
 
 /* --- pool.c: the role's connections, and who gets one --- */
 
+/* Whether there are enough connections for a tenant to have two. */
+bool pool_is_roomy(const journal_postgres_t *journal);
+/* It does something with its connection. */
+void pool_used(lane_t *lane, uint64_t now_ms);
 /* True: the lane may connect now. False: it waits for its turn, and lane_granted is called. */
 bool pool_take(lane_t *lane);
 void pool_give(lane_t *lane);   /* its connection is closed */
@@ -169,7 +181,6 @@ typedef struct journal_trouble {
     uint64_t unlogged; /* since the last line */
 } journal_trouble_t;
 
-typedef struct journal_postgres journal_postgres_t;
 void troubles_register(journal_postgres_t *journal, metrics_t *metrics);
 trouble_t trouble_of(const char *sqlstate); /* may be NULL */
 /* Why a connection did not come about. */
@@ -188,6 +199,8 @@ struct journal_postgres {
     PQconninfoOption *url;     /* parsed */
     journal_tenant_t *tenants; /* open and closing ones */
     uint32_t tenants_open;
+    uint32_t openings; /* numbers them */
+    card_tails_t *tails;
     uint32_t upgrades; /* threads that take the steps of a schema */
     uint32_t connections_max;
     uint32_t connections;
@@ -212,6 +225,7 @@ struct journal_tenant {
     journal_postgres_t *journal;
     journal_tenant_t *next;
     journal_tenant_t *previous;
+    uint32_t opening; /* its number */
     char name[LIMIT_TENANT_NAME_SIZE + 1];
     journal_postgres_place_t place;
     bool readonly;

@@ -42,6 +42,20 @@ void lane_deinit(lane_t *lane)
     loop_timer_destroy(&lane->timer);
 }
 
+/* A second connection while there are enough of them, or it has one already. */
+lane_t *lane_for_reads(journal_tenant_t *tenant)
+{
+    lane_t *const reader = &tenant->reader;
+    const bool is_apart =
+        tenant->readonly || reader->state != LANE_IDLE || pool_is_roomy(tenant->journal);
+    return is_apart ? reader : &tenant->writer;
+}
+
+static bool is_write(const command_t *command)
+{
+    return command->kind == COMMAND_WRITE || command->kind == COMMAND_APPEND;
+}
+
 bool lane_is_idle(const lane_t *lane)
 {
     return lane->queue_first == NULL && lane->flight_first == NULL;
@@ -258,7 +272,10 @@ static void flight_add(lane_t *lane, command_t *command)
     *(lane->flight_last == NULL ? &lane->flight_first : &lane->flight_last->next) = command;
     lane->flight_last = command;
     lane->flight_count++;
-    lane->used_ms = command->sent_ms;
+    lane->writes_in_flight += is_write(command) ? 1 : 0;
+    if (command->kind != COMMAND_PREPARE) {
+        pool_used(lane, command->sent_ms);
+    }
 }
 
 static bool prepare_send(command_t *command, lane_t *lane)
@@ -359,12 +376,14 @@ static bool lane_flush(lane_t *lane)
     return left >= 0 && session_watch(lane, left == 0 ? UV_READABLE : UV_READABLE | UV_WRITABLE);
 }
 
-/* A writer has one transaction under way: what comes meanwhile shares the next. Readers pipeline.
+/* One transaction that writes is under way: what comes meanwhile shares the next. Reads pipeline.
  */
 static bool may_send(const lane_t *lane)
 {
-    return lane->state == LANE_READY && !lane->is_broken && lane->queue_first != NULL &&
-           lane->flight_count < (lane->is_writer ? 1 : LIMIT_POSTGRES_PIPELINE) &&
+    const command_t *const next = lane->queue_first;
+    return lane->state == LANE_READY && !lane->is_broken && next != NULL &&
+           (is_write(next) ? lane->writes_in_flight == 0
+                           : lane->flight_count < LIMIT_POSTGRES_PIPELINE) &&
            !pool_wants_back(lane);
 }
 
@@ -430,6 +449,7 @@ static command_t *flight_pop(lane_t *lane)
     }
     command->next = NULL;
     lane->flight_count--;
+    lane->writes_in_flight -= is_write(command) ? 1 : 0;
     return command;
 }
 
@@ -455,6 +475,7 @@ static void queue_return(lane_t *lane, command_t *first)
 static void transaction_end(lane_t *lane)
 {
     const result_t result = flight_result(lane);
+    const bool has_written = is_write(lane->flight_first);
     const bool is_group = !lane->flight_first->ends_transaction;
     command_t *again = NULL;
     command_t **again_end = &again;
@@ -471,7 +492,7 @@ static void transaction_end(lane_t *lane)
         }
     }
     queue_return(lane, again);
-    if (result == RESULT_OK && lane->is_writer && lane->tenant->journal->commits != NULL) {
+    if (result == RESULT_OK && has_written && lane->tenant->journal->commits != NULL) {
         metric_add(lane->tenant->journal->commits, 1);
     }
 }

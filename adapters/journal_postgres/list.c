@@ -196,7 +196,7 @@ result_t postgres_list_cards(journal_tenant_t *tenant, const card_list_t *filter
 {
     assert(limit > 0 && !tenant->closing);
     list_command_t *list =
-        command_create(&tenant->reader, sizeof *list, COMMAND_READ, list_send, list_finish);
+        command_create(lane_for_reads(tenant), sizeof *list, COMMAND_READ, list_send, list_finish);
     list->filter = filter;
     list->now_ms = now_ms;
     list->limit = limit < LIMIT_STORE_PAGE_ROWS ? limit : LIMIT_STORE_PAGE_ROWS;

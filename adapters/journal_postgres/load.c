@@ -155,8 +155,8 @@ result_t postgres_load(journal_tenant_t *tenant, const journal_load_t *load,
                        journal_loaded_done_t *done, void *context)
 {
     assert(!tenant->closing);
-    load_command_t *command =
-        command_create(&tenant->reader, sizeof *command, COMMAND_READ, load_send, load_finish);
+    load_command_t *command = command_create(lane_for_reads(tenant), sizeof *command, COMMAND_READ,
+                                             load_send, load_finish);
     command->load = *load;
     command->done = done;
     command->context = context;

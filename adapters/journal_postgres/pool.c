@@ -1,6 +1,6 @@
 /* The role's connections: at most so many at once, for however many tenants. Who finds none free
- * takes that of the lane that has been idle for longest; when none is idle, lanes wait in line, and
- * those with a connection give it up after their turn, busy or not. */
+ * takes that of the idle lane that was used least lately; when none is idle, lanes wait in line,
+ * and those with a connection give it up after their turn, busy or not. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -40,24 +40,68 @@ static void holding_remove(journal_postgres_t *journal, lane_t *lane)
     count_show(journal);
 }
 
-/* NULL: every connection is in use. */
-static lane_t *idle_longest(const journal_postgres_t *journal)
+/* --- Which connection is worth least --- */
+
+enum { HEAT_OF_ONE_USE = 1024, HEAT_SHIFT_MAX = 63 };
+
+/* Uses, each counting half after LIMIT_POSTGRES_HEAT_MS: a tenant that is used all the time does
+ * not lose its connection to one that was used a moment ago and will not be for minutes. */
+static uint64_t heat_at(const lane_t *lane, uint64_t now_ms)
 {
+    const uint64_t halvings = (now_ms - lane->heated_ms) / LIMIT_POSTGRES_HEAT_MS;
+    return halvings > HEAT_SHIFT_MAX ? 0 : lane->heat >> halvings;
+}
+
+void pool_used(lane_t *lane, uint64_t now_ms)
+{
+    if (now_ms - lane->heated_ms >= LIMIT_POSTGRES_HEAT_MS) {
+        lane->heat = heat_at(lane, now_ms);
+        lane->heated_ms = now_ms;
+    }
+    lane->heat += HEAT_OF_ONE_USE;
+    lane->used_ms = now_ms;
+}
+
+/* The tenant's second connection: without it, reads go over the first. */
+static bool is_spare(const lane_t *lane)
+{
+    return !lane->is_writer && !lane->tenant->readonly;
+}
+
+static bool is_worth_less(const lane_t *lane, const lane_t *than, uint64_t now_ms)
+{
+    if (is_spare(lane) != is_spare(than)) {
+        return is_spare(lane);
+    }
+    const uint64_t heat = heat_at(lane, now_ms);
+    const uint64_t heat_of_other = heat_at(than, now_ms);
+    return heat != heat_of_other ? heat < heat_of_other : lane->used_ms < than->used_ms;
+}
+
+/* NULL: every connection is in use. */
+static lane_t *idle_least(const journal_postgres_t *journal)
+{
+    const uint64_t now_ms = clock_monotonic_ms();
     lane_t *found = NULL;
     for (lane_t *lane = journal->holding; lane != NULL; lane = lane->holding_next) {
         if (lane->state == LANE_READY && !lane->is_pumping && lane_is_idle(lane) &&
-            (found == NULL || lane->used_ms < found->used_ms)) {
+            (found == NULL || is_worth_less(lane, found, now_ms))) {
             found = lane;
         }
     }
     return found;
 }
 
+bool pool_is_roomy(const journal_postgres_t *journal)
+{
+    return journal->waiting_first == NULL && journal->connections < journal->connections_max / 2;
+}
+
 bool pool_take(lane_t *lane)
 {
     journal_postgres_t *const journal = lane->tenant->journal;
     if (journal->connections >= journal->connections_max && journal->waiting_first == NULL) {
-        lane_t *const idle = idle_longest(journal);
+        lane_t *const idle = idle_least(journal);
         if (idle != NULL) {
             lane_close_connection(idle);
         }

@@ -14,7 +14,7 @@ static fold_session_t *session_choose(projections_postgres_t *projections,
                                       const projections_tenant_t *tenant)
 {
     fold_session_t *chosen = NULL;
-    for (size_t i = 0; i < LIMIT_PROJECTION_SESSIONS; i++) {
+    for (size_t i = 0; i < projections->session_count; i++) {
         fold_session_t *const session = &projections->sessions[i];
         if (session->is_used) {
             continue;
@@ -59,7 +59,7 @@ void fold_sessions_close(projections_tenant_t *tenant)
 {
     projections_postgres_t *const projections = tenant->projections;
     (void)pthread_mutex_lock(&projections->mutex);
-    for (size_t i = 0; i < LIMIT_PROJECTION_SESSIONS; i++) {
+    for (size_t i = 0; i < projections->session_count; i++) {
         fold_session_t *const session = &projections->sessions[i];
         if (session->tenant == tenant) {
             fold_session_close(session);
@@ -68,6 +68,20 @@ void fold_sessions_close(projections_tenant_t *tenant)
         }
     }
     (void)pthread_mutex_unlock(&projections->mutex);
+}
+
+/* A session of the tenant, or one that is nobody's. */
+static bool projections_is_at_hand(projections_t *base, const projections_tenant_t *tenant)
+{
+    projections_postgres_t *const projections = (projections_postgres_t *)base;
+    bool is_at_hand = false;
+    (void)pthread_mutex_lock(&projections->mutex);
+    for (size_t i = 0; !is_at_hand && i < projections->session_count; i++) {
+        const projections_tenant_t *const owner = projections->sessions[i].tenant;
+        is_at_hand = owner == NULL || owner == tenant;
+    }
+    (void)pthread_mutex_unlock(&projections->mutex);
+    return is_at_hand;
 }
 
 /* --- Jobs --- */
@@ -230,6 +244,7 @@ static const projections_functions_t functions = {
     .list = projections_postgres_list,
     .read_counters = projections_postgres_read_counters,
     .forget_member = projections_postgres_forget_member,
+    .is_at_hand = projections_is_at_hand,
 };
 
 static void metrics_register(projections_postgres_t *projections, metrics_t *metrics)
@@ -250,6 +265,9 @@ result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
     assert(created != NULL);
     created->base.functions = &functions;
     created->loop = loop;
+    created->session_count = options->sessions == 0 ? LIMIT_PROJECTION_SESSIONS : options->sessions;
+    assert(created->session_count > LIMIT_PROJECTION_THREADS);
+    assert(created->session_count <= LIMIT_PROJECTION_SESSIONS_MAX);
     created->find = options->find;
     created->find_context = options->find_context;
     created->url = strdup(options->url);
@@ -285,7 +303,7 @@ void projections_postgres_destroy(projections_t **projections)
     destroyed->stopping = true;
     work_pool_destroy(&destroyed->pool); /* runs what closing tenants still have */
     assert(destroyed->tenants_open == 0);
-    for (size_t i = 0; i < LIMIT_PROJECTION_SESSIONS; i++) {
+    for (size_t i = 0; i < destroyed->session_count; i++) {
         fold_session_close(&destroyed->sessions[i]);
     }
     (void)pthread_mutex_destroy(&destroyed->mutex);

@@ -23,6 +23,7 @@ typedef result_t projections_postgres_find_t(void *context, text_t tenant,
 typedef struct projections_postgres_options {
     const char *url; /* server, TLS and the like; database, user and password are the tenant's */
     const char *directory; /* of the installation; a lock there tells its processes apart */
+    uint32_t sessions;     /* connections, at most; 0: LIMIT_PROJECTION_SESSIONS */
     projections_postgres_find_t *find;
     void *find_context;
 } projections_postgres_options_t;

@@ -2,7 +2,7 @@
  *
  * Functions marked "loop" run on the loop's thread, those marked "store" on a thread of the work
  * pool. A tenant has two lanes, so that a page does not wait for a commit. Its jobs use sessions,
- * of which there are LIMIT_PROJECTION_SESSIONS for all tenants together. */
+ * of which there is a fixed number for all tenants together. */
 #ifndef ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 #define ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 
@@ -86,7 +86,8 @@ typedef struct projections_postgres {
     uint32_t tenants_open;
     bool stopping;
     pthread_mutex_t mutex; /* of who uses which session */
-    fold_session_t sessions[LIMIT_PROJECTION_SESSIONS];
+    uint32_t session_count;
+    fold_session_t sessions[LIMIT_PROJECTION_SESSIONS_MAX];
     metric_t *commits;
     metric_t *commit_time;
     metric_t *page_time;

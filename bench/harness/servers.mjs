@@ -164,7 +164,7 @@ http { access_log off; keepalive_requests 100000000; default_type application/js
   }
 
   // `store`: undefined for the embedded one, or a PostgreSQL URL of an empty database.
-  async service(name, { store, redis, shards, more = [] } = {}) {
+  async service(name, { store, redis, shards, program = BINARY, more = [] } = {}) {
     const data = this.directory(name);
     const ports = { http: await freePort(), api: await freePort(), events: await freePort() };
     const where = ['--data', data, ...(store ? ['--store', store] : [])];
@@ -174,7 +174,7 @@ http { access_log off; keepalive_requests 100000000; default_type application/js
     const server = {};
     // Once more on the same data and ports.
     server.again = () => {
-      this.spawn(`the service on ${name}`, BINARY, words, {}, server);
+      this.spawn(`the service on ${name}`, program, words, {}, server);
       return this.ready(server, () => /^digitalcard is ready/m.test(server.output));
     };
     await server.again();
@@ -183,7 +183,7 @@ http { access_log off; keepalive_requests 100000000; default_type application/js
     server.url = `http://127.0.0.1:${ports.http}`;
     server.api = `tcp://127.0.0.1:${ports.api}`;
     server.events = `tcp://127.0.0.1:${ports.events}`;
-    server.command = (...more_) => run(BINARY, [...more_, ...where], { maxBuffer: 1 << 30 }).then(({ stdout }) => stdout.trim());
+    server.command = (...more_) => run(program, [...more_, ...where], { maxBuffer: 1 << 30 }).then(({ stdout }) => stdout.trim());
     server.tenant = async (tenant) => {
       await server.command('tenant', 'create', tenant);
       const token = await server.command('token', 'mint', '--tenant', tenant, '--role', 'tenant_admin', '--ttl', '86400');
@@ -257,6 +257,19 @@ export function processorSeconds(pids) {
     } catch { /* it ended meanwhile */ }
   }
   return used;
+}
+
+// How often the threads of these trees gave the processor up because they had to wait.
+export function contextSwitches(pids) {
+  let count = 0;
+  for (const pid of pids.flatMap((root) => tree(root))) {
+    try {
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        count += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'))[1]);
+      }
+    } catch { /* it ended meanwhile */ }
+  }
+  return count;
 }
 
 // One run, and what it took of the processor, in microseconds per request and by process.

@@ -136,7 +136,8 @@ int main(void)
     failed += flags_contract_run(&factory, control_postgres_flags);
     failed += revocations_contract_run(&factory, control_postgres_revocations);
     failed += consumers_contract_run(&factory, control_postgres_consumers);
-    failed += webhooks_contract_run(&factory, control_postgres_webhooks);
+    failed +=
+        webhooks_contract_run(&factory, control_postgres_webhooks, control_postgres_consumers);
     failed += cmocka_run_group_tests_name("control store on PostgreSQL", tests, NULL, NULL);
     postgres_place_remove(&place);
     return failed;

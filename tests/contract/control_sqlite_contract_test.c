@@ -34,7 +34,7 @@ int main(void)
     failed += flags_contract_run(&factory, control_sqlite_flags);
     failed += revocations_contract_run(&factory, control_sqlite_revocations);
     failed += consumers_contract_run(&factory, control_sqlite_consumers);
-    failed += webhooks_contract_run(&factory, control_sqlite_webhooks);
+    failed += webhooks_contract_run(&factory, control_sqlite_webhooks, control_sqlite_consumers);
     place_remove(&place);
     return failed;
 }

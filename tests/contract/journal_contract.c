@@ -234,6 +234,21 @@ static void a_batch_is_stored_as_a_whole_or_not_at_all(void **state)
     assert_true(text_equal(loaded.sealed_member_key, TEXT_LITERAL("sealed")));
 }
 
+static void a_card_goes_on_without_gap_or_repeat_after_what_was_stored(void **state)
+{
+    harness_t *const harness = contract_harness(state);
+    opened_t *const alpha = contract_alpha(state);
+    const uuid_t card = harness_id(harness);
+    assert_int_equal(harness_store(harness, alpha, 0, &card, 1, 3), RESULT_OK);
+    assert_int_not_equal(harness_store(harness, alpha, 0, &card, 5, 1), RESULT_OK);
+    assert_int_not_equal(harness_store(harness, alpha, 0, &card, 3, 1), RESULT_OK);
+    assert_int_not_equal(harness_store(harness, alpha, 0, &card, 2, 1), RESULT_OK);
+    assert_int_equal(harness_store(harness, alpha, 0, &card, 4, 2), RESULT_OK);
+    assert_int_not_equal(harness_store(harness, alpha, 0, &card, 7, 1), RESULT_OK);
+    assert_int_equal(harness_store(harness, alpha, 0, &card, 6, 1), RESULT_OK);
+    assert_int_equal(harness_load(harness, alpha, &card, NULL, NULL).card_sequence, 6);
+}
+
 static void a_card_does_not_move_to_another_partition(void **state)
 {
     harness_t *const harness = contract_harness(state);
@@ -628,6 +643,7 @@ int journal_contract_run(const journal_contract_factory_t *factory)
         CONTRACT_TEST(batches_commit_in_order_of_submission),
         CONTRACT_TEST(batches_behind_a_failed_one_fail_and_other_partitions_go_on),
         CONTRACT_TEST(a_batch_is_stored_as_a_whole_or_not_at_all),
+        CONTRACT_TEST(a_card_goes_on_without_gap_or_repeat_after_what_was_stored),
         CONTRACT_TEST(a_card_does_not_move_to_another_partition),
         CONTRACT_TEST(a_reply_is_stored_with_its_events_and_only_once),
         CONTRACT_TEST(refused_scans_are_kept_without_moving_the_head),

@@ -289,6 +289,86 @@ static void few_connections_serve_many_tenants(void **state)
     }
 }
 
+/* The number of its sessions, and the process of the oldest of them; 0: there is none. */
+static uint32_t sessions_of(fixture_t *fixture, const char *tenant, int64_t *process)
+{
+    control_postgres_place_t where;
+    char sql[512];
+    assert_int_equal(control_postgres_find(fixture->place.control, text_from_c(tenant), &where),
+                     RESULT_OK);
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*), coalesce(min(pid), 0) FROM pg_stat_activity "
+                   "WHERE datname = '%s' AND application_name = 'digitalcard'",
+                   where.database);
+    PGconn *const connection = PQconnectdb(fixture->place.server.superuser);
+    PGresult *const rows = PQexec(connection, sql);
+    assert_int_equal(PQresultStatus(rows), PGRES_TUPLES_OK);
+    const uint32_t count = (uint32_t)strtoul(PQgetvalue(rows, 0, 0), NULL, 10);
+    *process = strtoll(PQgetvalue(rows, 0, 1), NULL, 10);
+    PQclear(rows);
+    PQfinish(connection);
+    return count;
+}
+
+static void a_tenant_in_use_keeps_its_connection_when_rare_ones_come_by(void **state)
+{
+    enum { RARE = 5, CONNECTIONS = 3, ROUNDS = 4, USES = 40 };
+    fixture_t *const fixture = fixture_of(state);
+    harness_t *const harness = &fixture->harness;
+    fixture->place.connections = CONNECTIONS;
+    harness_restart(harness);
+    opened_t busy = harness_open(harness, "alpha");
+    opened_t rare[RARE];
+    uuid_t card = harness_id(harness);
+    uint64_t sequence = 1;
+    int64_t process = 0;
+    for (int i = 0; i < RARE; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "tenant-%d", i);
+        harness_create_tenant(harness, name);
+        rare[i] = harness_open(harness, name);
+        assert_int_equal(rare[i].result, RESULT_OK);
+    }
+    for (int use = 0; use < USES; use++, sequence++) {
+        assert_int_equal(harness_store(harness, &busy, 0, &card, sequence, 1), RESULT_OK);
+    }
+    (void)sessions_of(fixture, "alpha", &process);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < RARE; i++) { /* more than would leave it one by order of use */
+            const uuid_t issued = harness_issue(harness, &rare[i], "m", "gold", 1, 1);
+            assert_true(harness_load(harness, &rare[i], &issued, NULL, NULL).card_found);
+        }
+        int64_t now = 0;
+        assert_int_equal(sessions_of(fixture, "alpha", &now), 1);
+        assert_int_equal(now, process);
+    }
+    harness_close(harness, &busy);
+    for (int i = 0; i < RARE; i++) {
+        harness_close(harness, &rare[i]);
+    }
+}
+
+/* One connection does for both lanes when there are no more; what it reads is what was written. */
+static void one_connection_writes_and_reads(void **state)
+{
+    fixture_t *const fixture = fixture_of(state);
+    harness_t *const harness = &fixture->harness;
+    fixture->place.connections = 1;
+    harness_restart(harness);
+    opened_t alpha = harness_open(harness, "alpha");
+    int64_t process = 0;
+    int64_t now = 0;
+    uuid_t card = harness_id(harness);
+    for (uint64_t sequence = 1; sequence <= 20; sequence++) {
+        assert_int_equal(harness_store(harness, &alpha, 0, &card, sequence, 1), RESULT_OK);
+        assert_int_equal(harness_load(harness, &alpha, &card, NULL, NULL).tail_count, sequence);
+        assert_int_equal(sessions_of(fixture, "alpha", &now), 1);
+        assert_true(process == 0 || process == now); /* never made anew */
+        process = now;
+    }
+    harness_close(harness, &alpha);
+}
+
 /* A tenant that is never without work: each answer brings the next batch, and the next load. */
 typedef struct worker {
     harness_t *harness;
@@ -477,6 +557,8 @@ int main(void)
         FAULT_TEST(a_commit_whose_answer_is_lost_is_looked_up),
         FAULT_TEST(a_server_that_is_down_is_said_at_once_and_found_again),
         FAULT_TEST(few_connections_serve_many_tenants),
+        FAULT_TEST(a_tenant_in_use_keeps_its_connection_when_rare_ones_come_by),
+        FAULT_TEST(one_connection_writes_and_reads),
         FAULT_TEST(tenants_that_are_never_idle_share_few_connections),
         FAULT_TEST(a_tenants_role_reaches_its_own_database_alone),
         FAULT_TEST(a_wrong_password_a_lost_database_and_a_newer_schema_are_told_apart),

@@ -1,7 +1,7 @@
 // A PostgreSQL server of its own for a test: a new cluster in a temporary directory, on a free port of loopback, as an
 // unprivileged user (initdb refuses root), durable as in production.
 import { execFile, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -14,12 +14,20 @@ const prefix = process.getuid() === 0 ? ['setpriv', '--reuid=postgres', '--regid
 export class Postgres {
   static available() { return existsSync(`${BINARIES}/initdb`); }
 
-  // `settings`: server settings, as NAME=VALUE. `environment`: of the server.
-  static async start({ settings = [], environment = () => ({}) } = {}) {
+  // `settings`: server settings, as NAME=VALUE. `environment`: of the server. `directory`: an absolute path, kept at the
+  // end; a cluster that is there is used again.
+  static async start({ settings = [], environment = () => ({}), directory } = {}) {
     const server = new Postgres();
     server.settings = settings;
-    server.directory = mkdtempSync(path.join(tmpdir(), 'dc-postgres-'));
+    server.isKept = directory !== undefined;
+    server.directory = directory ?? mkdtempSync(path.join(tmpdir(), 'dc-postgres-'));
     server.port = await freePort();
+    if (existsSync(`${server.directory}/data/PG_VERSION`)) {
+      server.environment = environment(server);
+      await server.spawn();
+      return server;
+    }
+    mkdirSync(server.directory, { recursive: true });
     const password = path.join(server.directory, 'password');
     writeFileSync(password, 'super\n');
     if (prefix.length > 0) await run('chown', ['-R', 'postgres:postgres', server.directory]);
@@ -131,6 +139,6 @@ export class Postgres {
 
   async destroy() {
     if (this.process.exitCode === null && this.process.signalCode === null) await this.crash();
-    rmSync(this.directory, { recursive: true, force: true });
+    if (!this.isKept) rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -3,6 +3,7 @@
 #include "tests/simulation/cluster.h"
 #include "runtime/limits.h"
 #include "tests/simulation/clients.h"
+#include "tests/simulation/membership.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/ports.h"
 #include "tests/simulation/subscriber.h"
@@ -50,6 +51,9 @@ void cluster_destroy(cluster_t **cluster)
 
 static bool slot_exists(const world_t *world, uint32_t slot)
 {
+    if (slot == WORLD_SLOT_ADAPTERS) {
+        return memberships_exist(world);
+    }
     return slot_kind(slot) != PROCESS_FRONT || slot < world->front_count;
 }
 
@@ -64,7 +68,7 @@ static void tell_front(process_t *front, const notice_t *notice)
 {
     const gateway_target_t target =
         notice->slot == WORLD_SLOT_RELAY ? GATEWAY_RELAY : GATEWAY_SHARD;
-    const uint32_t index = slot_index(notice->slot) % WORLD_SLOT_RELAY;
+    const uint32_t index = slot_index(notice->slot);
     if (notice->kind == NOTICE_UP) {
         front->links[notice->slot] = notice->process;
         gateway_peer_up(front->gateway, target, index);
@@ -77,6 +81,19 @@ static void tell_front(process_t *front, const notice_t *notice)
     }
 }
 
+static void tell_shard(process_t *shard, const notice_t *notice)
+{
+    if (notice->kind == NOTICE_DRAINING) {
+        return;
+    }
+    shard->links[notice->slot] = notice->kind == NOTICE_UP ? notice->process : 0;
+    if (notice->slot == WORLD_SLOT_ADAPTERS && notice->kind == NOTICE_UP) {
+        shard_neighbour_up(shard->shard);
+    } else if (notice->slot == WORLD_SLOT_ADAPTERS) {
+        shard_neighbour_down(shard->shard);
+    }
+}
+
 static void told(world_t *world, void *payload)
 {
     const notice_t *const notice = payload;
@@ -85,10 +102,10 @@ static void told(world_t *world, void *payload)
               notice->kind, notice->slot, 0);
     if (observer->kind == PROCESS_FRONT) {
         tell_front(observer, notice);
-    } else if (notice->kind == NOTICE_UP) {
-        observer->links[notice->slot] = notice->process;
+    } else if (observer->kind == PROCESS_SHARD) {
+        tell_shard(observer, notice);
     } else if (notice->kind == NOTICE_DOWN) {
-        observer->links[notice->slot] = 0;
+        membership_desk_shard_down(observer->desk, slot_index(notice->slot));
     }
 }
 
@@ -114,13 +131,20 @@ static void send_notice(world_t *world, const process_t *observer, notice_kind_t
     agenda_add(world, delay_us, observer->id, told, payload_free, notice);
 }
 
-/* Fronts hear of shards and the relay, shards of the relay. */
+/* Fronts hear of shards and the relay, shards of the relay and of adapters, these of shards. */
 static bool observes(const process_t *observer, uint32_t slot)
 {
-    if (observer->kind == PROCESS_FRONT) {
-        return slot_kind(slot) != PROCESS_FRONT;
+    const process_kind_t kind = slot_kind(slot);
+    switch (observer->kind) {
+    case PROCESS_FRONT:
+        return kind == PROCESS_SHARD || kind == PROCESS_RELAY;
+    case PROCESS_SHARD:
+        return kind == PROCESS_RELAY || kind == PROCESS_ADAPTERS;
+    case PROCESS_ADAPTERS:
+        return kind == PROCESS_SHARD;
+    default:
+        return false;
     }
-    return observer->kind == PROCESS_SHARD && slot == WORLD_SLOT_RELAY;
 }
 
 static void send_notices(world_t *world, notice_kind_t kind, uint32_t slot, uint32_t process)
@@ -221,9 +245,15 @@ void cluster_start(world_t *world)
 
 /* --- Faults --- */
 
+/* The last slot is that of adapters, which not every world has. */
+static uint32_t draw_slot(world_t *world)
+{
+    return generator_below(&world->storm, WORLD_SLOTS - (memberships_exist(world) ? 0 : 1));
+}
+
 static process_t *draw_process(world_t *world)
 {
-    return cluster_process(world, generator_below(&world->storm, WORLD_SLOTS));
+    return cluster_process(world, draw_slot(world));
 }
 
 static void crash_some(world_t *world)
@@ -330,8 +360,7 @@ static void fail_control(world_t *world)
 static void block_some(world_t *world)
 {
     world->numbers.partitions++;
-    network_block(world, generator_below(&world->storm, WORLD_SLOTS),
-                  generator_below(&world->storm, WORLD_SLOTS),
+    network_block(world, draw_slot(world), draw_slot(world),
                   generator_between(&world->storm, 10000, 2000000));
 }
 

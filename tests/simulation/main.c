@@ -44,9 +44,10 @@ static void add_numbers(world_numbers_t *sum, const world_numbers_t *numbers)
 static void print_numbers(const world_numbers_t *numbers)
 {
     printf("requests %" PRIu64 ", decided %" PRIu64 ", repeats %" PRIu64 ", repairs %" PRIu64
-           ", commits %" PRIu64 ", events stored %" PRIu64 ", agenda entries %" PRIu64 "\n",
+           ", commits %" PRIu64 ", events stored %" PRIu64 ", agenda entries %" PRIu64
+           ", of members %" PRIu64 "\n",
            numbers->requests, numbers->acknowledged, numbers->repeats, numbers->repairs,
-           numbers->commits, numbers->stored_events, numbers->events);
+           numbers->commits, numbers->stored_events, numbers->events, numbers->member_events);
     printf("faults: lost %" PRIu64 ", duplicated %" PRIu64 " of %" PRIu64 " sent, crashes %" PRIu64
            ", drains %" PRIu64 ", pauses %" PRIu64 ", zombies %" PRIu64 ", partitions %" PRIu64
            ", clock jumps %" PRIu64 ", failed writes %" PRIu64 ", full disks %" PRIu64

@@ -2,6 +2,7 @@
  * actors/domain, and the comparison of everything else with it. */
 #include "tests/simulation/model.h"
 #include "tests/simulation/clients.h"
+#include "tests/simulation/membership.h"
 #include "tests/simulation/projections.h"
 #include "tests/simulation/store.h"
 #include "tests/simulation/subscriber.h"
@@ -31,6 +32,7 @@ typedef struct model_card {
     uint32_t listed; /* times */
     bool was_read;
     uint64_t history_next; /* card sequence that its next item has; 0: complete */
+    membered_card_t membered;
 } model_card_t;
 
 typedef struct model {
@@ -97,9 +99,41 @@ static bool fold_validation(const model_card_t *card, const event_t *event)
         return card->status == card_status_revoked;
     case reason_replaced:
         return card->status == card_status_replaced;
+    case reason_member_inactive: /* who may say so: memberships_check_batch */
+        return card->status == card_status_active && is_in_time;
     default:
         return false;
     }
+}
+
+/* Whose doing it was. False: the membership lifts what it did not do. */
+static bool fold_member(model_card_t *card, const event_t *event)
+{
+    membered_card_t *const membered = &card->membered;
+    const bool is_by_member =
+        MESSAGE_HAS(event_data, &event->data, by_member) && event->data.by_member;
+    bool is_good = true;
+    switch (event->name) {
+    case event_name_card_suspended:
+    case event_name_card_revoked:
+        membered->is_by_member = is_by_member;
+        membered->was_expired = false;
+        break;
+    case event_name_card_reinstated:
+        is_good = !is_by_member || membered->is_by_member;
+        membered->is_by_member = false;
+        break;
+    case event_name_card_expired:
+        membered->was_expired = true;
+        break;
+    default:
+        break;
+    }
+    if (event->name == event_name_card_renewed ||
+        (event->name == event_name_card_reinstated && !is_by_member)) {
+        membered->revived_sequence = event->sequence;
+    }
+    return is_good;
 }
 
 static bool fold_change(model_card_t *card, const event_t *event)
@@ -164,7 +198,8 @@ static model_card_t *fold_issue(model_t *model, uint32_t tenant, const event_t *
                            .valid_from = event->data.valid_from,
                            .expires_at = event->data.expires_at,
                            .member_id = event->data.member_id,
-                           .tier = event->data.tier};
+                           .tier = event->data.tier,
+                           .membered.issued_sequence = event->sequence};
     return card;
 }
 
@@ -196,6 +231,9 @@ static void fold(world_t *world, model_t *model, uint32_t tenant, const event_t 
     if (is_validation ? !fold_validation(card, event) : !fold_change(card, event)) {
         complain(world, is_validation ? 2 : 8, tenant, event,
                  "the event cannot follow on the state of the card");
+    }
+    if (!fold_member(card, event)) {
+        complain(world, 8, tenant, event, "the membership reinstates what it has not suspended");
     }
 }
 
@@ -505,6 +543,20 @@ static void check_suspensions(world_t *world, const model_t *model)
     }
 }
 
+static void check_memberships(world_t *world, model_t *model)
+{
+    memberships_check_members(world);
+    for (uint32_t i = 0; i < model->card_count; i++) {
+        model_card_t *const card = &model->cards[i];
+        card->membered.tenant = card->tenant;
+        card->membered.partition = card->partition;
+        card->membered.member_id = card->member_id;
+        card->membered.status = card->status;
+        card->membered.expires_at = card->expires_at;
+        memberships_check_card(world, &card->membered);
+    }
+}
+
 void model_check(world_t *world)
 {
     model_t *const model = model_of(world);
@@ -514,6 +566,7 @@ void model_check(world_t *world)
         check_command(world, world->clients->commands[i], model->effects[i], model->effect[i]);
     }
     check_suspensions(world, model);
+    check_memberships(world, model);
     check_subscribers(world);
     projections_disk_check(world);
 }

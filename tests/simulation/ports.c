@@ -230,6 +230,52 @@ void ports_shard_publish(void *context, const uint8_t *bytes, size_t size)
     }
 }
 
+/* --- Shards and adapters --- */
+
+void ports_shard_to_adapters(void *context, const uint8_t *bytes, size_t size)
+{
+    process_t *const process = context;
+    const uint32_t adapters = process->links[WORLD_SLOT_ADAPTERS];
+    if (!process->is_dying && adapters != 0) {
+        network_send(process->world, process->id, adapters, bytes, size, true);
+    }
+}
+
+bool ports_is_adapters(world_t *world, uint32_t id)
+{
+    const process_t *const process = process_find(world, id);
+    return process != NULL && process->kind == PROCESS_ADAPTERS;
+}
+
+result_t ports_adapters_send(void *context, uint32_t peer, const uint8_t *bytes, size_t size)
+{
+    process_t *const process = context;
+    if (process->is_dying || process_find(process->world, peer) == NULL) {
+        return RESULT_MISSING;
+    }
+    network_send(process->world, process->id, peer, bytes, size, true);
+    return RESULT_OK;
+}
+
+void ports_breaker_changed(void *context, const neighbour_t *neighbour, const char *reason)
+{
+    const process_t *const process = context;
+    (void)reason;
+    if (!process->is_dying && process->desk != NULL) {
+        membership_desk_breaker_changed(process->desk, neighbour_tenant(neighbour));
+    }
+}
+
+uint32_t ports_random_below(uint32_t below)
+{
+    return generator_below(&world_current()->secrets, below);
+}
+
+uint64_t ports_monotonic_us(void)
+{
+    return clock_monotonic_us();
+}
+
 /* --- Relay --- */
 
 void ports_relay_reply(void *context, uint32_t peer, const uint8_t *bytes, size_t size)

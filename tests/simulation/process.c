@@ -5,6 +5,7 @@
 #include "actors/relay_internal.h"
 #include "actors/tenant_actor.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/membership.h"
 #include "tests/simulation/ports.h"
 #include "tests/support/control_fake.h"
 #include <assert.h>
@@ -13,19 +14,29 @@
 #include <stdlib.h>
 
 /* A dozen cards: they come and go all the time. */
-enum { SHARD_ACTOR_BYTES = 3600 };
+enum { SHARD_ACTOR_BYTES = 3600, MEMBERSHIP_STALE_MS = 2000 };
 
 process_kind_t slot_kind(uint32_t slot)
 {
     if (slot == WORLD_SLOT_RELAY) {
         return PROCESS_RELAY;
     }
+    if (slot == WORLD_SLOT_ADAPTERS) {
+        return PROCESS_ADAPTERS;
+    }
     return slot < WORLD_FRONTS_MAX ? PROCESS_FRONT : PROCESS_SHARD;
 }
 
 uint32_t slot_index(uint32_t slot)
 {
-    return slot_kind(slot) == PROCESS_SHARD ? slot - WORLD_FRONTS_MAX : slot % WORLD_SLOT_RELAY;
+    switch (slot_kind(slot)) {
+    case PROCESS_SHARD:
+        return slot - WORLD_FRONTS_MAX;
+    case PROCESS_FRONT:
+        return slot;
+    default:
+        return 0;
+    }
 }
 
 process_t *process_find(world_t *world, uint32_t id)
@@ -60,15 +71,49 @@ static void start_shard(process_t *process, uint32_t incarnation)
                                  .master_key = ports_master_key(),
                                  .reply = ports_shard_reply,
                                  .publish = ports_shard_publish,
+                                 .neighbour_send =
+                                     memberships_exist(world) ? ports_shard_to_adapters : NULL,
                                  .context = process,
                                  .wall_ms = ports_wall_ms,
                                  .random_fill = ports_random_fill};
-    shard_options_t options = {
-        .index = process->index, .shards = WORLD_SHARDS, .actor_bytes_max = SHARD_ACTOR_BYTES};
+    shard_options_t options = {.index = process->index,
+                               .shards = WORLD_SHARDS,
+                               .actor_bytes_max = SHARD_ACTOR_BYTES,
+                               .membership_urls = memberships_urls(world),
+                               .membership_policies = memberships_policies(world),
+                               .membership_stale_ms = MEMBERSHIP_STALE_MS};
     (void)snprintf(options.incarnation, sizeof(options.incarnation), "shard-%u.%u", process->index,
                    incarnation);
     const result_t result =
         shard_create(process->loop, process->metrics, &ports, &options, &process->shard);
+    assert(result == RESULT_OK);
+}
+
+static void start_adapters(process_t *process)
+{
+    neighbour_settings_t settings = neighbour_settings_default;
+    settings.circuit.open_ms_min = 200; /* so that a storm has several openings */
+    settings.circuit.open_ms_max = 1500;
+    settings.deadline_ms = 300;
+    const neighbours_ports_t ports = {.context = process,
+                                      .random = ports_random_below,
+                                      .monotonic_us = ports_monotonic_us,
+                                      .changed = ports_breaker_changed};
+    neighbours_t *neighbours = NULL;
+    result_t result =
+        neighbours_create(process->loop, process->metrics, &ports, &settings, &neighbours);
+    assert(result == RESULT_OK);
+    process->membership = memberships_port_create(process);
+    const membership_desk_ports_t desk_ports = {.membership = process->membership,
+                                                .control =
+                                                    control_fake_store(process->world->control),
+                                                .neighbours = neighbours,
+                                                .send = ports_adapters_send,
+                                                .context = process,
+                                                .wall_ms = ports_wall_ms,
+                                                .random = ports_random_below};
+    result = membership_desk_create(process->loop, process->metrics, &desk_ports, WORLD_SHARDS,
+                                    &process->desk);
     assert(result == RESULT_OK);
 }
 
@@ -114,8 +159,10 @@ process_t *process_start(world_t *world, uint32_t slot, uint32_t incarnation)
         start_front(process);
     } else if (process->kind == PROCESS_SHARD) {
         start_shard(process, incarnation);
-    } else {
+    } else if (process->kind == PROCESS_RELAY) {
         start_relay(process);
+    } else {
+        start_adapters(process);
     }
     process_turn(process);
     return process;
@@ -133,6 +180,8 @@ void process_kill(process_t *process)
     gateway_destroy(&process->gateway);
     shard_destroy(&process->shard);
     relay_destroy(&process->relay);
+    membership_desk_destroy(&process->desk);
+    memberships_port_destroy(&process->membership);
     store_port_crash(process->journal);
     store_port_destroy(&process->journal);
     projections_port_destroy(&process->projections);
@@ -160,8 +209,10 @@ void process_drain(process_t *process)
         gateway_drain(process->gateway, drained, process);
     } else if (process->kind == PROCESS_SHARD) {
         shard_drain(process->shard, drained, process);
-    } else {
+    } else if (process->kind == PROCESS_RELAY) {
         relay_drain(process->relay, drained, process);
+    } else {
+        drained(process); /* as the role does: its successor asks again */
     }
     process_turn(process);
 }
@@ -172,7 +223,7 @@ void process_turn(process_t *process)
     process_check_bounds(process);
 }
 
-/* A front hears only those it has a channel to: an earlier incarnation's is closed. */
+/* Fronts and shards hear only those they have a channel to: an earlier incarnation's is closed. */
 static bool is_linked(const process_t *process, uint32_t from)
 {
     for (size_t i = 0; i < WORLD_SLOTS; i++) {
@@ -189,10 +240,16 @@ void process_receive(process_t *process, uint32_t from, const uint8_t *bytes, si
         if (is_linked(process, from)) {
             gateway_receive(process->gateway, bytes, size);
         }
-    } else if (process->kind == PROCESS_SHARD) {
-        shard_receive(process->shard, from, bytes, size);
-    } else {
+    } else if (process->kind == PROCESS_ADAPTERS) {
+        membership_desk_receive(process->desk, from, bytes, size);
+    } else if (process->kind == PROCESS_RELAY) {
         relay_receive(process->relay, from, bytes, size);
+    } else if (ports_is_adapters(process->world, from)) {
+        if (is_linked(process, from)) {
+            shard_neighbour_receive(process->shard, bytes, size);
+        }
+    } else {
+        shard_receive(process->shard, from, bytes, size);
     }
 }
 
@@ -232,6 +289,12 @@ void process_check_bounds(process_t *process)
         if (process->gateway->in_flight_count > LIMIT_REQUESTS_IN_FLIGHT) {
             world_violation(process->world, 11, "a front has too many requests in flight");
         }
+    } else if (process->kind == PROCESS_ADAPTERS) {
+        membership_desk_numbers_t numbers;
+        membership_desk_numbers(process->desk, &numbers);
+        if (numbers.lag > (uint64_t)WORLD_TENANTS_MAX * (LIMIT_INBOX_EVENTS + LIMIT_INBOX_AHEAD)) {
+            world_violation(process->world, 11, "the adapters hold more events than they may");
+        }
     } else if (process->relay->held_count > LIMIT_RELAY_HELD_EVENTS ||
                process->relay->tenant_count > LIMIT_RELAY_TENANTS ||
                process->relay->open_count > LIMIT_STORE_FILES_OPEN) {
@@ -249,6 +312,9 @@ bool process_is_quiet(const process_t *process)
     }
     if (process->kind == PROCESS_FRONT) {
         return process->gateway->in_flight_count == 0;
+    }
+    if (process->kind == PROCESS_ADAPTERS) {
+        return true; /* it looks for events all the time */
     }
     return process->relay->operations == 0 && process->relay->read_count == 0;
 }

@@ -3,13 +3,19 @@
 #define TESTS_SIMULATION_PROCESS_H
 
 #include "actors/gateway.h"
+#include "actors/membership_desk.h"
 #include "actors/relay.h"
 #include "actors/shard.h"
 #include "tests/simulation/projections.h"
 #include "tests/simulation/store.h"
 #include "tests/simulation/world.h"
 
-typedef enum process_kind { PROCESS_FRONT, PROCESS_SHARD, PROCESS_RELAY } process_kind_t;
+typedef enum process_kind {
+    PROCESS_FRONT,
+    PROCESS_SHARD,
+    PROCESS_RELAY,
+    PROCESS_ADAPTERS,
+} process_kind_t;
 
 struct process {
     world_t *world;
@@ -31,6 +37,8 @@ struct process {
     gateway_t *gateway;
     shard_t *shard;
     relay_t *relay;
+    membership_t *membership; /* of adapters: the port to the contexts */
+    membership_desk_t *desk;
     uint32_t links[WORLD_SLOTS]; /* process that this one has a channel to, by slot; 0: none */
     uint8_t *kept;               /* by some of the planted bugs */
     size_t kept_size;

@@ -117,6 +117,16 @@ const disk_member_t *store_member(const disk_tenant_t *tenant, text_t member_id)
     return NULL;
 }
 
+const disk_note_t *store_note(const disk_tenant_t *tenant, text_t key)
+{
+    for (size_t i = 0; i < tenant->note_count; i++) {
+        if (text_equal(tenant->notes[i].key, key)) {
+            return &tenant->notes[i];
+        }
+    }
+    return NULL;
+}
+
 bool store_has_member_key(store_t *store, uint32_t tenant, text_t member_id)
 {
     return store_member(store->tenants[tenant], member_id) != NULL;

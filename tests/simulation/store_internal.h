@@ -11,6 +11,7 @@ enum {
     STORE_CHUNK_SIZE = 1 << 18,
     STORE_CARDS_MAX = 4096,
     STORE_ROWS_MAX = 8192,
+    STORE_NOTES_MAX = 16,   /* of six members and three partitions */
     STORE_UNDO_US = 300000, /* how long an early acknowledgement stays without its data */
 };
 
@@ -46,6 +47,12 @@ typedef struct disk_member {
     text_t sealed_key;
 } disk_member_t;
 
+typedef struct disk_note {
+    text_t key;
+    text_t body;
+    bool is_open;
+} disk_note_t;
+
 typedef struct disk_tenant {
     char name[LIMIT_TENANT_NAME_SIZE + 1];
     uint32_t partition_count;
@@ -58,6 +65,8 @@ typedef struct disk_tenant {
     size_t member_count;
     size_t refusal_count;
     reminder_table_t reminders;
+    disk_note_t notes[STORE_NOTES_MAX];
+    size_t note_count;
 } disk_tenant_t;
 
 typedef struct store_chunk store_chunk_t;
@@ -91,6 +100,7 @@ typedef enum operation_kind {
     OPERATION_EVENTS,
     OPERATION_HEADS,
     OPERATION_KEYS,
+    OPERATION_NOTES,
 } operation_kind_t;
 
 /* One call of the port: it happens on the disk (is_applied), and later its caller is told. */
@@ -124,9 +134,12 @@ typedef struct operation {
         journal_events_done_t *events;
         journal_heads_done_t *heads;
         journal_member_keys_done_t *keys;
+        journal_notes_done_t *notes;
     } done;
     const text_t *member_ids; /* KEYS */
     text_t *sealed_keys;
+    text_t note_after; /* NOTES */
+    journal_note_t *notes;
     journal_partition_t partitions[WORLD_PARTITIONS_MAX];
     journal_loaded_t loaded;
     journal_card_row_t *rows;
@@ -164,10 +177,13 @@ void *store_keep(store_t *store, size_t size);
 text_t store_keep_text(store_t *store, text_t text);
 disk_card_t *store_card(const disk_tenant_t *tenant, const uuid_t *id);
 const disk_member_t *store_member(const disk_tenant_t *tenant, text_t member_id);
+const disk_note_t *store_note(const disk_tenant_t *tenant, text_t key); /* NULL: none */
 
 /* --- store_write.c --- */
 void store_apply_append(operation_t *operation);
 void store_apply_torn(operation_t *operation);
+/* Before it is known what becomes of the batch (planted bug). */
+void store_watermarks_early(operation_t *operation);
 void store_undo(store_port_t *port);
 
 /* --- store_read.c --- */
@@ -177,6 +193,7 @@ void store_apply_reminders(operation_t *operation);
 void store_apply_cards(operation_t *operation);
 void store_apply_events(operation_t *operation);
 void store_apply_keys(operation_t *operation);
+void store_apply_notes(operation_t *operation);
 
 /* --- store_port.c --- */
 extern const journal_functions_t store_functions;

@@ -38,6 +38,7 @@ static void free_operation(operation_t *operation)
     free(operation->uuids);
     free(operation->reminders);
     free(operation->sealed_keys);
+    free(operation->notes);
     free(operation);
 }
 
@@ -123,6 +124,9 @@ static void apply(operation_t *operation)
     case OPERATION_KEYS:
         store_apply_keys(operation);
         break;
+    case OPERATION_NOTES:
+        store_apply_notes(operation);
+        break;
     }
 }
 
@@ -205,6 +209,10 @@ static void tell(operation_t *operation)
         operation->done.keys(
             operation->context,
             &(journal_member_keys_t){result, operation->sealed_keys, operation->count});
+        break;
+    case OPERATION_NOTES:
+        operation->done.notes(operation->context,
+                              &(journal_notes_t){result, operation->notes, operation->count});
         break;
     }
 }
@@ -350,6 +358,9 @@ static result_t port_append(journal_tenant_t *tenant, const journal_batch_t *bat
     if (operation != NULL) {
         operation->batch = batch;
         operation->done.batch = done;
+        if (tenant->port->store->world->bug == BUG_watermark_apart) {
+            store_watermarks_early(operation);
+        }
     }
     return result;
 }
@@ -487,6 +498,19 @@ static result_t port_read_member_keys(journal_tenant_t *tenant, const text_t *me
     return result;
 }
 
+static result_t port_read_notes(journal_tenant_t *tenant, text_t after, uint32_t limit,
+                                journal_notes_done_t *done, void *context)
+{
+    result_t result;
+    operation_t *const operation = begin(tenant->port, OPERATION_NOTES, tenant, context, &result);
+    if (operation != NULL) {
+        operation->note_after = after;
+        operation->limit = limit;
+        operation->done.notes = done;
+    }
+    return result;
+}
+
 const journal_functions_t store_functions = {
     .open = port_open,
     .open_readonly = port_open_readonly,
@@ -501,6 +525,7 @@ const journal_functions_t store_functions = {
     .read_events = port_read_events,
     .read_heads = port_read_heads,
     .read_member_keys = port_read_member_keys,
+    .read_notes = port_read_notes,
 };
 
 store_port_t *store_port_create(store_t *store, process_t *process)

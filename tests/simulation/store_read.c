@@ -113,6 +113,11 @@ void store_apply_load(operation_t *operation)
     if (!text_is_empty(load->idempotency_key)) {
         load_reply(operation);
     }
+    if (!text_is_empty(load->note_key)) {
+        const disk_note_t *const note = store_note(tenant, load->note_key);
+        operation->loaded.note_found = note != NULL;
+        operation->loaded.note = note == NULL ? TEXT_NONE : note->body;
+    }
 }
 
 static bool may_expire(uint8_t status)
@@ -279,6 +284,43 @@ void store_apply_events(operation_t *operation)
     if (bug == BUG_replay_swaps_events && operation->count > 1) {
         swap_first_two(operation->events);
     }
+}
+
+/* --- Notes --- */
+
+static bool is_before(text_t a, text_t b)
+{
+    const size_t size = a.size < b.size ? a.size : b.size;
+    const int order = size == 0 ? 0 : memcmp(a.data, b.data, size);
+    return order < 0 || (order == 0 && a.size < b.size);
+}
+
+/* The next one by key, each time: there are a dozen. */
+void store_apply_notes(operation_t *operation)
+{
+    const disk_tenant_t *const tenant = operation->handle->tenant;
+    const bool forgets = operation->port->store->world->bug == BUG_saga_forgotten;
+    operation->notes = calloc(operation->limit, sizeof(*operation->notes));
+    assert(operation->notes != NULL);
+    text_t after = operation->note_after;
+    const disk_note_t *next = NULL;
+    do {
+        next = NULL;
+        for (size_t i = 0; i < tenant->note_count; i++) {
+            const disk_note_t *const note = &tenant->notes[i];
+            const bool is_lost = forgets && text_starts_with(note->key, TEXT_LITERAL("member:"));
+            if (note->is_open && !is_lost && is_before(after, note->key) &&
+                (next == NULL || is_before(note->key, next->key))) {
+                next = note;
+            }
+        }
+        if (next != NULL) {
+            operation->notes[operation->count] =
+                (journal_note_t){.key = next->key, .body = next->body, .is_open = true};
+            operation->count++;
+            after = next->key;
+        }
+    } while (next != NULL && operation->count < operation->limit);
 }
 
 /* --- Keys --- */

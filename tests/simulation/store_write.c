@@ -1,4 +1,5 @@
 /* Batches reaching the disk: checked, then stored as a whole, and the planted bugs of that. */
+#include "tests/simulation/membership.h"
 #include "tests/simulation/store_internal.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -202,7 +203,7 @@ static void check_bounds(operation_t *operation)
         batch->idempotency_count > LIMIT_BATCH_REQUESTS ||
         batch->member_key_count > LIMIT_BATCH_REQUESTS ||
         batch->refusal_count > LIMIT_REFUSAL_LOG_PER_SECOND ||
-        batch->reminder_count > LIMIT_BATCH_REMINDERS) {
+        batch->reminder_count > LIMIT_BATCH_REMINDERS || batch->note_count > LIMIT_BATCH_NOTES) {
         world_violation(operation->port->store->world, 11, "a batch is larger than its bound");
     }
 }
@@ -242,8 +243,51 @@ static void store_reminders(operation_t *operation)
     }
 }
 
+static void store_one_note(operation_t *operation, const journal_note_t *given)
+{
+    store_t *const store = operation->port->store;
+    disk_tenant_t *const tenant = operation->handle->tenant;
+    disk_note_t *note = (disk_note_t *)store_note(tenant, given->key);
+    if (note == NULL) {
+        assert(tenant->note_count < STORE_NOTES_MAX);
+        note = &tenant->notes[tenant->note_count];
+        tenant->note_count++;
+        note->key = store_keep_text(store, given->key);
+    }
+    note->body = store_keep_text(store, given->body);
+    note->is_open = given->is_open;
+    trace_add(store->world, "  note: key %" PRIx64 ", open %" PRIu64 ", body %" PRIx64,
+              trace_bytes(given->key.data, given->key.size) & 0xffffff, given->is_open,
+              trace_bytes(given->body.data, given->body.size) & 0xffffff, 0);
+}
+
+static void store_notes(operation_t *operation)
+{
+    world_t *const world = operation->port->store->world;
+    const journal_batch_t *const batch = operation->batch;
+    for (size_t i = 0; i < batch->note_count; i++) {
+        store_one_note(operation, &batch->notes[i]);
+    }
+    memberships_stored(
+        world, world_tenant_index(world, text_from_c(operation->handle->tenant->name)), batch);
+}
+
+void store_watermarks_early(operation_t *operation)
+{
+    const journal_batch_t *const batch = operation->batch;
+    for (size_t i = 0; i < batch->note_count; i++) {
+        if (text_starts_with(batch->notes[i].key, TEXT_LITERAL("inbox:"))) {
+            store_one_note(operation, &batch->notes[i]);
+        }
+    }
+}
+
 static void store_batch(operation_t *operation)
 {
+    world_t *const world = operation->port->store->world;
+    memberships_check_batch(world,
+                            world_tenant_index(world, text_from_c(operation->handle->tenant->name)),
+                            operation->batch);
     store_partition_t *const partition =
         &operation->handle->tenant->partitions[operation->batch->partition];
     check_owner(operation);
@@ -253,6 +297,7 @@ static void store_batch(operation_t *operation)
     store_members(operation);
     store_replies(operation);
     store_reminders(operation);
+    store_notes(operation);
     operation->handle->tenant->refusal_count += operation->batch->refusal_count;
     partition->row.head += operation->batch->event_count;
     partition->row.cards += operation->batch->cards;
@@ -263,7 +308,8 @@ static void store_batch(operation_t *operation)
 static bool is_check_only(const journal_batch_t *batch)
 {
     return batch->event_count == 0 && batch->snapshot_count == 0 && batch->idempotency_count == 0 &&
-           batch->member_key_count == 0 && batch->refusal_count == 0 && batch->reminder_count == 0;
+           batch->member_key_count == 0 && batch->refusal_count == 0 &&
+           batch->reminder_count == 0 && batch->note_count == 0;
 }
 
 static bool is_expected(const operation_t *operation)

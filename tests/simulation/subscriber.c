@@ -248,6 +248,9 @@ static bool is_for(const world_t *world, uint32_t tenant, text_t topic)
 
 void subscribers_publish(world_t *world, uint32_t relay, text_t topic, text_t header, text_t body)
 {
+    if (topic.size > 13 && memcmp(topic.data + topic.size - 13, ".CardsRevoked", 13) == 0) {
+        return; /* operational: of no sequence */
+    }
     const bool is_head = topic.size > 5 && memcmp(topic.data + topic.size - 5, ".Head", 5) == 0;
     if (is_head && world->bug == BUG_no_heads) {
         return;

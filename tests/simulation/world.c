@@ -3,6 +3,7 @@
 #include "adapters/signer/signer.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/membership.h"
 #include "tests/simulation/model.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/ports.h"
@@ -191,7 +192,9 @@ static world_t *create(const world_options_t *options)
     world->cluster = cluster_create(world);
     world->clients = clients_create(world);
     world->subscribers = subscribers_create(world);
+    world->memberships = memberships_create(world);
     make_tenants(world);
+    memberships_draw(world);
     return world;
 }
 
@@ -210,6 +213,7 @@ void world_destroy(world_t **world)
     cluster_destroy(&old->cluster);
     store_destroy(&old->store);
     projections_disk_destroy(&old->projections);
+    memberships_destroy(&old->memberships);
     network_destroy(&old->network);
     control_fake_destroy(&old->control);
     free(old);
@@ -243,6 +247,7 @@ static void storm(world_t *world)
         pass(world, generator_between(&world->workload, 100, STEP_US_MAX));
         cluster_step(world);
         clients_step(world);
+        memberships_step(world);
     }
 }
 
@@ -294,10 +299,15 @@ static void calm(world_t *world)
     if (world->has_failed) {
         return;
     }
+    must(world, wait_for(world, memberships_settled, HEAL_US), "what happened to members");
+    if (world->has_failed) {
+        return;
+    }
     clients_probe(world);
     clients_repeat_all(world);
     must(world, wait_for(world, is_answered, ANSWER_US), "what was asked after the storm");
     must(world, wait_for(world, is_reminded, ANSWER_US), "reminding");
+    must(world, wait_for(world, memberships_settled, ANSWER_US), "what was asked of members");
     (void)wait_for(world, is_applied, ANSWER_US); /* model_check tells who is behind */
     if (world->has_failed) {
         return;

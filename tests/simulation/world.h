@@ -18,8 +18,9 @@ enum {
     WORLD_PARTITIONS_MAX = 3,
     WORLD_FRONTS_MAX = 2,
     WORLD_SHARDS = 2,
-    WORLD_SLOTS = WORLD_FRONTS_MAX + WORLD_SHARDS + 1, /* fronts, shards, relay */
-    WORLD_SLOT_RELAY = WORLD_SLOTS - 1,
+    WORLD_SLOTS = WORLD_FRONTS_MAX + WORLD_SHARDS + 2, /* fronts, shards, relay, adapters */
+    WORLD_SLOT_RELAY = WORLD_SLOTS - 2,
+    WORLD_SLOT_ADAPTERS = WORLD_SLOTS - 1, /* only in worlds with membership contexts */
     WORLD_PROCESSES_MAX = 24,
     WORLD_TRACE_LAST = 60,
     WORLD_MARKER_SIZE = 32,
@@ -32,6 +33,7 @@ typedef struct clients clients_t;
 typedef struct subscribers subscribers_t;
 typedef struct cluster cluster_t;
 typedef struct network network_t;
+typedef struct memberships memberships_t;
 
 /* --- random.c: xoshiro256** seeded by splitmix64 --- */
 
@@ -149,6 +151,7 @@ typedef struct world_numbers {
     uint64_t acknowledged;
     uint64_t repeats;
     uint64_t repairs;
+    uint64_t member_events;
 } world_numbers_t;
 
 typedef struct world_tenant {
@@ -188,6 +191,7 @@ struct world {
     cluster_t *cluster;
     clients_t *clients;
     subscribers_t *subscribers;
+    memberships_t *memberships;
     struct control_fake *control;
     struct model *model;
 };

@@ -2,7 +2,9 @@
  * product itself knows nothing of them. Without a bug each is the call itself. */
 #include "actors/card_actor_internal.h"
 #include "actors/domain/card.h"
+#include "actors/inbox.h"
 #include "actors/key_table.h"
+#include "actors/member_desk.h"
 #include "actors/partition.h"
 #include "actors/shard_internal.h"
 #include "actors/tenant_actor.h"
@@ -22,6 +24,57 @@ void __real_card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *c
                         int64_t occurred_at, const event_data_t *data);
 void __wrap_card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card,
                         int64_t occurred_at, const event_data_t *data);
+
+void __real_card_decide(const card_state_t *state, const card_command_t *command,
+                        card_decision_t *decision);
+void __wrap_card_decide(const card_state_t *state, const card_command_t *command,
+                        card_decision_t *decision);
+inbox_taken_t __real_inbox_take(inbox_t *inbox, const member_event_t *event);
+inbox_taken_t __wrap_inbox_take(inbox_t *inbox, const member_event_t *event);
+void __real_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
+                              member_judgement_t *judgement);
+void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
+                              member_judgement_t *judgement);
+void __real_member_store(tenant_t *tenant, member_t *member, batch_t *batch);
+void __wrap_member_store(tenant_t *tenant, member_t *member, batch_t *batch);
+
+void __wrap_card_decide(const card_state_t *state, const card_command_t *command,
+                        card_decision_t *decision)
+{
+    card_state_t changed = *state;
+    if (world_current()->bug == BUG_reinstate_all && command->by_member &&
+        command->kind == CARD_REINSTATE) {
+        MESSAGE_SET(card_snapshot, &changed, by_member, true);
+    }
+    __real_card_decide(&changed, command, decision);
+}
+
+inbox_taken_t __wrap_inbox_take(inbox_t *inbox, const member_event_t *event)
+{
+    if (world_current()->bug == BUG_gap_passed) {
+        inbox_pass_gap(inbox, event->sequence);
+    }
+    return __real_inbox_take(inbox, event);
+}
+
+void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
+                              member_judgement_t *judgement)
+{
+    __real_member_judge_scan(tenant, member_id, now_ms, judgement);
+    if (world_current()->bug == BUG_member_status_ignored) {
+        judgement->refusal = reason_none;
+    }
+}
+
+/* The stored place is one card further than the work has come: nobody sees it before a crash. */
+void __wrap_member_store(tenant_t *tenant, member_t *member, batch_t *batch)
+{
+    const bool is_ahead = world_current()->bug == BUG_saga_loses_place &&
+                          member->cursor_size == 1 && member->cursor[0] > '1';
+    member->cursor[0] = (char)(member->cursor[0] - (is_ahead ? 1 : 0));
+    __real_member_store(tenant, member, batch);
+    member->cursor[0] = (char)(member->cursor[0] + (is_ahead ? 1 : 0));
+}
 
 void __wrap_partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,
                            text_t envelope, uint8_t outcome)

@@ -221,6 +221,13 @@ void control_fake_set_quotas(control_fake_t *fake, const char *name, const contr
     fake->version++;
 }
 
+int64_t control_fake_created_at(control_fake_t *fake, const char *name)
+{
+    const fake_tenant_t *const tenant = find(fake, text_from_c(name));
+    assert(tenant != NULL);
+    return tenant->created_at;
+}
+
 void control_fake_delete_tenant(control_fake_t *fake, const char *name)
 {
     fake_tenant_t *const tenant = find(fake, text_from_c(name));

@@ -17,6 +17,7 @@ control_store_t *control_fake_store(control_fake_t *fake);
 void control_fake_add_tenant(control_fake_t *fake, const char *name, uint32_t partitions);
 void control_fake_set_quotas(control_fake_t *fake, const char *name,
                              const control_quotas_t *quotas);
+int64_t control_fake_created_at(control_fake_t *fake, const char *name);
 void control_fake_delete_tenant(control_fake_t *fake, const char *name);
 /* A further key; the active one becomes verifying. */
 uint32_t control_fake_rotate(control_fake_t *fake, const char *name);

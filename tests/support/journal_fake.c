@@ -99,9 +99,9 @@ static fake_row_t *row_by_card(const fake_table_t *table, const uuid_t *card)
 
 fake_tenant_t *fake_tenant_find(journal_fake_t *fake, text_t name)
 {
-    for (uint32_t i = 0; i < fake->tenant_count; i++) {
-        if (text_equal(text_from_c(fake->tenants[i]->name), name)) {
-            return fake->tenants[i];
+    for (uint32_t i = fake->tenant_count; i > 0; i--) { /* the latest of a name */
+        if (text_equal(text_from_c(fake->tenants[i - 1]->name), name)) {
+            return fake->tenants[i - 1];
         }
     }
     return NULL;

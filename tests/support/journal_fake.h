@@ -12,6 +12,7 @@ typedef struct journal_fake journal_fake_t;
 journal_fake_t *journal_fake_create(loop_t *loop);
 void journal_fake_destroy(journal_fake_t **fake);
 journal_t *journal_fake_journal(journal_fake_t *fake);
+/* A second one of a name takes the place of the first, which stays for those that have it open. */
 void journal_fake_add_tenant(journal_fake_t *fake, const char *name, uint32_t partitions);
 
 /* --- Faults --- */

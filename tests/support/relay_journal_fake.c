@@ -229,7 +229,8 @@ event_t relay_journal_fake_event(const fake_tenant_t *tenant, uint32_t partition
     MESSAGE_SET(event, &event, tenant, text_from_c(tenant->name));
     MESSAGE_SET(event, &event, partition, partition);
     MESSAGE_SET(event, &event, sequence, sequence);
-    MESSAGE_SET(event, &event, card, ((uuid_t){.bytes = {7}}));
+    const uint8_t card = (uint8_t)(tenant->cards == 0 ? 7 : sequence % tenant->cards);
+    MESSAGE_SET(event, &event, card, ((uuid_t){.bytes = {card}}));
     MESSAGE_SET(event, &event, card_sequence, sequence);
     MESSAGE_SET(event, &event, name, event_name_card_validated);
     MESSAGE_SET(event, &event, version, 1);

@@ -22,6 +22,7 @@ typedef struct fake_tenant {
     int64_t created_at;
     bool is_deleted;
     uint64_t heads[FAKE_PARTITIONS]; /* events 1 … head exist */
+    uint64_t cards;                  /* that take turns with them; 0: one */
     uint32_t opens;                  /* journals open now */
     journal_card_row_t rows[FAKE_ROWS];
     size_t row_count;

@@ -292,6 +292,8 @@ static void actor_is_activated_by_its_first_message_and_handles_all_in_order(voi
     assert_int_equal(numbers.activations, 1);
     assert_int_equal(numbers.messages_handled, 4);
     assert_int_equal(numbers.messages_waiting, 0);
+    assert_true(numbers.handler_us_p50 <= numbers.handler_us_p99);
+    assert_true(numbers.handler_us_p99 <= numbers.handler_us_max);
     assert_string_equal(actor_system_kind_name(fixture->system, 0), "note");
     assert_null(actor_system_kind_name(fixture->system, 1));
 }

@@ -455,6 +455,67 @@ static void channel_server_is_busy_when_a_peer_does_not_read_and_loses_nothing(v
     zsocket_destroy(&flood.reader);
 }
 
+/* --- Turns that follow each other --- */
+
+typedef struct trickle {
+    fixture_t *fixture;
+    zsocket_t *reader;
+    uint32_t turns; /* each with one envelope more */
+    uint32_t envelopes;
+    uint32_t messages;
+    uint32_t first_count; /* envelopes in the first message */
+} trickle_t;
+
+static void trickle_send(void *context)
+{
+    trickle_t *const trickle = context;
+    if (trickle->turns > 0) {
+        trickle->turns--;
+        assert_int_equal(channel_client_send(trickle->fixture->client, (const uint8_t *)"t", 1),
+                         RESULT_OK);
+    }
+}
+
+static void trickle_read(void *context, const zframe_view_t *frames, size_t frame_count)
+{
+    trickle_t *const trickle = context;
+    const zframe_view_t *const batch = &frames[frame_count - 1]; /* after the name of the sender */
+    channel_reader_t reader = {batch->data, batch->size, false};
+    const uint8_t *envelope = NULL;
+    size_t size = 0;
+    while (channel_reader_next(&reader, &envelope, &size)) {
+        trickle->envelopes++;
+    }
+    trickle->messages++;
+    trickle->first_count = trickle->messages == 1 ? trickle->envelopes : trickle->first_count;
+    if (trickle->envelopes == LIMIT_CHANNEL_GATHER + 5) {
+        loop_stop(trickle->fixture->loop);
+    }
+}
+
+static void channel_client_gathers_while_each_turn_brings_more(void **state)
+{
+    fixture_t *const fixture = *state;
+    const zsocket_options_t options = {.type = ZMQ_ROUTER,
+                                       .send_messages_max = 10,
+                                       .receive_messages_max = 1000,
+                                       .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,
+                                       .use_fd = -1};
+    server_leave(fixture);
+    trickle_t trickle = {.fixture = fixture, .turns = LIMIT_CHANNEL_GATHER + 5};
+    assert_int_equal(
+        zsocket_create(fixture->loop, &options, trickle_read, &trickle, &trickle.reader),
+        RESULT_OK);
+    assert_int_equal(zsocket_bind(trickle.reader, fixture->endpoint), RESULT_OK);
+    assert_int_equal(channel_client_connect(fixture->client, fixture->endpoint), RESULT_OK);
+    loop_hook_t *hook = loop_hook_create(fixture->loop, trickle_send, &trickle);
+    loop_run(fixture->loop);
+    assert_int_equal(trickle.first_count, LIMIT_CHANNEL_GATHER);
+    assert_int_equal(trickle.messages, 2);
+    loop_hook_destroy(&hook);
+    zsocket_destroy(&trickle.reader);
+}
+
 /* --- Callbacks that end what called them --- */
 
 static void receive_and_destroy(void *context, const uint8_t *envelope, size_t size)
@@ -609,6 +670,7 @@ int main(void)
         CHANNEL_TEST(channel_peer_that_is_gone_is_missing_and_gets_a_new_number),
         CHANNEL_TEST(channel_forgets_the_peer_silent_longest_when_there_are_too_many),
         CHANNEL_TEST(channel_server_is_busy_when_a_peer_does_not_read_and_loses_nothing),
+        CHANNEL_TEST(channel_client_gathers_while_each_turn_brings_more),
         CHANNEL_TEST(channel_client_may_be_destroyed_by_its_receiver),
         CHANNEL_TEST(channel_client_hears_nothing_of_a_connection_it_left),
         CHANNEL_TEST(channel_server_may_be_destroyed_by_its_receiver_and_flushes),

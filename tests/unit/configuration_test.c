@@ -156,19 +156,24 @@ static void unusable_files_are_refused_in_one_line(void **state)
 static void unusable_values_are_refused(void **state)
 {
     (void)state;
-    const configuration_texts_t cases[] = {{.store = "mysql"},
-                                           {.store_connections = "0"},
-                                           {.store_connections = "many"},
-                                           {.redis = "http://x"},
-                                           {.redis = "rediss://x"},
-                                           {.rate_per_token = "-1"},
-                                           {.rate_per_tenant = "1000001"},
-                                           {.shards = "0"},
-                                           {.shards = "33"},
-                                           {.shards = "two"},
-                                           {.shards = "-1"},
-                                           {.log_level = "chatty"},
-                                           {.data = ""}};
+    const configuration_texts_t cases[] = {
+        {.store = "mysql"},
+        {.store_connections = "0"},
+        {.store_connections = "many"},
+        {.store_connections_total = "9", .shards = "1"},
+        {.store_connections_total = "15", .shards = "3"},
+        {.store_connections_total = "9999"},
+        {.store_connections_total = "64", .store_connections = "16"},
+        {.redis = "http://x"},
+        {.redis = "rediss://x"},
+        {.rate_per_token = "-1"},
+        {.rate_per_tenant = "1000001"},
+        {.shards = "0"},
+        {.shards = "33"},
+        {.shards = "two"},
+        {.shards = "-1"},
+        {.log_level = "chatty"},
+        {.data = ""}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         configuration_t configuration = {.given = cases[i]};
         message[0] = '\0';
@@ -180,6 +185,33 @@ static void unusable_values_are_refused(void **state)
     configuration_t mistyped = {.given.store = "postgres:/user:secret@host/db"};
     assert_false(configuration_load(&mistyped));
     assert_null(strstr(message, "secret"));
+}
+
+static void connections_are_shared_out_among_roles(void **state)
+{
+    (void)state;
+    configuration_t configuration = {.given = {.store_connections_total = "64", .shards = "1"}};
+    assert_true(configuration_load(&configuration));
+    assert_int_equal(configuration.connections.shard, 49);
+    assert_int_equal(configuration.connections.relay + configuration.connections.sessions, 12);
+    for (uint64_t shards = 1; shards <= LIMIT_SHARDS; shards++) {
+        for (uint64_t total = connections_total_min(shards);
+             total <= LIMIT_POSTGRES_CONNECTIONS_MAX; total++) {
+            const connections_t share = connections_share(0, total, shards);
+            const uint64_t control = shards + 2; /* shards, relay, adapters */
+            assert_in_range(shards * share.shard + share.relay + share.sessions + control, 1,
+                            total);
+            assert_true(share.shard >= 2 && share.relay >= 2);
+            assert_true(share.sessions > LIMIT_PROJECTION_THREADS);
+            assert_true(share.sessions <= LIMIT_PROJECTION_SESSIONS_MAX);
+        }
+    }
+    const connections_t each = connections_share(7, 0, 2);
+    assert_int_equal(each.shard, 7);
+    assert_int_equal(each.relay, 7);
+    assert_true(connections_hand_down(&each));
+    assert_int_equal(connections_of_role().shard, 7);
+    configuration_release(&configuration);
 }
 
 static void arguments_are_taken_in_both_spellings(void **state)
@@ -362,6 +394,7 @@ int main(void)
         TEST(flags_beat_environment_beats_file),
         TEST(unusable_files_are_refused_in_one_line),
         TEST(unusable_values_are_refused),
+        TEST(connections_are_shared_out_among_roles),
         TEST(arguments_are_taken_in_both_spellings),
         TEST(wrong_arguments_are_usage_errors),
         TEST(addresses_are_judged),

@@ -12,13 +12,20 @@ foreach(name gateway_admission gateway_flow gateway_credit gateway_directory)
     LIBRARIES digitalcard_actors digitalcard_signer)
 endforeach()
 
-foreach(name relay_models relay_publish relay_reads)
+foreach(name relay_models relay_namesakes relay_publish relay_reads)
   digitalcard_test(NAME ${name}_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c ${CMAKE_CURRENT_LIST_DIR}/relay_support.c
             ${CMAKE_CURRENT_LIST_DIR}/../support/gateway_loop_fake.c
             ${CMAKE_CURRENT_LIST_DIR}/../support/relay_journal_fake.c
     LIBRARIES digitalcard_actors digitalcard_signer)
 endforeach()
+
+digitalcard_test(NAME webhook_sender_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/webhook_sender_test.c ${CMAKE_CURRENT_LIST_DIR}/webhook_support.c
+          ${CMAKE_CURRENT_LIST_DIR}/relay_support.c ${CMAKE_CURRENT_LIST_DIR}/../support/gateway_loop_fake.c
+          ${CMAKE_CURRENT_LIST_DIR}/../support/relay_journal_fake.c ${CMAKE_CURRENT_LIST_DIR}/../support/http_calls_fake.c
+          ${CMAKE_CURRENT_LIST_DIR}/../support/directory.c
+  LIBRARIES digitalcard_actors digitalcard_control_sqlite digitalcard_signer)
 
 digitalcard_test(NAME gateway_secrets_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/gateway_secrets_test.c

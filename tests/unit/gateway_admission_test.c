@@ -348,10 +348,22 @@ static void malformed_trace_begins_a_new_one(void **state)
     }
 }
 
+static void requests_say_which_tenant_of_that_name_they_mean(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    gateway_request_t request = gateway_validate_request("big", "validator@big");
+    assert_int_not_equal(gateway_submit_to(fixture, &request), 0);
+    assert_int_equal(gateway_last_sent(fixture)->request.tenant_since, 1001);
+    request = gateway_validate_request("acme", "validator@acme");
+    assert_int_not_equal(gateway_submit_to(fixture, &request), 0);
+    assert_false(MESSAGE_HAS(request, &gateway_last_sent(fixture)->request, tenant_since));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, gateway_setup, gateway_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(requests_say_which_tenant_of_that_name_they_mean),
         TEST(checks_come_in_their_order),
         TEST(tenant_names_that_cannot_be_are_refused),
         TEST(forbidden_names_the_role_and_those_that_may),

@@ -202,6 +202,9 @@ void gateway_answer_usual_directory(gateway_fixture_t *fixture, uint64_t version
     for (size_t i = 0; i < 3; i++) {
         MESSAGE_SET(directory_tenant, &tenants[i], name, text_from_c(names[i]));
         MESSAGE_SET(directory_tenant, &tenants[i], partitions, partitions[i]);
+        if (i > 0) { /* a shard of an earlier version does not say */
+            MESSAGE_SET(directory_tenant, &tenants[i], created_at, 1000 * version + i);
+        }
     }
     directory_token_key_t key = {0};
     MESSAGE_SET(directory_token_key, &key, kid, TEXT_LITERAL("k1"));

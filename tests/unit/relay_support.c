@@ -71,7 +71,24 @@ static result_t record_publish(void *context, text_t topic, const uint8_t *heade
     return RESULT_OK;
 }
 
-int relay_setup(void **state)
+static void create_relay(relay_fixture_t *fixture, relay_ports_fill_t *fill)
+{
+    relay_ports_t ports = {.journal = &fixture->journal->journal,
+                           .control = &fixture->journal->control,
+                           .crypto = &signer_functions,
+                           .master_key = fixture->master_key,
+                           .reply = record_reply,
+                           .publish = record_publish,
+                           .context = fixture,
+                           .wall_ms = loop_fake_wall_ms};
+    if (fill != NULL) {
+        fill(&ports);
+    }
+    assert_int_equal(relay_create(loop_fake(), fixture->metrics, &ports, &fixture->relay),
+                     RESULT_OK);
+}
+
+int relay_setup_with(void **state, relay_ports_fill_t *fill)
 {
     loop_fake_reset();
     assert_int_equal(signer_start(), RESULT_OK);
@@ -84,27 +101,35 @@ int relay_setup(void **state)
                                            &fixture->master_key);
     fixture->big =
         relay_journal_fake_add(fixture->journal, "big", 4, &signer_functions, &fixture->master_key);
-    const relay_ports_t ports = {.journal = &fixture->journal->journal,
-                                 .control = &fixture->journal->control,
-                                 .crypto = &signer_functions,
-                                 .master_key = fixture->master_key,
-                                 .reply = record_reply,
-                                 .publish = record_publish,
-                                 .context = fixture,
-                                 .wall_ms = loop_fake_wall_ms};
-    assert_int_equal(relay_create(loop_fake(), fixture->metrics, &ports, &fixture->relay),
-                     RESULT_OK);
+    create_relay(fixture, fill);
     *state = fixture;
     return 0;
+}
+
+int relay_setup(void **state)
+{
+    return relay_setup_with(state, NULL);
+}
+
+static void end_relay(relay_fixture_t *fixture)
+{
+    relay_journal_fake_settle(fixture->journal);
+    relay_destroy(&fixture->relay);
+    metrics_destroy(&fixture->metrics);
+    assert_int_equal(fixture->journal->open_now, 0);
+}
+
+void relay_restart(relay_fixture_t *fixture, relay_ports_fill_t *fill)
+{
+    end_relay(fixture);
+    fixture->metrics = metrics_create("relay");
+    create_relay(fixture, fill);
 }
 
 int relay_teardown(void **state)
 {
     relay_fixture_t *fixture = *state;
-    relay_journal_fake_settle(fixture->journal);
-    relay_destroy(&fixture->relay);
-    metrics_destroy(&fixture->metrics);
-    assert_int_equal(fixture->journal->open_now, 0);
+    end_relay(fixture);
     relay_journal_fake_destroy(&fixture->journal);
     free(fixture->reply_bytes);
     free(fixture->arena_memory);
@@ -135,6 +160,7 @@ void relay_send_event(relay_fixture_t *fixture, fake_tenant_t *tenant, uint32_t 
     relay_commit_silently(tenant, partition, sequence);
     envelope_t envelope = {.event = relay_journal_fake_event(tenant, partition, sequence)};
     MESSAGE_MARK(envelope, &envelope, event);
+    MESSAGE_SET(envelope, &envelope, tenant_since, (uint64_t)tenant->created_at);
     send_envelope(fixture, 0, &envelope);
 }
 
@@ -210,6 +236,9 @@ void relay_ask(relay_fixture_t *fixture, uint8_t type, const char *tenant, uint8
     MESSAGE_SET(request, request, partition, 0);
     if (card != NULL) {
         MESSAGE_SET(request, request, card, *card);
+    }
+    if (fixture->since != 0) {
+        MESSAGE_SET(request, request, tenant_since, (uint64_t)fixture->since);
     }
     MESSAGE_SET(request, request, subject, TEXT_LITERAL("somebody"));
     MESSAGE_SET(request, request, role, role);

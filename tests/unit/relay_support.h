@@ -23,6 +23,7 @@ typedef struct relay_fixture {
     crypto_key_t master_key;
     fake_tenant_t *acme; /* one partition */
     fake_tenant_t *big;  /* four */
+    int64_t since;       /* of the tenant that the next reads mean; 0: they do not say */
     result_t publish_result;
     published_t published[PUBLISHED_MAX];
     size_t published_count;
@@ -39,9 +40,15 @@ typedef struct relay_fixture {
 } relay_fixture_t;
 
 int relay_setup(void **state);
+/* With further ports. */
+typedef void relay_ports_fill_t(relay_ports_t *ports);
+int relay_setup_with(void **state, relay_ports_fill_t *fill);
+/* The relay ends as with its process, and another one takes its place. */
+void relay_restart(relay_fixture_t *fixture, relay_ports_fill_t *fill);
 int relay_teardown(void **state);
 
-/* An event as the shard of `tenant` sends it. Raises the head of the fake journal. */
+/* An event as the shard of `tenant` sends it, which says since when there is that tenant. Raises
+ * the head of the fake journal. */
 void relay_send_event(relay_fixture_t *fixture, fake_tenant_t *tenant, uint32_t partition,
                       uint64_t sequence);
 /* Committed, but the shard never told. */

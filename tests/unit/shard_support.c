@@ -322,6 +322,9 @@ uint64_t ask(fixture_t *fixture, const ask_t *asked)
     if (asked->has_condition) {
         MESSAGE_SET(request, request, if_version, asked->if_version);
     }
+    if (asked->since != 0) {
+        MESSAGE_SET(request, request, tenant_since, (uint64_t)asked->since);
+    }
     MESSAGE_SET(request, request, body, ((text_t){(const char *)body, body_size}));
     MESSAGE_MARK(envelope, &envelope, request);
     uint8_t bytes[16384];

@@ -77,6 +77,7 @@ typedef struct ask {
     const char *hash; /* of the key; "a" when NULL */
     bool has_condition;
     uint64_t if_version;
+    int64_t since; /* created_at of the tenant that is meant; 0: it does not say */
     const char *subject;
     uint8_t role; /* tenant_admin when 0 */
     uint32_t partition;

@@ -145,6 +145,108 @@ static void a_tenant_made_again_is_opened_again(void **state)
     assert_int_equal(journal_fake_numbers(fixture->journal, "acme").opens, 2);
 }
 
+/* Nobody polls the control store in the tests of namesakes. */
+static int64_t replace_acme(fixture_t *fixture)
+{
+    control_fake_delete_tenant(fixture->control, "acme");
+    add_tenant(fixture, "acme");
+    return control_fake_created_at(fixture->control, "acme");
+}
+
+static const answer_t *issue_since(fixture_t *fixture, int64_t since)
+{
+    return ask_now(fixture, &(ask_t){.type = request_type_card_issue,
+                                     .member_id = "m-1",
+                                     .holder_name = "Ada Lovelace",
+                                     .since = since});
+}
+
+static void a_request_for_a_namesake_reaches_it_at_once(void **state)
+{
+    fixture_t *const fixture = *state;
+    const int64_t first = control_fake_created_at(fixture->control, "acme");
+    const uuid_t card = issue_active(fixture, "m-1");
+    const int64_t second = replace_acme(fixture);
+    const ask_t theirs = {.type = request_type_card_get, .card = &card, .since = second};
+    assert_error(ask_now(fixture, &theirs), RESULT_CARD_NOT_FOUND);
+    assert_int_equal(issue_since(fixture, second)->reply.outcome, outcome_ok);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").events, 1);
+    const ask_t ours = {.type = request_type_card_get, .card = &card, .since = first};
+    assert_error(ask_now(fixture, &ours), RESULT_TENANT_NOT_FOUND);
+    assert_error(issue_since(fixture, first), RESULT_TENANT_NOT_FOUND);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").events, 1);
+}
+
+static void a_namesake_waits_until_the_deleted_one_has_committed(void **state)
+{
+    fixture_t *const fixture = *state;
+    const int64_t first = control_fake_created_at(fixture->control, "acme");
+    const uuid_t card = issue_active(fixture, "m-1");
+    journal_fake_hold_appends(fixture->journal, true);
+    (void)send_validate(fixture, &card);
+    settle(fixture);
+    const int64_t second = replace_acme(fixture);
+    assert_error(issue_since(fixture, second), RESULT_BUSY);
+    assert_error(issue_since(fixture, second), RESULT_BUSY);
+    assert_error(issue_since(fixture, first), RESULT_TENANT_NOT_FOUND);
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    assert_int_equal(issue_since(fixture, second)->reply.outcome, outcome_ok);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").events, 1);
+}
+
+static void replace_now(void *context)
+{
+    (void)replace_acme(context);
+}
+
+static void replace_soon(void *context)
+{
+    loop_post(((fixture_t *)context)->loop, replace_now, context);
+}
+
+static void a_tenant_replaced_while_it_is_opened_is_opened_anew(void **state)
+{
+    fixture_t *const fixture = *state;
+    const ask_t question = {.type = request_type_card_issue, .member_id = "m-1"};
+    const uint64_t asked = ask(fixture, &question);
+    loop_post(fixture->loop, replace_soon, fixture); /* between the first look and the journal */
+    settle(fixture);
+    assert_error(answer_to(fixture, asked), RESULT_BUSY);
+    const int64_t second = control_fake_created_at(fixture->control, "acme");
+    assert_int_equal(issue_since(fixture, second)->reply.outcome, outcome_ok);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").events, 1);
+}
+
+static void opening_for_a_namesake_refuses_what_waits_for_the_deleted_one(void **state)
+{
+    fixture_t *const fixture = *state;
+    const int64_t first = control_fake_created_at(fixture->control, "acme");
+    (void)replace_acme(fixture);
+    assert_error(issue_since(fixture, first), RESULT_TENANT_NOT_FOUND);
+    control_fake_delete_tenant(fixture->control, "acme");
+    assert_error(issue_since(fixture, first), RESULT_TENANT_NOT_FOUND);
+}
+
+/* A name under the key of the deleted tenant's member could never be opened again. */
+static void member_keys_of_a_deleted_tenant_are_not_its_namesakes(void **state)
+{
+    fixture_t *const fixture = *state;
+    assert_int_equal(issue_since(fixture, 0)->reply.outcome, outcome_ok);
+    for (int i = 0; i < LIMIT_STORE_FILES_OPEN;
+         i++) { /* it is closed, nobody knows of a deletion */
+        char name[16];
+        (void)snprintf(name, sizeof(name), "t%03d", i);
+        add_tenant(fixture, name);
+        loop_fake_advance(fixture->loop, 10);
+        assert_int_equal(issue_at(fixture, name)->reply.outcome, outcome_ok);
+    }
+    assert_false(journal_fake_numbers(fixture->journal, "acme").is_open);
+    (void)replace_acme(fixture);
+    assert_int_equal(issue_since(fixture, 0)->reply.outcome, outcome_ok);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").member_keys, 1);
+}
+
 static void new_tenants_are_seen_without_a_restart(void **state)
 {
     fixture_t *const fixture = *state;
@@ -384,6 +486,11 @@ int main(void)
         TEST(a_card_that_loads_while_the_store_fails_is_not_trusted),
         TEST(deleted_tenants_are_closed_and_not_found),
         TEST(a_tenant_made_again_is_opened_again),
+        TEST(a_request_for_a_namesake_reaches_it_at_once),
+        TEST(a_namesake_waits_until_the_deleted_one_has_committed),
+        TEST(a_tenant_replaced_while_it_is_opened_is_opened_anew),
+        TEST(opening_for_a_namesake_refuses_what_waits_for_the_deleted_one),
+        TEST(member_keys_of_a_deleted_tenant_are_not_its_namesakes),
         TEST(new_tenants_are_seen_without_a_restart),
         TEST(unreadable_control_store_keeps_open_tenants_going),
         TEST(tenants_used_longest_ago_give_way_to_others),

@@ -81,12 +81,14 @@ static void pause_is_anywhere_below_a_bound_that_doubles_to_an_hour(void **state
     assert_int_equal(webhook_pause_ms(1, 1000000, 7), WEBHOOK_PAUSE_MS_MAX);
 }
 
-static void event_is_given_up_after_three_days(void **state)
+static void event_is_given_up_after_three_days_of_trying(void **state)
 {
     (void)state;
     const int64_t three_days = INT64_C(259200000);
-    assert_false(webhook_is_hopeless(1000, 1000 + three_days - 1));
-    assert_true(webhook_is_hopeless(1000, 1000 + three_days));
+    assert_false(webhook_is_hopeless(1000, 90, 1000 + three_days - 1));
+    assert_true(webhook_is_hopeless(1000, 90, 1000 + three_days));
+    assert_false(webhook_is_hopeless(1000, 19, 1000 + three_days)); /* the service was down */
+    assert_true(webhook_is_hopeless(1000, 20, 1000 + 2 * three_days));
 }
 
 static void event_waits_for_the_earlier_one_of_its_card_alone(void **state)
@@ -193,7 +195,7 @@ int main(void)
         cmocka_unit_test(secret_shows_all_its_bytes),
         cmocka_unit_test(only_2xx_delivers_and_only_410_ends),
         cmocka_unit_test(pause_is_anywhere_below_a_bound_that_doubles_to_an_hour),
-        cmocka_unit_test(event_is_given_up_after_three_days),
+        cmocka_unit_test(event_is_given_up_after_three_days_of_trying),
         cmocka_unit_test(event_waits_for_the_earlier_one_of_its_card_alone),
         cmocka_unit_test(window_is_bounded),
         cmocka_unit_test(every_card_gets_its_events_in_order_and_no_cursor_runs_ahead),

@@ -1,0 +1,34 @@
+/* Insides of the membership contexts, for membership*.c. */
+#ifndef TESTS_SIMULATION_MEMBERSHIP_INTERNAL_H
+#define TESTS_SIMULATION_MEMBERSHIP_INTERNAL_H
+
+#include "tests/simulation/membership.h"
+#include "tests/simulation/process.h"
+
+typedef struct context {
+    bool exists;
+    bool refuses; /* unknown and stale members, while nobody can be asked */
+    char ids[CONTEXT_MEMBERS][40];
+    uint8_t statuses[CONTEXT_MEMBERS]; /* as they are now */
+    context_event_t events[CONTEXT_EVENTS_MAX];
+    uint32_t event_count;
+    uint64_t watermarks[WORLD_PARTITIONS_MAX]; /* on the disk */
+} context_t;
+
+struct memberships {
+    generator_t generator;
+    bool exist;
+    uint32_t events_permille; /* per step */
+    uint32_t loss;            /* of what is published; per mille, as all of these */
+    uint32_t duplicates;
+    uint32_t lateness;
+    uint32_t failures; /* of what is asked */
+    char urls[256];
+    char policies[256];
+    context_t contexts[WORLD_TENANTS_MAX];
+};
+
+/* DESIGN 3.5, a second time. */
+uint8_t context_fold(uint8_t status, uint8_t name);
+
+#endif
