@@ -331,7 +331,7 @@ enum {
     LIMIT_POSTGRES_WAIT_MS =
         15000, /* in line for a connection: longer than a gate waits, which hears 503 from the front
                   by then; who gave up earlier would have to open the tenant anew, for more turns */
-    LIMIT_POSTGRES_MONTH_AHEAD_MS = 172800000, /* the table of the next month is made two days ahead */
+    LIMIT_POSTGRES_MONTH_AHEAD_MS = 172800000, /* the next month has its table two days ahead */
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
     LIMIT_POSTGRES_HEAT_MS =
         5000, /* a use of a connection counts half after it: some rounds of a tenant that is used

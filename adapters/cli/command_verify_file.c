@@ -240,7 +240,7 @@ int command_verify_file(const char *file, bool json)
                       (json_int_t)totals.rows[STORE_TABLE_card]));
     }
     (void)printf("%s  sound    %s of %s: %" PRIu64 " events of %" PRIu64 " cards\n", file,
-                 header.kind == ARCHIVE_BACKUP ? "backup" : "archived validations",
-                 header.tenant, totals.rows[STORE_TABLE_event], totals.rows[STORE_TABLE_card]);
+                 header.kind == ARCHIVE_BACKUP ? "backup" : "archived validations", header.tenant,
+                 totals.rows[STORE_TABLE_event], totals.rows[STORE_TABLE_card]);
     return EXIT_OK;
 }

@@ -1,5 +1,5 @@
 -- Validations stand in a table per month, everything else in one that stays, and what was archived is on record
--- (../README.md, docs/decisions/0011). Nothing is copied: the table of before becomes the one that stays.
+-- (../README.md, docs/decisions/0012). Nothing is copied: the table of before becomes the one that stays.
 
 ALTER TABLE event RENAME TO event_kept;
 ALTER INDEX event_pkey RENAME TO event_kept_pkey;

@@ -1,4 +1,4 @@
--- Validations may be gone into archives (docs/decisions/0011): up to which sequence, and how many.
+-- Validations may be gone into archives (docs/decisions/0012): up to which sequence, and how many.
 ALTER TABLE partition ADD COLUMN archived_to INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE partition ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
 
