@@ -549,6 +549,9 @@ static bool append_finish(command_t *command)
         tails_note(lane->tenant, append->batch);
     } else {
         months_forget(lane->tenant); /* the table of one may be gone */
+        const bool has_no_table =
+            result == RESULT_STORE_UNAVAILABLE && lane->tenant->month_result != RESULT_OK;
+        result = has_no_table ? lane->tenant->month_result : result;
     }
     append_count(append, result);
     append->done(append->context, result);

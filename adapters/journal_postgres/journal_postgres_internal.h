@@ -233,6 +233,7 @@ struct journal_tenant {
     bool is_behind;               /* its schema lacks steps */
     int32_t months[MONTHS_KNOWN]; /* have their table, or it was asked for; 0: none */
     uint32_t month_next;          /* which of them is replaced next */
+    result_t month_result;        /* of making the last table */
     lane_t writer;
     lane_t reader;
     uint32_t commands; /* submitted and not finished */

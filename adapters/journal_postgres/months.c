@@ -63,11 +63,14 @@ static bool month_send(command_t *command, lane_t *lane)
     return lane_send(lane, STATEMENT_month_ensure);
 }
 
-/* The batch behind it finds out when there is no table: it fails, and the next one asks again. */
+/* The batch behind it finds out when there is no table: it fails for the same reason, and the next
+ * one asks again. */
 static bool month_finish(command_t *command)
 {
+    journal_tenant_t *const tenant = command->lane->tenant;
+    tenant->month_result = command->result;
     if (command->result != RESULT_OK) {
-        months_forget(command->lane->tenant);
+        months_forget(tenant);
     }
     return false;
 }
