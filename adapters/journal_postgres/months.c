@@ -1,5 +1,5 @@
 /* Which table an event stands in: validations in that of their month, everything else in the one
- * that stays (migrations/0003.sql). Tables are made when the first event of a month is about to
+ * that stays (migrations/0005.sql). Tables are made when the first event of a month is about to
  * come, whatever the clock did until then, and that of the next month some days before. */
 #include "actors/domain/card.h"
 #include "adapters/journal_postgres/journal_postgres_internal.h"

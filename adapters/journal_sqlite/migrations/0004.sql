@@ -1,12 +1,8 @@
--- Validations may be gone into archives (docs/decisions/0012): up to which sequence, and how many.
-ALTER TABLE partition ADD COLUMN archived_to INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE partition ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
-
--- What went, one row per archive.
-CREATE TABLE archive (
-    number      INTEGER PRIMARY KEY,
-    before      INTEGER NOT NULL,       -- ms UTC: validations that are older
-    archived_at INTEGER NOT NULL,       -- ms UTC
-    events      INTEGER NOT NULL,
-    hash        BLOB    NOT NULL        -- BLAKE2b-256 of its rows
-) STRICT;
+-- The quota of cards is of living ones (issued, active, suspended), where it was of all that were ever issued. A card's
+-- partition stands in the lower six bits of its ninth byte.
+UPDATE partition SET cards = 0;
+UPDATE partition SET cards = living.cards
+FROM (SELECT ((instr('0123456789ABCDEF', substr(hex(id), 17, 1)) - 1) << 4
+              | (instr('0123456789ABCDEF', substr(hex(id), 18, 1)) - 1)) & 63 AS place, count(*) AS cards
+      FROM card WHERE status IN (1, 2, 3) GROUP BY place) AS living
+WHERE living.place = partition.id;
