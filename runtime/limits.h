@@ -154,7 +154,11 @@ enum {
     LIMIT_API_FRAME_SIZE = 1048576, /* as an HTTP body */
     LIMIT_API_FRAMES = 8, /* routing id, empty delimiter, header, body and room for proxies */
     LIMIT_API_CLIENT_MESSAGES =
-        10000, /* replies waiting for one client; more are dropped and counted */
+        10000,                    /* replies waiting for one client; more are dropped and counted */
+    LIMIT_API_SMALL_REPLY = 2048, /* bytes: a card or a verdict; the bound above is enough then */
+    LIMIT_API_CLIENT_BYTES = 8388608,  /* of larger replies waiting for one client: eight pages */
+    LIMIT_API_UNREAD_BYTES = 67108864, /* for all together, but one for each */
+    LIMIT_API_ACCOUNTS = 256,          /* clients with larger replies that wait at the same time */
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
