@@ -40,7 +40,7 @@ typedef struct batch {
     size_t refusal_count;
     journal_reminder_t reminders[LIMIT_BATCH_REMINDERS]; /* no two of the same */
     size_t reminder_count;
-    uint64_t cards; /* that its events issue */
+    int64_t cards;  /* living ones that its events add; they may take some away */
     uint64_t bytes; /* that its events take */
     journal_note_t notes[LIMIT_BATCH_NOTES];
     size_t note_count;

@@ -412,6 +412,18 @@ static void activate_loaded(card_load_t *load, const journal_loaded_t *loaded)
     actor_activated(actor_of_state(card));
 }
 
+/* What the card is activated for. */
+static const shard_message_t *first_message(card_actor_t *card)
+{
+    return shard_message_of(
+        (actor_message_t *)(uintptr_t)actor_first_message(actor_of_state(card)));
+}
+
+static bool is_late(const shard_t *shard, const shard_message_t *message)
+{
+    return loop_now_ms(shard->loop) >= message->deadline_ms;
+}
+
 static void activate(actor_t *actor, void *context)
 {
     shard_t *const shard = context;
@@ -425,11 +437,14 @@ static void activate(actor_t *actor, void *context)
                         tenant->failure == RESULT_OK ? RESULT_STORE_UNAVAILABLE : tenant->failure);
         return;
     }
+    const shard_message_t *const first = first_message(card);
+    if (first != NULL && actor_mailbox_depth(actor) == 1 && is_late(shard, first)) {
+        fail_activation(card, RESULT_DEADLINE_EXCEEDED); /* nobody waits for what it would read */
+        return;
+    }
     card_load_t *load = load_create(card, tenant);
     load->is_activation = true;
     memcpy(load->id.bytes, identity.id, sizeof(load->id.bytes));
-    const shard_message_t *const first =
-        shard_message_of((actor_message_t *)(uintptr_t)actor_first_message(actor));
     const bool is_new = first != NULL && first->request.type == request_type_card_issue;
     load->load.card = is_new ? NULL : &load->id; /* an id made a moment ago is in no store */
     if (first != NULL) {
@@ -467,8 +482,12 @@ static bool answer_repeat(card_actor_t *card, shard_message_t **message)
     return *message == NULL;
 }
 
+/* One whose deadline has passed is refused by its handler, and nothing is read for it. */
 static bool needs_load(const card_actor_t *card, const shard_message_t *message)
 {
+    if (is_late(message->shard, message)) {
+        return false;
+    }
     return (shard_message_has_key(message) && !message->key_checked) ||
            !text_is_empty(card_handle_missing_member(card, message)) ||
            !text_is_empty(card_handle_member(card, message));
@@ -592,7 +611,12 @@ static void load_done(void *context, const journal_loaded_t *loaded)
     tenant_t *const tenant = load->tenant;
     load->shard->loads_in_flight--;
     if (load->is_activation) {
+        const shard_message_t *const first = first_message(load->card);
+        if (first != NULL) { /* what is stored may kill the role as well as what it does */
+            shard_message_enter(first);
+        }
         activate_loaded(load, loaded);
+        shard_message_leave(load->shard);
     } else if (load->card != NULL) {
         continue_held(load, loaded);
     }

@@ -164,6 +164,7 @@ static void append_event(handling_t *handling, const card_decided_event_t *decid
     card_state_t *const state = decided->of_new_card ? &handling->new_state : &handling->state;
     const uuid_t id = decided->of_new_card ? handling->new_card : message->card;
     const uint64_t sequence_before = state->card_sequence;
+    const bool was_living = card_is_living(state->status);
     card_evolve(state, decided->name, &id, handling->now_ms, &decided->data);
     assert(state->card_sequence == sequence_before + 1); /* DESIGN invariant 4 */
     const journal_event_t event = {
@@ -176,7 +177,9 @@ static void append_event(handling_t *handling, const card_decided_event_t *decid
         .traceparent = message->request.traceparent, /* the batch owns the message */
         .body = batch_pack(batch, &event_data_message, &decided->data),
     };
-    const uint64_t sequence = partition_append(card->partition, batch, &event, &decided->data);
+    const int cards = (card_is_living(state->status) ? 1 : 0) - (was_living ? 1 : 0);
+    const uint64_t sequence =
+        partition_append(card->partition, batch, &event, &decided->data, cards);
     if (!changes_card(decided->name) && handling->validation_sequence == 0) {
         handling->validation_id = event.event_id;
         handling->validation_sequence = sequence;
@@ -552,7 +555,7 @@ static void reply_condition_false(handling_t *handling, shard_message_t **messag
 
 static void run_command(handling_t *handling, shard_message_t **message)
 {
-    if (!tenant_quota_allows(handling->tenant, message)) {
+    if (!tenant_quota_allows(handling->tenant, handling->state.status, message)) {
         return;
     }
     if (is_condition_false(handling)) {

@@ -212,6 +212,13 @@ static inbox_taken_t hold(inbox_t *inbox, const member_event_t *event)
     return INBOX_AHEAD;
 }
 
+bool inbox_reaches(const inbox_t *inbox, uint64_t sequence)
+{
+    const uint64_t ahead_max =
+        inbox->position == 0 ? (uint64_t)LIMIT_INBOX_FIRST : (uint64_t)LIMIT_INBOX_JUMP;
+    return sequence <= inbox->position || sequence - inbox->position <= ahead_max;
+}
+
 inbox_taken_t inbox_take(inbox_t *inbox, const member_event_t *event)
 {
     if (!inbox_is_open(inbox)) {
@@ -219,6 +226,9 @@ inbox_taken_t inbox_take(inbox_t *inbox, const member_event_t *event)
     }
     if (event->sequence <= inbox->position) {
         return INBOX_REPEATED;
+    }
+    if (!inbox_reaches(inbox, event->sequence)) {
+        return INBOX_BEYOND;
     }
     if (inbox->waiting >= LIMIT_INBOX_EVENTS) {
         return INBOX_FULL;
@@ -233,7 +243,7 @@ inbox_taken_t inbox_take(inbox_t *inbox, const member_event_t *event)
 
 void inbox_pass_gap(inbox_t *inbox, uint64_t sequence)
 {
-    if (inbox_is_open(inbox) && sequence > inbox->position + 1) {
+    if (inbox_is_open(inbox) && sequence > inbox->position + 1 && inbox_reaches(inbox, sequence)) {
         inbox->position = sequence - 1;
         append_held(inbox);
     }

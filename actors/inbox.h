@@ -29,7 +29,10 @@ typedef enum inbox_taken {
     INBOX_REPEATED, /* known already */
     INBOX_AHEAD,    /* held, or not even that: the gap before it has to be read */
     INBOX_FULL,
+    INBOX_BEYOND, /* so far ahead that it would be the end of the sequence: not taken, not held */
 } inbox_taken_t;
+/* Whether an event of that sequence may be the next one, with everything before it passed over. */
+bool inbox_reaches(const inbox_t *inbox, uint64_t sequence);
 /* Copies the event. */
 inbox_taken_t inbox_take(inbox_t *inbox, const member_event_t *event);
 /* A page of the replay endpoint said that there is nothing between position and `sequence`. */

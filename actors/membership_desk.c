@@ -245,6 +245,8 @@ result_t membership_desk_create(loop_t *loop, metrics_t *metrics,
                                         "end=\"repeated\"", "Events of the membership context");
     created->ahead = metrics_counter(metrics, "digitalcard_member_events_total", "end=\"ahead\"",
                                      "Events of the membership context");
+    created->beyond = metrics_counter(metrics, "digitalcard_member_events_total", "end=\"beyond\"",
+                                      "Events of the membership context");
     created->dead = metrics_counter(metrics, "digitalcard_member_events_total", "end=\"dead\"",
                                     "Events of the membership context");
     created->pages = metrics_counter(metrics, "digitalcard_member_pages_total", "",
@@ -280,6 +282,7 @@ void membership_desk_numbers(const membership_desk_t *desk, membership_desk_numb
         .events_applied = metric_value(desk->applied),
         .events_repeated = metric_value(desk->repeated),
         .events_ahead = metric_value(desk->ahead),
+        .events_beyond = metric_value(desk->beyond),
         .events_dead = metric_value(desk->dead),
         .pages_read = metric_value(desk->pages),
         .lag = metric_value(desk->lag),

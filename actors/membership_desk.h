@@ -43,6 +43,7 @@ typedef struct membership_desk_numbers {
     uint64_t events_applied;
     uint64_t events_repeated; /* known already */
     uint64_t events_ahead;    /* held until a gap was filled */
+    uint64_t events_beyond;   /* too far ahead to be followed */
     uint64_t events_dead;     /* set aside */
     uint64_t pages_read;
     uint64_t lag; /* events taken but not yet applied */

@@ -27,6 +27,7 @@ typedef struct desk_tenant {
     int64_t current_at; /* wall time: all events up to then were taken; 0: unknown */
     uint64_t sent_at_ms[LIMIT_PARTITIONS];
     uint64_t not_before_ms[LIMIT_PARTITIONS];
+    uint64_t beyond_log_ms;
     bool is_alone[LIMIT_PARTITIONS]; /* its first event was refused: it goes alone */
 } desk_tenant_t;
 
@@ -68,6 +69,7 @@ struct membership_desk {
     metric_t *applied;
     metric_t *repeated;
     metric_t *ahead;
+    metric_t *beyond;
     metric_t *dead;
     metric_t *pages;
     metric_t *lag;

@@ -150,6 +150,22 @@ static void read_page(desk_tenant_t *tenant)
     desk_call_begin(call, true, LIMIT_HTTP_CALL_DEADLINE_MS_MAX);
 }
 
+/* Following it would put every later event below the watermark, for ever. */
+static void leave_beyond(desk_tenant_t *tenant, const member_event_t *event)
+{
+    membership_desk_t *desk = tenant->desk;
+    const uint64_t now_ms = loop_now_ms(desk->loop);
+    metric_add(desk->beyond, 1);
+    if (now_ms >= tenant->beyond_log_ms) {
+        tenant->beyond_log_ms = now_ms + LIMIT_INBOX_BEYOND_LOG_MS;
+        log_error("the sequence of a membership context jumps too far and is not followed; its "
+                  "events wait until the sequence goes on where it was",
+                  LOG_TEXT("tenant", tenant->name, tenant->name_size),
+                  LOG_NUMBER("from", inbox_position(tenant->inbox)),
+                  LOG_NUMBER("to", event->sequence));
+    }
+}
+
 void feed_page_answered(desk_call_t *call, const membership_answer_t *answer)
 {
     desk_tenant_t *tenant = call->tenant;
@@ -158,6 +174,11 @@ void feed_page_answered(desk_call_t *call, const membership_answer_t *answer)
     call->is_full = answer->event_count >= LIMIT_MEMBERSHIP_PAGE;
     for (size_t i = 0; i < answer->event_count; i++) {
         const member_event_t *event = &answer->events[i];
+        if (!inbox_reaches(tenant->inbox, event->sequence)) {
+            leave_beyond(tenant, event);
+            call->is_full = false;
+            return;
+        }
         /* What the endpoint leaves out does not exist, as far as its page reaches. */
         inbox_pass_gap(tenant->inbox, event->sequence);
         const inbox_taken_t taken = inbox_take(tenant->inbox, event);
@@ -209,6 +230,9 @@ void membership_desk_heard(membership_desk_t *desk, text_t name, const member_ev
         break;
     case INBOX_AHEAD:
         metric_add(desk->ahead, 1);
+        break;
+    case INBOX_BEYOND:
+        leave_beyond(tenant, event);
         break;
     default:
         break; /* taken, or read later */

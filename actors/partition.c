@@ -88,7 +88,7 @@ static text_t pack_published(const partition_t *partition, batch_t *batch,
 }
 
 uint64_t partition_append(partition_t *partition, batch_t *batch, const journal_event_t *event,
-                          const event_data_t *data)
+                          const event_data_t *data, int cards)
 {
     assert(batch == partition->gathering);
     assert(batch->event_count < LIMIT_BATCH_EVENTS);
@@ -97,7 +97,6 @@ uint64_t partition_append(partition_t *partition, batch_t *batch, const journal_
     batch->events[batch->event_count] = *event;
     batch->published[batch->event_count] = pack_published(partition, batch, event, data, sequence);
     batch->event_count++;
-    const uint64_t cards = event->card_sequence == 1 ? 1 : 0;
     const uint64_t bytes = event->body.size + JOURNAL_EVENT_OVERHEAD;
     batch->cards += cards;
     batch->bytes += bytes;

@@ -35,9 +35,11 @@ MUST_USE result_t partition_gather(partition_t *partition, batch_t **batch);
 batch_t *partition_gather_quietly(partition_t *partition);
 
 /* Appends an event, whose sequence is returned. `event->body` and `traceparent` must live as long
- * as the batch; `data` only for the call. */
+ * as the batch; `data` only for the call. `cards`: how many living cards it makes (-1: it ends
+ * one).
+ */
 uint64_t partition_append(partition_t *partition, batch_t *batch, const journal_event_t *event,
-                          const event_data_t *data);
+                          const event_data_t *data, int cards);
 /* Takes the message; its reply leaves when the batch is durable. */
 void partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,
                     text_t envelope, uint8_t outcome);

@@ -328,7 +328,9 @@ static void send_failure(const shard_message_t *message, result_t result, text_t
 
 void shard_message_fail_undelivered(shard_message_t *message, result_t result)
 {
-    metric_add(message->shard->metrics.dead_undeliverable, 1);
+    if (result != RESULT_DEADLINE_EXCEEDED) { /* counted as that */
+        metric_add(message->shard->metrics.dead_undeliverable, 1);
+    }
     send_failure(message, result, TEXT_NONE, TEXT_NONE);
 }
 

@@ -423,7 +423,7 @@ static void set_partitions(tenant_t *tenant, const journal_opened_t *opened)
     assert(tenant->partitions != NULL);
     tenant->usage = (tenant_usage_t){0};
     for (uint32_t i = 0; i < opened->partition_count; i++) {
-        tenant->usage.cards += opened->partitions[i].cards;
+        tenant->usage.cards += (int64_t)opened->partitions[i].cards;
         tenant->usage.bytes += opened->partitions[i].bytes;
         partition_init(&tenant->partitions[i], tenant, i, &opened->partitions[i]);
     }

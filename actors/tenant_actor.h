@@ -44,7 +44,7 @@ typedef struct tenant_reminders {
 
 /* As the journal has counted, and what was decided since. */
 typedef struct tenant_usage {
-    uint64_t cards;
+    int64_t cards; /* living: issued, active, suspended */
     uint64_t bytes;
 } tenant_usage_t;
 
@@ -190,7 +190,7 @@ void tenant_log_refusal(tenant_t *tenant, const shard_message_t *message, uint8_
 /* Each ends the message with its error and returns false when a quota is used up: of requests, on
  * arrival; of cards or storage, before a command is decided. */
 MUST_USE bool tenant_quota_admits(tenant_t *tenant, shard_message_t **message);
-MUST_USE bool tenant_quota_allows(tenant_t *tenant, shard_message_t **message);
+MUST_USE bool tenant_quota_allows(tenant_t *tenant, uint8_t status, shard_message_t **message);
 
 /* --- tenant_sweep.c --- */
 

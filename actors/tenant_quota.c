@@ -1,6 +1,7 @@
-/* Quotas of a tenant: how many cards were issued, how much its events take, how many requests a
- * second it may send. Cards and bytes are counted by the journal with each batch, so that the count
- * is exact after any crash; here they run ahead with what is decided, as the state of cards does.
+/* Quotas of a tenant: how many living cards it may have (issued, active or suspended: one that ends
+ * frees its place), how much its events take, how many requests a second it may send. Cards and
+ * bytes are counted by the journal with each batch, so that the count is exact after any crash;
+ * here they run ahead with what is decided, as the state of cards does.
  *
  * A quota never closes a door nor keeps one open: validations, suspensions and revocations go on
  * when cards or storage are used up; what a desk adds does not. */
@@ -50,18 +51,21 @@ bool tenant_quota_admits(tenant_t *tenant, shard_message_t **message)
     return false;
 }
 
-static bool adds_card(uint8_t type)
+/* Replacing ends one card and begins another. */
+static bool adds_card(uint8_t type, uint8_t status)
 {
-    return type == request_type_card_issue || type == request_type_card_replace;
+    return type == request_type_card_issue ||
+           (type == request_type_card_renew && !card_is_living(status));
 }
 
 static bool is_of_a_desk(uint8_t type)
 {
-    return adds_card(type) || type == request_type_card_activate ||
-           type == request_type_card_reinstate || type == request_type_card_renew;
+    return type == request_type_card_issue || type == request_type_card_replace ||
+           type == request_type_card_activate || type == request_type_card_reinstate ||
+           type == request_type_card_renew;
 }
 
-bool tenant_quota_allows(tenant_t *tenant, shard_message_t **message)
+bool tenant_quota_allows(tenant_t *tenant, uint8_t status, shard_message_t **message)
 {
     if ((*message)->kind != SHARD_REQUEST) {
         return true;
@@ -69,11 +73,11 @@ bool tenant_quota_allows(tenant_t *tenant, shard_message_t **message)
     const tenant_usage_t *const usage = &tenant->usage;
     const control_quotas_t *const quotas = &tenant->quotas;
     const uint8_t type = (*message)->request.type;
-    if (quotas->cards > 0 && adds_card(type) && usage->cards >= quotas->cards) {
+    if (quotas->cards > 0 && adds_card(type, status) && usage->cards >= (int64_t)quotas->cards) {
         metric_add(tenant->shard->metrics.quota_cards, 1);
         refuse(message, RESULT_QUOTA_CARDS,
-               "The quota of cards of this tenant is %" PRIu64 ", and %" PRIu64
-               " have been issued. Ask the operator to raise it.",
+               "The quota of cards of this tenant is %" PRIu64 ", and %" PRId64
+               " are in use (issued, active or suspended). Ask the operator to raise it.",
                quotas->cards, usage->cards);
         return false;
     }

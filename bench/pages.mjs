@@ -22,11 +22,17 @@ const get = (target) => new Promise((resolve, reject) => {
   }).on('error', reject);
 });
 
-const soon = new Date(Date.now() + 30 * 86400_000).toISOString();
-const later = new Date(Date.now() + 300 * 86400_000).toISOString();
-const queries = ['cards', 'cards?limit=500', 'cards?status=active', 'cards?tier=gold&status=active', 'cards?status=expired',
-  'cards?member_id=m-4711', 'cards?q=m-47', 'cards?q=gold', `cards?status=active&expires_before=${soon}`,
-  `cards?expires_after=${soon}&expires_before=${later}`, 'rollups?grain=day', 'rollups?grain=hour&limit=100'];
+// As the tenant of `digitalcard-bench journal --fill` has them: ends on 1,825 days from 2027 on, one founder in a thousand cards,
+// 5 % suspended, names of members member-0000000 and so on.
+const range = (from, days) => `expires_after=${new Date(from).toISOString()}&expires_before=${new Date(from + days * 86400_000).toISOString()}`;
+const [day, quarter, years, never] = [range(Date.UTC(2027, 1, 1), 1), range(Date.UTC(2027, 1, 1), 90), range(Date.UTC(2027, 1, 1), 1000), range(0, 1)];
+const queries = ['cards', 'cards?limit=500', 'cards?status=active', 'cards?status=suspended', 'cards?status=expired', 'cards?status=revoked',
+  'cards?tier=gold', 'cards?tier=founder', 'cards?tier=none', 'cards?tier=gold&status=active', 'cards?tier=gold&status=suspended',
+  'cards?tier=founder&status=suspended', 'cards?tier=gold&status=revoked', 'cards?tier=gold&status=expired', 'cards?member_id=member-0004711',
+  'cards?member_id=member-0004711&status=active', 'cards?q=member-00047', 'cards?q=member-0', 'cards?q=gold', 'cards?q=founder', 'cards?q=nobody',
+  'cards?q=gold&status=suspended', 'cards?q=member-0&tier=founder', `cards?${day}`, `cards?${quarter}`, `cards?${years}`, `cards?${never}`,
+  `cards?status=active&${day}`, `cards?status=suspended&${quarter}`, `cards?status=revoked&${years}`, `cards?tier=founder&${quarter}`,
+  `cards?tier=founder&status=suspended&${years}`, `cards?q=member-0&${quarter}`, 'rollups?grain=day', 'rollups?grain=hour&limit=100'];
 for (const query of queries) {
   const first = await get(query);
   const times = [];
@@ -39,6 +45,6 @@ for (const query of queries) {
   }
   times.sort((a, b) => a - b);
   const at = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))].toFixed(2);
-  console.log(`${query.replace(/=20[^&]*/g, '=…').padEnd(52)} ${String(first.body.items.length).padStart(4)} rows  median ${at(0.5)}  p99 ${at(0.99)}  longest ${at(1)}`);
+  console.log(`${query.replace(/(before|after)=[^&]*?(\d{4}-\d\d)[^&]*/g, '$1=$2').padEnd(66)} ${String(first.body.items.length).padStart(4)} rows  median ${at(0.5)}  p99 ${at(0.99)}  longest ${at(1)}`);
 }
 agent.destroy();

@@ -3,7 +3,6 @@
 #include "runtime/crash_slot_internal.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +11,24 @@
 static inline void keep_order(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Plain instructions: one thread of the role writes these two, and whoever looks while the role
+ * lives looks again before it judges. */
+static inline bool is_running(const crash_slot_t *slot)
+{
+    return atomic_load_explicit(&slot->is_running, memory_order_relaxed) != 0;
+}
+
+static inline void set_running(crash_slot_t *slot, uint32_t value)
+{
+    atomic_store_explicit(&slot->is_running, value, memory_order_relaxed);
+}
+
+static inline void count_entered(crash_slot_t *slot)
+{
+    const uint32_t before = atomic_load_explicit(&slot->entered, memory_order_relaxed);
+    atomic_store_explicit(&slot->entered, before + 1, memory_order_relaxed);
 }
 
 /* Nothing that was written wild leads out of the record. */
@@ -58,8 +75,8 @@ void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command)
     const crash_identity_t *const identity = &command->identity;
     crash_record_t *const record = &slot->running;
     assert(identity->tenant_size < sizeof record->tenant);
-    slot->is_running = 0;
-    slot->entered = slot->entered + 1;
+    set_running(slot, 0);
+    count_entered(slot);
     keep_order();
     record->type = identity->type;
     record->tenant_size = (uint8_t)identity->tenant_size;
@@ -75,7 +92,7 @@ void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command)
     memcpy(record->trace, command->trace, record->trace_size);
     note_request(record, command);
     keep_order();
-    slot->is_running = 1;
+    set_running(slot, 1);
     keep_order();
 }
 
@@ -83,13 +100,13 @@ void crash_slot_leave(crash_slot_t *slot)
 {
     if (slot != NULL) {
         keep_order();
-        slot->is_running = 0;
+        set_running(slot, 0);
     }
 }
 
 bool crash_slot_pause(crash_slot_t *slot)
 {
-    const bool was_in_work = slot != NULL && slot->is_running != 0;
+    const bool was_in_work = slot != NULL && is_running(slot);
     crash_slot_leave(slot);
     return was_in_work;
 }
@@ -97,9 +114,9 @@ bool crash_slot_pause(crash_slot_t *slot)
 void crash_slot_resume(crash_slot_t *slot, bool was_in_work)
 {
     if (was_in_work) {
-        slot->entered = slot->entered + 1; /* whoever looks begins to count anew */
+        count_entered(slot); /* whoever looks begins to count anew */
         keep_order();
-        slot->is_running = 1;
+        set_running(slot, 1);
         keep_order();
     }
 }
@@ -118,8 +135,10 @@ void crash_slot_order_done(crash_slot_t *slot)
     slot->has_order = 0;
 }
 
-void crash_slot_note_hang(crash_slot_t *slot)
+void crash_slot_note_hang(crash_slot_t *slot, uint32_t command)
 {
+    slot->hanging = command;
+    keep_order();
     slot->hangs = 1;
     keep_order();
 }
@@ -128,7 +147,7 @@ void crash_slot_note_hang(crash_slot_t *slot)
 
 void crash_slot_clear(crash_slot_t *slot)
 {
-    slot->is_running = 0;
+    set_running(slot, 0);
     slot->crashed_thread = 0;
     slot->was_sent = 0;
     slot->hangs = 0;
@@ -137,8 +156,8 @@ void crash_slot_clear(crash_slot_t *slot)
 
 bool crash_slot_is_in_work(const crash_slot_t *slot, uint32_t *command)
 {
-    *command = slot->entered;
-    return slot->is_running != 0;
+    *command = atomic_load_explicit(&slot->entered, memory_order_relaxed);
+    return is_running(slot);
 }
 
 static void complete_fingerprint(crash_record_t *record)
@@ -161,8 +180,10 @@ static void complete_fingerprint(crash_record_t *record)
 
 static crash_origin_t origin_of(const crash_slot_t *slot)
 {
-    if (slot->hangs != 0) {
-        return CRASH_ORIGIN_HANG;
+    if (slot->hangs != 0) { /* it may have got done in that very moment */
+        const bool is_same =
+            slot->hanging == atomic_load_explicit(&slot->entered, memory_order_relaxed);
+        return is_same ? CRASH_ORIGIN_HANG : CRASH_ORIGIN_OTHER;
     }
     if (slot->crashed_thread == 0) {
         return CRASH_ORIGIN_UNKNOWN;
@@ -175,7 +196,7 @@ static crash_origin_t origin_of(const crash_slot_t *slot)
 
 bool crash_slot_read(const crash_slot_t *slot, crash_record_t *record, crash_origin_t *origin)
 {
-    if (slot->is_running == 0) {
+    if (!is_running(slot)) {
         return false;
     }
     memcpy(record, &slot->running, sizeof *record);

@@ -85,8 +85,9 @@ void crash_slot_resume(crash_slot_t *slot, bool was_in_work);
 const crash_order_t *crash_slot_order(const crash_slot_t *slot);
 void crash_slot_order_done(crash_slot_t *slot);
 
-/* From another thread of the role, which ends it because the command in work does not get done. */
-void crash_slot_note_hang(crash_slot_t *slot);
+/* From another thread of the role, which ends it because `command` (crash_slot_is_in_work) does not
+ * get done. */
+void crash_slot_note_hang(crash_slot_t *slot, uint32_t command);
 
 /* --- The supervisor's side --- */
 

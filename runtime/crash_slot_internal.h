@@ -3,19 +3,21 @@
 #define RUNTIME_CRASH_SLOT_INTERNAL_H
 
 #include "runtime/crash_slot.h"
+#include <stdatomic.h>
 
-enum { CRASH_SLOT_MARK = 0x44435334 }; /* another one for every layout */
+enum { CRASH_SLOT_MARK = 0x44435335 }; /* another one for every layout */
 
 struct crash_slot {
     uint32_t mark;
     uint32_t size;
-    volatile uint32_t is_running; /* `running` is complete */
-    volatile uint32_t has_order;  /* `order` is complete */
-    volatile uint32_t entered;    /* rises with every command */
-    int32_t handler_thread;       /* kernel's number of the thread that runs handlers */
+    _Atomic uint32_t is_running; /* `running` is complete; also read while the role lives */
+    volatile uint32_t has_order; /* `order` is complete */
+    _Atomic uint32_t entered;    /* rises with every command; the same */
+    int32_t handler_thread;      /* kernel's number of the thread that runs handlers */
     volatile int32_t crashed_thread;
     volatile uint32_t was_sent; /* the signal came from another process */
     volatile uint32_t hangs;    /* the role's own watch ended it */
+    volatile uint32_t hanging;  /* ... for this command */
     crash_record_t running;
     crash_order_t order;
 };

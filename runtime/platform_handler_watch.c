@@ -24,9 +24,9 @@ struct handler_watch {
     atomic_int tid; /* of the watching thread; 0: not known yet */
 };
 
-static void end_process(handler_watch_t *watch)
+static void end_process(handler_watch_t *watch, uint32_t command)
 {
-    crash_slot_note_hang(watch->slot);
+    crash_slot_note_hang(watch->slot, command);
     (void)pthread_kill(watch->handlers, SIGABRT);
 }
 
@@ -50,7 +50,7 @@ static void *watch_run(void *context)
         looks = is_same ? looks + 1 : 1;
         seen = command;
         if (looks > LOOKS) {
-            end_process(watch);
+            end_process(watch, command);
             looks = 0;
         }
     }

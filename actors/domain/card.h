@@ -77,6 +77,8 @@ void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, in
  * asked first (false: the store is damaged); card_evolve asserts it. */
 bool card_event_fits(const card_state_t *state, uint8_t event_name, const event_data_t *data);
 
+/* Issued, active or suspended: begun and not ended. */
+bool card_is_living(uint8_t status);
 /* Status at that moment: expired by the clock counts before any event says so. */
 uint8_t card_status_at(const card_state_t *state, int64_t now_ms);
 /* Version that goes with card_status_at: one more while the expiry is not yet recorded. */

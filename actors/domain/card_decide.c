@@ -44,12 +44,15 @@ enum {
 _Static_assert((int)CELL_LINES == (int)STATE_COUNT * (int)CARD_COMMAND_COUNT,
                "every state × command needs its line in card_states.def");
 
+bool card_is_living(uint8_t status)
+{
+    return status == card_status_issued || status == card_status_active ||
+           status == card_status_suspended;
+}
+
 static bool expiry_is_unrecorded(const card_state_t *state, int64_t now_ms)
 {
-    const bool can_expire = state->status == card_status_issued ||
-                            state->status == card_status_active ||
-                            state->status == card_status_suspended;
-    return can_expire && now_ms >= state->expires_at;
+    return card_is_living(state->status) && now_ms >= state->expires_at;
 }
 
 uint8_t card_status_at(const card_state_t *state, int64_t now_ms)

@@ -23,7 +23,7 @@ typedef struct control_card_key {
 
 /* What a tenant may use; 0: as much as there is. */
 typedef struct control_quotas {
-    uint64_t cards;   /* ever issued */
+    uint64_t cards;   /* living: issued, active, suspended */
     uint64_t storage; /* bytes of events */
     uint64_t rate;    /* requests a second */
 } control_quotas_t;

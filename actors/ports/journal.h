@@ -35,7 +35,7 @@ enum {
 typedef struct journal_partition {
     uint64_t epoch; /* fences: raised by every open for writing */
     uint64_t head;  /* highest sequence; 0 when there is no event */
-    uint64_t cards; /* as its batches have counted them */
+    uint64_t cards; /* living ones, as its batches have counted them */
     uint64_t bytes;
 } journal_partition_t;
 
@@ -129,8 +129,8 @@ typedef struct journal_batch {
     uint64_t head; /* before the batch: its events get head + 1, head + 2, … in order */
     const journal_event_t *events;
     size_t event_count; /* 0: only the check */
-    uint64_t cards;     /* added by the events, to be counted with the head; */
-    uint64_t bytes;     /* 0 when there are none */
+    int64_t cards;  /* living ones that the events add or (below 0) end, and their bytes: to be */
+    uint64_t bytes; /* counted with the head; 0 when there are no events */
     const journal_snapshot_t *snapshots;
     size_t snapshot_count;
     const journal_idempotency_t *idempotency;

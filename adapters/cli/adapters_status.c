@@ -52,12 +52,13 @@ json_t *adapters_status(const neighbours_t *neighbours, const membership_desk_t 
     neighbours_visit(neighbours, list_breaker, &listing);
     membership_desk_numbers(desk, &numbers);
     return json_pack(
-        "{s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I}}", "breakers", listing.breakers, "breakers_open",
-        listing.open, "calls_in_flight", (json_int_t)neighbours_in_flight(neighbours), "membership",
-        "tenants", (json_int_t)numbers.tenants, "events_applied",
-        (json_int_t)numbers.events_applied, "events_repeated", (json_int_t)numbers.events_repeated,
-        "events_ahead", (json_int_t)numbers.events_ahead, "events_dead",
-        (json_int_t)numbers.events_dead, "events_waiting", (json_int_t)numbers.lag);
+        "{s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "breakers", listing.breakers,
+        "breakers_open", listing.open, "calls_in_flight",
+        (json_int_t)neighbours_in_flight(neighbours), "membership", "tenants",
+        (json_int_t)numbers.tenants, "events_applied", (json_int_t)numbers.events_applied,
+        "events_repeated", (json_int_t)numbers.events_repeated, "events_ahead",
+        (json_int_t)numbers.events_ahead, "events_beyond", (json_int_t)numbers.events_beyond,
+        "events_dead", (json_int_t)numbers.events_dead, "events_waiting", (json_int_t)numbers.lag);
 }
 
 static json_t *failed(result_t why, const char *detail)

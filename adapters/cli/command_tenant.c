@@ -3,6 +3,7 @@
 #include "adapters/cli/backup.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/control_client.h"
+#include "adapters/cli/stores.h"
 #include "runtime/limits.h"
 #include <limits.h>
 #include <stdio.h>
@@ -66,14 +67,21 @@ static long long number(const json_t *object, const char *name)
     return json_integer_value(json_object_get(object, name));
 }
 
-static void print_quota(const json_t *tenant, const char *name, const char *label, const char *unit)
+/* `used` names the member of the usage beside it; NULL: nothing is counted. */
+static void print_quota(const json_t *tenant, const char *name, const char *label, const char *unit,
+                        const char *used)
 {
     const json_t *quota = json_object_get(json_object_get(tenant, "quotas"), name);
+    const json_t *usage = json_object_get(tenant, "usage");
     if (json_is_integer(quota)) {
-        (void)printf("%s  %lld%s\n", label, (long long)json_integer_value(quota), unit);
+        (void)printf("%s  %lld%s", label, (long long)json_integer_value(quota), unit);
     } else {
-        (void)printf("%s  none\n", label);
+        (void)printf("%s  none", label);
     }
+    if (used != NULL && json_is_object(usage)) {
+        (void)printf(", %lld%s in use", number(usage, used), unit);
+    }
+    (void)printf("\n");
 }
 
 /* Adds to a command the quotas that were given. */
@@ -100,7 +108,8 @@ static void quota_options(tenant_arguments_t *arguments, option_t options[QUOTAS
     arguments->max_storage = QUOTA_NOT_GIVEN;
     arguments->max_rate = QUOTA_NOT_GIVEN;
     options[0] = OPTION_NUMBER("max-cards", "N", &arguments->max_cards,
-                               "Cards that may be issued, ended ones included; 0: no quota");
+                               "Cards that may be issued, active or suspended at a time; 0: no "
+                               "quota");
     options[1] = OPTION_NUMBER("max-storage", "BYTES", &arguments->max_storage,
                                "That events may take; then desks add nothing, doors go on; 0: no "
                                "quota");
@@ -115,9 +124,9 @@ static void print_tenant(const json_t *answer)
     size_t i = 0;
     (void)printf("tenant      %s\npartitions  %lld\ncreated     %s\n", member(tenant, "name"),
                  number(tenant, "partitions"), member(tenant, "created_at"));
-    print_quota(tenant, "max_cards", "max cards ", "");
-    print_quota(tenant, "max_storage", "max storage", " bytes");
-    print_quota(tenant, "max_rate", "max rate  ", " requests/s");
+    print_quota(tenant, "max_cards", "max cards ", "", "cards");
+    print_quota(tenant, "max_storage", "max storage", " bytes", "storage");
+    print_quota(tenant, "max_rate", "max rate  ", " requests/s", NULL);
     json_array_foreach(json_object_get(tenant, "keys"), i, key)
     {
         (void)printf("key %-7lld %s since %s\n", number(key, "kid"), member(key, "state"),
@@ -215,6 +224,23 @@ int command_tenant_list(const command_t *command, int argc, char **argv)
     return finish(&arguments, answer, print_tenants);
 }
 
+/* Beside the quotas; null when it cannot be read now. */
+static void add_usage(const tenant_arguments_t *arguments, json_t *tenant)
+{
+    const configuration_texts_t *const texts = &arguments->configuration.texts;
+    stores_usage_t usage = {0};
+    if (tenant == NULL) {
+        return; /* there is none, which is said already */
+    }
+    const result_t result =
+        stores_usage(texts->store, texts->data, text_from_c(arguments->name), &usage);
+    json_t *const shown = result == RESULT_OK
+                              ? json_pack("{s:I,s:I}", "cards", (json_int_t)usage.cards, "storage",
+                                          (json_int_t)usage.bytes)
+                              : json_null();
+    (void)json_object_set_new(tenant, "usage", shown);
+}
+
 int command_tenant_show(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
@@ -225,6 +251,7 @@ int command_tenant_show(const command_t *command, int argc, char **argv)
     json_t *answer = control_client_execute(
         &arguments.configuration,
         json_pack("{s:s,s:s}", "command", "tenant.show", "name", arguments.name), false);
+    add_usage(&arguments, json_object_get(answer, "tenant"));
     return finish(&arguments, answer, print_tenant);
 }
 

@@ -210,6 +210,21 @@ result_t stores_verify(const char *store, const char *data, text_t tenant, char 
                : journal_sqlite_verify(data, tenant, true, report);
 }
 
+static result_t usage_postgres(const char *store, const journal_postgres_place_t *place,
+                               text_t tenant, void *context)
+{
+    stores_usage_t *const usage = context;
+    (void)tenant;
+    return journal_postgres_usage(store, place, &usage->cards, &usage->bytes);
+}
+
+result_t stores_usage(const char *store, const char *data, text_t tenant, stores_usage_t *usage)
+{
+    return stores_is_postgres(store)
+               ? stores_with_place(store, data, tenant, usage_postgres, usage)
+               : journal_sqlite_usage(data, tenant, &usage->cards, &usage->bytes);
+}
+
 /* --- Schemas --- */
 
 result_t stores_control_schema(const char *store, const char *data, migration_outcome_t *outcome,

@@ -66,6 +66,14 @@ MUST_USE result_t stores_projections_remove(const char *store, const char *data,
 /* `store verify` of one tenant: see journal_sqlite_verify. */
 MUST_USE result_t stores_verify(const char *store, const char *data, text_t tenant, char **report);
 
+/* What the quotas of a tenant count. */
+typedef struct stores_usage {
+    int64_t cards; /* living */
+    int64_t bytes; /* of events */
+} stores_usage_t;
+MUST_USE result_t stores_usage(const char *store, const char *data, text_t tenant,
+                               stores_usage_t *usage);
+
 /* The version of the control store, which opening brings up to date. `error` as above. */
 MUST_USE result_t stores_control_schema(const char *store, const char *data,
                                         migration_outcome_t *outcome, char *error,

@@ -99,11 +99,15 @@ result_t journal_postgres_export(const char *url, const journal_postgres_place_t
 /* --- In --- */
 
 /* What partitions of an older format did not bring. */
-static const char recount[] =
-    "UPDATE partition SET cards = (SELECT count(*) FROM event e WHERE e.card_sequence = 1 AND e.id "
-    "BETWEEN partition.id << 56 AND partition.id << 56 | 72057594037927935), bytes = (SELECT "
-    "coalesce(sum(length(e.body) + 120), 0) FROM event e WHERE e.id BETWEEN partition.id << 56 AND "
-    "partition.id << 56 | 72057594037927935)";
+static const char recount_bytes[] =
+    "UPDATE partition SET bytes = (SELECT coalesce(sum(length(e.body) + 120), 0) FROM event e "
+    "WHERE e.id BETWEEN partition.id << 56 AND partition.id << 56 | 72057594037927935)";
+/* An older program counted cards that have ended as well (migrations/0004.sql). */
+static const char recount_cards[] =
+    "UPDATE partition SET cards = 0; "
+    "UPDATE partition SET cards = living.cards FROM (SELECT get_byte(uuid_send(id), 8) & 63 AS "
+    "place, count(*) AS cards FROM card WHERE status IN (1, 2, 3) GROUP BY place) AS living "
+    "WHERE living.place = partition.id";
 
 struct journal_postgres_import {
     PGconn *connection;
@@ -216,7 +220,10 @@ result_t journal_postgres_import_finish(journal_postgres_import_t **import)
         result = RESULT_STORE_UNAVAILABLE;
     }
     if (result == RESULT_OK && (*import)->recounts) {
-        result = journal_database_execute(connection, recount, "import");
+        result = journal_database_execute(connection, recount_bytes, "import");
+    }
+    if (result == RESULT_OK) {
+        result = journal_database_execute(connection, recount_cards, "import");
     }
     if (result == RESULT_OK) {
         result = journal_database_execute(connection, "COMMIT", "import");

@@ -53,6 +53,10 @@ uint64_t journal_postgres_schema(void); /* the version that this program knows *
 MUST_USE result_t journal_postgres_verify(const char *url, const journal_postgres_place_t *place,
                                           text_t tenant, bool fold, char **report);
 
+/* As journal_sqlite_usage. */
+MUST_USE result_t journal_postgres_usage(const char *url, const journal_postgres_place_t *place,
+                                         int64_t *cards, int64_t *bytes);
+
 /* --- Backup and restore: every row out, and in again. All of these block. --- */
 
 /* In one snapshot, beside a running service. */

@@ -130,10 +130,17 @@ static result_t import_begin(journal_sqlite_import_t *import)
 }
 
 /* What partitions of an older format did not bring. */
-static const char recount[] =
-    "UPDATE partition SET cards = (SELECT count(*) FROM card_head WHERE last_event >> 56 = "
-    "partition.id), bytes = (SELECT coalesce(sum(length(body) + 120), 0) FROM event WHERE event.id "
-    "BETWEEN partition.id << 56 AND partition.id << 56 | 0xffffffffffffff)";
+static const char recount_bytes[] =
+    "UPDATE partition SET bytes = (SELECT coalesce(sum(length(body) + 120), 0) FROM event WHERE "
+    "event.id BETWEEN partition.id << 56 AND partition.id << 56 | 0xffffffffffffff)";
+/* An older program counted cards that have ended as well (migrations/0004.sql). */
+static const char recount_cards[] =
+    "UPDATE partition SET cards = 0; "
+    "UPDATE partition SET cards = living.cards FROM (SELECT ((instr('0123456789ABCDEF', "
+    "substr(hex(id), 17, 1)) - 1) << 4 | (instr('0123456789ABCDEF', substr(hex(id), 18, 1)) - 1)) "
+    "& 63 AS place, count(*) AS cards FROM card WHERE status IN (1, 2, 3) GROUP BY place) AS "
+    "living "
+    "WHERE living.place = partition.id";
 
 static void import_free(journal_sqlite_import_t *import)
 {
@@ -226,7 +233,10 @@ static result_t import_complete(journal_sqlite_import_t *import, char **report)
 {
     import_statements_done(import);
     result_t result =
-        import->recounts ? connection_execute(&import->connection, recount) : RESULT_OK;
+        import->recounts ? connection_execute(&import->connection, recount_bytes) : RESULT_OK;
+    if (result == RESULT_OK) {
+        result = connection_execute(&import->connection, recount_cards);
+    }
     if (result == RESULT_OK) {
         result = connection_execute(&import->connection, "COMMIT; PRAGMA synchronous = FULL");
     }

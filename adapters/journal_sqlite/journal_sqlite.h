@@ -34,6 +34,11 @@ uint64_t journal_sqlite_schema(void); /* the version that this program knows */
 MUST_USE result_t journal_sqlite_verify(const char *data_directory, text_t tenant, bool fold,
                                         char **report);
 
+/* What quotas count: living cards, and bytes of events. MISSING. Beside a running service. Blocks.
+ */
+MUST_USE result_t journal_sqlite_usage(const char *data_directory, text_t tenant, int64_t *cards,
+                                       int64_t *bytes);
+
 /* --- Backup and restore: every row out, and in again. All of these block. --- */
 
 /* In one read transaction, beside a running service. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define YEAR_MS INT64_C(31536000000)
+#define DAY_MS INT64_C(86400000)
 #define BEGIN_MS INT64_C(1767225600000) /* 2026-01-01: every figure is the same on every day */
 
 static uint64_t mix(uint64_t value)
@@ -48,16 +49,51 @@ typedef struct arguments {
     char member[24];
 } arguments_t;
 
+/* What lists choose by is spread as in an association: half of the cards are gold, one in a
+ * thousand is a founder's; their ends lie on 1,825 days from the end of the first year on. */
+static text_t tier_of(uint64_t number)
+{
+    const uint64_t share = mix(number) % 1000;
+    if (share < 500) {
+        return TEXT_LITERAL("gold");
+    }
+    if (share < 800) {
+        return TEXT_LITERAL("silver");
+    }
+    return share < 999 ? TEXT_LITERAL("bronze") : TEXT_LITERAL("founder");
+}
+
+static int64_t end_of(uint64_t number)
+{
+    return BEGIN_MS + YEAR_MS + (int64_t)(mix(number ^ 1) % 1825) * DAY_MS;
+}
+
+/* One card in twenty is suspended and reinstated in turn, where the others are validated. */
+static bool is_restless(uint64_t number)
+{
+    return mix(number ^ 2) % 20 == 0;
+}
+
+static card_command_kind_t kind_of(uint64_t number, uint64_t sequence)
+{
+    if (sequence < 3) {
+        return sequence == 1 ? CARD_ISSUE : CARD_ACTIVATE;
+    }
+    if (!is_restless(number)) {
+        return CARD_VALIDATE;
+    }
+    return sequence % 2 == 1 ? CARD_SUSPEND : CARD_REINSTATE;
+}
+
 static card_command_t command_make(arguments_t *arguments, const uuid_t *card, uint64_t number,
                                    uint64_t sequence)
 {
-    static const card_command_kind_t kinds[] = {CARD_ISSUE, CARD_ACTIVATE, CARD_VALIDATE};
     snprintf(arguments->member, sizeof(arguments->member), "member-%07u", (unsigned)number);
     MESSAGE_SET(card_issue, &arguments->issue, member_id, text_from_c(arguments->member));
-    MESSAGE_SET(card_issue, &arguments->issue, tier, TEXT_LITERAL("gold"));
-    MESSAGE_SET(card_issue, &arguments->issue, expires_at, BEGIN_MS + 20 * YEAR_MS);
+    MESSAGE_SET(card_issue, &arguments->issue, tier, tier_of(number));
+    MESSAGE_SET(card_issue, &arguments->issue, expires_at, end_of(number));
     MESSAGE_SET(card_validate, &arguments->validate, gate, TEXT_LITERAL("north"));
-    return (card_command_t){.kind = kinds[sequence < 3 ? sequence - 1 : 2],
+    return (card_command_t){.kind = kind_of(number, sequence),
                             .issue = &arguments->issue,
                             .change = &arguments->change,
                             .validate = &arguments->validate,
@@ -92,12 +128,14 @@ void journal_bench_event(uint32_t partition, uint64_t number, uint64_t sequence,
     card_decided_event_t decided = {0};
     int64_t now_ms = 0;
     /* A validation changes nothing but the number: two are as good as many. */
-    const uint64_t steps = sequence < 3 ? sequence : 3;
+    const bool is_short = !is_restless(number) && sequence > 3;
+    const uint64_t steps = is_short ? 3 : sequence;
     for (uint64_t i = 1; i <= steps; i++) {
-        if (i == 3) {
+        const bool is_jump = is_short && i == 3;
+        if (is_jump) {
             state.card_sequence = sequence - 1;
         }
-        decided = step(&state, &arguments, &card, number, i == 3 ? sequence : i, &now_ms);
+        decided = step(&state, &arguments, &card, number, is_jump ? sequence : i, &now_ms);
     }
     const uint64_t one = mix(number ^ sequence << 40 ^ (uint64_t)partition << 58);
     *event = (journal_event_t){.card = card,
@@ -111,7 +149,7 @@ void journal_bench_event(uint32_t partition, uint64_t number, uint64_t sequence,
     if (snapshot != NULL) {
         *snapshot = (journal_snapshot_t){.card = card,
                                          .member_id = TEXT_NONE,
-                                         .tier = TEXT_LITERAL("gold"),
+                                         .tier = tier_of(number),
                                          .status = state.status,
                                          .expires_at = state.expires_at,
                                          .card_sequence = sequence};

@@ -161,13 +161,18 @@ void partitions_count_cards_and_bytes_with_their_events(void **state)
     batch.head = 3;
     batch.events = harness_make_events(harness, &card, 4, 1);
     batch.event_count = 1;
-    batch.cards = 0;
+    batch.cards = 2;
     batch.bytes = 70;
+    assert_int_equal(harness_append(harness, alpha, &batch), RESULT_OK);
+    batch.head = 4;
+    batch.events = harness_make_events(harness, &card, 5, 1);
+    batch.cards = -1; /* one has ended */
+    batch.bytes = 30;
     assert_int_equal(harness_append(harness, alpha, &batch), RESULT_OK);
     harness_close(harness, alpha);
     harness_restart(harness);
     *alpha = harness_open(harness, "alpha");
-    assert_int_equal(alpha->partitions[1].cards, 1);
-    assert_int_equal(alpha->partitions[1].bytes, 570);
+    assert_int_equal(alpha->partitions[1].cards, 2);
+    assert_int_equal(alpha->partitions[1].bytes, 600);
     assert_int_equal(alpha->partitions[0].bytes, 0);
 }

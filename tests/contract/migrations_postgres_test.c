@@ -197,6 +197,9 @@ static void every_older_control_store_keeps_its_rows(void **state)
     }
 }
 
+/* Steps of the journal's schema. */
+enum { COUNTS_CARDS = 2, COUNTS_LIVING_CARDS = 4 };
+
 static void every_older_journal_keeps_its_rows_and_is_upgraded_by_opening(void **state)
 {
     fixture_t *const fixture = *state;
@@ -216,6 +219,9 @@ static void every_older_journal_keeps_its_rows_and_is_upgraded_by_opening(void *
         /* What opening looks at has to be sound. */
         run(connection, "DELETE FROM partition");
         run(connection, "INSERT INTO partition (id, head) VALUES (0, 3)");
+        if (version >= COUNTS_CARDS) { /* what a later step counts anew stands as it leaves it */
+            run(connection, journal_postgres_migrations[COUNTS_LIVING_CARDS - 1]);
+        }
         char *const before = tables_dump(connection, &tables);
 
         if (version < journal_postgres_migrations_count) {

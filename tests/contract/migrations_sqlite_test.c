@@ -207,6 +207,16 @@ static void own_the_journal(sqlite3 *database, const store_t *store)
     }
 }
 
+/* What step 4 counts anew stands as it leaves it: the first to count is step 3. */
+enum { COUNTS_CARDS = 3, COUNTS_LIVING_CARDS = 4 };
+
+static void count_living_cards(sqlite3 *database, const store_t *store, size_t version)
+{
+    if (store->steps == journal_sqlite_migrations && version >= COUNTS_CARDS) {
+        execute(database, store->steps[COUNTS_LIVING_CARDS - 1]);
+    }
+}
+
 static void every_older_schema_keeps_its_rows(const store_t *store)
 {
     for (size_t version = 1; version <= store->count; version++) {
@@ -219,6 +229,7 @@ static void every_older_schema_keeps_its_rows(const store_t *store)
         tables_t tables = tables_read(database);
         assert_true(tables.count >= 2);
         tables_fill(database, &tables);
+        count_living_cards(database, store, version);
         char *const before = tables_dump(database, &tables);
         assert_int_equal(sqlite3_close(database), SQLITE_OK);
 
@@ -237,6 +248,52 @@ static void every_older_schema_keeps_its_rows(const store_t *store)
         tables_release(&tables);
         place_remove(&place);
     }
+}
+
+static int64_t first_number(sqlite3 *database, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    const int64_t number = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return number;
+}
+
+/* Issued, active, suspended, revoked, expired and replaced, once each, in partition 0x2a; one of
+ * partition 0; and what an older program had counted. */
+static void cards_that_have_ended_no_longer_count(void **state)
+{
+    (void)state;
+    place_t place;
+    migration_outcome_t outcome;
+    const store_t *const store = journal_store();
+    place_create(&place);
+    sqlite3 *database = database_of(&place, store);
+    make_old(database, store, COUNTS_CARDS);
+    own_the_journal(database, store);
+    execute(database, "INSERT INTO partition (id, epoch, head, cards) VALUES (0, 1, 1, 1), "
+                      "(42, 1, 6, 6), (63, 1, 0, 0)");
+    for (unsigned status = 1; status <= 6; status++) {
+        char sql[256];
+        (void)snprintf(sql, sizeof sql,
+                       "INSERT INTO card (id, member_id, tier, status, expires_at, card_sequence, "
+                       "body) VALUES (x'019b76de788f7c32aad656528c75ab%02x', 'm', '', %u, 1, 1, "
+                       "x'00')",
+                       status, status);
+        execute(database, sql);
+    }
+    execute(database,
+            "INSERT INTO card (id, member_id, tier, status, expires_at, card_sequence, "
+            "body) VALUES (x'019b76de788f7c3280d656528c75ab00', 'm', '', 2, 1, 1, x'00')");
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    assert_int_equal(upgrade(&place, store, &outcome), RESULT_OK);
+    database = database_of(&place, store);
+    assert_int_equal(first_number(database, "SELECT cards FROM partition WHERE id = 0"), 1);
+    assert_int_equal(first_number(database, "SELECT cards FROM partition WHERE id = 42"), 3);
+    assert_int_equal(first_number(database, "SELECT cards FROM partition WHERE id = 63"), 0);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    place_remove(&place);
 }
 
 /* A table that a migration brings is in backups, or can be worked out of what is: else a restore
@@ -336,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_table_of_a_journal_is_in_backups),
+        cmocka_unit_test(cards_that_have_ended_no_longer_count),
         BOTH_TESTS(every_older_schema_keeps_its_rows),
         BOTH_TESTS(two_processes_upgrade_at_once),
         BOTH_TESTS(a_newer_schema_is_refused_and_named),

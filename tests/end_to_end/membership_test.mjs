@@ -121,6 +121,22 @@ test('events suspend, reinstate exactly those, renew and revoke; members without
 test('duplicates, disorder, gaps, later versions and poison end as the reference says', async (t) =>
   disorderAndPoison(await start(t)));
 
+test('a context that jumps to the end of its sequence does not move the watermark for good', async (t) => {
+  const { context, service, token } = await start(t);
+  const card = await issue(service, token, context, 'm-1');
+  context.happen('acme', 'update', 'm-1');
+  await until(async () => (await applied(service)) === 1, 'the first event is applied', 10_000);
+  context.happen('acme', 'suspend', 'm-1', { sequence: Number.MAX_SAFE_INTEGER });
+  const membership = async () => roles(await service.tree()).adapters.status.membership;
+  await until(async () => (await membership()).events_beyond > 0, 'it was seen', 10_000);
+  assert.equal((await verdict(service, token, card)).reason, 'valid');
+  assert.equal((await membership()).events_applied, 1);
+  assert.match(service.log, /jumps too far/);
+  context.log('acme').pop(); // they mend it: the sequence goes on where it was
+  context.happen('acme', 'suspend', 'm-1');
+  await until(async () => (await verdict(service, token, card)).reason === 'suspended', 'and what comes then counts', 10_000);
+});
+
 test('over ZeroMQ: member.get and events.read', async (t) => {
   const { context, service, token } = await start(t, { overZmq: true, events: false });
   const card = await issue(service, token, context, 'm-1');

@@ -21,7 +21,7 @@ test('the quota of cards is exact, survives a restart, and can be raised while t
   const refused = await issue();
   assert.equal(refused.status, 409);
   assert.equal(refused.body.code, 'quota_cards_exceeded');
-  assert.match(refused.body.detail, /quota of cards of this tenant is 2, and 2 have been issued/);
+  assert.match(refused.body.detail, /quota of cards of this tenant is 2, and 2 are in use/);
   const shard = (await service.tree()).roles.find((role) => role.name === 'shard-0');
   process.kill(shard.pid, 'SIGKILL');
   await until(async () => (await issue()).status === 409, 'the successor counts the same');
@@ -29,6 +29,14 @@ test('the quota of cards is exact, survives a restart, and can be raised while t
   await service.command('tenant', 'set', 'acme', '--max-cards', '3');
   await until(async () => (await issue()).status === 201, 'the new quota counts');
   assert.equal((await issue()).status, 409);
+  const used = async () => JSON.parse(await service.command('tenant', 'show', 'acme', '--json')).tenant.usage;
+  assert.equal((await used()).cards, 3);
+  const revoked = await service.request('POST', `/acme/api/v1/cards/${card.id}/revoke`, { token, body: {} });
+  assert.equal(revoked.status, 200);
+  assert.equal((await used()).cards, 2);
+  assert.equal((await issue()).status, 201, 'a card that has ended frees its place');
+  assert.equal((await issue()).status, 409);
+  assert.match(await service.command('tenant', 'show', 'acme'), /max cards +3, 3 in use\nmax storage +none, \d+ bytes in use\n/);
 });
 
 test('used-up storage is 507 for desks and nothing for doors; a rate beyond the quota is 429', async () => {

@@ -300,7 +300,7 @@ static void store_batch(operation_t *operation)
     store_notes(operation);
     operation->handle->tenant->refusal_count += operation->batch->refusal_count;
     partition->row.head += operation->batch->event_count;
-    partition->row.cards += operation->batch->cards;
+    partition->row.cards += (uint64_t)operation->batch->cards;
     partition->row.bytes += operation->batch->bytes;
     operation->port->store->world->numbers.commits++;
 }

@@ -15,9 +15,9 @@ void __real_partition_wait(partition_t *partition, batch_t *batch, shard_message
 void __wrap_partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,
                            text_t envelope, uint8_t outcome);
 uint64_t __real_partition_append(partition_t *partition, batch_t *batch,
-                                 const journal_event_t *event, const event_data_t *data);
+                                 const journal_event_t *event, const event_data_t *data, int cards);
 uint64_t __wrap_partition_append(partition_t *partition, batch_t *batch,
-                                 const journal_event_t *event, const event_data_t *data);
+                                 const journal_event_t *event, const event_data_t *data, int cards);
 result_t __real_key_table_add(key_table_t *table, shard_message_t *message);
 result_t __wrap_key_table_add(key_table_t *table, shard_message_t *message);
 void __real_card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card,
@@ -88,9 +88,9 @@ void __wrap_partition_wait(partition_t *partition, batch_t *batch, shard_message
 }
 
 uint64_t __wrap_partition_append(partition_t *partition, batch_t *batch,
-                                 const journal_event_t *event, const event_data_t *data)
+                                 const journal_event_t *event, const event_data_t *data, int cards)
 {
-    const uint64_t sequence = __real_partition_append(partition, batch, event, data);
+    const uint64_t sequence = __real_partition_append(partition, batch, event, data, cards);
     const shard_t *const shard = partition->tenant->shard;
     if (world_current()->bug == BUG_publish_uncommitted) {
         const text_t published = batch->published[batch->event_count - 1];

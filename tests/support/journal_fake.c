@@ -382,7 +382,7 @@ static result_t store_batch(journal_fake_t *fake, fake_tenant_t *tenant,
         reminder_table_apply(&tenant->reminders, &batch->reminders[i]);
     }
     partition->head += batch->event_count;
-    partition->cards += batch->cards;
+    partition->cards += (uint64_t)batch->cards;
     partition->bytes += batch->bytes;
     tenant->numbers.batches++;
     tenant->numbers.batches_empty += batch->event_count == 0 ? 1 : 0;

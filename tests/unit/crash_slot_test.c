@@ -95,6 +95,26 @@ static void waiting_for_others_is_no_work_on_the_command(void **state)
     crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
 }
 
+/* The one that hung got done before the signal came: the next one did nothing. */
+static void only_the_command_that_hung_is_to_blame(void **state)
+{
+    (void)state;
+    fixture_t fixture = begin();
+    crash_origin_t origin = CRASH_ORIGIN_UNKNOWN;
+    uint32_t hanging = 0;
+    const crash_command_t command = command_of("body", 4, "");
+    crash_slot_enter(fixture.roles, &command);
+    assert_true(crash_slot_is_in_work(fixture.roles, &hanging));
+    crash_slot_note_hang(fixture.roles, hanging);
+    assert_true(crash_slot_read(fixture.supervisors, &record, &origin));
+    assert_int_equal(origin, CRASH_ORIGIN_HANG);
+    crash_slot_leave(fixture.roles);
+    crash_slot_enter(fixture.roles, &command);
+    assert_true(crash_slot_read(fixture.supervisors, &record, &origin));
+    assert_int_equal(origin, CRASH_ORIGIN_OTHER);
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
 static void large_request_leaves_its_fingerprint_only(void **state)
 {
     (void)state;
@@ -212,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(supervisor_reads_what_the_role_works_on),
         cmocka_unit_test(waiting_for_others_is_no_work_on_the_command),
+        cmocka_unit_test(only_the_command_that_hung_is_to_blame),
         cmocka_unit_test(large_request_leaves_its_fingerprint_only),
         cmocka_unit_test(fingerprint_tells_commands_apart_and_attempts_not),
         cmocka_unit_test(wild_writes_lead_nowhere),

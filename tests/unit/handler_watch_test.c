@@ -74,6 +74,23 @@ static void command_that_waits(crash_slot_t *slot)
     crash_slot_leave(slot);
 }
 
+/* Its end may fall on a wake-up. */
+static void begun_and_ended_often(crash_slot_t *slot)
+{
+    enum { TIMES = 200, LONG_MS = 2 * LIMIT_HANDLER_LOOP_MS / 5 };
+    for (int count = 0; count < TIMES; count++) {
+        handler_watch_t *watch = NULL;
+        enter(slot, "a");
+        if (handler_watch_start(slot, &watch) != RESULT_OK) {
+            _exit(EXIT_NO_WATCH);
+        }
+        compute(count % 20 == 0 ? LONG_MS : 0);
+        crash_slot_leave(slot);
+        handler_watch_stop(&watch);
+        handler_watch_stop(&watch);
+    }
+}
+
 /* Runs `work` watched in another process; what the supervisor then sees. */
 static int end_of(void (*work)(crash_slot_t *), bool *was_in_work, crash_origin_t *origin)
 {
@@ -115,7 +132,8 @@ static void command_that_computes_without_end_ends_its_process(void **state)
 static void nothing_else_is_blamed(void **state)
 {
     (void)state;
-    void (*const works[])(crash_slot_t *) = {many_commands, no_command, command_that_waits};
+    void (*const works[])(crash_slot_t *) = {many_commands, no_command, command_that_waits,
+                                             begun_and_ended_often};
     for (size_t i = 0; i < sizeof works / sizeof works[0]; i++) {
         bool was_in_work = true;
         crash_origin_t origin = CRASH_ORIGIN_UNKNOWN;

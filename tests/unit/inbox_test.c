@@ -198,12 +198,46 @@ static void poison_goes_as_a_dead_letter_when_it_is_given_up(void **state)
     inbox_destroy(&inbox);
 }
 
+static void sequence_that_jumps_to_its_end_is_not_followed(void **state)
+{
+    (void)state;
+    enum { AT = 7 };
+    const uint64_t last = (UINT64_C(1) << 53) - 1;
+    char name[8];
+    member_events_t message;
+    inbox_t *inbox = inbox_create(1);
+    inbox_watermark(inbox, 0, AT);
+    const member_event_t jumps[] = {event_of(last, name),
+                                    event_of(AT + LIMIT_INBOX_JUMP + 1, name)};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(inbox_take(inbox, &jumps[i]), INBOX_BEYOND);
+        inbox_pass_gap(inbox, jumps[i].sequence);
+        assert_int_equal(inbox_position(inbox), AT);
+        assert_false(
+            inbox_has_gap(inbox)); /* nothing is held that would be asked for again and again */
+    }
+    const member_event_t next = event_of(AT + 1, name);
+    assert_int_equal(inbox_take(inbox, &next), INBOX_TAKEN);
+    assert_true(inbox_next(inbox, 0, 1, &message));
+    assert_int_equal(message.up_to, AT + 1);
+    const member_event_t far = event_of(AT + 1 + LIMIT_INBOX_JUMP, name);
+    inbox_pass_gap(inbox, far.sequence);
+    assert_int_equal(inbox_take(inbox, &far), INBOX_TAKEN); /* what is left out may be much */
+    inbox_destroy(&inbox);
+    inbox = inbox_create(1);
+    inbox_watermark(inbox, 0, 0);
+    assert_false(inbox_reaches(inbox, last));
+    assert_true(inbox_reaches(inbox, LIMIT_INBOX_FIRST)); /* a context with a past */
+    inbox_destroy(&inbox);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_is_applied_once_and_in_order_of_its_member),
         cmocka_unit_test(inbox_is_bounded_and_takes_again_when_there_is_room),
         cmocka_unit_test(gap_that_the_page_leaves_out_does_not_exist),
+        cmocka_unit_test(sequence_that_jumps_to_its_end_is_not_followed),
         cmocka_unit_test(poison_goes_as_a_dead_letter_when_it_is_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 #include "actors/domain/card_id.h"
 #include "tests/unit/shard_support.h"
 
+#include <stdio.h>
+
 static void issue_answers_with_the_new_card(void **state)
 {
     fixture_t *const fixture = *state;
@@ -339,6 +341,14 @@ static void of_two_changes_at_one_version_one_happens(void **state)
     assert_int_equal(get(fixture, &card)->card.status, card_status_suspended);
 }
 
+static uint64_t dead_letters(const fixture_t *fixture, const char *reason)
+{
+    char series[128];
+    (void)snprintf(series, sizeof series,
+                   "digitalcard_dead_letters_total{role=\"shard-0\",reason=\"%s\"}", reason);
+    return metric_number(fixture, series);
+}
+
 static void requests_past_their_deadline_do_nothing(void **state)
 {
     fixture_t *const fixture = *state;
@@ -348,6 +358,52 @@ static void requests_past_their_deadline_do_nothing(void **state)
         &(ask_t){.type = request_type_card_revoke, .card = &card, .deadline_ms = UINT32_MAX});
     assert_error(answer, RESULT_DEADLINE_EXCEEDED);
     assert_int_equal(get(fixture, &card)->card.status, card_status_active);
+    assert_int_equal(dead_letters(fixture, "deadline"), 1);
+}
+
+/* After a restart many cards wait for their turn to be read: not those nobody waits for any more.
+ */
+static void nothing_is_read_for_a_request_past_its_deadline(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t first = issue_active(fixture, "m-1");
+    const uuid_t second = issue_active(fixture, "m-2");
+    fixture->options.activations_max = 1;
+    fixture_crash(fixture);
+    const ask_t warm = {.type = request_type_card_scan, .qr = "x"};
+    (void)ask_now(fixture, &warm); /* opens the tenant */
+    journal_fake_hold_loads(fixture->journal, true);
+    const uint64_t read = ask(fixture, &(ask_t){.type = request_type_card_get, .card = &first});
+    settle(fixture);
+    const uint64_t late =
+        ask(fixture, &(ask_t){.type = request_type_card_get, .card = &second, .deadline_ms = 1000});
+    const uint64_t late_keyed =
+        ask(fixture,
+            &(ask_t){
+                .type = request_type_card_revoke, .card = &first, .key = "k", .deadline_ms = 1000});
+    settle(fixture);
+    advance(fixture, 2000);
+    const size_t loads = journal_fake_numbers(fixture->journal, "acme").loads;
+    journal_fake_hold_loads(fixture->journal, false);
+    settle(fixture);
+    assert_int_equal(answer_to(fixture, read)->reply.outcome, outcome_ok);
+    assert_error(answer_to(fixture, late), RESULT_DEADLINE_EXCEEDED);
+    assert_error(answer_to(fixture, late_keyed), RESULT_DEADLINE_EXCEEDED);
+    assert_int_equal(journal_fake_numbers(fixture->journal, "acme").loads, loads);
+    assert_int_equal(dead_letters(fixture, "deadline"), 2);
+    assert_int_equal(dead_letters(fixture, "undeliverable"), 0);
+    assert_int_equal(get(fixture, &second)->card.status, card_status_active);
+    assert_int_equal(status_number(fixture, "\"tenants\"", "loads_in_flight"), 0);
+}
+
+static void what_waits_for_a_card_that_cannot_be_read_is_counted(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    fixture_crash(fixture);
+    journal_fake_fail_loads(fixture->journal, RESULT_STORE_UNAVAILABLE, 1);
+    assert_error(get(fixture, &card), RESULT_STORE_UNAVAILABLE);
+    assert_int_equal(dead_letters(fixture, "undeliverable"), 1);
 }
 
 static void rubbish_is_counted_and_dropped(void **state)
@@ -394,6 +450,8 @@ int main(void)
         TEST(changes_happen_only_at_the_version_they_name),
         TEST(of_two_changes_at_one_version_one_happens),
         TEST(requests_past_their_deadline_do_nothing),
+        TEST(nothing_is_read_for_a_request_past_its_deadline),
+        TEST(what_waits_for_a_card_that_cannot_be_read_is_counted),
         TEST(rubbish_is_counted_and_dropped),
         TEST(requests_for_the_relay_are_refused),
     };

@@ -1,5 +1,6 @@
 /* Commands that killed their role, as the shard's next incarnation meets them: the supervisor's
  * order, refusals, replays. */
+#include "adapters/signer/signer.h"
 #include "tests/unit/shard_support.h"
 
 #include <string.h>
@@ -82,12 +83,24 @@ static crash_record_t record;
 static crash_origin_t origin;
 static bool is_watching; /* the next handler: what it works on is read while it runs */
 
+static bool was_in_activation;
+
 static int64_t wall_watching(void)
 {
     if (is_watching && crash_slot_read(current->crash_slot, &record, &origin)) {
         is_watching = false;
     }
     return wall_now();
+}
+
+/* Called when a card has been built from what is stored. */
+static void wipe_watching(void *memory, size_t size)
+{
+    if (is_watching && crash_slot_read(current->crash_slot, &record, &origin)) {
+        is_watching = false;
+        was_in_activation = true;
+    }
+    signer_functions.wipe(memory, size);
 }
 
 static int setup(void **state)
@@ -151,6 +164,33 @@ static void handler_stands_in_the_slot_while_it_runs(void **state)
     assert_memory_equal(record.tenant, "acme", record.tenant_size);
     assert_memory_equal(record.actor, card.bytes, CRASH_ID_SIZE);
     assert_false(crash_slot_read(fixture->crash_slot, &record, &origin));
+}
+
+/* What is stored may kill the role too, when the card is built from it. */
+static void card_that_is_built_anew_stands_in_the_slot(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    crypto_functions_t watching = signer_functions;
+    watching.wipe = wipe_watching;
+    fixture->crypto = &watching;
+    fixture_crash(fixture);
+    const ask_t warm = {.type = request_type_card_scan, .qr = "x"};
+    (void)ask_now(fixture, &warm); /* opens the tenant */
+    journal_fake_hold_loads(fixture->journal, true);
+    const uint64_t asked = ask(fixture, &(ask_t){.type = request_type_card_get, .card = &card});
+    settle(fixture);
+    is_watching = true;
+    journal_fake_hold_loads(fixture->journal, false);
+    settle(fixture);
+    assert_false(is_watching);
+    assert_int_equal(answer_to(fixture, asked)->reply.outcome, outcome_ok);
+    assert_int_equal(record.type, request_type_card_get);
+    assert_memory_equal(record.actor, card.bytes, CRASH_ID_SIZE);
+    assert_true(was_in_activation);
+    assert_false(crash_slot_read(fixture->crash_slot, &record, &origin));
+    fixture->crypto = NULL;
+    fixture_crash(fixture);
 }
 
 static void ordered_command_is_refused_and_everything_else_is_not(void **state)
@@ -275,6 +315,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(handler_stands_in_the_slot_while_it_runs),
+        TEST(card_that_is_built_anew_stands_in_the_slot),
         TEST(ordered_command_is_refused_and_everything_else_is_not),
         TEST(other_commands_are_refused_as_quarantined),
         TEST(order_that_cannot_be_stored_counts_all_the_same),

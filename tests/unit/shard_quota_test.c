@@ -36,7 +36,7 @@ static void as_many_cards_are_issued_as_the_quota_says(void **state)
     }
     const answer_t *const refused = issue(fixture, NULL);
     assert_error(refused, RESULT_QUOTA_CARDS);
-    assert_detail(refused, "The quota of cards of this tenant is 3, and 3 have been issued");
+    assert_detail(refused, "The quota of cards of this tenant is 3, and 3 are in use");
     assert_int_equal(
         metric_number(fixture, "digitalcard_quota_refused_total{role=\"shard-0\",quota=\"cards\"}"),
         1);
@@ -94,14 +94,56 @@ static void the_count_survives_restart_and_failed_batches(void **state)
     assert_error(issue(fixture, NULL), RESULT_QUOTA_CARDS);
 }
 
-static void a_replacement_is_a_card_too(void **state)
+static void a_replacement_takes_the_place_of_what_it_replaces(void **state)
 {
     fixture_t *const fixture = *state;
     const uuid_t card = issue_active(fixture, "m-1");
     set_quotas(fixture, (control_quotas_t){.cards = 1});
-    assert_error(change(fixture, request_type_card_replace, &card), RESULT_QUOTA_CARDS);
-    set_quotas(fixture, (control_quotas_t){.cards = 2});
     assert_int_equal(change(fixture, request_type_card_replace, &card)->reply.outcome, outcome_ok);
+    assert_error(issue(fixture, NULL), RESULT_QUOTA_CARDS);
+    fixture_crash(fixture);
+    assert_error(issue(fixture, NULL), RESULT_QUOTA_CARDS);
+}
+
+static void a_card_that_ends_frees_its_place(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t first = issue_active(fixture, "m-1");
+    const uuid_t second = issue_active(fixture, "m-2");
+    set_quotas(fixture, (control_quotas_t){.cards = 2});
+    assert_int_equal(change(fixture, request_type_card_suspend, &first)->reply.outcome, outcome_ok);
+    assert_error(issue(fixture, NULL), RESULT_QUOTA_CARDS);
+    assert_int_equal(change(fixture, request_type_card_revoke, &first)->reply.outcome, outcome_ok);
+    assert_refused(change(fixture, request_type_card_revoke, &first), reason_revoked);
+    fixture_crash(fixture);
+    assert_int_equal(issue(fixture, NULL)->reply.outcome, outcome_ok);
+    assert_error(issue(fixture, NULL), RESULT_QUOTA_CARDS);
+    const ask_t renewal = {
+        .type = request_type_card_renew, .card = &second, .expires_at = END + DAY_MS};
+    assert_int_equal(ask_now(fixture, &renewal)->reply.outcome, outcome_ok); /* it has its place */
+}
+
+/* It gave its place away when it expired, and comes back only when there is one. */
+static void renewing_an_expired_card_takes_a_place(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    wall_set(END + 1);
+    assert_verdict(validate(fixture, &card), reason_expired);
+    fixture_crash(fixture);
+    set_quotas(fixture, (control_quotas_t){.cards = 1});
+    advance(fixture, 2 * 60000); /* the sweep tells it */
+    const ask_t issue_later = {
+        .type = request_type_card_issue, .member_id = "m-2", .expires_at = END + 9 * DAY_MS};
+    const answer_t *const issued = ask_now(fixture, &issue_later);
+    assert_int_equal(issued->reply.outcome, outcome_ok);
+    const uuid_t second = issued->card.id;
+    const ask_t renewal = {
+        .type = request_type_card_renew, .card = &card, .expires_at = END + 9 * DAY_MS};
+    assert_error(ask_now(fixture, &renewal), RESULT_QUOTA_CARDS);
+    assert_int_equal(change(fixture, request_type_card_revoke, &second)->reply.outcome, outcome_ok);
+    assert_int_equal(ask_now(fixture, &renewal)->reply.outcome, outcome_ok);
+    assert_error(ask_now(fixture, &issue_later), RESULT_QUOTA_CARDS);
 }
 
 /* The first attempt got its card: its repeat gets the same answer. What was refused was not stored
@@ -189,7 +231,9 @@ int main(void)
         TEST(a_refused_card_leaves_the_tenant_idle),
         TEST(the_count_runs_ahead_with_what_is_decided),
         TEST(the_count_survives_restart_and_failed_batches),
-        TEST(a_replacement_is_a_card_too),
+        TEST(a_replacement_takes_the_place_of_what_it_replaces),
+        TEST(a_card_that_ends_frees_its_place),
+        TEST(renewing_an_expired_card_takes_a_place),
         TEST(repeats_are_answered_whatever_the_quota_says),
         TEST(used_up_storage_stops_desks_and_no_door),
         TEST(so_many_requests_a_second_are_taken),

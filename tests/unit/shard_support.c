@@ -100,7 +100,7 @@ void fixture_start_shard(fixture_t *fixture)
     const shard_ports_t ports = {
         .journal = journal_fake_journal(fixture->journal),
         .control = control_fake_store(fixture->control),
-        .crypto = &signer_functions,
+        .crypto = fixture->crypto == NULL ? &signer_functions : fixture->crypto,
         .master_key = fixture->master_key,
         .reply = take_reply,
         .publish = take_event,

@@ -50,9 +50,10 @@ typedef struct fixture {
     size_t event_count;
     bool is_drained;
     crypto_key_t master_key;
-    crash_slot_t *crash_slot;     /* NULL unless a test makes one */
-    dead_letters_t *dead_letters; /* the same */
-    int64_t (*wall_ms)(void);     /* wall_now unless a test has its own */
+    crash_slot_t *crash_slot;         /* NULL unless a test makes one */
+    dead_letters_t *dead_letters;     /* the same */
+    int64_t (*wall_ms)(void);         /* wall_now unless a test has its own */
+    const crypto_functions_t *crypto; /* signer_functions unless a test has its own */
 } fixture_t;
 
 /* One request. Everything but tenant and type may be left out. */
