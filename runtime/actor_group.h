@@ -1,8 +1,8 @@
 /* Anonymous actors that stand and fall together, in the order they were spawned. A child that fails
  * and is to be restarted takes along: nobody (one for one), all (one for all), those spawned after
  * it (rest for one). All restarts of a group count together: more than `restarts_max` within
- * `window_ms` and the group has failed: its children are stopped and its owner, if there is one,
- * gets ACTOR_SYSTEM_ESCALATED. The first restart is immediate; later ones wait, doubling, with
+ * any `window_ms` and the group has failed: its children are stopped and its owner, if there is
+ * one, gets ACTOR_SYSTEM_ESCALATED. The first restart is immediate; later ones wait, doubling, with
  * jitter. References to children stay good over restarts. */
 #ifndef RUNTIME_ACTOR_GROUP_H
 #define RUNTIME_ACTOR_GROUP_H
@@ -18,7 +18,7 @@ typedef enum actor_strategy {
 /* Zero: the limit of that name. */
 typedef struct actor_group_options {
     actor_strategy_t strategy;
-    uint32_t restarts_max;
+    uint32_t restarts_max; /* at most LIMIT_GROUP_RESTARTS */
     uint32_t window_ms;
     uint32_t backoff_ms_min;
     uint32_t backoff_ms_max;

@@ -172,12 +172,18 @@ struct actor_notice {
     bool is_with_subject;
 };
 
+/* When the last failures were: a ring, as far as it is filled. */
+typedef struct actor_failures {
+    uint64_t at_ms[LIMIT_GROUP_RESTARTS];
+    uint32_t count;
+    uint32_t next;
+} actor_failures_t;
+
 struct actor_supervision {
     actor_group_t *group;
-    uint64_t window_begin_ms;
-    uint32_t restarts; /* in the window; of an actor without a group */
-    uint32_t position; /* in the group */
-    uint64_t backoff;  /* number of the notice; 0: none */
+    actor_failures_t failures; /* of an actor without a group */
+    uint32_t position;         /* in the group */
+    uint64_t backoff;          /* number of the notice; 0: none */
     size_t argument_size;
     uint8_t argument[LIMIT_SPAWN_ARGUMENT_SIZE];
 };
@@ -187,8 +193,7 @@ struct actor_group {
     actor_group_t *next;
     actor_ref_t owner;
     actor_group_options_t options;
-    uint64_t window_begin_ms;
-    uint32_t restarts;
+    actor_failures_t failures;
     uint32_t count;
     bool has_failed;
     actor_ref_t children[LIMIT_GROUP_CHILDREN]; /* in the order they were spawned */

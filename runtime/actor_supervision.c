@@ -145,16 +145,18 @@ void actor_supervise_failure(actor_t *actor, result_t why)
 
 /* --- How often, how soon --- */
 
-/* True: once more is allowed. */
-static bool count_restart(uint64_t now_ms, uint32_t window_ms, uint32_t restarts_max,
-                          uint64_t *window_begin_ms, uint32_t *restarts)
+/* Notes a failure; how many there were in the window that ends now, this one included: more than
+ * LIMIT_GROUP_RESTARTS are not told apart. */
+static uint32_t note_failure(actor_failures_t *failures, uint64_t now_ms, uint32_t window_ms)
 {
-    if (*restarts == 0 || now_ms - *window_begin_ms >= window_ms) {
-        *window_begin_ms = now_ms;
-        *restarts = 0;
+    uint32_t in_window = 1;
+    for (uint32_t index = 0; index < failures->count; index++) {
+        in_window += now_ms - failures->at_ms[index] < window_ms ? 1 : 0;
     }
-    (*restarts)++;
-    return *restarts <= restarts_max;
+    failures->at_ms[failures->next] = now_ms;
+    failures->next = (failures->next + 1) % LIMIT_GROUP_RESTARTS;
+    failures->count += failures->count < LIMIT_GROUP_RESTARTS ? 1 : 0;
+    return in_window;
 }
 
 /* 0 the first time, then doubling, of which at least half. */
@@ -177,12 +179,13 @@ static void restart_alone(actor_t *actor)
         actor_end(actor, RESULT_NO_MEMORY);
         return;
     }
-    const bool is_allowed =
-        count_restart(loop_now_ms(actor->slot->system->loop), LIMIT_ACTOR_RESTARTS_WINDOW_MS,
-                      LIMIT_ACTOR_RESTARTS, &supervision->window_begin_ms, &supervision->restarts);
-    if (is_allowed) {
-        actor_restart_after(actor, backoff_ms(supervision->restarts, LIMIT_ACTOR_BACKOFF_MS_MIN,
-                                              LIMIT_ACTOR_BACKOFF_MS_MAX));
+    static_assert(LIMIT_ACTOR_RESTARTS <= LIMIT_GROUP_RESTARTS, "the ring holds as many");
+    const uint32_t restarts =
+        note_failure(&supervision->failures, loop_now_ms(actor->slot->system->loop),
+                     LIMIT_ACTOR_RESTARTS_WINDOW_MS);
+    if (restarts <= LIMIT_ACTOR_RESTARTS) {
+        actor_restart_after(
+            actor, backoff_ms(restarts, LIMIT_ACTOR_BACKOFF_MS_MIN, LIMIT_ACTOR_BACKOFF_MS_MAX));
         return;
     }
     actor_log(actor, "an actor failed too often: it rests for a while", actor->end_reason, 0);
@@ -203,7 +206,7 @@ static void group_fail(actor_group_t *group, result_t why)
     actor_system_t *const system = group->system;
     group->has_failed = true;
     log_error("a group of actors failed too often: it is stopped",
-              LOG_STRING("error", result_code(why)), LOG_NUMBER("restarts", group->restarts));
+              LOG_STRING("error", result_code(why)));
     for (uint32_t left = group->count; left > 0 && group->count > 0; left--) {
         actor_t *const child = group_child(group, group->count - 1);
         actor_unlist(child);
@@ -233,13 +236,14 @@ static void restart_in_group(actor_t *actor, actor_group_t *group)
 {
     const actor_group_options_t *const options = &group->options;
     const result_t why = (result_t)actor->end_reason;
-    if (!count_restart(loop_now_ms(group->system->loop), options->window_ms, options->restarts_max,
-                       &group->window_begin_ms, &group->restarts)) {
+    const uint32_t restarts =
+        note_failure(&group->failures, loop_now_ms(group->system->loop), options->window_ms);
+    if (restarts > options->restarts_max) {
         group_fail(group, why); /* the actor is one of its children */
         return;
     }
     const uint64_t delay_ms =
-        backoff_ms(group->restarts, options->backoff_ms_min, options->backoff_ms_max);
+        backoff_ms(restarts, options->backoff_ms_min, options->backoff_ms_max);
     const uint32_t own = actor->supervision->position;
     const uint32_t first = options->strategy == ACTOR_ONE_FOR_ALL ? 0 : own;
     const uint32_t end = options->strategy == ACTOR_ONE_FOR_ONE ? own + 1 : group->count;
@@ -278,6 +282,7 @@ static uint32_t or_limit(uint32_t value, uint32_t limit)
 result_t actor_group_create(actor_system_t *system, actor_ref_t owner,
                             const actor_group_options_t *options, actor_group_t **group)
 {
+    assert(options->restarts_max <= LIMIT_GROUP_RESTARTS);
     actor_group_t *const created = calloc(1, sizeof(*created));
     if (created == NULL) {
         return RESULT_NO_MEMORY;

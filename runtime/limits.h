@@ -67,6 +67,8 @@ enum {
     /* --- Neighbours --- */
     LIMIT_NEIGHBOURS = 65536, /* records of (tenant, adapter), 400 bytes each: one of each tenant */
     LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
+    LIMIT_VENDOR_TEXT_SIZE = 4096,        /* one text of a question to a vendor: a message's body */
+    LIMIT_VENDOR_DEADLINE_MS = 60000,     /* of a question to a vendor, repeats included */
     LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
     LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
     LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
@@ -111,8 +113,8 @@ enum {
     LIMIT_FAREWELL_MS = 1000, /* a shard that drained waits for its fronts' last word no longer */
     LIMIT_PAGES_IN_FLIGHT = 512, /* lists, histories and replays of them: up to a MiB each, with the
                                     relay at a time; more wait */
-    LIMIT_REQUEST_DEADLINE_MS = 5000, /* when the client names none; a gate waits no longer */
-    LIMIT_REQUEST_DEADLINE_MS_MAX = 60000,
+    LIMIT_REQUEST_DEADLINE_MS = 5000,      /* when the client names none; a gate waits no longer */
+    LIMIT_REQUEST_DEADLINE_MS_MAX = 60000, /* what a client may name: a proxy gives up by then */
     LIMIT_TOKENS_CACHED = 8192,    /* checked tokens by hash: a check costs 100 µs (FACTS) */
     LIMIT_TOKEN_SIZE = 4096,       /* ours are under 600 bytes */
     LIMIT_TOKEN_TTL_S_MAX = 86400, /* no longer lives a token, nor stands it among the revoked */
@@ -137,6 +139,7 @@ enum {
 
     /* --- Channels between roles --- */
     LIMIT_CHANNEL_BATCH_SIZE = 4194304, /* envelopes of one turn are split beyond this */
+    LIMIT_CHANNEL_PACE_MS = 2,          /* between messages of a shard to the relay under load */
     LIMIT_CHANNEL_GATHER = 32, /* envelopes that need not wait for a turn that brings none */
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
     LIMIT_CHANNEL_MESSAGES =
@@ -157,7 +160,11 @@ enum {
     LIMIT_API_FRAME_SIZE = 1048576, /* as an HTTP body */
     LIMIT_API_FRAMES = 8, /* routing id, empty delimiter, header, body and room for proxies */
     LIMIT_API_CLIENT_MESSAGES =
-        10000, /* replies waiting for one client; more are dropped and counted */
+        10000,                    /* replies waiting for one client; more are dropped and counted */
+    LIMIT_API_SMALL_REPLY = 2048, /* bytes: a card or a verdict; the bound above is enough then */
+    LIMIT_API_CLIENT_BYTES = 8388608,  /* of larger replies waiting for one client: eight pages */
+    LIMIT_API_UNREAD_BYTES = 67108864, /* for all together, but one for each */
+    LIMIT_API_ACCOUNTS = 256,          /* clients with larger replies that wait at the same time */
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
@@ -208,12 +215,13 @@ enum {
     LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
     LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
     LIMIT_GROUP_CHILDREN = 64,            /* of one supervision group */
+    LIMIT_GROUP_RESTARTS = 16,            /* that a group may allow: each is remembered, 8 bytes */
     LIMIT_SPAWN_ARGUMENT_SIZE = 64,       /* what an anonymous actor begins with */
     LIMIT_ACTOR_RESTARTS = 5,             /* DESIGN 2.1, of one actor or group, in ... */
-    LIMIT_ACTOR_RESTARTS_WINDOW_MS = 10000,
-    LIMIT_ACTOR_BACKOFF_MS_MIN = 10, /* second restart; the first is immediate */
-    LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,
-    LIMIT_ACTOR_KINDS = 8,       /* card, guest card, tenant, breaker and room */
+    LIMIT_ACTOR_RESTARTS_WINDOW_MS = 10000, /* ... this time (DESIGN 2.1) */
+    LIMIT_ACTOR_BACKOFF_MS_MIN = 10,        /* second restart; the first is immediate */
+    LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,      /* a card is back within the deadline of who asks */
+    LIMIT_ACTOR_KINDS = 8,                  /* card, guest card, tenant, breaker and room */
     LIMIT_PASSIVATION_SCAN = 32, /* idle actors asked for their place before the answer is `busy` */
     LIMIT_LOADS_IN_FLIGHT = 1024, /* activations at once per shard, unless told (no stampede after a
                                      restart): 15 ms of the store's work, and as many as one
@@ -242,9 +250,9 @@ enum {
     LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
 
     /* --- Journal --- */
-    LIMIT_BATCH_EVENTS = 256, /* of one commit (DESIGN, issue "The journal") */
-    LIMIT_BATCH_NOTES = 256,  /* members and watermarks of one commit: one for each event */
-    LIMIT_BATCH_SIZE = 1048576,
+    LIMIT_BATCH_EVENTS = 256,       /* of one commit (DESIGN, issue "The journal") */
+    LIMIT_BATCH_NOTES = 256,        /* members and watermarks of one commit: one for each event */
+    LIMIT_BATCH_SIZE = 1048576,     /* its events and replies: 4 KiB for each of them */
     LIMIT_BATCH_REQUESTS = 512,     /* answered by one commit; reads join the batches of writes */
     LIMIT_BATCH_REMINDERS = 256,    /* no request asks for more than one; a sweep takes fewer */
     LIMIT_BATCH_CHUNK_SIZE = 65536, /* memory of a batch grows by this much */
@@ -407,10 +415,10 @@ enum {
     LIMIT_RATE_EXCHANGE_MS = 100,  /* by so much may the nodes together go over a limit */
 
     /* --- Supervision --- */
-    LIMIT_RESTARTS = 5, /* DESIGN 2.1: more than 5 in 10 s escalate */
-    LIMIT_RESTARTS_WINDOW_MS = 10000,
-    LIMIT_BACKOFF_MS_MIN = 50, /* second restart; the first is immediate */
-    LIMIT_BACKOFF_MS_MAX = 5000,
+    LIMIT_RESTARTS = 5,                 /* DESIGN 2.1: more than 5 in 10 s escalate */
+    LIMIT_RESTARTS_WINDOW_MS = 10000,   /* DESIGN 2.1 */
+    LIMIT_BACKOFF_MS_MIN = 50,          /* second restart; the first is immediate */
+    LIMIT_BACKOFF_MS_MAX = 5000,        /* six quick failures escalate long before */
     LIMIT_ROLE_GROUPS = 4,              /* of roles that are restarted together; serve has one */
     LIMIT_ROLE_GROUP_RESTARTS = 2,      /* of a whole group before the service gives up: what two
                                            fresh starts of everything do not mend is for systemd */
@@ -453,8 +461,8 @@ enum {
     LIMIT_CONTROL_ANSWER_SIZE = 67108864, /* metrics of LIMIT_ROLES roles at 1 MiB each */
 
     /* --- Metrics and log --- */
-    LIMIT_METRICS = 1024, /* series per role; labels come from closed sets only */
-    LIMIT_LOG_LINE_SIZE = 4096,
+    LIMIT_METRICS = 1024,       /* series per role; labels come from closed sets only */
+    LIMIT_LOG_LINE_SIZE = 4096, /* PIPE_BUF: lines of several processes do not mix */
     LIMIT_LOG_WAIT_MS = 100, /* for a reader of standard error that is behind, once; then lines are
                                 left out and counted until it reads again */
 };

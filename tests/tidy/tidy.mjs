@@ -142,8 +142,8 @@ function checkLimits(root, report) {
   const lines = readFileSync(path.join(root, file), 'utf8').split('\n');
   lines.forEach((line, index) => {
     if (!/^\s+LIMIT_[A-Z0-9_]+\s*=/.test(line)) return;
-    const before = (lines[index - 1] ?? '').trim();
-    if (!line.includes('/*') && !before.endsWith('*/') && !/\/\*/.test(lines[index + 1] ?? '')) {
+    const next = lines.findIndex((other, at) => at > index && /^\s+LIMIT_|^\s*\/\*|^\s*$|^};/.test(other));
+    if (!lines.slice(index, next).join('').includes('/*')) { // each its own, not its neighbour's
       report(file, index, 'a limit without its reason');
     }
   });

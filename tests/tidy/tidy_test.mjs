@@ -50,6 +50,7 @@ const faults = {
   'an assert that assigns': ['runtime/a.c', 'void a(int b)\n{\n    assert(b = 1);\n}\n', /side effect/],
   'a branch without braces': ['runtime/a.c', 'void a(int b)\n{\n    if (b) return;\n}\n', /without braces/],
   'a limit without a reason': ['runtime/limits.h', 'enum {\n    LIMIT_A = 1,\n    LIMIT_B = 2,\n};\n', /limit without its reason/],
+  "a limit with its neighbour's reason": ['runtime/limits.h', 'enum {\n    LIMIT_A = 1, /* one */\n    LIMIT_B = 2,\n    LIMIT_C = 3, /* three */\n};\n', /limits\.h:3: a limit without its reason/],
 };
 
 for (const [name, [file, text, expected]] of Object.entries(faults)) {

@@ -66,6 +66,25 @@ static void failures_that_lie_far_apart_do_not_add_up(void **state)
     }
 }
 
+/* Once early, the others late: no ten seconds may hold more than five, wherever they begin. */
+static void failures_count_in_any_window(void **state)
+{
+    probes_t *const probes = *state;
+    probes->directive = ACTOR_DIRECTIVE_RESTART;
+    const actor_ref_t ref = probes_spawn(probes, 1, NULL, NULL);
+    probes_run(probes, ref, probe_fails);
+    loop_fake_advance(probes->loop, LIMIT_ACTOR_RESTARTS_WINDOW_MS - 1);
+    for (uint32_t failure = 0; failure < LIMIT_ACTOR_RESTARTS; failure++) {
+        probes_run(probes, ref, probe_fails);
+        loop_fake_advance(probes->loop, 200); /* any backoff is over */
+    }
+    assert_int_equal(probes->activated, 1 + 1 + LIMIT_ACTOR_RESTARTS);
+    probes_run(probes, ref, probe_fails);
+    loop_fake_advance(probes->loop, LIMIT_ACTOR_RESTARTS_WINDOW_MS);
+    assert_int_equal(probes->activated, 1 + 1 + LIMIT_ACTOR_RESTARTS);
+    assert_int_equal(probes_note(probes, ref), RESULT_MISSING);
+}
+
 /* --- Groups --- */
 
 typedef struct family {
@@ -232,6 +251,7 @@ int main(void)
         PROBE_TEST(resumed_actor_goes_on_with_its_state),
         PROBE_TEST(first_restart_is_immediate_and_later_ones_wait_longer_and_longer),
         PROBE_TEST(failures_that_lie_far_apart_do_not_add_up),
+        PROBE_TEST(failures_count_in_any_window),
         PROBE_TEST(one_for_one_restarts_who_failed),
         PROBE_TEST(one_for_all_restarts_all_in_order),
         PROBE_TEST(rest_for_one_restarts_those_after_it_too),
