@@ -44,17 +44,32 @@ static void list_breaker(void *context, const neighbour_t *neighbour)
     (void)json_array_append_new(listing->breakers, entry);
 }
 
+/* A breaker that never opens because nobody is behind it looks healthy: so who is missing is said.
+ */
+static json_t *missing_vendors(const vendor_desk_t *vendors)
+{
+    static const neighbour_adapter_t kinds[] = {NEIGHBOUR_WALLET, NEIGHBOUR_NOTIFICATION,
+                                                NEIGHBOUR_GEOGRAPHY};
+    json_t *missing = json_array();
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (!vendor_desk_has(vendors, kinds[i])) {
+            (void)json_array_append_new(missing, json_string(neighbour_adapter_name(kinds[i])));
+        }
+    }
+    return missing;
+}
+
 json_t *adapters_status(const neighbours_t *neighbours, const membership_desk_t *desk,
-                        bool with_tenants)
+                        const vendor_desk_t *vendors, bool with_tenants)
 {
     listing_t listing = {.breakers = json_array(), .with_tenants = with_tenants};
     membership_desk_numbers_t numbers;
     neighbours_visit(neighbours, list_breaker, &listing);
     membership_desk_numbers(desk, &numbers);
     return json_pack(
-        "{s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "breakers", listing.breakers,
-        "breakers_open", listing.open, "calls_in_flight",
-        (json_int_t)neighbours_in_flight(neighbours), "membership", "tenants",
+        "{s:o,s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "vendors_missing",
+        missing_vendors(vendors), "breakers", listing.breakers, "breakers_open", listing.open,
+        "calls_in_flight", (json_int_t)neighbours_in_flight(neighbours), "membership", "tenants",
         (json_int_t)numbers.tenants, "events_applied", (json_int_t)numbers.events_applied,
         "events_repeated", (json_int_t)numbers.events_repeated, "events_ahead",
         (json_int_t)numbers.events_ahead, "events_beyond", (json_int_t)numbers.events_beyond,
@@ -67,7 +82,7 @@ static json_t *failed(result_t why, const char *detail)
 }
 
 json_t *adapters_command(neighbours_t *neighbours, const membership_desk_t *desk,
-                         const json_t *command)
+                         const vendor_desk_t *vendors, const json_t *command)
 {
     static const struct {
         const char *name;
@@ -79,7 +94,7 @@ json_t *adapters_command(neighbours_t *neighbours, const membership_desk_t *desk
     const char *adapter_name = json_string_value(json_object_get(command, "adapter"));
     const text_t tenant = text_from_c(json_string_value(json_object_get(command, "tenant")));
     if (name != NULL && strcmp(name, "breaker.list") == 0) {
-        return adapters_status(neighbours, desk, true);
+        return adapters_status(neighbours, desk, vendors, true);
     }
     for (size_t i = 0; name != NULL && i < sizeof hands / sizeof hands[0]; i++) {
         neighbour_adapter_t adapter = NEIGHBOUR_MEMBERSHIP;
@@ -94,7 +109,7 @@ json_t *adapters_command(neighbours_t *neighbours, const membership_desk_t *desk
             return failed(RESULT_INVALID_ARGUMENT, "A breaker is one organisation's: --tenant");
         }
         const result_t result = neighbour_by_hand(neighbours, tenant, adapter, hands[i].hand);
-        return result == RESULT_OK ? adapters_status(neighbours, desk, true)
+        return result == RESULT_OK ? adapters_status(neighbours, desk, vendors, true)
                                    : failed(result, "There are too many breakers");
     }
     return NULL;

@@ -3,6 +3,7 @@
 #include "adapters/cli/role.h"
 
 #include "actors/membership_desk.h"
+#include "actors/vendor_desk.h"
 #include "adapters/cli/adapters_status.h"
 #include "adapters/cli/command.h"
 #include "adapters/cli/membership_options.h"
@@ -24,6 +25,7 @@ typedef struct adapters_role {
     membership_t *membership;
     neighbours_t *neighbours;
     membership_desk_t *desk;
+    vendor_desk_t *vendors; /* none of them has an adapter yet: it refuses */
     channel_server_t *server;
     channel_client_t *relay;
 } adapters_role_t;
@@ -154,7 +156,7 @@ static void adapters_drain(void *context)
 static size_t print_status(const void *context, char *out, size_t capacity)
 {
     const adapters_role_t *role = context;
-    json_t *status = adapters_status(role->neighbours, role->desk, false);
+    json_t *status = adapters_status(role->neighbours, role->desk, role->vendors, false);
     char *text = json_dumps(status, JSON_COMPACT);
     const size_t size = text == NULL ? 0 : strlen(text);
     if (size <= capacity && size > 0) {
@@ -172,7 +174,7 @@ static void adapters_request(void *context, link_request_t *request, const char 
         return;
     }
     json_t *command = json_loadb(json, size, 0, NULL);
-    json_t *answer = adapters_command(role->neighbours, role->desk, command);
+    json_t *answer = adapters_command(role->neighbours, role->desk, role->vendors, command);
     char *text = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
     if (text == NULL) {
         role_answer_unknown(&request);
@@ -240,6 +242,8 @@ static result_t compose(adapters_role_t *role)
                                         &role->desk);
     }
     if (result == RESULT_OK) {
+        const vendor_desk_ports_t ports = {.neighbours = role->neighbours};
+        role->vendors = vendor_desk_create(loop, &ports);
         result = channel_client_create(loop, adapters_relay_says, role, &role->relay);
     }
     if (result == RESULT_OK) {
@@ -253,6 +257,7 @@ static void decompose(adapters_role_t *role)
 {
     link_destroy(&role->base.link);
     membership_desk_destroy(&role->desk); /* with the neighbours, whose calls it made */
+    vendor_desk_destroy(&role->vendors);
     membership_destroy(&role->membership);
     http_calls_destroy(&role->client);
     if (role->server != NULL) {

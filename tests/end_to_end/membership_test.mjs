@@ -95,6 +95,7 @@ test('breakers open and close by hand', async (t) => {
   assert.equal(context.requests.member, asked);
   await service.command('breaker', 'close', 'membership', '--tenant', 'acme');
   await until(async () => (await verdict(service, token, card)).fallback === false, 'and no more', 5_000);
+  assert.deepEqual(JSON.parse(await service.command('breaker', 'list', '--json')).vendors_missing, ['wallet', 'notification', 'geography']);
   assert.equal((await service.tryCommand('breaker', 'open', 'nonsense', '--tenant', 'acme', '--data', service.data)).status, 1);
 });
 
