@@ -1,5 +1,6 @@
 /* Envelopes between roles, many in one ZeroMQ message: what is sent during one turn of the loop
- * leaves together at its end (one message per turn and peer, split at LIMIT_CHANNEL_BATCH_SIZE).
+ * leaves together at its end (one message per turn and peer, split at LIMIT_CHANNEL_BATCH_SIZE). A
+ * client's waits for the next turns as long as each brings more, LIMIT_CHANNEL_GATHER at most.
  * Layout of a message: frame of [u32 little-endian size, bytes] repeated. An envelope is opaque
  * here.
  *
@@ -41,6 +42,9 @@ void channel_client_destroy(channel_client_t **client); /* flushes first */
  * exist yet. */
 MUST_USE result_t channel_client_connect(channel_client_t *client, const char *endpoint);
 void channel_client_disconnect(channel_client_t *client);
+/* From now on at most one message per interval, for a receiver that is in no hurry: the first after
+ * a pause leaves at once, what follows it gathers. Once. */
+void channel_client_pace(channel_client_t *client, uint64_t interval_ms);
 /* UNAVAILABLE when not connected, BUSY at the high-water mark. */
 MUST_USE result_t channel_client_send(channel_client_t *client, const uint8_t *envelope,
                                       size_t size);

@@ -7,6 +7,7 @@
 #include "runtime/loop_internal.h"
 #include "runtime/zsocket.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct channel_client {
@@ -17,6 +18,10 @@ struct channel_client {
     void *context;
     channel_batch_t batch;
     uint32_t envelopes_seen; /* when a turn ended last */
+    loop_timer_t *pace;      /* NULL: not paced */
+    uint64_t interval_ms;    /* between messages of a paced one */
+    uint64_t sent_ms;        /* when the last one left */
+    bool is_timed;
     uint64_t dropped;
     uint64_t connection; /* rises with every connect and disconnect */
     bool is_receiving;
@@ -55,19 +60,48 @@ static result_t client_flush(channel_client_t *client)
     return result;
 }
 
+static void on_pace(void *context)
+{
+    channel_client_t *const client = context;
+    client->is_timed = false; /* the turn that ends now sends */
+}
+
+static bool waits_for_its_time(channel_client_t *client)
+{
+    const uint64_t elapsed_ms = loop_now_ms(client->loop) - client->sent_ms;
+    if (client->pace == NULL || elapsed_ms >= client->interval_ms) {
+        return false;
+    }
+    if (!client->is_timed) {
+        client->is_timed = true;
+        loop_timer_start(client->pace, client->interval_ms - elapsed_ms, 0);
+    }
+    return true;
+}
+
 /* While each turn brings more, the batch gathers: a message costs two threads a wake-up each, and a
  * look whether there is more costs one system call. */
+static bool waits_for_more(channel_client_t *client)
+{
+    const uint32_t count = client->batch.envelope_count;
+    if (client->pace != NULL || count == client->envelopes_seen || count >= LIMIT_CHANNEL_GATHER) {
+        return false;
+    }
+    client->envelopes_seen = count;
+    loop_again(client->loop);
+    return true;
+}
+
 static void on_turn_end(void *context)
 {
     channel_client_t *const client = context;
-    const uint32_t count = client->batch.envelope_count;
-    if (count > client->envelopes_seen && count < LIMIT_CHANNEL_GATHER) {
-        client->envelopes_seen = count;
-        loop_again(client->loop);
+    if (client->batch.envelope_count == 0 || waits_for_its_time(client) || waits_for_more(client)) {
         return;
     }
     client->envelopes_seen = 0;
-    (void)client_flush(client); /* a refusal is counted, or offered again */
+    if (client_flush(client) == RESULT_OK) { /* a refusal is counted, or offered again */
+        client->sent_ms = loop_now_ms(client->loop);
+    }
 }
 
 static void on_message(void *context, const zframe_view_t *frames, size_t frame_count)
@@ -118,6 +152,9 @@ void channel_client_destroy(channel_client_t **client)
     zsocket_destroy(&destroyed->socket);
     destroyed->connection++;
     loop_hook_destroy(&destroyed->hook);
+    if (destroyed->pace != NULL) {
+        loop_timer_destroy(&destroyed->pace);
+    }
     if (destroyed->is_receiving) {
         destroyed->is_destroyed = true;
         return;
@@ -173,6 +210,13 @@ result_t channel_client_send(channel_client_t *client, const uint8_t *envelope, 
         }
     }
     return channel_batch_add(&client->batch, envelope, size);
+}
+
+void channel_client_pace(channel_client_t *client, uint64_t interval_ms)
+{
+    assert(client->pace == NULL);
+    client->pace = loop_timer_create(client->loop, on_pace, client);
+    client->interval_ms = interval_ms;
 }
 
 uint64_t channel_client_dropped(const channel_client_t *client)

@@ -269,6 +269,7 @@ static result_t shard_role_compose(shard_role_t *role)
         result = channel_client_create(loop, relay_receives_only, role, &role->relay);
     }
     if (result == RESULT_OK) {
+        channel_client_pace(role->relay, LIMIT_CHANNEL_PACE_MS);
         result = channel_client_create(loop, shard_role_neighbour_receive, role, &role->adapters);
     }
     if (result == RESULT_OK) {

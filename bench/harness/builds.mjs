@@ -13,7 +13,7 @@ const ROUNDS = Number(option('--rounds', '5'));
 const SECONDS = option('--seconds', '3');
 const HAS_YARDSTICKS = words.includes('--yardsticks');
 const RUNS = { 'http-1': ['http', '--connections', '1'], 'http-64': ['http', '--connections', '64'], 'http-256': ['http', '--connections', '256'],
-  router: ['api', '--connections', '4', '--pipeline', '64'], 'open': ['http', '--connections', '64', '--rate', option('--rate', '5000')] };
+  router: ['api', '--connections', '4', '--pipeline', '64'], 'router-1024': ['api', '--connections', '4', '--pipeline', '256'], 'open': ['http', '--connections', '64', '--rate', option('--rate', '5000')] };
 const chosen = option('--runs', 'http-64').split(',');
 
 const figures = new Map(); // name → values by round

@@ -1,11 +1,13 @@
 // What a card, an event, a tenant and a connection cost, each at three sizes, so that the growth is seen: disk, memory, time. It prints the
 // tables of docs/capacity.md. Usage: node bench/harness/capacity.mjs [--stores embedded,postgresql] [--cards 5000,20000,80000] [--tenants 10,40,160]
+//   [--parts cards,tenants,connections]
 import { execFileSync } from 'node:child_process';
 import { Servers, bench, footprint, pause } from './servers.mjs';
 
 const words = process.argv.slice(2);
 const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
 const sizes = (name, otherwise) => option(name, otherwise).split(',').map(Number);
+const PARTS = option('--parts', 'cards,tenants,connections').split(',');
 
 const servers = new Servers();
 const disk = (folder) => Number(execFileSync('du', ['-sB1', folder], { encoding: 'utf8' }).split('\t')[0]);
@@ -76,9 +78,9 @@ async function connections() {
 try {
   for (const store of option('--stores', 'embedded,postgresql').split(',')) {
     const postgres = store === 'postgresql' ? await servers.postgres() : undefined;
-    await cardsAndEvents(store, postgres);
-    await tenants(store, postgres);
-    if (store === 'embedded') await connections();
+    if (PARTS.includes('cards')) await cardsAndEvents(store, postgres);
+    if (PARTS.includes('tenants')) await tenants(store, postgres);
+    if (store === 'embedded' && PARTS.includes('connections')) await connections();
   }
 } finally {
   await servers.stop();

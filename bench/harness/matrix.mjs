@@ -38,7 +38,15 @@ async function measure(name, server, more, { reports = false } = {}) {
   return told;
 }
 
-// The service in the matrix is started anew for each store; what is idle meanwhile costs nothing but memory.
+// The service in the matrix is started anew for each store; what is idle meanwhile costs nothing but memory. PostgreSQL is there twice: as
+// every goal means it, and with Redis (shared limits, live counts, live events) in rows of its own, so that its price is seen.
+async function withRedis(servers, postgres, redis) {
+  await postgres.sql('CREATE DATABASE digitalcard_redis');
+  const service = await servers.service('redis', { store: postgres.url('digitalcard_redis'), redis: redis.url });
+  service.beside = [postgres, redis];
+  return service;
+}
+
 async function storesOf(servers, postgres) {
   const stores = {};
   for (const store of STORES) {
@@ -54,7 +62,7 @@ async function storesOf(servers, postgres) {
   return stores;
 }
 
-async function round(number, servers, postgres, nginx, peers, stores) {
+async function round(number, servers, postgres, nginx, peers, stores, redisService) {
   say(`round ${number} of ${ROUNDS}`);
   syncDisk(servers);
   const reports = number === ROUNDS;
@@ -69,6 +77,10 @@ async function round(number, servers, postgres, nginx, peers, stores) {
     await measure(`${store} router`, server, ['api', ...PIPELINE], { reports });
     const half = median(figures.get(`${store} http 64 rate`)) / 2;
     await measure(`${store} open`, server, ['http', '--connections', '64', '--rate', half.toFixed(0)], { reports });
+  }
+  if (redisService !== undefined) {
+    await measure('postgresql redis http 64', redisService, ['http', '--connections', '64'], { reports });
+    await measure('postgresql redis router', redisService, ['api', ...PIPELINE], { reports });
   }
 }
 
@@ -171,7 +183,7 @@ travel, so every goal that can is a ratio to a yardstick of the same round. ${RO
 checked, and a single wrong one or error ends the run without a page. The relay was running all the time.
 
 - ${new Date().toISOString().slice(0, 10)}, ${os.cpus().length} cores, ${cpu}, ${(os.totalmem() / 2 ** 30).toFixed(0)} GiB, Linux ${os.release()}, load of the machine during the rounds ${loads.map((load) => load.toFixed(1)).join(', ')} (ours included)
-- DigitalCard ${version(BINARY, 'version')} at ${version('git', '-C', process.cwd(), 'rev-parse', '--short', 'HEAD')}, preset \`release\`; PostgreSQL ${postgres.version} with fsync and synchronous_commit on, 256 MB of shared buffers; Node.js ${process.version}, ${version('nginx', '-v') === 'unknown' ? 'nginx' : 'nginx'} with one worker per core
+- DigitalCard ${version(BINARY, 'version')} at ${version('git', '-C', process.cwd(), 'rev-parse', '--short', 'HEAD')}, preset \`release\`; PostgreSQL ${postgres.version} with fsync and synchronous_commit on, 256 MB of shared buffers; ${/v=(\S+)/.exec(version('redis-server', '--version'))?.[1] ? `Redis ${/v=(\S+)/.exec(version('redis-server', '--version'))[1]}; ` : ''}Node.js ${process.version}, ${version('nginx', '-v') === 'unknown' ? 'nginx' : 'nginx'} with one worker per core
 ${skipped.map((line) => `- left out: ${line}\n`).join('')}
 ## Goals (DESIGN 6)
 
@@ -199,7 +211,8 @@ Against that second, better peer: ${Object.keys(stores).map((store) => `${store}
 ## All figures
 
 Store, protocol, connections or scenario (without one: \`validate\`; \`router\` alone and with a scenario: 4 connections × 64; a number: so many
-connections, one request each; HTTP scenarios: 64 connections; \`open\`: open-loop at half of the rate at 64, latency from when a request was due).
+connections, one request each; HTTP scenarios: 64 connections; \`open\`: open-loop at half of the rate at 64, latency from when a request was due;
+\`redis\`: with \`--redis\`, its server's processor time included; all other rows without).
 
 | run | per second | p50 ms | p99 ms | p99.9 ms | processor, µs per request | generator, cores |
 |---|---|---|---|---|---|---|
@@ -219,8 +232,9 @@ try {
   const peers = { transaction: await servers.peer(postgres, 'transaction'), single: await servers.peer(postgres, 'single') };
   for (const peer of Object.values(peers)) peer.beside = [postgres];
   const stores = await storesOf(servers, postgres);
+  const redisService = 'postgresql' in stores ? await withRedis(servers, postgres, await servers.redis()) : undefined;
   for (let index = 1; index <= ROUNDS; index += 1) {
-    await round(index, servers, postgres, nginx, peers, stores);
+    await round(index, servers, postgres, nginx, peers, stores, redisService);
     loads.push(os.loadavg()[0]);
   }
   await others(stores);

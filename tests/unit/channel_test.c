@@ -2,6 +2,7 @@
  * messages that are no batch at all. */
 #include "runtime/channel_batch.h"
 #include "runtime/channel_internal.h"
+#include "runtime/clock.h"
 #include "runtime/limits.h"
 #include "runtime/log.h"
 #include "runtime/zsocket.h"
@@ -464,6 +465,7 @@ typedef struct trickle {
     uint32_t envelopes;
     uint32_t messages;
     uint32_t first_count; /* envelopes in the first message */
+    bool goes_on;         /* the loop does not wait between the turns */
 } trickle_t;
 
 static void trickle_send(void *context)
@@ -493,27 +495,49 @@ static void trickle_read(void *context, const zframe_view_t *frames, size_t fram
     }
 }
 
-static void channel_client_gathers_while_each_turn_brings_more(void **state)
+/* LIMIT_CHANNEL_GATHER + 5 turns with an envelope each, to a socket that counts messages. */
+static void trickle_run(trickle_t *trickle)
 {
-    fixture_t *const fixture = *state;
+    fixture_t *const fixture = trickle->fixture;
     const zsocket_options_t options = {.type = ZMQ_ROUTER,
                                        .send_messages_max = 10,
                                        .receive_messages_max = 1000,
                                        .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,
                                        .use_fd = -1};
     server_leave(fixture);
-    trickle_t trickle = {.fixture = fixture, .turns = LIMIT_CHANNEL_GATHER + 5};
+    trickle->turns = LIMIT_CHANNEL_GATHER + 5;
     assert_int_equal(
-        zsocket_create(fixture->loop, &options, trickle_read, &trickle, &trickle.reader),
+        zsocket_create(fixture->loop, &options, trickle_read, trickle, &trickle->reader),
         RESULT_OK);
-    assert_int_equal(zsocket_bind(trickle.reader, fixture->endpoint), RESULT_OK);
+    assert_int_equal(zsocket_bind(trickle->reader, fixture->endpoint), RESULT_OK);
     assert_int_equal(channel_client_connect(fixture->client, fixture->endpoint), RESULT_OK);
-    loop_hook_t *hook = loop_hook_create(fixture->loop, trickle_send, &trickle);
+    loop_hook_t *hook = loop_hook_create(fixture->loop, trickle_send, trickle);
     loop_run(fixture->loop);
+    loop_hook_destroy(&hook);
+    zsocket_destroy(&trickle->reader);
+}
+
+static void channel_client_gathers_while_each_turn_brings_more(void **state)
+{
+    trickle_t trickle = {.fixture = *state};
+    trickle_run(&trickle);
     assert_int_equal(trickle.first_count, LIMIT_CHANNEL_GATHER);
     assert_int_equal(trickle.messages, 2);
-    loop_hook_destroy(&hook);
-    zsocket_destroy(&trickle.reader);
+}
+
+/* A slow machine takes longer and may send more messages: what is asserted holds at any speed. */
+static void paced_channel_client_sends_at_once_and_then_one_message_per_interval(void **state)
+{
+    enum { INTERVAL_MS = 20 };
+    fixture_t *const fixture = *state;
+    trickle_t trickle = {.fixture = fixture, .goes_on = true};
+    channel_client_pace(fixture->client, INTERVAL_MS);
+    const uint64_t begin_ms = clock_monotonic_ms();
+    trickle_run(&trickle);
+    const uint64_t elapsed_ms = clock_monotonic_ms() - begin_ms;
+    assert_int_equal(trickle.first_count, 1);
+    assert_true(trickle.messages >= 2);
+    assert_true(trickle.messages <= 2 + elapsed_ms / INTERVAL_MS);
 }
 
 /* --- Callbacks that end what called them --- */
@@ -671,6 +695,7 @@ int main(void)
         CHANNEL_TEST(channel_forgets_the_peer_silent_longest_when_there_are_too_many),
         CHANNEL_TEST(channel_server_is_busy_when_a_peer_does_not_read_and_loses_nothing),
         CHANNEL_TEST(channel_client_gathers_while_each_turn_brings_more),
+        CHANNEL_TEST(paced_channel_client_sends_at_once_and_then_one_message_per_interval),
         CHANNEL_TEST(channel_client_may_be_destroyed_by_its_receiver),
         CHANNEL_TEST(channel_client_hears_nothing_of_a_connection_it_left),
         CHANNEL_TEST(channel_server_may_be_destroyed_by_its_receiver_and_flushes),
