@@ -321,22 +321,26 @@ void zsocket_set_linger(zsocket_t *socket, int linger_ms)
     assert(is_set);
 }
 
-static int send_frame(void *handle, const zframe_view_t *frame, int flags)
+/* `message` in place of the frame when there is one. */
+static int send_frame(void *handle, const zframe_view_t *frame, zmq_msg_t *message, int flags)
 {
     int size = 0;
     do {
-        size = zmq_send(handle, frame->data, frame->size, flags);
+        size = message == NULL ? zmq_send(handle, frame->data, frame->size, flags)
+                               : zmq_msg_send(message, handle, flags);
     } while (size < 0 && zmq_errno() == EINTR);
     return size;
 }
 
-result_t zsocket_send(zsocket_t *socket, const zframe_view_t *frames, size_t frame_count)
+result_t zsocket_send_message(zsocket_t *socket, const zframe_view_t *frames, size_t frame_count,
+                              void *last)
 {
     assert(frame_count > 0);
     loop_source_mark(socket->loop, &socket->source);
     for (size_t index = 0; index < frame_count; index++) {
-        const int flags = ZMQ_DONTWAIT | (index + 1 < frame_count ? ZMQ_SNDMORE : 0);
-        if (send_frame(socket->handle, &frames[index], flags) < 0) {
+        const bool is_last = index + 1 == frame_count;
+        const int flags = ZMQ_DONTWAIT | (is_last ? 0 : ZMQ_SNDMORE);
+        if (send_frame(socket->handle, &frames[index], is_last ? last : NULL, flags) < 0) {
             const int error = zmq_errno();
             if (index == 0) {
                 return result_of_errno(error);
@@ -349,6 +353,11 @@ result_t zsocket_send(zsocket_t *socket, const zframe_view_t *frames, size_t fra
         }
     }
     return RESULT_OK;
+}
+
+result_t zsocket_send(zsocket_t *socket, const zframe_view_t *frames, size_t frame_count)
+{
+    return zsocket_send_message(socket, frames, frame_count, NULL);
 }
 
 void zsocket_pause(zsocket_t *socket, bool paused)

@@ -57,6 +57,16 @@ void zsocket_set_linger(zsocket_t *socket, int linger_ms);
  * there is room again); MISSING: ROUTER does not know that peer (any more). */
 MUST_USE result_t zsocket_send(zsocket_t *socket, const zframe_view_t *frames, size_t frame_count);
 
+/* The bytes that ZeroMQ has of somebody and has neither written to the kernel nor dropped yet. */
+typedef struct zsocket_account zsocket_account_t;
+zsocket_account_t *zsocket_account_create(void); /* NULL: no memory */
+/* It may outlive the caller's hold: what ZeroMQ still has keeps it. */
+void zsocket_account_release(zsocket_account_t **account);
+size_t zsocket_account_size(const zsocket_account_t *account);
+/* As zsocket_send; the last frame is on the account as long as ZeroMQ has it. NO_MEMORY. */
+MUST_USE result_t zsocket_send_on(zsocket_t *socket, const zframe_view_t *frames,
+                                  size_t frame_count, zsocket_account_t *account);
+
 /* Reading on and off, for back-pressure. On at first. */
 void zsocket_pause(zsocket_t *socket, bool paused);
 uint64_t zsocket_dropped(const zsocket_t *socket);

@@ -6,6 +6,9 @@
 
 /* That it was bound to over TCP; 0: none. */
 uint16_t zsocket_port(const zsocket_t *socket);
+/* As zsocket_send, with a zmq_msg_t for the last frame; the caller closes it on a failure. */
+MUST_USE result_t zsocket_send_message(zsocket_t *socket, const zframe_view_t *frames,
+                                       size_t frame_count, void *last);
 /* As given; -1: none. */
 int zsocket_listener(const zsocket_t *socket);
 

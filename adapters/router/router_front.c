@@ -102,7 +102,10 @@ static void shrink(router_buffer_t *buffer)
 
 void router_send(router_front_t *front, const zframe_view_t *frames, size_t count)
 {
-    switch (zsocket_send(front->socket, frames, count)) {
+    zsocket_account_t *const account =
+        router_accounts_find(front, &frames[0], frames[count - 1].size);
+    switch (account == NULL ? zsocket_send(front->socket, frames, count)
+                            : zsocket_send_on(front->socket, frames, count, account)) {
     case RESULT_OK:
         metric_add(front->metrics.replies, 1);
         break;
@@ -115,7 +118,8 @@ void router_send(router_front_t *front, const zframe_view_t *frames, size_t coun
     }
 }
 
-static void send_reply(router_request_t *request, text_t type, const message_type_t *document_type,
+/* False: it is too large to wait with what its client has not read. */
+static bool send_reply(router_request_t *request, text_t type, const message_type_t *document_type,
                        const void *document)
 {
     router_front_t *front = request->front;
@@ -127,7 +131,14 @@ static void send_reply(router_request_t *request, text_t type, const message_typ
     if (!pack(&front->header, &api_reply_header_message, &header) ||
         !pack(&front->body, document_type, document)) {
         metric_add(front->metrics.unsent, 1);
-        return;
+        return true;
+    }
+    const zframe_view_t client = {request->envelope, request->envelope_sizes[0]};
+    if (document_type != &problem_message &&
+        !router_accounts_admit(front, &client, front->body.size)) {
+        metric_add(front->metrics.unread_refused, 1);
+        shrink(&front->body);
+        return false;
     }
     zframe_view_t frames[LIMIT_API_FRAMES];
     size_t count = 0;
@@ -142,6 +153,7 @@ static void send_reply(router_request_t *request, text_t type, const message_typ
         router_send(front, frames, count + 2);
     }
     shrink(&front->body);
+    return true;
 }
 
 /* "card.issue" and ".ok" or ".refused". */
@@ -153,21 +165,33 @@ static text_t reply_type(uint8_t request_type, const char *ending, char out[ROUT
     return (text_t){.data = out, .size = (size_t)size};
 }
 
+static void send_problem(router_request_t *request, const gateway_reply_t *reply)
+{
+    char type[ROUTER_TYPE_SIZE];
+    char type_text[128];
+    problem_t problem;
+    gateway_problem(reply, type_text, &problem);
+    const bool refused = problem.status == ROUTER_STATUS_REFUSED && request->type != 0;
+    const bool is_sent = send_reply(
+        request, refused ? reply_type(request->type, ".refused", type) : TEXT_LITERAL("error"),
+        &problem_message, &problem);
+    assert(is_sent); /* problems always are */
+}
+
 static void on_done(void *context, const gateway_reply_t *reply)
 {
     router_request_t *request = context;
     char type[ROUTER_TYPE_SIZE];
-    if (reply->result == RESULT_OK) {
-        send_reply(request, reply_type(request->type, ".ok", type), reply->document_type,
-                   reply->document);
-    } else {
-        char type_text[128];
-        problem_t problem;
-        gateway_problem(reply, type_text, &problem);
-        const bool refused = problem.status == ROUTER_STATUS_REFUSED && request->type != 0;
-        send_reply(request,
-                   refused ? reply_type(request->type, ".refused", type) : TEXT_LITERAL("error"),
-                   &problem_message, &problem);
+    if (reply->result != RESULT_OK) {
+        send_problem(request, reply);
+    } else if (!send_reply(request, reply_type(request->type, ".ok", type), reply->document_type,
+                           reply->document)) {
+        const gateway_reply_t behind = {
+            .result = RESULT_BUSY,
+            .detail = TEXT_LITERAL("Read the replies that wait for you, then ask again."),
+            .trace_id = reply->trace_id,
+            .retry_after_s = 1};
+        send_problem(request, &behind);
     }
     request_remove(request);
 }
@@ -340,6 +364,7 @@ static void on_turn_end(void *context)
 {
     router_front_t *front = context;
     metric_set(front->metrics.in_flight, front->in_flight_count);
+    metric_set(front->metrics.unread_bytes, (int64_t)router_accounts_size(front));
     router_leave_turn(front);
 }
 
@@ -358,6 +383,11 @@ static void metrics_init(router_metrics_t *mine, metrics_t *metrics)
                                    "memory");
     mine->held = metrics_counter(metrics, "digitalcard_api_held_total", "",
                                  "Replies held while this front handed over to its successor");
+    mine->unread_bytes = metrics_gauge(metrics, "digitalcard_api_unread_bytes", "",
+                                       "Large replies that clients have not read");
+    mine->unread_refused =
+        metrics_counter(metrics, "digitalcard_api_unread_refused_total", "",
+                        "Replies answered by `busy`: too much waits for that client");
     mine->in_flight =
         metrics_gauge(metrics, "digitalcard_api_in_flight", "", "ROUTER requests being worked on");
 }
@@ -423,6 +453,7 @@ void router_front_destroy(router_front_t **front)
     }
     router_held_forget(gone);
     zsocket_destroy(&gone->socket);
+    router_accounts_end(gone);
     loop_timer_destroy(&gone->timer);
     loop_hook_destroy(&gone->hook);
     free(gone->header.data);

@@ -13,6 +13,7 @@ enum {
     ROUTER_STATUS_REFUSED = 409, /* what HTTP says with 409 is `….refused` here (DESIGN 3.4) */
     ROUTER_TYPE_SIZE = 64,       /* of api_reply_header.type */
     ROUTER_ID_SIZE = 128,        /* of api_header.id */
+    ROUTER_CLIENT_SIZE = 255,    /* of a routing id, by the protocol */
 };
 
 typedef struct router_request {
@@ -32,6 +33,13 @@ typedef struct router_buffer {
     size_t size;
     size_t capacity;
 } router_buffer_t;
+
+/* Large replies that a client has not read. */
+typedef struct router_account {
+    zsocket_account_t *account; /* NULL: never used */
+    size_t client_size;
+    char client[ROUTER_CLIENT_SIZE]; /* its routing id */
+} router_account_t;
 
 /* A reply that waits until its client is to have it: frames one behind the other. */
 typedef struct router_held {
@@ -59,6 +67,8 @@ typedef struct router_metrics {
     metric_t *unsent;
     metric_t *held;
     metric_t *in_flight;
+    metric_t *unread_bytes;
+    metric_t *unread_refused;
 } router_metrics_t;
 
 struct router_front {
@@ -71,6 +81,8 @@ struct router_front {
     uint32_t in_flight_count;
     LIST_HEAD(, router_request) spare;
     uint32_t spare_count;
+    router_account_t accounts[LIMIT_API_ACCOUNTS];
+    size_t account_count; /* that were ever used */
     router_leaving_t leaving;
     loop_timer_t *timer;    /* while it hands over */
     uint64_t leaving_at_ms; /* when that began */
@@ -87,6 +99,15 @@ struct router_front {
 
 /* router_front.c */
 void router_send(router_front_t *front, const zframe_view_t *frames, size_t count);
+
+/* router_accounts.c */
+/* Whether a reply with a body of this size may wait for the client. */
+bool router_accounts_admit(router_front_t *front, const zframe_view_t *client, size_t size);
+/* What it is sent on; NULL: it is small and needs none. */
+zsocket_account_t *router_accounts_find(router_front_t *front, const zframe_view_t *client,
+                                        size_t size);
+size_t router_accounts_size(const router_front_t *front);
+void router_accounts_end(router_front_t *front);
 
 /* router_leave.c */
 /* Keeps a copy; false when there is no memory for it. */

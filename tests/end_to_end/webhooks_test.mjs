@@ -1,56 +1,13 @@
 // Webhooks against a real receiver: signed, in order per card, at least once, whatever the receiver or the relay does.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
-import { Service, roles, until } from './service.mjs';
+import { ApiClient } from './clients.mjs';
+import { Receiver, assertInOrderPerCard, namesakes, surviveKills, verify } from './receiver.mjs';
+import { Service, until } from './service.mjs';
 
 let service;
 let token;
-const receivers = [];
-
-// Answers as `behave(event, attempt)` says: a status, or [status, headers], or null for silence.
-class Receiver {
-  static async start(behave = () => 200) {
-    const receiver = new Receiver();
-    receiver.behave = behave;
-    receiver.got = [];
-    receiver.flying = 0;
-    receiver.most = 0;
-    receiver.server = createServer((request, response) => receiver.take(request, response));
-    await new Promise((resolve) => receiver.server.listen(0, '127.0.0.1', resolve));
-    receivers.push(receiver);
-    return receiver;
-  }
-
-  get url() { return `http://127.0.0.1:${this.server.address().port}/in`; }
-
-  async take(request, response) {
-    const parts = [];
-    for await (const part of request) parts.push(part);
-    const body = Buffer.concat(parts).toString();
-    const event = JSON.parse(body);
-    this.got.push({ event, body, headers: request.headers, path: request.url, method: request.method });
-    this.most = Math.max(this.most, ++this.flying);
-    const answer = await this.behave(event, Number(request.headers['x-attempt']), request);
-    this.flying--;
-    if (answer === null) return;
-    const [status, headers] = Array.isArray(answer) ? answer : [answer, {}];
-    response.writeHead(status, headers).end();
-    if (status >= 200 && status < 300) this.accepted.push(event);
-  }
-
-  accepted = [];
-  close() { this.server.closeAllConnections(); this.server.close(); }
-}
-
-const signatureOf = (secret, at, body) => createHmac('sha256', secret).update(`${at}.${body}`).digest('hex');
-function verify(secret, { headers, body }) {
-  const parts = headers['x-signature'].split(',').map((part) => part.split('='));
-  const at = parts.find(([name]) => name === 't')[1];
-  assert.ok(Math.abs(Date.now() / 1000 - Number(at)) < 60);
-  return parts.filter(([name]) => name === 'v1').map(([, mac]) => mac).includes(signatureOf(secret, at, body));
-}
 
 const command = async (...args) => JSON.parse(await service.command('webhooks', ...args, '--tenant', 'acme', '--json'));
 const add = async (name, receiver) => (await command('add', name, '--url', receiver.url ?? receiver)).secret;
@@ -58,21 +15,12 @@ const listed = async (name) => (await command('list')).webhooks.find((webhook) =
 const log = async (name) => (await command('log', name, '--limit', '1000')).deliveries;
 const lag = async (name) => (await service.request('GET', '/acme/api/v1/consumers', { token })).body.items.find((item) => item.name === `webhook.${name}`)?.lag;
 
-function assertInOrderPerCard(events) {
-  const last = new Map();
-  for (const event of events) {
-    const before = last.get(event.card) ?? 0;
-    assert.ok(event.card_sequence <= before + 1, `${event.card}: ${event.card_sequence} after ${before}`); // again is fine, ahead is not
-    last.set(event.card, Math.max(before, event.card_sequence));
-  }
-}
-
 before(async () => {
   service = await Service.start({ arguments: ['--webhooks-private', 'allow'] });
   token = await service.tenant('acme');
 });
 after(async () => {
-  for (const receiver of receivers) receiver.close();
+  Receiver.closeAll();
   await service.destroy();
 });
 
@@ -188,22 +136,77 @@ test('a range is sent again', async () => {
 });
 
 test('a relay killed midway loses nothing and keeps the order', async () => {
-  const receiver = await Receiver.start(() => new Promise((resolve) => setTimeout(() => resolve(200), 5)));
-  await add('killed', receiver);
-  const cards = [];
-  for (let round = 0; round < 4; round++) {
-    for (let i = 0; i < 10; i++) cards.push(await service.issue('acme', token));
-    const pid = await until(async () => roles(await service.tree()).relay?.pid, 'there is a relay'); // 0 while it restarts
-    assert.ok(pid > 1);
-    process.kill(pid, 'SIGKILL');
-    for (const card of cards.slice(-3)) await service.act('acme', token, card.id, 'suspend');
-  }
-  const head = (await service.request('GET', '/acme/api/v1/events?after=9007199254740000', { token })).body.head;
-  await until(() => new Set(receiver.accepted.filter((event) => cards.some((card) => card.id === event.card)).map((event) => event.sequence)).size === cards.length * 2 + 12,
-    `everything up to ${head} arrives`, 60_000);
-  assertInOrderPerCard(receiver.accepted);
-  await until(async () => await lag('killed') === 0, 'its cursor is at the head');
+  await surviveKills(service, token, add, lag);
   await command('remove', 'killed');
+});
+
+test('a tenant that is made anew shares nothing with the one before', () => namesakes(service));
+
+test('the same over ROUTER, and nobody sees the webhooks of another tenant', async () => {
+  const receiver = await Receiver.start();
+  const otherToken = await service.tenant('other');
+  const acme = new ApiClient(service.api, 'acme', token);
+  const other = new ApiClient(service.api, 'other', otherToken);
+  const stranger = new ApiClient(service.api, 'acme', otherToken);
+  try {
+    const added = await acme.ask('webhook.add', { name: 'api', url: receiver.url });
+    assert.equal(added.type, 'webhook.add.ok');
+    assert.match(added.body.secret, /^whsec_/);
+    await service.issue('acme', token);
+    await until(() => receiver.accepted.length >= 2, 'it arrives');
+    assert.ok(verify(added.body.secret, receiver.got[0]));
+    await until(async () => (await acme.ask('webhook.log', { name: 'api' })).body.items.length >= 2, 'the log');
+    assert.equal((await acme.ask('webhook.list', {})).body.items.length, 1);
+    assert.equal((await acme.ask('webhook.replay', { name: 'api', first: 1, last: 2 })).type, 'webhook.replay.ok');
+    await until(() => receiver.got.length >= 4, 'the range');
+    assert.notEqual((await acme.ask('webhook.rotate', { name: 'api', overlap_s: 5 })).body.secret, added.body.secret);
+    assert.deepEqual((await other.ask('webhook.list', {})).body.items, []);
+    for (const [type, body] of [['webhook.log', { name: 'api' }], ['webhook.rotate', { name: 'api' }], ['webhook.remove', { name: 'api' }],
+      ['webhook.replay', { name: 'api', first: 1, last: 1 }], ['webhook.enable', { name: 'api' }]]) {
+      const own = await other.ask(type, body);
+      assert.ok(own.body.code === 'webhook_not_found' || own.body.items?.length === 0, `${type}: ${JSON.stringify(own.body)}`);
+      const theirs = await stranger.ask(type, body);
+      assert.equal(theirs.type, 'error', type);
+      assert.equal(theirs.body.status, 403, `${type}: ${JSON.stringify(theirs.body)}`);
+    }
+    const reserved = await acme.ask('events.ack', { consumer: 'webhook.api', sequence: 1 });
+    assert.equal(reserved.body.code, 'invalid_body');
+    assert.equal((await acme.ask('webhook.enable', { name: 'api' })).type, 'webhook.enable.ok');
+    const removed = await acme.ask('webhook.remove', { name: 'api' });
+    assert.equal(removed.type, 'webhook.remove.ok');
+    assert.equal((await acme.ask('webhook.remove', { name: 'api' })).body.code, 'webhook_not_found');
+    assert.ok(!service.log.includes(added.body.secret) && !service.log.includes(receiver.url), 'neither secret nor URL in the log');
+  } finally {
+    for (const client of [acme, other, stranger]) client.close();
+  }
+});
+
+test('a receiver that never stops talking, or says nonsense, costs a bounded answer', async () => {
+  const sockets = [];
+  const talk = (head, part) => new Promise((resolve) => {
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write(head);
+        const more = () => { while (!socket.destroyed && socket.write(part)); };
+        socket.on('drain', more);
+        more();
+      });
+    });
+    server.listen(0, '127.0.0.1', () => { sockets.push(server); resolve(`http://127.0.0.1:${server.address().port}/`); });
+  });
+  const filler = 'x'.repeat(65536);
+  await add('endless', await talk('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', `10000\r\n${filler}\r\n`));
+  await add('headers', await talk('HTTP/1.1 200 OK\r\n', `X-More: ${filler.slice(0, 1000)}\r\n`));
+  await add('nonsense', await talk('220 mail.example ESMTP\r\n', '500 what?\r\n'));
+  await service.issue('acme', token);
+  const detail = async (name) => (await log(name))[0]?.detail;
+  await until(async () => (await detail('endless')) === 'too_large', 'the endless answer is cut off');
+  await until(async () => ['too_large', 'broken'].includes(await detail('headers')), 'so are endless headers');
+  await until(async () => (await detail('nonsense')) === 'broken', 'nonsense is no answer');
+  for (const name of ['endless', 'headers', 'nonsense']) await command('remove', name);
+  for (const socket of sockets) { socket.destroy?.(); socket.close?.(); }
 });
 
 test('the same over HTTP: added, rotated, replayed, read and removed, by administrators alone', async () => {
@@ -244,6 +247,8 @@ test('what cannot be is refused', async () => {
   const fails = async (...args) => assert.rejects(service.command('webhooks', ...args, '--tenant', 'acme'));
   await fails('add', 'x', '--url', 'ftp://example.org/');
   await fails('add', 'x', '--url', 'http://user:password@example.org/');
+  for (const url of ['http://example.org/\r\nX-Injected: 1', 'http://example.org/ HTTP/1.1', 'http://', 'file:///etc/passwd', 'gopher://example.org/',
+    'http://example.org/#x', 'http:\\\\example.org', `http://example.org/${'x'.repeat(2048)}`]) await fails('add', 'x', '--url', url);
   await fails('add', 'Upper', '--url', 'http://example.org/');
   await fails('remove', 'nobody');
   await fails('replay', 'nobody', '--from', '1', '--to', '2');
@@ -254,12 +259,17 @@ test('a private address is refused unless it is allowed', async () => {
   try {
     const own = await strict.tenant('acme');
     const receiver = await Receiver.start();
-    await strict.command('webhooks', 'add', 'inside', '--url', receiver.url, '--tenant', 'acme');
+    const { port } = new URL(receiver.url);
+    const hosts = ['127.0.0.1', 'localhost', '[::1]', '2130706433', '0x7f000001', '017700000001', '127.1', '0.0.0.0', '[::ffff:127.0.0.1]',
+      '169.254.169.254', '[fe80::1]', '10.0.0.1'];
+    for (const [i, host] of hosts.entries()) await strict.command('webhooks', 'add', `inside-${i}`, '--url', `http://${host}:${port}/in`, '--tenant', 'acme');
     await strict.issue('acme', own);
-    await until(async () => {
-      const { deliveries } = JSON.parse(await strict.command('webhooks', 'log', 'inside', '--tenant', 'acme', '--json'));
-      return deliveries.some((entry) => entry.detail === 'address_forbidden' && entry.state === 'retrying');
-    }, 'the log says why');
+    for (const [i, host] of hosts.entries()) {
+      await until(async () => {
+        const { deliveries } = JSON.parse(await strict.command('webhooks', 'log', `inside-${i}`, '--tenant', 'acme', '--json'));
+        return deliveries.some((entry) => ['address_forbidden', 'unresolved'].includes(entry.detail) && entry.state === 'retrying');
+      }, `the log says why: ${host}`);
+    }
     assert.equal(receiver.got.length, 0);
   } finally {
     await strict.destroy();

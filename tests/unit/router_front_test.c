@@ -392,6 +392,93 @@ static void replies_to_clients_that_are_gone_are_counted(void **state)
     assert_int_equal(metric_value(front->metrics.gone) + metric_value(front->metrics.replies), 2);
 }
 
+/* --- A client that does not read --- */
+
+enum { PAGES = 400 };
+
+/* Takes a message or two, and little into the kernel's buffers. */
+static void open_lazy(zmq_client_t *client)
+{
+    const int one = 1;
+    const int small = 4096;
+    memset(client, 0, sizeof(*client));
+    client->loop = loop;
+    client->context = zmq_ctx_new();
+    client->socket = zmq_socket(client->context, ZMQ_DEALER);
+    assert_int_equal(zmq_setsockopt(client->socket, ZMQ_RCVHWM, &one, sizeof(one)), 0);
+    assert_int_equal(zmq_setsockopt(client->socket, ZMQ_RCVBUF, &small, sizeof(small)), 0);
+    const int none = 0;
+    assert_int_equal(zmq_setsockopt(client->socket, ZMQ_LINGER, &none, sizeof(none)), 0);
+    assert_int_equal(zmq_connect(client->socket, endpoint), 0);
+}
+
+static size_t pack_list(uint8_t *out, size_t capacity)
+{
+    card_list_t command = {0};
+    return message_pack(&card_list_message, &command, MESSAGE_KEYS_NAMES, out, capacity);
+}
+
+static void ask_for_pages(zmq_client_t *client, uint32_t count)
+{
+    sent_header_t list = usual;
+    list.type = "card.list";
+    uint8_t body[64];
+    const uint64_t before = gateway.submitted;
+    const size_t size = pack_list(body, sizeof(body));
+    for (uint32_t i = 0; i < count; i++) {
+        send_request(client, &list, body, size);
+    }
+    const uint64_t deadline_ms = clock_monotonic_ms() + 10000;
+    while (gateway.submitted < before + count && clock_monotonic_ms() < deadline_ms) {
+        zmq_client_turn(loop);
+    }
+    assert_int_equal(gateway.submitted, before + count);
+    zmq_client_turn(loop);
+}
+
+static void what_waits_for_a_client_that_does_not_read_is_bounded_in_bytes(void **state)
+{
+    (void)state;
+    zmq_client_t lazy;
+    zmq_client_t other;
+    received_t received;
+    uint32_t pages = 0;
+    gateway.page_items = 500;
+    open_lazy(&lazy);
+    ask_for_pages(&lazy, PAGES);
+    const uint64_t refused = metric_value(front->metrics.unread_refused);
+    assert_true(refused > 0);
+    assert_true(router_accounts_size(front) <= LIMIT_API_CLIENT_BYTES);
+    assert_true(router_accounts_size(front) > LIMIT_API_CLIENT_BYTES / 2);
+    /* Others do not notice. */
+    zmq_client_open(&other, loop, ZMQ_DEALER, endpoint);
+    ask_for_pages(&other, 1);
+    zmq_client_read(&other);
+    assert_true(other.sizes[1] > 50000);
+    zmq_client_close(&other);
+    /* Every request has an answer, in order, and afterwards all is as before. */
+    for (uint32_t i = 0; i < PAGES; i++) {
+        zmq_client_read(&lazy);
+        pages += lazy.sizes[1] > 50000 ? 1 : 0;
+    }
+    assert_int_equal(pages, PAGES - refused);
+    const uint64_t deadline_ms = clock_monotonic_ms() + 5000;
+    while (router_accounts_size(front) > 0 && clock_monotonic_ms() < deadline_ms) {
+        zmq_client_turn(loop);
+    }
+    assert_int_equal(router_accounts_size(front), 0);
+    ask_for_pages(&lazy, 1);
+    zmq_client_read(&lazy);
+    assert_true(lazy.sizes[1] > 50000);
+    ask_for_pages(&lazy, PAGES);
+    zmq_client_close(&lazy); /* with what waits: the front may end before ZeroMQ lets it go */
+    uint8_t body[256];
+    zmq_client_open(&other, loop, ZMQ_DEALER, endpoint);
+    send_request(&other, &usual, body, pack_get(body, sizeof(body)));
+    read_reply(&other, &received, "1", "card.get.ok");
+    zmq_client_close(&other);
+}
+
 static void on_drained(void *context)
 {
     (void)context;
@@ -462,6 +549,7 @@ int main(void)
         WITH(refusals_and_errors_have_types_of_their_own),
         WITH(headers_are_strict),
         WITH(bodies_are_strict),
+        WITH(what_waits_for_a_client_that_does_not_read_is_bounded_in_bytes),
         WITH(replies_to_clients_that_are_gone_are_counted),
         WITH(drain_waits_for_the_last_reply),
         WITH(destroy_cancels_what_is_in_flight),
