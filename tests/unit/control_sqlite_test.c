@@ -1,9 +1,9 @@
 /* The control store on SQLite: tenants with their journal files, keys, versions, other processes,
  * damaged files. */
 #include "adapters/control_sqlite/control_sqlite.h"
+#include "tests/support/directory.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 typedef struct fixture {
-    char directory[128];
+    char directory[DIRECTORY_SIZE];
     control_store_t *store;
 } fixture_t;
 
@@ -69,21 +69,10 @@ static bool journal_exists(const fixture_t *fixture, const char *tenant)
 
 /* --- Fixture --- */
 
-static int entry_remove(const char *path, const struct stat *status, int kind, struct FTW *at)
-{
-    (void)status;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static int setup(void **state)
 {
     fixture_t *fixture = calloc(1, sizeof *fixture);
-    const char *const parent = getenv("TMPDIR");
-    (void)snprintf(fixture->directory, sizeof fixture->directory, "%s/digitalcard-control-XXXXXX",
-                   parent == NULL ? "/tmp" : parent);
-    assert_non_null(mkdtemp(fixture->directory));
+    directory_make(fixture->directory);
     assert_int_equal(control_sqlite_open(fixture->directory, true, make_journal, &fixture->store),
                      RESULT_OK);
     *state = fixture;
@@ -94,8 +83,7 @@ static int teardown(void **state)
 {
     fixture_t *fixture = *state;
     control_sqlite_close(&fixture->store);
-    (void)chmod(fixture->directory, 0700);
-    (void)nftw(fixture->directory, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+    directory_remove(fixture->directory);
     free(fixture);
     return 0;
 }
