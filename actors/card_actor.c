@@ -312,11 +312,15 @@ static bool fold(card_state_t *state, const uuid_t *id, const journal_loaded_t *
     }
     for (size_t i = 0; i < loaded->tail_count; i++) {
         const event_t *const event = &loaded->tail[i];
-        if (event->card_sequence != state->card_sequence + 1 ||
+        if (event->card_sequence <= state->card_sequence ||
             !card_event_fits(state, event->name, &event->data)) {
             return false;
         }
         card_evolve(state, event->name, id, event->occurred_at, &event->data);
+        if (event->version != state->version) {
+            return false; /* a change is missing; validations may be, once they were archived */
+        }
+        state->card_sequence = event->card_sequence;
     }
     if (loaded->card_sequence != state->card_sequence) { /* validations that were left out */
         if (loaded->tail_count > 0 || loaded->card_sequence < state->card_sequence) {

@@ -20,12 +20,13 @@ static bool state_unpack(const uint8_t *data, size_t size, card_state_t *state)
                           &fault);
 }
 
-void card_fold_begin(card_fold_t *fold, const uuid_t *card, text_t snapshot)
+void card_fold_begin(card_fold_t *fold, const uuid_t *card, text_t snapshot, bool has_gaps)
 {
     card_state_t kept = {0};
     fold->card = *card;
     fold->state = (card_state_t){0};
     fold->which = 0;
+    fold->has_gaps = has_gaps;
     fold->is_good =
         snapshot.size > 0 && state_unpack((const uint8_t *)snapshot.data, snapshot.size, &kept);
     fold->kept_sequence = fold->is_good ? kept.card_sequence : 0;
@@ -35,16 +36,23 @@ void card_fold_begin(card_fold_t *fold, const uuid_t *card, text_t snapshot)
 
 void card_fold_add(card_fold_t *fold, const event_t *event)
 {
-    const uint64_t next = fold->state.card_sequence + 1;
+    const uint64_t last = fold->state.card_sequence;
+    const bool follows =
+        fold->has_gaps ? event->card_sequence > last : event->card_sequence == last + 1;
     if (!fold->is_good || event->card_sequence > fold->kept_sequence) {
         return;
     }
-    if (event->card_sequence != next || !uuid_equal(&event->card, &fold->card) ||
+    if (!follows || !uuid_equal(&event->card, &fold->card) ||
         !card_event_fits(&fold->state, event->name, &event->data)) {
         fold->is_good = false;
         return;
     }
     card_evolve(&fold->state, event->name, &fold->card, event->occurred_at, &event->data);
+    fold->is_good = fold->state.version == event->version;
+    fold->state.card_sequence = event->card_sequence;
+    if (!fold->is_good) {
+        return;
+    }
     /* The state's own copy of what it borrows from the event, apart from what it has until now. */
     uint8_t *const packed = fold->packed[fold->which];
     const size_t size = state_pack(&fold->state, packed);
@@ -56,15 +64,19 @@ void card_fold_add(card_fold_t *fold, const event_t *event)
 bool card_fold_is_equal(card_fold_t *fold)
 {
     uint8_t *const packed = fold->packed[fold->which];
+    if (fold->has_gaps && fold->state.card_sequence > 0) {
+        fold->state.card_sequence = fold->kept_sequence; /* of a validation that is gone */
+    }
     return fold->is_good && fold->state.card_sequence == fold->kept_sequence &&
            state_pack(&fold->state, packed) == fold->kept_size &&
            memcmp(packed, fold->kept, fold->kept_size) == 0;
 }
 
-bool card_fold_matches(const uuid_t *card, const event_t *events, size_t count, text_t snapshot)
+bool card_fold_matches(const uuid_t *card, const event_t *events, size_t count, text_t snapshot,
+                       bool has_gaps)
 {
     card_fold_t fold;
-    card_fold_begin(&fold, card, snapshot);
+    card_fold_begin(&fold, card, snapshot, has_gaps);
     for (size_t i = 0; i < count; i++) {
         card_fold_add(&fold, &events[i]);
     }

@@ -11,6 +11,7 @@ enum { CARD_FOLD_STATE_SIZE = 4096 }; /* a packed state; its texts have 704 byte
 typedef struct card_fold {
     uuid_t card;
     bool is_good;
+    bool has_gaps;
     uint64_t kept_sequence; /* last event that the snapshot has */
     size_t kept_size;
     card_state_t state;                 /* its texts are in one of `packed` */
@@ -19,8 +20,9 @@ typedef struct card_fold {
     uint32_t which; /* of `packed` */
 } card_fold_t;
 
-/* `snapshot` is card_snapshot packed by ids. It is not needed after the call. */
-void card_fold_begin(card_fold_t *fold, const uuid_t *card, text_t snapshot);
+/* `snapshot` is card_snapshot packed by ids. It is not needed after the call. `has_gaps`: among the
+ * events validations may be missing, because they were archived; a change may not. */
+void card_fold_begin(card_fold_t *fold, const uuid_t *card, text_t snapshot, bool has_gaps);
 /* The next event of the card, from its first on; not needed after the call. Those after the
  * snapshot's last one are passed over. */
 void card_fold_add(card_fold_t *fold, const event_t *event);
@@ -28,6 +30,7 @@ void card_fold_add(card_fold_t *fold, const event_t *event);
 bool card_fold_is_equal(card_fold_t *fold);
 
 /* All of it at once, of `count` events, oldest first. */
-bool card_fold_matches(const uuid_t *card, const event_t *events, size_t count, text_t snapshot);
+bool card_fold_matches(const uuid_t *card, const event_t *events, size_t count, text_t snapshot,
+                       bool has_gaps);
 
 #endif

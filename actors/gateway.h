@@ -67,8 +67,9 @@ typedef struct gateway_reply {
     bool has_card; /* card and version are those of the document, for Location and ETag */
     uuid_t card;
     uint64_t version;
-    text_t trace_id;        /* 32 hexadecimal digits */
-    uint32_t retry_after_s; /* of 503 and 429, else 0 */
+    uint64_t first_sequence; /* of ARCHIVED: from which on all events are there */
+    text_t trace_id;         /* 32 hexadecimal digits */
+    uint32_t retry_after_s;  /* of 503 and 429, else 0 */
 } gateway_reply_t;
 
 /* Called exactly once, possibly within gateway_submit. `reply` is borrowed for the call. */

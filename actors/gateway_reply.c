@@ -175,6 +175,17 @@ static result_t error_of(const reply_t *reply)
     return is_error ? (result_t)reply->error : RESULT_INTERNAL;
 }
 
+static void answer_failure(gateway_t *gateway, const ending_t *ending, const reply_t *reply)
+{
+    gateway_reply_t answered = {
+        .result = error_of(reply),
+        .detail = reply->detail,
+        .field = reply->field,
+        .first_sequence = reply->first_sequence,
+        .trace_id = {.data = ending->trace_id, .size = sizeof(ending->trace_id)}};
+    answer(gateway, ending, &answered);
+}
+
 /* A shard that is draining has done nothing with the request: its successor gets it. When this
  * process is stopping too there may be none. */
 static bool waits_for_successor(gateway_t *gateway, gateway_pending_t *pending,
@@ -220,7 +231,7 @@ static void receive_reply(gateway_t *gateway, const reply_t *reply)
     } else if (reply->outcome == outcome_refused && reply->reason != reason_none) {
         answer_refusal(gateway, &ending, reply);
     } else {
-        answer_error(gateway, &ending, error_of(reply), reply->detail, reply->field);
+        answer_failure(gateway, &ending, reply);
     }
 }
 
@@ -265,5 +276,8 @@ void gateway_problem(const gateway_reply_t *reply, char type_text[128], problem_
     MESSAGE_SET(problem, problem, trace_id, reply->trace_id);
     if (!text_is_empty(reply->field)) {
         MESSAGE_SET(problem, problem, field, reply->field);
+    }
+    if (reply->first_sequence > 0) {
+        MESSAGE_SET(problem, problem, first_sequence, reply->first_sequence);
     }
 }

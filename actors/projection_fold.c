@@ -186,12 +186,6 @@ static working_card_t *find_card(projection_fold_t *fold, const uuid_t *card, bo
     return added;
 }
 
-static bool is_validation(const event_t *event)
-{
-    return event->name == event_name_card_validated ||
-           event->name == event_name_card_validation_refused;
-}
-
 static void need_member(projection_fold_t *fold, const event_t *event)
 {
     if (!MESSAGE_HAS(event_data, &event->data, sealed_name) ||
@@ -211,7 +205,7 @@ void projection_fold_prepare(projection_fold_t *fold)
 {
     for (size_t i = 0; i < fold->event_count; i++) {
         const event_t *const event = &fold->events[i];
-        if (is_validation(event)) {
+        if (card_event_is_validation(event->name)) {
             continue;
         }
         bool was_added = false;
@@ -410,7 +404,7 @@ static result_t fold_event(projection_fold_t *fold, const event_t *event)
     if (!count(fold, event->occurred_at, PROJECTION_SERIES_EVENTS, event->name, TEXT_NONE, 1)) {
         return RESULT_NO_MEMORY;
     }
-    if (is_validation(event)) {
+    if (card_event_is_validation(event->name)) {
         return count_validation(fold, event) ? RESULT_OK : RESULT_NO_MEMORY;
     }
     return change_card(fold, event);

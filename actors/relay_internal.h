@@ -312,6 +312,8 @@ void relay_page_cards(relay_read_t *read, const journal_cards_t *cards);
 /* Opens a sealed holder name; TEXT_NONE when there is none, or its member was erased. */
 text_t relay_open_name(const relay_tenant_t *tenant, const card_state_t *state,
                        text_t sealed_member_key, char plain[SECRET_NAME_SIZE_MAX]);
+/* What lies before that sequence is not all there any more. Ends the read. */
+void relay_reply_archived(relay_read_t *read, uint64_t first_sequence);
 void relay_page_history(relay_read_t *read, const journal_events_t *events);
 void relay_page_events(relay_read_t *read, const journal_events_t *events);
 

@@ -162,6 +162,10 @@ void relay_page_history(relay_read_t *read, const journal_events_t *events)
     if (!text_is_empty(events->next_cursor)) {
         MESSAGE_SET(history_page, &page, next_cursor, events->next_cursor);
     }
+    const size_t count = events->event_count;
+    if (count > 0 && events->events[count - 1].occurred_at < events->archived_before) {
+        MESSAGE_SET(history_page, &page, archived_before, events->archived_before);
+    }
     relay_reply_document(read, &history_page_message, &page);
     free(items);
 }
@@ -170,6 +174,10 @@ void relay_page_events(relay_read_t *read, const journal_events_t *events)
 {
     if (events->result != RESULT_OK) {
         explain_failure(read, events->result);
+        return;
+    }
+    if (read->command.events.after < events->archived_to) {
+        relay_reply_archived(read, events->archived_to + 1);
         return;
     }
     assert(events->event_count <= LIMIT_PAGE_EVENTS_MAX);

@@ -139,6 +139,10 @@ static void read_on(relay_partition_t *partition)
 static void publish_read(relay_partition_t *partition, const journal_events_t *events)
 {
     relay_t *relay = partition->tenant->relay;
+    if (partition->published < events->archived_to) {
+        /* Never so far behind, unless it was off for months: who subscribes sees the gap. */
+        partition->published = events->archived_to;
+    }
     for (size_t i = 0; i < events->event_count; i++) {
         const event_t *event = &events->events[i];
         if (event->sequence == partition->published + 1) {

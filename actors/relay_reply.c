@@ -1,6 +1,8 @@
 /* Answers of the relay to fronts. Each ends its read. Must not know what is in a document. */
 #include "actors/relay_internal.h"
 #include "runtime/log.h"
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Packs into a buffer that grows to what is needed; 0 when memory is out. */
@@ -46,9 +48,12 @@ static void send_reply(relay_t *relay, uint32_t peer, const reply_t *reply)
 }
 
 static void send_error(relay_t *relay, uint32_t peer, uint64_t correlation, const char *trace_id,
-                       result_t error, text_t detail, text_t field)
+                       result_t error, text_t detail, text_t field, uint64_t first_sequence)
 {
     reply_t reply = {0};
+    if (first_sequence > 0) {
+        MESSAGE_SET(reply, &reply, first_sequence, first_sequence);
+    }
     MESSAGE_SET(reply, &reply, correlation, correlation);
     MESSAGE_SET(reply, &reply, outcome, outcome_error);
     MESSAGE_SET(reply, &reply, error, (uint64_t)error);
@@ -72,7 +77,19 @@ static void end_read(relay_read_t *read)
 void relay_reply_error(relay_read_t *read, result_t error, const char *detail, const char *field)
 {
     send_error(read->relay, read->peer, read->correlation, read->trace_id, error,
-               text_from_c(detail), text_from_c(field));
+               text_from_c(detail), text_from_c(field), 0);
+    end_read(read);
+}
+
+void relay_reply_archived(relay_read_t *read, uint64_t first_sequence)
+{
+    char detail[160];
+    (void)snprintf(detail, sizeof(detail),
+                   "Validations before sequence %" PRIu64 " were archived: read from there on "
+                   "(after=%" PRIu64 "), or find the older ones in the archive.",
+                   first_sequence, first_sequence - 1);
+    send_error(read->relay, read->peer, read->correlation, read->trace_id, RESULT_ARCHIVED,
+               text_from_c(detail), TEXT_NONE, first_sequence);
     end_read(read);
 }
 
@@ -85,7 +102,7 @@ void relay_reply_refuse(relay_t *relay, uint32_t peer, const request_t *request,
         memcpy(trace_id, request->traceparent.data + 3, sizeof(trace_id));
     }
     send_error(relay, peer, request->correlation, trace_id, error, text_from_c(detail),
-               text_from_c(field));
+               text_from_c(field), 0);
 }
 
 void relay_reply_document(relay_read_t *read, const message_type_t *type, const void *document)

@@ -205,6 +205,19 @@ static bool is_same_history(const step_t *step, const journal_events_t *events)
            uuid_equal(&events->events[0].event_id, &applied->event_id);
 }
 
+static void events_fold(const step_t *step, const journal_events_t *events, size_t from)
+{
+    uint64_t last = step->model->partitions[step->partition].applied.sequence;
+    for (size_t i = from; i < events->event_count; i++) {
+        const event_t *const event = &events->events[i];
+        const bool follows = event->sequence == last + 1 || last < events->archived_to;
+        if (!follows || !projection_fold_add(step->fold, event)) {
+            break;
+        }
+        last = event->sequence;
+    }
+}
+
 static void events_read(void *context, const journal_events_t *events)
 {
     step_t *const step = context;
@@ -218,7 +231,11 @@ static void events_read(void *context, const journal_events_t *events)
     if (has_ended_early(step)) {
         return;
     }
-    if (step->checks && !is_same_history(step, events)) {
+    /* The event of the cursor may be gone: then nothing speaks against it. */
+    const uint64_t applied = partition->applied.sequence;
+    const bool is_there = events->event_count > 0 && events->events[0].sequence == applied;
+    const bool is_archived = step->checks && !is_there && applied <= events->archived_to;
+    if (step->checks && !is_archived && !is_same_history(step, events)) {
         log_warn("read models are of another history than the journal, and made anew from it",
                  LOG_TEXT("tenant", model->tenant->name, model->tenant->name_size),
                  LOG_NUMBER("partition", step->partition),
@@ -227,14 +244,7 @@ static void events_read(void *context, const journal_events_t *events)
         return;
     }
     partition->is_checked = true;
-    uint64_t next = partition->applied.sequence + 1;
-    for (size_t i = step->checks ? 1 : 0; i < events->event_count; i++) {
-        if (events->events[i].sequence != next ||
-            !projection_fold_add(step->fold, &events->events[i])) {
-            break;
-        }
-        next++;
-    }
+    events_fold(step, events, step->checks && is_there ? 1 : 0);
     if (projection_fold_count(step->fold) == 0) {
         /* There is no more, whatever was told: the journal decides. */
         model->tenant->partitions[step->partition].committed = events->head;

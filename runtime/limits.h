@@ -290,6 +290,9 @@ enum {
     LIMIT_ARCHIVE_SLICE_ROWS = 1000,    /* read from PostgreSQL in one go for a backup: some MiB */
     LIMIT_ARCHIVE_PIPELINE_ROWS = 256,  /* sent to it before answers are read: those fit a socket */
     LIMIT_ARCHIVE_CHUNK_FILL = 262144,  /* then it is written: a hash per quarter of a MiB */
+    LIMIT_RETAIN_MONTHS = 1200,         /* that go in one archive: a hundred years */
+    LIMIT_RETAIN_LOCK_MS = 300,         /* waited for a lock that holds up the gate meanwhile */
+    LIMIT_RETAIN_LOCK_TRIES = 50,       /* then somebody reads for longer: half a minute */
     LIMIT_VERIFY_FILE_CARDS = 1048576,  /* followed in one reading of a backup: 64 MiB */
     LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
 
@@ -339,6 +342,7 @@ enum {
     LIMIT_POSTGRES_WAIT_MS =
         15000, /* in line for a connection: longer than a gate waits, which hears 503 from the front
                   by then; who gave up earlier would have to open the tenant anew, for more turns */
+    LIMIT_POSTGRES_MONTH_AHEAD_MS = 172800000, /* the next month has its table two days ahead */
     LIMIT_POSTGRES_RESOLVE_MS = 30000, /* an outcome that cannot be looked up by then is unknown */
     LIMIT_POSTGRES_HEAT_MS =
         5000, /* a use of a connection counts half after it: some rounds of a tenant that is used

@@ -73,6 +73,8 @@ void card_decide(const card_state_t *state, const card_command_t *command,
 void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, int64_t occurred_at,
                  const event_data_t *data);
 
+/* Changes nothing of the card but its sequence: what retention may archive. */
+bool card_event_is_validation(uint8_t event_name);
 /* Whether the event can follow on this state and carries what it must. What is read from a store is
  * asked first (false: the store is damaged); card_evolve asserts it. */
 bool card_event_fits(const card_state_t *state, uint8_t event_name, const event_data_t *data);

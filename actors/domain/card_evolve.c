@@ -4,6 +4,12 @@
 
 #include <assert.h>
 
+bool card_event_is_validation(uint8_t event_name)
+{
+    return event_name == event_name_card_validated ||
+           event_name == event_name_card_validation_refused;
+}
+
 bool card_event_fits(const card_state_t *state, uint8_t event_name, const event_data_t *data)
 {
     const bool is_final =

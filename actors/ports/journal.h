@@ -160,7 +160,8 @@ typedef struct journal_loaded {
     bool card_found;
     text_t snapshot;        /* card_snapshot packed; empty when there is none yet */
     uint64_t card_sequence; /* of the card's last event */
-    /* Events after the snapshot, in order of card_sequence. All of them, or none when every one of
+    /* Events after the snapshot, in order of card_sequence, those left out that were archived. All
+     * of them, or none when every one of
      * them has the version of the snapshot: they changed nothing but the sequence (validations),
      * and then `card_sequence` says all. */
     const event_t *tail;
@@ -213,6 +214,10 @@ typedef struct journal_events {
     size_t event_count;
     text_t next_cursor; /* history only */
     uint64_t head;      /* read_events only: of the partition, read in the same transaction */
+    /* read_events only: up to this sequence validations may be gone into archives, so that there
+     * are gaps; 0: all are there. The last event of each card is never gone. */
+    uint64_t archived_to;
+    int64_t archived_before; /* history only: older validations may be gone; 0: all are there */
 } journal_events_t;
 typedef void journal_events_done_t(void *context, const journal_events_t *events);
 

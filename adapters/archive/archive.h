@@ -14,9 +14,14 @@
 
 /* Rises when a table or a column is added, so that an older program says which format it met and
  * not that the file is damaged. Every format from 1 on is read: rows of an older one are completed
- * (store_rows.def). Format 1 has been written with and without the last two columns of partition.
- */
-enum { ARCHIVE_VERSION = 1, ARCHIVE_ERROR_SIZE = 512 };
+ * (store_rows.def). Format 1 has been written with and without the columns cards and bytes of
+ * partition, and says nothing of its kind. */
+enum { ARCHIVE_VERSION = 2, ARCHIVE_ERROR_SIZE = 512 };
+
+typedef enum archive_kind {
+    ARCHIVE_BACKUP = 0,      /* all of a tenant */
+    ARCHIVE_VALIDATIONS = 1, /* old validations that were taken out of its journal */
+} archive_kind_t;
 
 typedef struct archive_totals {
     uint64_t rows[STORE_TABLES_END]; /* by table */
@@ -27,9 +32,10 @@ typedef struct archive_totals {
 typedef struct archive_writer archive_writer_t;
 
 /* Writes FILE.part, mode 0600. `error` (ARCHIVE_ERROR_SIZE bytes, here and below) gets one line for
- * a person. ALREADY_EXISTS: FILE is there. PERMISSION_DENIED, STORE_FULL, IO. */
-MUST_USE result_t archive_create(const char *path, text_t tenant, int64_t now_ms, char *error,
-                                 archive_writer_t **writer);
+ * a person. ALREADY_EXISTS: FILE is there. BUSY: somebody else writes it. PERMISSION_DENIED,
+ * STORE_FULL, IO. */
+MUST_USE result_t archive_create(const char *path, archive_kind_t kind, text_t tenant,
+                                 int64_t now_ms, char *error, archive_writer_t **writer);
 /* Once, before the first row: what control data holds of the tenant, sealed as it is. */
 MUST_USE result_t archive_write_tenant(archive_writer_t *writer, const control_tenant_t *tenant);
 MUST_USE result_t archive_write_row(archive_writer_t *writer, const store_row_t *row);
@@ -38,9 +44,18 @@ MUST_USE result_t archive_write_row(archive_writer_t *writer, const store_row_t 
 MUST_USE result_t archive_finish(archive_writer_t **writer, bool keep, archive_totals_t *totals,
                                  uint64_t *size);
 
+/* --- What the events in an archive are, whatever file they stand in --- */
+
+enum { ARCHIVE_DIGEST_SIZE = 32 };
+typedef struct archive_digest archive_digest_t;
+archive_digest_t *archive_digest_create(void);
+void archive_digest_add(archive_digest_t *digest, const store_row_t *row);
+void archive_digest_finish(archive_digest_t **digest, uint8_t hash[ARCHIVE_DIGEST_SIZE]);
+
 /* --- Reading --- */
 
 typedef struct archive_header {
+    archive_kind_t kind;
     char tenant[LIMIT_TENANT_NAME_SIZE + 1];
     int64_t made_at;
 } archive_header_t;

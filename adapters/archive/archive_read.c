@@ -294,6 +294,7 @@ static result_t header_read(archive_reader_t *reader, archive_header_t *header)
     uint64_t kind = 0;
     uint64_t count = 0;
     int64_t version = 0;
+    int64_t purpose = ARCHIVE_BACKUP;
     text_t tenant;
     if (!record_read(reader, &kind, &count) || kind != ARCHIVE_HEADER ||
         !integer_read(reader, &version)) {
@@ -306,10 +307,13 @@ static result_t header_read(archive_reader_t *reader, archive_header_t *header)
                        reader->path, version, ARCHIVE_VERSION);
         return RESULT_SCHEMA_TOO_NEW;
     }
-    if (count != 3 || !data_read(reader, LIMIT_TENANT_NAME_SIZE, &tenant) ||
-        !tenant_name_is_valid(tenant) || !integer_read(reader, &header->made_at)) {
+    if (count != (version == 1 ? 3 : 4) || !data_read(reader, LIMIT_TENANT_NAME_SIZE, &tenant) ||
+        !tenant_name_is_valid(tenant) || !integer_read(reader, &header->made_at) ||
+        (version > 1 && !integer_read(reader, &purpose)) || purpose < ARCHIVE_BACKUP ||
+        purpose > ARCHIVE_VALIDATIONS) {
         return damaged(reader, "its header cannot be read");
     }
+    header->kind = (archive_kind_t)purpose;
     reader->tenant.name.size = tenant.size;
     memcpy(header->tenant, tenant.data, tenant.size);
     header->tenant[tenant.size] = '\0';

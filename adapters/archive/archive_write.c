@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -143,6 +144,31 @@ static result_t record_begin(archive_writer_t *writer, archive_record_t kind, si
 
 /* --- Records --- */
 
+/* Who has the lock of FILE.part writes it; one that was left by somebody who died is begun anew. */
+static result_t part_lock(archive_writer_t *writer)
+{
+    struct stat opened;
+    struct stat named;
+    writer->file =
+        open(writer->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (writer->file < 0) {
+        return write_error(writer, writer->part, "create");
+    }
+    const bool is_locked = flock(writer->file, LOCK_EX | LOCK_NB) == 0;
+    const bool is_named = is_locked && fstat(writer->file, &opened) == 0 &&
+                          lstat(writer->part, &named) == 0 && opened.st_ino == named.st_ino &&
+                          opened.st_dev == named.st_dev;
+    if (!is_named) { /* or the other one finished just now, and the name is gone */
+        (void)snprintf(writer->error, ARCHIVE_ERROR_SIZE,
+                       "%s is being written by another process: wait for it, or name another file",
+                       writer->path);
+        (void)close(writer->file);
+        writer->file = -1; /* what is there is not ours to remove */
+        return RESULT_BUSY;
+    }
+    return RESULT_OK;
+}
+
 static result_t part_create(archive_writer_t *writer)
 {
     struct stat status;
@@ -150,13 +176,25 @@ static result_t part_create(archive_writer_t *writer)
         errno = EEXIST;
         return write_error(writer, writer->path, "create");
     }
-    (void)unlink(writer->part); /* of a backup that was interrupted */
-    writer->file = open(writer->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return writer->file < 0 ? write_error(writer, writer->part, "create") : RESULT_OK;
+    const result_t result = part_lock(writer);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    if (fstat(writer->file, &status) != 0 || !S_ISREG(status.st_mode) ||
+        status.st_uid != geteuid() || status.st_nlink != 1) {
+        (void)close(writer->file);
+        writer->file = -1;
+        errno = EPERM;
+        return write_error(writer, writer->part, "use");
+    }
+    if (fchmod(writer->file, 0600) != 0 || ftruncate(writer->file, 0) != 0) {
+        return write_error(writer, writer->part, "create");
+    }
+    return RESULT_OK;
 }
 
-result_t archive_create(const char *path, text_t tenant, int64_t now_ms, char *error,
-                        archive_writer_t **writer)
+result_t archive_create(const char *path, archive_kind_t kind, text_t tenant, int64_t now_ms,
+                        char *error, archive_writer_t **writer)
 {
     archive_writer_t *created = calloc(1, sizeof *created);
     assert(created != NULL);
@@ -171,10 +209,11 @@ result_t archive_create(const char *path, text_t tenant, int64_t now_ms, char *e
         result = bytes_write(created, ARCHIVE_MAGIC, ARCHIVE_MAGIC_SIZE);
     }
     if (result == RESULT_OK) {
-        result = record_begin(created, ARCHIVE_HEADER, 3, tenant.size);
+        result = record_begin(created, ARCHIVE_HEADER, 4, tenant.size);
         put_integer(created, ARCHIVE_VERSION);
         put_bytes(created, tenant);
         put_integer(created, now_ms);
+        put_integer(created, kind);
     }
     if (result != RESULT_OK) {
         const result_t removed = archive_finish(&created, false, NULL, NULL);

@@ -30,24 +30,23 @@ typedef struct backup {
 } backup_t;
 
 /* Asked once the snapshot of the journal stands, so that no event is of a key that is missing. */
-static result_t tenant_write(backup_t *backup)
+result_t backup_tenant_write(const configuration_t *configuration, const char *tenant,
+                             archive_writer_t *writer, bool *is_told)
 {
     result_t result = RESULT_STORE_CORRUPT;
     json_t *answer = control_client_execute(
-        backup->configuration,
-        json_pack("{s:s,s:s}", "command", "tenant.sealed", "name", backup->tenant), false);
+        configuration, json_pack("{s:s,s:s}", "command", "tenant.sealed", "name", tenant), false);
     if (answer == NULL) {
-        backup->is_told = true;
+        *is_told = true;
         return RESULT_UNAVAILABLE;
     }
     control_sealed_t *sealed = calloc(1, sizeof *sealed);
     assert(sealed != NULL);
     if (control_sealed_read(json_object_get(answer, "tenant"), sealed)) {
-        result = archive_write_tenant(backup->writer, &sealed->tenant);
+        result = archive_write_tenant(writer, &sealed->tenant);
     }
     free(sealed);
     json_decref(answer);
-    backup->has_tenant = true;
     return result;
 }
 
@@ -55,7 +54,9 @@ static result_t backup_row(void *context, const store_row_t *row)
 {
     backup_t *const backup = context;
     if (!backup->has_tenant) {
-        const result_t result = tenant_write(backup);
+        const result_t result = backup_tenant_write(backup->configuration, backup->tenant,
+                                                    backup->writer, &backup->is_told);
+        backup->has_tenant = true;
         if (result != RESULT_OK) {
             return result;
         }
@@ -65,7 +66,7 @@ static result_t backup_row(void *context, const store_row_t *row)
 
 /* Asked before, so that a backup is never of a journal that stands in another store than the one
  * that the running service works on. */
-static bool tenant_is_there(const configuration_t *configuration, const char *name)
+bool backup_tenant_is_there(const configuration_t *configuration, const char *name)
 {
     json_t *answer = control_client_execute(
         configuration, json_pack("{s:s,s:s}", "command", "tenant.sealed", "name", name), false);
@@ -89,7 +90,7 @@ bool backup_run(const configuration_t *configuration, const char *tenant, const 
     backup_t backup = {.configuration = configuration, .tenant = tenant};
     const configuration_texts_t *const texts = &configuration->texts;
     const text_t name = text_from_c(tenant);
-    if (signer_start() != RESULT_OK || !tenant_is_there(configuration, tenant)) {
+    if (signer_start() != RESULT_OK || !backup_tenant_is_there(configuration, tenant)) {
         return false;
     }
     /* A tenant that nobody has used since an update may have an older schema. */
@@ -102,7 +103,7 @@ bool backup_run(const configuration_t *configuration, const char *tenant, const 
                        tenant, versions.found, versions.known);
     }
     if (result == RESULT_OK) {
-        result = archive_create(file, name, clock_wall_ms(), error, &backup.writer);
+        result = archive_create(file, ARCHIVE_BACKUP, name, clock_wall_ms(), error, &backup.writer);
     }
     if (result == RESULT_OK) {
         result = stores_export(texts->store, texts->data, name, backup_row, &backup);

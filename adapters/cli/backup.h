@@ -10,8 +10,15 @@
 bool backup_run(const configuration_t *configuration, const char *tenant, const char *file,
                 archive_totals_t *totals, uint64_t *size);
 
-/* The same into DIR/deleted/TENANT-TIME.dcb (`file`, PATH_MAX bytes, absolute), which outlives the
- * tenant. */
+/* The two halves of it that others need: whether the tenant is there and in the store that was
+ * named (else false, after saying so), and what control data holds of it (`is_told`: why not was
+ * said). */
+bool backup_tenant_is_there(const configuration_t *configuration, const char *tenant);
+MUST_USE result_t backup_tenant_write(const configuration_t *configuration, const char *tenant,
+                                      archive_writer_t *writer, bool *is_told);
+
+/* backup_run into DIR/deleted/TENANT-TIME.dcb (`file`, PATH_MAX bytes, absolute), which outlives
+ * the tenant. */
 bool backup_before_delete(const configuration_t *configuration, const char *tenant, char *file);
 
 #endif

@@ -245,6 +245,12 @@ static bool restore_run(restore_t *restore, archive_totals_t *totals)
     archive_reader_t *reader = NULL;
     const char *const file = restore->arguments->file;
     result_t result = archive_open(file, &header, error, &reader);
+    if (result == RESULT_OK && header.kind != ARCHIVE_BACKUP) {
+        (void)snprintf(error, sizeof error,
+                       "%s holds old validations of %s that were archived, no backup", file,
+                       header.tenant);
+        result = RESULT_INVALID_ARGUMENT;
+    }
     if (result == RESULT_OK && strcmp(header.tenant, restore->arguments->tenant) != 0) {
         (void)snprintf(error, sizeof error, "%s is a backup of %s, not of %s", file, header.tenant,
                        restore->arguments->tenant);

@@ -17,12 +17,13 @@ enum {
     SEQUENCE_BITS = 56,
     CARD_SLOTS = 2 * LIMIT_VERIFY_FILE_CARDS, /* a power of two */
 };
+#define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
 _Static_assert((CARD_SLOTS & (CARD_SLOTS - 1)) == 0, "a hash is masked");
 
 typedef struct card_sequence {
     uuid_t card;
     uint64_t sequence; /* of its last event until now; 0: the slot is free */
-    uint64_t partition;
+    uint64_t event;    /* partition << 56 | sequence of that one */
 } card_sequence_t;
 
 /* One reading of the file. It has room for so many cards; a file of more is read several times,
@@ -30,6 +31,13 @@ typedef struct card_sequence {
 typedef struct sequences {
     uint64_t heads[LIMIT_PARTITIONS];
     uint64_t seen[LIMIT_PARTITIONS];
+    uint64_t counts[LIMIT_PARTITIONS];
+    uint64_t archived_to[LIMIT_PARTITIONS]; /* before that, validations may be missing, */
+    uint64_t archived[LIMIT_PARTITIONS];    /* and this is how many */
+    bool is_archive;                        /* of validations alone */
+    archive_digest_t *digest;
+    bool has_digest;
+    uint8_t recorded[ARCHIVE_DIGEST_SIZE];
     bool has_gap;
     bool has_card_gap;
     bool is_full;   /* there were more cards than there is room */
@@ -64,6 +72,12 @@ static card_sequence_t *card_find(sequences_t *sequences, uint64_t hash, const u
     return &sequences->cards[slot];
 }
 
+/* Whether events may be missing behind the one of that sequence. */
+static bool may_have_gap(const sequences_t *sequences, uint64_t partition, uint64_t sequence)
+{
+    return sequences->is_archive || sequence < sequences->archived_to[partition];
+}
+
 static void card_follow(sequences_t *sequences, const store_row_t *row, uint64_t partition)
 {
     uuid_t card;
@@ -84,11 +98,35 @@ static void card_follow(sequences_t *sequences, const store_row_t *row, uint64_t
         return;
     }
     const bool is_first = found->sequence == 0;
-    if (sequence != found->sequence + 1 || (!is_first && found->partition != partition)) {
+    const bool is_next = sequence == found->sequence + 1;
+    const uint64_t before = found->event & SEQUENCE_MASK;
+    const bool follows =
+        is_next || (sequence > found->sequence && (!is_first || sequences->is_archive) &&
+                    may_have_gap(sequences, partition, before));
+    if (!follows || (!is_first && found->event >> SEQUENCE_BITS != partition)) {
         sequences->has_card_gap = true;
     }
     found->sequence = sequence == 0 ? 1 : sequence;
-    found->partition = partition;
+    found->event = (uint64_t)row->values[0].number;
+}
+
+static void event_follow(sequences_t *sequences, const store_row_t *row)
+{
+    const uint64_t id = (uint64_t)row->values[0].number;
+    const uint64_t partition = id >> SEQUENCE_BITS;
+    const uint64_t sequence = id & SEQUENCE_MASK;
+    if (partition >= LIMIT_PARTITIONS) {
+        sequences->has_gap = true;
+        return;
+    }
+    const uint64_t seen = sequences->seen[partition];
+    const bool follows =
+        sequence == seen + 1 || (sequence > seen && may_have_gap(sequences, partition, seen));
+    sequences->has_gap = sequences->has_gap || !follows;
+    sequences->seen[partition] = follows ? sequence : seen;
+    sequences->counts[partition]++;
+    archive_digest_add(sequences->digest, row);
+    card_follow(sequences, row, partition);
 }
 
 static result_t verify_row(void *context, const store_row_t *row)
@@ -97,40 +135,57 @@ static result_t verify_row(void *context, const store_row_t *row)
     const uint64_t id = (uint64_t)row->values[0].number;
     if (row->table == STORE_TABLE_partition && id < LIMIT_PARTITIONS) {
         sequences->heads[id] = (uint64_t)row->values[2].number;
+        sequences->archived_to[id] = (uint64_t)row->values[5].number;
+        sequences->archived[id] = (uint64_t)row->values[6].number;
     } else if (row->table == STORE_TABLE_event) {
-        const uint64_t partition = id >> SEQUENCE_BITS;
-        const uint64_t sequence = id & ((UINT64_C(1) << SEQUENCE_BITS) - 1);
-        const bool follows =
-            partition < LIMIT_PARTITIONS && sequence == sequences->seen[partition] + 1;
-        sequences->has_gap = sequences->has_gap || !follows;
-        if (follows) {
-            sequences->seen[partition] = sequence;
-        }
-        card_follow(sequences, row, partition);
+        event_follow(sequences, row);
+    } else if (row->table == STORE_TABLE_archive &&
+               row->values[3].bytes.size == ARCHIVE_DIGEST_SIZE) {
+        sequences->has_digest = true;
+        memcpy(sequences->recorded, row->values[3].bytes.data, ARCHIVE_DIGEST_SIZE);
     }
     return RESULT_OK;
+}
+
+/* NULL: nothing is wrong. */
+static const char *fault(sequences_t *sequences, const uint8_t digest[ARCHIVE_DIGEST_SIZE])
+{
+    bool has_gap = sequences->has_gap;
+    for (size_t i = 0; !sequences->is_archive && i < LIMIT_PARTITIONS; i++) {
+        has_gap = has_gap || sequences->heads[i] != sequences->seen[i] ||
+                  sequences->heads[i] != sequences->counts[i] + sequences->archived[i];
+    }
+    if (has_gap) {
+        return "the sequence of a partition has a gap";
+    }
+    if (sequences->has_card_gap) {
+        return "the events of a card have a gap, or stand in two partitions";
+    }
+    if (sequences->is_archive &&
+        (!sequences->has_digest || memcmp(digest, sequences->recorded, ARCHIVE_DIGEST_SIZE) != 0)) {
+        return "its events are not those that were archived";
+    }
+    return NULL;
 }
 
 static result_t file_read(const char *file, sequences_t *sequences, archive_header_t *header,
                           archive_totals_t *totals, char *error)
 {
+    uint8_t digest[ARCHIVE_DIGEST_SIZE];
     archive_reader_t *reader = NULL;
     const archive_visitor_t visitor = {verify_tenant, verify_row, sequences};
     result_t result = archive_open(file, header, error, &reader);
+    sequences->is_archive = header->kind == ARCHIVE_VALIDATIONS;
+    sequences->digest = archive_digest_create();
     if (result == RESULT_OK) {
         result = archive_read(reader, &visitor, totals);
     }
+    archive_digest_finish(&sequences->digest, digest);
     archive_close(&reader);
     if (result != RESULT_OK) {
         return result;
     }
-    const char *what = NULL;
-    if (sequences->has_gap ||
-        memcmp(sequences->heads, sequences->seen, sizeof sequences->heads) != 0) {
-        what = "the sequence of a partition has a gap";
-    } else if (sequences->has_card_gap) {
-        what = "the events of a card have a gap, or stand in two partitions";
-    }
+    const char *const what = fault(sequences, digest);
     if (what != NULL) {
         (void)snprintf(error, ARCHIVE_ERROR_SIZE, "%s: %s", file, what);
         return RESULT_STORE_CORRUPT;
@@ -178,12 +233,14 @@ int command_verify_file(const char *file, bool json)
         return command_fail("%s", error[0] != '\0' ? error : result_title(result));
     }
     if (json) {
-        return command_print_json(json_pack("{s:b,s:s,s:s,s:I,s:I}", "sound", 1, "file", file,
-                                            "tenant", header.tenant, "events",
-                                            (json_int_t)totals.rows[STORE_TABLE_event], "cards",
-                                            (json_int_t)totals.rows[STORE_TABLE_card]));
+        return command_print_json(
+            json_pack("{s:b,s:s,s:s,s:s,s:I,s:I}", "sound", 1, "file", file, "kind",
+                      header.kind == ARCHIVE_BACKUP ? "backup" : "archive", "tenant", header.tenant,
+                      "events", (json_int_t)totals.rows[STORE_TABLE_event], "cards",
+                      (json_int_t)totals.rows[STORE_TABLE_card]));
     }
-    (void)printf("%s  sound    backup of %s: %" PRIu64 " events of %" PRIu64 " cards\n", file,
-                 header.tenant, totals.rows[STORE_TABLE_event], totals.rows[STORE_TABLE_card]);
+    (void)printf("%s  sound    %s of %s: %" PRIu64 " events of %" PRIu64 " cards\n", file,
+                 header.kind == ARCHIVE_BACKUP ? "backup" : "archived validations", header.tenant,
+                 totals.rows[STORE_TABLE_event], totals.rows[STORE_TABLE_card]);
     return EXIT_OK;
 }

@@ -28,6 +28,7 @@ static const status_line_t status_lines[] = {
     {406, TEXT_LITERAL("HTTP/1.1 406 Not Acceptable\r\n")},
     {408, TEXT_LITERAL("HTTP/1.1 408 Request Timeout\r\n")},
     {409, TEXT_LITERAL("HTTP/1.1 409 Conflict\r\n")},
+    {410, TEXT_LITERAL("HTTP/1.1 410 Gone\r\n")},
     {412, TEXT_LITERAL("HTTP/1.1 412 Precondition Failed\r\n")},
     {413, TEXT_LITERAL("HTTP/1.1 413 Content Too Large\r\n")},
     {414, TEXT_LITERAL("HTTP/1.1 414 URI Too Long\r\n")},

@@ -35,13 +35,13 @@ static const char *const part_sql[PART_COUNT] = {
     /* Where an event does not continue its card within the partition, the NULL is refused. The
      * subquery has a LIMIT so that the planner never makes a hash of the whole table. */
     ", put_event AS (INSERT INTO event (id, card, card_sequence, name, version, occurred_at, "
-    "event_id, traceparent, body) SELECT ($1 << 56 | $3) + i.number, i.card, "
+    "event_id, traceparent, body, month) SELECT ($1 << 56 | $3) + i.number, i.card, "
     "CASE WHEN i.follows OR (SELECT true FROM event p WHERE p.card = i.card AND "
     "p.card_sequence = i.card_sequence - 1 AND p.id BETWEEN $1 << 56 AND "
     "$1 << 56 | 72057594037927935 LIMIT 1) THEN i.card_sequence END, i.name, i.version, "
-    "i.occurred_at, i.event_id, i.traceparent, i.body FROM claim, unnest($5, $6, $7, $8, $9, $10, "
-    "$11, $12, $13) WITH ORDINALITY AS i (card, card_sequence, name, version, occurred_at, "
-    "event_id, traceparent, body, follows, number))",
+    "i.occurred_at, i.event_id, i.traceparent, i.body, i.month FROM claim, unnest($5, $6, $7, $8, "
+    "$9, $10, $11, $12, $13, $45) WITH ORDINALITY AS i (card, card_sequence, name, version, "
+    "occurred_at, event_id, traceparent, body, follows, month, number))",
     ", put_card AS (INSERT INTO card (id, member_id, member_folded, tier, tier_folded, status, "
     "expires_at, card_sequence, body) SELECT i.id, i.member_id, i.member_folded, i.tier, "
     "i.tier_folded, i.status, i.expires_at, i.card_sequence, i.body FROM claim, unnest($14, $15, "
@@ -96,6 +96,7 @@ static const Oid append_types[] = {
     TYPE_INT8_ARRAY,  TYPE_INT8_ARRAY,  TYPE_BYTEA_ARRAY, TYPE_INT8,
     TYPE_INT8,                                            /* 40: usage */
     TYPE_BYTEA_ARRAY, TYPE_INT8_ARRAY,  TYPE_BYTEA_ARRAY, /* 42: notes */
+    TYPE_INT4_ARRAY,                                      /* 45: months of events */
 };
 
 void append_sql(statement_t which, char *sql, size_t size, const Oid **types, int *type_count)
@@ -302,6 +303,16 @@ static void events_fill(parameters_t *parameters, const journal_tenant_t *tenant
     follows_fill(parameters, tenant, batch);
 }
 
+static void months_fill(parameters_t *parameters, const journal_event_t *rows, size_t count)
+{
+    if (count == 0) {
+        nulls_fill(parameters, 1);
+        return;
+    }
+    COLUMN(TYPE_INT4, count,
+           element_int4(parameters, month_of_event(rows[i].name, rows[i].occurred_at)));
+}
+
 /* ASCII letters small, everything else as it is. */
 static void element_folded(parameters_t *parameters, text_t text)
 {
@@ -450,6 +461,7 @@ static bool append_send(command_t *command, lane_t *lane)
     parameter_integer(parameters, (int64_t)batch->cards);
     parameter_integer(parameters, (int64_t)batch->bytes);
     notes_fill(parameters, batch->notes, batch->note_count);
+    months_fill(parameters, batch->events, batch->event_count);
     if (!lane_send(lane, command->statements[0])) {
         return false;
     }
@@ -535,6 +547,11 @@ static bool append_finish(command_t *command)
     }
     if (result == RESULT_OK) {
         tails_note(lane->tenant, append->batch);
+    } else {
+        months_forget(lane->tenant); /* the table of one may be gone */
+        const bool has_no_table =
+            result == RESULT_STORE_UNAVAILABLE && lane->tenant->month_result != RESULT_OK;
+        result = has_no_table ? lane->tenant->month_result : result;
     }
     append_count(append, result);
     append->done(append->context, result);
@@ -545,6 +562,10 @@ result_t postgres_append(journal_tenant_t *tenant, const journal_batch_t *batch,
                          journal_batch_done_t *done, void *context)
 {
     assert(!tenant->readonly && !tenant->closing);
+    const result_t ready = months_ensure(tenant, batch->events, batch->event_count);
+    if (ready != RESULT_OK) {
+        return ready;
+    }
     append_command_t *append =
         command_create(&tenant->writer, sizeof *append, COMMAND_APPEND, append_send, append_finish);
     append->batch = batch;

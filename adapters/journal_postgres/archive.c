@@ -61,15 +61,16 @@ static result_t slice_export(PGconn *connection, uint8_t table, store_row_visit_
     return result;
 }
 
-static result_t table_export(PGconn *connection, uint8_t table, store_row_visit_t *visit,
-                             void *context)
+result_t table_export(PGconn *connection, uint8_t table, const char *selection,
+                      store_row_visit_t *visit, void *context)
 {
-    char sql[512];
+    char *sql = NULL;
     int count = 1;
-    const int size =
-        snprintf(sql, sizeof sql, "DECLARE slices NO SCROLL CURSOR FOR %s", tables[table].read);
-    assert(size > 0 && (size_t)size < sizeof sql);
+    const int size = asprintf(&sql, "DECLARE slices NO SCROLL CURSOR FOR %s",
+                              selection == NULL ? tables[table].read : selection);
+    assert(size > 0);
     result_t result = journal_database_execute(connection, sql, "export");
+    free(sql);
     while (result == RESULT_OK && count > 0) { /* bounded by the rows of the table */
         result = slice_export(connection, table, visit, context, &count);
     }
@@ -90,7 +91,7 @@ result_t journal_postgres_export(const char *url, const journal_postgres_place_t
                                       "SET LOCAL statement_timeout = 0",
                                       "export");
     for (uint8_t table = 1; result == RESULT_OK && table < STORE_TABLES_END; table++) {
-        result = table_export(connection, table, visit, context);
+        result = table_export(connection, table, NULL, visit, context);
     }
     PQfinish(connection);
     return result;
@@ -114,6 +115,8 @@ struct journal_postgres_import {
     uint32_t unanswered; /* rows sent since the last sync */
     bool recounts;       /* its partitions came without what they hold */
     bool is_prepared[STORE_TABLES_END];
+    int64_t archived_to[LIMIT_PARTITIONS];
+    int32_t month; /* whose table was asked for last */
 };
 
 result_t journal_postgres_import_begin(const char *url, const journal_postgres_place_t *place,
@@ -162,24 +165,40 @@ static result_t answers_read(journal_postgres_import_t *import)
                                                                         : result;
 }
 
+static void integer_put(int64_t value, uint8_t bytes[INTEGER_SIZE])
+{
+    for (uint32_t byte = 0; byte < INTEGER_SIZE; byte++) {
+        bytes[byte] = (uint8_t)((uint64_t)value >> (56 - 8 * byte));
+    }
+}
+
+/* A validation that outlived an archive is the last of its card, and stays for good. */
+static int32_t import_month(const journal_postgres_import_t *import, const store_row_t *row)
+{
+    const int64_t id = row->values[0].number;
+    const int64_t partition = id >> JOURNAL_SEQUENCE_BITS;
+    const bool outlived = partition >= 0 && partition < LIMIT_PARTITIONS &&
+                          (id & JOURNAL_SEQUENCE_MAX) <= import->archived_to[partition];
+    return outlived ? 0 : month_of_event((uint8_t)row->values[3].number, row->values[5].number);
+}
+
 static result_t row_send(const journal_postgres_import_t *import, const char *name,
                          const store_row_t *row)
 {
     const char *const kinds = store_table_kinds(row->table);
-    const char *values[STORE_COLUMNS_MAX];
-    int sizes[STORE_COLUMNS_MAX];
-    int formats[STORE_COLUMNS_MAX];
-    uint8_t integers[STORE_COLUMNS_MAX][INTEGER_SIZE];
-    for (uint32_t i = 0; i < row->count; i++) {
+    const char *values[STORE_COLUMNS_MAX + 1];
+    int sizes[STORE_COLUMNS_MAX + 1];
+    int formats[STORE_COLUMNS_MAX + 1];
+    uint8_t integers[STORE_COLUMNS_MAX + 1][INTEGER_SIZE];
+    uint32_t count = row->count;
+    for (uint32_t i = 0; i < count; i++) {
         const store_value_t *const value = &row->values[i];
         formats[i] = 1;
         if (value->is_null) {
             values[i] = NULL;
             sizes[i] = 0;
         } else if (kinds[i] == 'i' || kinds[i] == 'I') {
-            for (uint32_t byte = 0; byte < INTEGER_SIZE; byte++) {
-                integers[i][byte] = (uint8_t)((uint64_t)value->number >> (56 - 8 * byte));
-            }
+            integer_put(value->number, integers[i]);
             values[i] = (const char *)integers[i];
             sizes[i] = INTEGER_SIZE;
         } else {
@@ -187,18 +206,49 @@ static result_t row_send(const journal_postgres_import_t *import, const char *na
             sizes[i] = (int)value->bytes.size;
         }
     }
-    return sent(import, PQsendQueryPrepared(import->connection, name, (int)row->count, values,
-                                            sizes, formats, 1));
+    if (row->table == STORE_TABLE_event) {
+        integer_put(import_month(import, row), integers[count]);
+        values[count] = (const char *)integers[count];
+        sizes[count] = INTEGER_SIZE;
+        formats[count] = 1;
+        count++;
+    }
+    return sent(import, PQsendQueryPrepared(import->connection, name, (int)count, values, sizes,
+                                            formats, 1));
+}
+
+static result_t month_ensure(journal_postgres_import_t *import, int32_t month)
+{
+    uint8_t number[INTEGER_SIZE];
+    const char *const values[] = {(const char *)number};
+    const int sizes[] = {INTEGER_SIZE};
+    const int formats[] = {1};
+    if (month == 0 || month == import->month) {
+        return RESULT_OK;
+    }
+    integer_put(month, number);
+    import->month = month;
+    import->unanswered++;
+    return sent(import, PQsendQueryParams(import->connection,
+                                          "SELECT event_month_ensure($1::int8::integer)", 1, NULL,
+                                          values, sizes, formats, 1));
 }
 
 result_t journal_postgres_import_row(journal_postgres_import_t *import, const store_row_t *row)
 {
     char name[NAME_SIZE];
     result_t result = RESULT_OK;
-    import->recounts =
-        import->recounts || (row->table == STORE_TABLE_partition && row->is_completed);
+    if (row->table == STORE_TABLE_partition) {
+        const int64_t id = row->values[0].number;
+        import->recounts = import->recounts || row->is_completed;
+        if (id >= 0 && id < LIMIT_PARTITIONS) {
+            import->archived_to[id] = row->values[5].number;
+        }
+    } else if (row->table == STORE_TABLE_event) {
+        result = month_ensure(import, import_month(import, row));
+    }
     (void)snprintf(name, sizeof name, "import_%u", row->table);
-    if (!import->is_prepared[row->table]) {
+    if (result == RESULT_OK && !import->is_prepared[row->table]) {
         import->is_prepared[row->table] = true;
         result = sent(import,
                       PQsendPrepare(import->connection, name, tables[row->table].write, 0, NULL));

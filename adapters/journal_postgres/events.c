@@ -100,6 +100,11 @@ result_t event_from_fields(const journal_tenant_t *tenant, const PGresult *rows,
     return RESULT_OK;
 }
 
+bool event_follows(const event_t *event, uint64_t before, bool has_gaps)
+{
+    return has_gaps ? event->card_sequence > before : event->card_sequence == before + 1;
+}
+
 /* --- Pages --- */
 
 typedef struct events_command {
@@ -171,12 +176,14 @@ static bool history_finish(command_t *command)
     const bool is_more = found > (int)events->limit;
     if (is_more) {
         events->page.next_cursor =
-            page_cursor_format(CURSOR_HISTORY, field_integer(rows, found - 1, 0), events->cursor);
+            page_cursor_format(CURSOR_HISTORY, field_integer(rows, found - 1, 1), events->cursor);
     }
-    result_t result = page_decode(events, is_more ? found - 1 : found, 0);
+    const bool has_gaps = found > 0 && !field_is_null(rows, 0, 0);
+    events->page.archived_before = has_gaps ? field_integer(rows, 0, 0) : 0;
+    result_t result = page_decode(events, is_more ? found - 1 : found, 1);
     for (size_t i = 1; result == RESULT_OK && i < events->page.event_count; i++) {
         const event_t *const event = &events->page.events[i];
-        if (event->card_sequence + 1 != event[-1].card_sequence) {
+        if (!event_follows(&event[-1], event->card_sequence, has_gaps)) {
             result = row_is_damaged(
                 command->lane->tenant,
                 (int64_t)(event->partition << JOURNAL_SEQUENCE_BITS | event->sequence),
@@ -226,15 +233,18 @@ static bool partition_finish(command_t *command)
         return events_end(events, RESULT_MISSING);
     }
     events->page.head = (uint64_t)field_integer(rows, 0, 0);
-    const bool is_empty = field_is_null(rows, 0, 1);
-    result_t result = page_decode(events, is_empty ? 0 : found, 1);
+    events->page.archived_to = (uint64_t)field_integer(rows, 0, 1);
+    const bool is_empty = field_is_null(rows, 0, 2);
+    result_t result = page_decode(events, is_empty ? 0 : found, 2);
+    uint64_t before = events->after;
     for (size_t i = 0; result == RESULT_OK && i < events->page.event_count; i++) {
-        if (events->page.events[i].sequence != events->after + 1 + i) {
-            result = row_is_damaged(tenant,
-                                    (int64_t)events->partition << JOURNAL_SEQUENCE_BITS |
-                                        (int64_t)(events->after + 1 + i),
-                                    "missing");
+        const uint64_t sequence = events->page.events[i].sequence;
+        if (sequence != before + 1 && before >= events->page.archived_to) {
+            result = row_is_damaged(
+                tenant, (int64_t)events->partition << JOURNAL_SEQUENCE_BITS | (int64_t)(before + 1),
+                "missing");
         }
+        before = sequence;
     }
     if (result == RESULT_OK && is_empty && events->after < events->page.head) {
         result = row_is_damaged(tenant,

@@ -73,4 +73,30 @@ MUST_USE result_t journal_postgres_import_row(journal_postgres_import_t *import,
 MUST_USE result_t journal_postgres_import_finish(journal_postgres_import_t **import);
 void journal_postgres_import_abandon(journal_postgres_import_t **import);
 
+/* --- Retention: validations before a moment go into an archive. All of these block. --- */
+
+enum { JOURNAL_POSTGRES_HASH_SIZE = 32 };
+typedef struct journal_postgres_retained {
+    int64_t archived_at;
+    uint8_t hash[JOURNAL_POSTGRES_HASH_SIZE]; /* of the rows, for the record */
+} journal_postgres_retained_t;
+
+/* Takes aside what is older than the beginning of a month, in a transaction: nobody sees anything
+ * of it before `finish`, and until then everything stays as it was, whoever dies. `events` gets how
+ * many there are. BUSY: somebody else is doing it. */
+typedef struct journal_postgres_retain journal_postgres_retain_t;
+MUST_USE result_t journal_postgres_retain_begin(const char *url,
+                                                const journal_postgres_place_t *place,
+                                                int64_t before_ms,
+                                                journal_postgres_retain_t **retain,
+                                                uint64_t *events);
+/* The rows of all partitions, then of the events in order. As often as wanted. */
+MUST_USE result_t journal_postgres_retain_export(journal_postgres_retain_t *retain,
+                                                 store_row_visit_t *visit, void *context);
+/* The archive is complete: they go. BUSY: somebody kept reading events (a backup, say), and all is
+ * as it was. OUTCOME_UNKNOWN: begin again to see. */
+MUST_USE result_t journal_postgres_retain_finish(journal_postgres_retain_t **retain,
+                                                 const journal_postgres_retained_t *retained);
+void journal_postgres_retain_abandon(journal_postgres_retain_t **retain);
+
 #endif

@@ -18,6 +18,8 @@
 enum {
     JOURNAL_SEQUENCE_BITS = 56, /* event.id = partition << 56 | sequence */
     COMMAND_STATEMENTS_MAX = 8, /* of one command */
+    MONTHS_KNOWN = 4,           /* this month's, the next one's, and two of a clock that jumps */
+    MONTH_TABLE_NAME_SIZE = 32,
 };
 #define JOURNAL_SEQUENCE_MAX ((INT64_C(1) << JOURNAL_SEQUENCE_BITS) - 1)
 
@@ -228,7 +230,10 @@ struct journal_tenant {
     journal_postgres_place_t place;
     bool readonly;
     bool closing;
-    bool is_behind; /* its schema lacks steps */
+    bool is_behind;               /* its schema lacks steps */
+    int32_t months[MONTHS_KNOWN]; /* have their table, or it was asked for; 0: none */
+    uint32_t month_next;          /* which of them is replaced next */
+    result_t month_result;        /* of making the last table */
     lane_t writer;
     lane_t reader;
     uint32_t commands; /* submitted and not finished */
@@ -248,6 +253,10 @@ typedef struct connection_keywords {
 MUST_USE bool connection_keywords_fill(const PQconninfoOption *url,
                                        const journal_postgres_place_t *place, bool is_loop,
                                        connection_keywords_t *keywords);
+
+/* archive.c: all rows of a table, or those of a SELECT with its columns, within a transaction. */
+MUST_USE result_t table_export(PGconn *connection, uint8_t table, const char *selection,
+                               store_row_visit_t *visit, void *context);
 
 /* schema.c: what blocks. */
 MUST_USE result_t journal_database_open(const char *url, const journal_postgres_place_t *place,
@@ -274,6 +283,17 @@ result_t postgres_clean(journal_tenant_t *tenant, int64_t before_ms, journal_bat
 void append_becomes_lost(command_t *command);
 /* The SQL of a batch's statement, `which` ≥ STATEMENT_FIXED, and the types of its values. */
 void append_sql(statement_t which, char *sql, size_t size, const Oid **types, int *type_count);
+
+/* --- months.c --- */
+
+/* The key of the table: -1 is January 1970, -2 February 1970, …; of an event 0 when it stays. */
+int32_t month_of_time(int64_t time_ms);
+int32_t month_of_event(uint8_t name, int64_t occurred_at);
+void month_table_name(int32_t month, char name[MONTH_TABLE_NAME_SIZE]);
+/* Before a batch with these events: has the tables made that it is not sure of. */
+MUST_USE result_t months_ensure(journal_tenant_t *tenant, const journal_event_t *events,
+                                size_t count);
+void months_forget(journal_tenant_t *tenant);
 
 /* --- load.c, due.c, notes.c, heads.c, events.c, list.c --- */
 
@@ -303,6 +323,8 @@ enum { EVENT_COLUMN_COUNT = 9 };
  * STORE_CORRUPT when the row cannot be one that we wrote. */
 MUST_USE result_t event_from_fields(const journal_tenant_t *tenant, const PGresult *rows, int row,
                                     int column, arena_t *arena, event_t *event);
+/* Whether it stands behind that number in its card. `has_gaps`: validations were archived. */
+bool event_follows(const event_t *event, uint64_t before, bool has_gaps);
 result_t row_is_damaged(const journal_tenant_t *tenant, int64_t id, const char *what);
 
 bool field_is_null(const PGresult *rows, int row, int column);

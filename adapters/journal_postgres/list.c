@@ -13,6 +13,7 @@ enum {
     LIST_CARD_SEQUENCE,
     LIST_BODY,
     LIST_MEMBER_KEY,
+    LIST_ARCHIVED,
     LIST_EVENT
 };
 
@@ -119,16 +120,18 @@ static result_t card_decode(list_command_t *list, int *row, arena_t *arena,
         return RESULT_OK;
     }
     const journal_tenant_t *const tenant = list->base.lane->tenant;
-    const uint64_t after = (uint64_t)field_integer(rows, first, LIST_CARD_SEQUENCE);
+    const bool has_gaps = !field_is_null(rows, first, LIST_ARCHIVED);
+    uint64_t before = (uint64_t)field_integer(rows, first, LIST_CARD_SEQUENCE);
     event_t *const events = arena_take(arena, (size_t)(end - first) * sizeof *events);
     result_t result = RESULT_OK;
     for (int i = first; result == RESULT_OK && i < end; i++) {
         event_t *const event = &events[i - first];
         result = event_from_fields(tenant, rows, i, LIST_EVENT, arena, event);
-        if (result == RESULT_OK && event->card_sequence != after + 1 + (uint64_t)(i - first)) {
+        if (result == RESULT_OK && !event_follows(event, before, has_gaps)) {
             result =
                 row_is_damaged(tenant, field_integer(rows, i, LIST_EVENT), "chain of its card");
         }
+        before = event->card_sequence;
     }
     card->tail = events;
     card->tail_count = (size_t)(end - first);

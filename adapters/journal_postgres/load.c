@@ -12,6 +12,7 @@ enum {
     LOAD_REQUEST_HASH,
     LOAD_REPLY,
     LOAD_NOTE,
+    LOAD_ARCHIVED,
     LOAD_EVENT
 };
 
@@ -68,8 +69,8 @@ static result_t tail_decode(load_command_t *load, const PGresult *rows)
 {
     const journal_tenant_t *const tenant = load->base.lane->tenant;
     const int count = field_is_null(rows, 0, LOAD_EVENT) ? 0 : PQntuples(rows);
-    const uint64_t after =
-        field_is_null(rows, 0, LOAD_BODY) ? 0 : (uint64_t)field_integer(rows, 0, 1);
+    const bool has_gaps = !field_is_null(rows, 0, LOAD_ARCHIVED);
+    uint64_t before = field_is_null(rows, 0, LOAD_BODY) ? 0 : (uint64_t)field_integer(rows, 0, 1);
     if (count > LIMIT_LOAD_TAIL_EVENTS) {
         return row_is_damaged(tenant, field_integer(rows, 0, LOAD_EVENT),
                               "no snapshot near the last event");
@@ -80,14 +81,15 @@ static result_t tail_decode(load_command_t *load, const PGresult *rows)
     result_t result = RESULT_OK;
     for (int i = 0; result == RESULT_OK && i < count; i++) {
         result = event_from_fields(tenant, rows, i, LOAD_EVENT, &arena, &events[i]);
-        if (result == RESULT_OK && events[i].card_sequence != after + 1 + (uint64_t)i) {
+        if (result == RESULT_OK && !event_follows(&events[i], before, has_gaps)) {
             result =
                 row_is_damaged(tenant, field_integer(rows, i, LOAD_EVENT), "chain of its card");
         }
+        before = events[i].card_sequence;
     }
     load->loaded.tail = events;
     load->loaded.tail_count = (size_t)count;
-    load->loaded.card_sequence = after + (uint64_t)count;
+    load->loaded.card_sequence = before;
     return result;
 }
 

@@ -136,6 +136,12 @@ void element_int8(parameters_t *parameters, int64_t value)
     number_add(parameters, (uint64_t)value, 8);
 }
 
+void element_int4(parameters_t *parameters, int32_t value)
+{
+    number_add(parameters, 4, 4);
+    number_add(parameters, (uint32_t)value, 4);
+}
+
 void element_int2(parameters_t *parameters, int16_t value)
 {
     number_add(parameters, 2, 4);

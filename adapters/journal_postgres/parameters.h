@@ -14,10 +14,12 @@ enum {
     TYPE_BYTEA = 17,
     TYPE_INT8 = 20,
     TYPE_INT2 = 21,
+    TYPE_INT4 = 23,
     TYPE_UUID = 2950,
     TYPE_BOOL_ARRAY = 1000,
     TYPE_BYTEA_ARRAY = 1001,
     TYPE_INT2_ARRAY = 1005,
+    TYPE_INT4_ARRAY = 1007,
     TYPE_INT8_ARRAY = 1016,
     TYPE_UUID_ARRAY = 2951,
 };
@@ -48,6 +50,7 @@ void parameter_null(parameters_t *parameters);
 void parameter_array_begin(parameters_t *parameters, uint32_t type, size_t count);
 void parameter_array_end(parameters_t *parameters);
 void element_int8(parameters_t *parameters, int64_t value);
+void element_int4(parameters_t *parameters, int32_t value);
 void element_int2(parameters_t *parameters, int16_t value);
 void element_bool(parameters_t *parameters, bool value);
 void element_bytes(parameters_t *parameters, text_t value);

@@ -17,6 +17,7 @@ typedef struct verification {
     card_fold_t *fold;        /* of the snapshot whose events are coming */
     uuid_t card;
     bool is_folding;
+    bool has_gaps;   /* validations were archived */
     uint64_t folded; /* snapshots compared with their events */
 } verification_t;
 
@@ -61,23 +62,38 @@ static const struct {
      "SELECT 'partition ' || p.id || ': head ' || p.head FROM partition p WHERE p.head <> "
      "(SELECT coalesce(max(e.id), 0) & 72057594037927935 FROM event e WHERE e.id BETWEEN "
      "p.id << 56 AND " LAST ")"},
-    {"the sequence of a partition has no gap",
-     "SELECT 'partition ' || p.id || ': head ' || p.head FROM partition p WHERE p.head <> "
-     "(SELECT count(*) FROM event e WHERE e.id BETWEEN p.id << 56 AND " LAST ")"},
+    {"the sequence of a partition has no gap but where events were archived",
+     "SELECT 'partition ' || p.id || ': head ' || p.head || ', archived ' || p.archived FROM "
+     "partition p WHERE p.head <> p.archived + (SELECT count(*) FROM event e WHERE e.id BETWEEN "
+     "p.id << 56 AND " LAST ") OR p.head - p.archived_to <> (SELECT count(*) FROM event e WHERE "
+     "e.id > (p.id << 56 | p.archived_to) AND e.id <= " LAST ")"},
+    {"what was archived is on record",
+     "SELECT 'archived ' || a || ', on record ' || r FROM (SELECT (SELECT sum(archived) FROM "
+     "partition) AS a, (SELECT coalesce(sum(events), 0) FROM archive) AS r) n WHERE a <> r"},
+    {"an event stands in the table of its month",
+     "SELECT 'event ' || e.id FROM event e, LATERAL (SELECT timestamp 'epoch' + "
+     "e.occurred_at * interval '1 ms' AS t) o WHERE e.month <> 0 AND (e.name NOT IN (9, 10) OR "
+     "e.month <> -1 - ((extract(year FROM t) - 1970) * 12 + extract(month FROM t) - 1))"},
     {"every event is of a partition",
      "SELECT 'event ' || e.id FROM event e WHERE e.id >> 56 NOT IN (SELECT id FROM partition)"},
-    {"the events of a card have no gap, stand in order and in one partition",
-     "SELECT 'card ' || card FROM event GROUP BY card HAVING min(card_sequence) <> 1 OR "
-     "max(card_sequence) <> count(*) OR min(id >> 56) <> max(id >> 56)"},
-    {"a later event of a card has a higher sequence",
-     "SELECT 'card ' || e.card FROM event e JOIN event n ON n.card = e.card AND n.card_sequence = "
-     "e.card_sequence + 1 WHERE n.id <= e.id"},
+    {"the events of a card have no gap but where validations were archived, stand in order and in "
+     "one partition",
+     "SELECT 'card ' || e.card FROM (SELECT card, id, card_sequence, lag(id, 1, 0) OVER c AS "
+     "before, lag(card_sequence, 1, 0) OVER c AS last FROM event WINDOW c AS (PARTITION BY card "
+     "ORDER BY card_sequence)) e JOIN partition p ON p.id = e.id >> 56 WHERE e.card_sequence <= "
+     "e.last OR e.id <= e.before OR (e.last = 0 AND e.card_sequence <> 1) OR (e.last > 0 AND "
+     "e.before >> 56 <> e.id >> 56) OR (e.card_sequence > e.last + 1 AND e.before & "
+     "72057594037927935 >= p.archived_to) GROUP BY e.card"},
+    {"as many events are missing in cards as were archived",
+     "SELECT 'missing ' || m || ', archived ' || a FROM (SELECT (SELECT coalesce(sum(n), 0) FROM "
+     "(SELECT max(card_sequence) - count(*) AS n FROM event GROUP BY card) c) AS m, (SELECT "
+     "coalesce(sum(archived), 0) FROM partition) AS a) s WHERE m <> a"},
     {"a stored reply has its key, its hash and its time",
      "SELECT 'reply ' || number FROM idempotency WHERE length(key) = 0 OR length(request_hash) <> "
      "32 OR length(reply) = 0 OR recorded_at <= 0"},
     {"a snapshot is not ahead of its events",
-     "SELECT 'card ' || s.id FROM card s LEFT JOIN event e ON e.card = s.id AND e.card_sequence = "
-     "s.card_sequence WHERE e.id IS NULL"},
+     "SELECT 'card ' || s.id FROM card s WHERE NOT EXISTS (SELECT FROM event e WHERE e.card = s.id "
+     "AND e.card_sequence >= s.card_sequence)"},
 };
 
 static void question_ask(verification_t *verification, const char *question, const char *sql)
@@ -185,7 +201,8 @@ static void snapshot_row(verification_t *verification, const PGresult *rows, int
         fold_end(verification);
         verification->card = card;
         verification->is_folding = true;
-        card_fold_begin(verification->fold, &card, field_bytes(rows, row, 1));
+        card_fold_begin(verification->fold, &card, field_bytes(rows, row, 1),
+                        verification->has_gaps);
     }
     /* An event that cannot be read is missing in the fold, which then is another one. */
     if (!field_is_null(rows, row, 2) && event_read(verification, rows, row, 2, &event)) {
@@ -208,17 +225,23 @@ static void counts_write(verification_t *verification)
 {
     PGresult *const rows = PQexec(verification->connection,
                                   "SELECT (SELECT count(*) FROM partition), (SELECT count(*) FROM "
-                                  "event), (SELECT count(DISTINCT card) FROM event)");
+                                  "event), (SELECT count(DISTINCT card) FROM event), (SELECT "
+                                  "sum(archived) FROM partition)");
     const bool is_there = PQntuples(rows) == 1;
-    (void)fprintf(verification->report, ",\"partitions\":%s,\"events\":%s,\"cards\":%s",
+    (void)fprintf(verification->report,
+                  ",\"partitions\":%s,\"events\":%s,\"cards\":%s,\"archived\":%s",
                   is_there ? PQgetvalue(rows, 0, 0) : "0", is_there ? PQgetvalue(rows, 0, 1) : "0",
-                  is_there ? PQgetvalue(rows, 0, 2) : "0");
+                  is_there ? PQgetvalue(rows, 0, 2) : "0", is_there ? PQgetvalue(rows, 0, 3) : "0");
     PQclear(rows);
 }
 
 static void report_write(verification_t *verification, text_t tenant, bool fold)
 {
     (void)fprintf(verification->report, "{\"tenant\":\"%.*s\",\"problems\":[", TEXT_PRINT(tenant));
+    PGresult *const gaps =
+        PQexec(verification->connection, "SELECT FROM partition WHERE archived > 0");
+    verification->has_gaps = PQntuples(gaps) > 0;
+    PQclear(gaps);
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
         question_ask(verification, questions[i].question, questions[i].sql);
     }

@@ -107,6 +107,16 @@ static result_t chain_read(journal_tenant_t *tenant, int64_t id, store_memory_t 
     return result;
 }
 
+/* An event and the one after it in its card. */
+static bool chain_holds(const journal_tenant_t *tenant, const event_t *event, const uuid_t *card,
+                        uint64_t later, int64_t previous)
+{
+    const bool follows =
+        tenant->has_gaps ? event->card_sequence < later : event->card_sequence + 1 == later;
+    return follows && uuid_equal(&event->card, card) &&
+           (previous == 0) == (event->card_sequence == 1);
+}
+
 result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card, const card_head_t *head,
                          uint64_t after_sequence, store_memory_t *memory, event_tail_t *tail)
 {
@@ -114,26 +124,32 @@ result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card, const car
     if (!head->found || head->card_sequence <= after_sequence) {
         return RESULT_OK;
     }
-    const uint64_t count = head->card_sequence - after_sequence;
-    if (count > LIMIT_LOAD_TAIL_EVENTS) {
+    uint64_t count = head->card_sequence - after_sequence;
+    if (count > LIMIT_LOAD_TAIL_EVENTS && !tenant->has_gaps) {
         return row_is_damaged(&tenant->reader, head->last_event, "no snapshot near the last event");
     }
+    count = count < LIMIT_LOAD_TAIL_EVENTS ? count : LIMIT_LOAD_TAIL_EVENTS;
     result_t result = RESULT_OK;
     event_t *const events = store_memory_take(memory, count * sizeof *events);
     int64_t id = head->last_event;
-    for (uint64_t i = count; result == RESULT_OK && i > 0; i--) {
-        event_t *const event = &events[i - 1];
+    uint64_t later = head->card_sequence + 1;
+    uint64_t free_places = count;
+    while (result == RESULT_OK && id != 0 && free_places > 0) {
+        event_t *const event = &events[free_places - 1];
         int64_t previous = 0;
         result = chain_read(tenant, id, memory, event, &previous, NULL);
-        if (result == RESULT_OK &&
-            (!uuid_equal(&event->card, card) || event->card_sequence != after_sequence + i ||
-             (previous == 0) != (event->card_sequence == 1))) {
+        if (result == RESULT_OK && !chain_holds(tenant, event, card, later, previous)) {
             result = row_is_damaged(&tenant->reader, id, "chain of its card");
         }
+        if (result != RESULT_OK || event->card_sequence <= after_sequence) {
+            break;
+        }
+        later = event->card_sequence;
+        free_places--;
         id = previous;
     }
-    tail->events = events;
-    tail->count = count;
+    tail->events = events + free_places;
+    tail->count = count - free_places;
     return result;
 }
 
@@ -189,6 +205,22 @@ static result_t history_start(events_job_t *job, int64_t *id)
     return result;
 }
 
+static result_t archived_before_read(events_job_t *job)
+{
+    connection_t *const reader = &job->base.tenant->reader;
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    result_t result = connection_statement(reader, STATEMENT_archived_before, &statement);
+    if (result == RESULT_OK) {
+        result = statement_next(reader, statement, &row);
+    }
+    if (result == RESULT_OK) {
+        job->page.archived_before = row ? sqlite3_column_int64(statement, 0) : 0;
+        statement_done(statement);
+    }
+    return result;
+}
+
 static result_t history_read(events_job_t *job)
 {
     int64_t id = 0;
@@ -212,6 +244,9 @@ static result_t history_read(events_job_t *job)
         is_from_cursor = false;
         job->page.event_count++;
         id = previous;
+    }
+    if (result == RESULT_OK && job->base.tenant->has_gaps) {
+        result = archived_before_read(job);
     }
     if (result == RESULT_OK && id != 0) {
         job->page.next_cursor = cursor_format(CURSOR_HISTORY, id, &job->base.memory);
@@ -264,6 +299,7 @@ static result_t partition_head_read(events_job_t *job)
         return result;
     }
     job->page.head = row ? column_unsigned(statement, 0) : 0;
+    job->page.archived_to = row ? column_unsigned(statement, 1) : 0;
     statement_done(statement);
     return row ? RESULT_OK : RESULT_MISSING;
 }
@@ -284,7 +320,7 @@ static result_t partition_read(events_job_t *job)
     bind_integer(statement, 1, base | (int64_t)job->after);
     bind_integer(statement, 2, base | (int64_t)job->page.head);
     bind_integer(statement, 3, job->limit);
-    uint64_t expected = job->after;
+    uint64_t last = job->after;
     bool row = true;
     while (result == RESULT_OK) { /* bounded by the limit in the statement */
         result = statement_next(reader, statement, &row);
@@ -295,10 +331,10 @@ static result_t partition_read(events_job_t *job)
         int64_t previous = 0;
         result = event_from_row(job->base.tenant, reader, statement, &job->base.memory, event,
                                 &previous);
-        expected++;
-        if (result == RESULT_OK && event->sequence != expected) {
-            result = row_is_damaged(reader, base | (int64_t)expected, "missing");
+        if (result == RESULT_OK && event->sequence != last + 1 && last >= job->page.archived_to) {
+            result = row_is_damaged(reader, base | (int64_t)(last + 1), "missing");
         }
+        last = event->sequence;
         job->page.event_count++;
     }
     statement_done(statement);

@@ -155,6 +155,7 @@ static result_t partitions_read(open_job_t *job, connection_t *connection)
     result_t result = connection_statement(connection, STATEMENT_partition_list, &statement);
     bool row = false;
     bool is_sound = true;
+    bool has_gaps = false;
     while (result == RESULT_OK && is_sound) { /* bounded by LIMIT_PARTITIONS */
         result = statement_next(connection, statement, &row);
         if (result != RESULT_OK || !row) {
@@ -171,6 +172,7 @@ static result_t partitions_read(open_job_t *job, connection_t *connection)
                                                            .cards = column_unsigned(statement, 4),
                                                            .bytes = column_unsigned(statement, 5)};
             job->partition_count++;
+            has_gaps = has_gaps || column_unsigned(statement, 6) > 0;
         }
     }
     if (statement != NULL) {
@@ -182,6 +184,7 @@ static result_t partitions_read(open_job_t *job, connection_t *connection)
                   LOG_STRING("file", connection->path));
         result = RESULT_STORE_CORRUPT;
     }
+    job->base.tenant->has_gaps = has_gaps;
     return result;
 }
 

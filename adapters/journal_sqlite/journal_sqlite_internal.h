@@ -125,6 +125,7 @@ struct journal_tenant {
     char name[LIMIT_TENANT_NAME_SIZE + 1];
     char *path;
     bool readonly;
+    bool has_gaps;       /* validations were archived before it was restored; set on opening */
     connection_t writer; /* unused when read-only */
     connection_t reader;
     work_lane_t *write_lane; /* NULL when read-only */

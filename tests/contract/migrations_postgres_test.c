@@ -65,7 +65,8 @@ typedef struct tables {
     size_t count;
 } tables_t;
 
-/* The tables that say which version it is are told apart: they change. */
+/* The tables that say which version it is are told apart: they change. So is where an event
+ * stands: `event` shows all. */
 static tables_t tables_read(PGconn *connection)
 {
     tables_t tables = {0};
@@ -75,8 +76,9 @@ static tables_t tables_read(PGconn *connection)
         "string_agg(CASE data_type WHEN 'uuid' THEN 'lpad(''%1$d'', 32, ''0'')::uuid' WHEN 'bytea' "
         "THEN '''%1$d''::bytea' WHEN 'text' THEN '''%1$d''' WHEN 'boolean' THEN 'true' ELSE '%1$d' "
         "END, ', ' ORDER BY ordinal_position) FROM information_schema.columns WHERE table_schema = "
-        "'public' AND table_name NOT IN ('control', 'journal_schema') GROUP BY table_name ORDER BY "
-        "table_name");
+        "'public' AND table_name NOT IN ('control', 'journal_schema', 'event_kept') AND "
+        "(table_name, "
+        "column_name) <> ('event', 'month') GROUP BY table_name ORDER BY table_name");
     assert_in_range(PQntuples(rows), 2, TABLES_MAX);
     for (int i = 0; i < PQntuples(rows); i++) {
         tables.names[i] = strdup(PQgetvalue(rows, i, 0));
@@ -154,7 +156,7 @@ static void steps_take(PGconn *connection, const char *const *steps, size_t vers
                                            "'public'");
     for (int i = 0; i < PQntuples(rows); i++) {
         char sql[256];
-        (void)snprintf(sql, sizeof sql, "DROP TABLE %s CASCADE", PQgetvalue(rows, i, 0));
+        (void)snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS %s CASCADE", PQgetvalue(rows, i, 0));
         run(connection, sql);
     }
     PQclear(rows);

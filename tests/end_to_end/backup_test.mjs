@@ -10,7 +10,7 @@ import { decodeMulti } from '@msgpack/msgpack';
 import { Postgres } from './postgres.mjs';
 import { BINARY, Service, until } from './service.mjs';
 
-const TABLES = ['', 'partition', 'event', 'card', 'member_key', 'idempotency', 'refusal_log', 'reminder', 'note'];
+const TABLES = ['', 'partition', 'event', 'card', 'member_key', 'idempotency', 'refusal_log', 'reminder', 'note', 'archive'];
 let folder;
 let postgres;
 before(async () => {

@@ -196,8 +196,11 @@ static void tell(operation_t *operation)
         break;
     case OPERATION_EVENTS:
         operation->done.events(operation->context,
-                               &(journal_events_t){result, operation->events, operation->count,
-                                                   cursor, operation->head});
+                               &(journal_events_t){.result = result,
+                                                   .events = operation->events,
+                                                   .event_count = operation->count,
+                                                   .next_cursor = cursor,
+                                                   .head = operation->head});
         break;
     case OPERATION_HEADS:
         tell_heads(operation);

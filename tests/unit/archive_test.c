@@ -52,12 +52,18 @@ static void backup_write(fixture_t *fixture)
                                      .sealed_secret = TEXT_LITERAL("sealed"),
                                      .keys = &key,
                                      .key_count = 1};
-    const store_row_t row = {
-        .table = STORE_TABLE_partition,
-        .count = 5,
-        .values = {{.number = 0}, {.number = 7}, {.number = 0}, {.number = 3}, {.number = 4}}};
-    assert_int_equal(
-        archive_create(fixture->path, TEXT_LITERAL("acme"), 1, fixture->error, &writer), RESULT_OK);
+    const store_row_t row = {.table = STORE_TABLE_partition,
+                             .count = 7,
+                             .values = {{.number = 0},
+                                        {.number = 7},
+                                        {.number = 0},
+                                        {.number = 3},
+                                        {.number = 4},
+                                        {.number = 5},
+                                        {.number = 6}}};
+    assert_int_equal(archive_create(fixture->path, ARCHIVE_BACKUP, TEXT_LITERAL("acme"), 1,
+                                    fixture->error, &writer),
+                     RESULT_OK);
     assert_int_equal(archive_write_tenant(writer, &tenant), RESULT_OK);
     assert_int_equal(archive_write_row(writer, &row), RESULT_OK);
     assert_int_equal(archive_finish(&writer, true, NULL, &size), RESULT_OK);
@@ -143,33 +149,33 @@ static void archive_reads_what_it_wrote(void **state)
     assert_int_equal(fixture->rows[0].values[4].number, 4);
 }
 
-/* Header: array of 4, kind 0, version. */
+/* Header: array of 5, kind 0, version. */
 static void archive_refuses_a_format_that_it_does_not_know_and_names_both(void **state)
 {
     fixture_t *fixture = *state;
     backup_write(fixture);
-    chunk_change(fixture, "\xdc\x00\x04\x00\x01", 5, "\xdc\x00\x04\x00\x02", 5);
+    chunk_change(fixture, "\xdc\x00\x05\x00\x02", 5, "\xdc\x00\x05\x00\x03", 5);
     assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
-    assert_non_null(strstr(fixture->error, "has format 2, this program reads 1"));
-    chunk_change(fixture, "\xdc\x00\x04\x00\x02", 5, "\xdc\x00\x04\x00\x00", 5);
+    assert_non_null(strstr(fixture->error, "has format 3, this program reads 2"));
+    chunk_change(fixture, "\xdc\x00\x05\x00\x03", 5, "\xdc\x00\x05\x00\x00", 5);
     assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
-    assert_non_null(strstr(fixture->error, "has format 0, this program reads 1"));
+    assert_non_null(strstr(fixture->error, "has format 0, this program reads 2"));
     assert_int_equal(fixture->row_count, 0);
 }
 
-/* Row: array of 7, kind 3, table 1, and its columns 0, 7, 0, 3, 4. */
-static const char row_now[] = "\xdc\x00\x07\x03\x01\x00\x07\x00\x03\x04";
+/* Row: array of 9, kind 3, table 1, and its columns 0, 7, 0, 3, 4, 5, 6. */
+static const char row_now[] = "\xdc\x00\x09\x03\x01\x00\x07\x00\x03\x04\x05\x06";
 
 static void archive_completes_a_row_of_an_older_format(void **state)
 {
     fixture_t *fixture = *state;
     backup_write(fixture);
-    chunk_change(fixture, row_now, 10, "\xdc\x00\x05\x03\x01\x00\x07\x00", 8);
+    chunk_change(fixture, row_now, 12, "\xdc\x00\x05\x03\x01\x00\x07\x00", 8);
     assert_int_equal(backup_read(fixture), RESULT_OK);
     assert_int_equal(fixture->row_count, 1);
     const store_row_t *const row = &fixture->rows[0];
     assert_true(row->is_completed);
-    assert_int_equal(row->count, 5);
+    assert_int_equal(row->count, 7);
     assert_int_equal(row->values[1].number, 7);
     assert_false(row->values[3].is_null);
     assert_int_equal(row->values[3].number, 0);
@@ -181,11 +187,11 @@ archive_refuses_a_row_with_fewer_columns_than_the_first_format_or_more_than_it_k
 {
     fixture_t *fixture = *state;
     backup_write(fixture);
-    chunk_change(fixture, row_now, 10, "\xdc\x00\x04\x03\x01\x00\x07", 7);
+    chunk_change(fixture, row_now, 12, "\xdc\x00\x04\x03\x01\x00\x07", 7);
     assert_int_equal(backup_read(fixture), RESULT_STORE_CORRUPT);
     assert_int_equal(unlink(fixture->path), 0);
     backup_write(fixture);
-    chunk_change(fixture, row_now, 10, "\xdc\x00\x08\x03\x01\x00\x07\x00\x03\x04", 10);
+    chunk_change(fixture, row_now, 12, "\xdc\x00\x0a\x03\x01\x00\x07\x00\x03\x04\x05\x06", 12);
     assert_int_equal(backup_read(fixture), RESULT_STORE_CORRUPT);
     assert_int_equal(fixture->row_count, 0);
 }
