@@ -261,10 +261,13 @@ enum {
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 4, /* per shard: an fsync blocks one; loads go on beside commits */
-    LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
-    LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
-    LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
-    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: five descriptors each */
+    LIMIT_STORE_QUEUE = 65536,    /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,      /* of one pool; the store needs four per shard */
+    LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
+                                     milliseconds, and 5 s is what a request waits */
+    LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */
+    LIMIT_WORK_JOBS_KEPT = 1024,  /* free job records kept for reuse, 48 bytes each */
+    LIMIT_STORE_FILES_OPEN = 256, /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day, unless told */
     LIMIT_IDEMPOTENCY_HOURS_MAX = 720,   /* a month: nobody repeats a request later */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
