@@ -5,6 +5,7 @@
 #   --with-membership  also starts a fake membership context (needs Node.js and npm), see docs/membership.md
 #   DIGITALCARD_DATA   data directory (default ./var)
 #   DIGITALCARD_HTTP   address (default 127.0.0.1:8080), DIGITALCARD_API, DIGITALCARD_EVENTS likewise
+#   DIGITALCARD_MEMBERSHIP_PORT  of the fake context (default 8090; the two ports after it are its events and its ZeroMQ API)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,6 +20,7 @@ http=${DIGITALCARD_HTTP:-127.0.0.1:8080}
 api=${DIGITALCARD_API:-tcp://127.0.0.1:5555}
 events=${DIGITALCARD_EVENTS:-tcp://127.0.0.1:5556}
 url=http://$http
+membership_port=${DIGITALCARD_MEMBERSHIP_PORT:-8090}
 service=""
 membership=""
 more=()
@@ -29,7 +31,7 @@ fail() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
 stop() {
   local status=$?
   trap - EXIT INT TERM
-  if [ -n "$membership" ] && kill -0 "$membership" 2>/dev/null; then kill -TERM "$membership"; fi
+  if [ -n "$membership" ] && kill -0 "$membership" 2>/dev/null; then kill -TERM "$membership"; wait "$membership" || true; fi
   if [ -n "$service" ] && kill -0 "$service" 2>/dev/null; then
     kill -TERM "$service"
     wait "$service" || true
@@ -47,11 +49,17 @@ if [ "${1:-}" = --with-membership ]; then
   command -v npm >/dev/null || ./deploy/packages.sh test
   (cd tests/end_to_end && npm ci --silent --no-audit --no-fund --ignore-scripts)
   set -m
-  node tests/peers/membership.mjs --http 8090 --events tcp://127.0.0.1:8091 --api tcp://127.0.0.1:8092 &
+  node tests/peers/membership.mjs --http "$membership_port" --events "tcp://127.0.0.1:$((membership_port + 1))" \
+    --api "tcp://127.0.0.1:$((membership_port + 2))" &
   membership=$!
   set +m
   trap stop EXIT
-  more=(--membership-url http://127.0.0.1:8090 --membership-events tcp://127.0.0.1:8091)
+  for _ in $(seq 1 200); do
+    curl -fsS "http://127.0.0.1:$membership_port/events" >/dev/null 2>&1 && break
+    kill -0 "$membership" 2>/dev/null || { membership=""; fail "the membership context did not start: is port $membership_port taken?"; }
+    sleep 0.05
+  done
+  more=(--membership-url "http://127.0.0.1:$membership_port" --membership-events "tcp://127.0.0.1:$((membership_port + 1))")
 elif [ $# -gt 0 ]; then
   fail "there is no option $1; there is --with-membership"
 fi
@@ -120,5 +128,13 @@ say ""
 say "# Issue a card to another member"
 say "curl -s -X POST $url/demo/api/v1/cards -H 'Authorization: Bearer $token' -H 'Content-Type: application/json' -d '{\"member_id\":\"m-2\",\"expires_at\":\"2035-01-01T00:00:00Z\",\"activate\":true}'"
 say ""
+if [ -n "$membership" ]; then
+  say "# Suspend the member (or: reinstate, cancel), and scan the card again"
+  say "curl -s -X POST http://127.0.0.1:$membership_port/demo/demo/m-1/suspend"
+  say ""
+  say "# Break the membership system (good mends it): the door goes on, and says fallback: true after half a minute"
+  say "curl -s -X POST http://127.0.0.1:$membership_port/demo/mode/never"
+  say ""
+fi
 say "The supervision tree: ./build/digitalcard tree --data $data      Ctrl-C ends everything."
 wait "$service"

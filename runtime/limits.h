@@ -261,10 +261,13 @@ enum {
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 4, /* per shard: an fsync blocks one; loads go on beside commits */
-    LIMIT_STORE_QUEUE = 65536,           /* jobs waiting for them */
-    LIMIT_WORK_THREADS = 16,             /* of one pool; the store needs four per shard */
-    LIMIT_WORK_JOBS_KEPT = 1024,         /* free job records kept for reuse, 48 bytes each */
-    LIMIT_STORE_FILES_OPEN = 256,        /* tenants open at once per role: five descriptors each */
+    LIMIT_STORE_QUEUE = 65536,    /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,      /* of one pool; the store needs four per shard */
+    LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
+                                     milliseconds, and 5 s is what a request waits */
+    LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */
+    LIMIT_WORK_JOBS_KEPT = 1024,  /* free job records kept for reuse, 48 bytes each */
+    LIMIT_STORE_FILES_OPEN = 256, /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day, unless told */
     LIMIT_IDEMPOTENCY_HOURS_MAX = 720,   /* a month: nobody repeats a request later */
     LIMIT_IDEMPOTENCY_CLEAN_SLICE = 500, /* rows deleted in one go */
@@ -283,8 +286,10 @@ enum {
     LIMIT_STORE_VERIFY_PROBLEMS = 100,   /* listed in one report; the rest is counted */
     LIMIT_LOAD_TAIL_EVENTS = 16384,      /* after a snapshot: 256 times the interval of snapshots */
     LIMIT_LIST_SCAN_ROWS = 4096,         /* looked at for one page: about 5 ms of the read lane */
-    LIMIT_LIST_PREFIX_SIZE = 256, /* twice card_list.q: a longer one matches nothing shorter */
-    LIMIT_LIST_MATCHES = 2048,    /* of a prefix that are sorted; more are found by scanning */
+    LIMIT_LIST_GLANCE_PER_ROW = 20, /* newest ones looked at per row of the page, before anything is
+                                       gathered and sorted: 1 ms for 50, filled by what 5 % fit */
+    LIMIT_LIST_PREFIX_SIZE = 256,   /* twice card_list.q: a longer one matches nothing shorter */
+    LIMIT_LIST_MATCHES = 2048,      /* of a prefix that are sorted; more are found by scanning */
 
     LIMIT_ARCHIVE_CHUNK_SIZE = 4194304, /* of a backup: the largest row is a body of 1 MiB */
     LIMIT_ARCHIVE_SLICE_ROWS = 1000,    /* read from PostgreSQL in one go for a backup: some MiB */
@@ -316,9 +321,9 @@ enum {
                                          asked; then it shows what there is and says so */
     LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants per tick that are opened to look for events that
                                          nobody told of: 80 a second */
-    LIMIT_PROJECTION_MATCHES = 16384, /* of a prefix or range that are sorted for a page, 6 ms; when
+    LIMIT_PROJECTION_MATCHES = 8192,  /* of a prefix or range that are sorted for a page, 3 ms; when
                                          there are more among a million cards, LIMIT_LIST_SCAN_ROWS
-                                         newest ones have a page of them */
+                                         newest ones have most of a page of them */
     LIMIT_NAME_WORDS = 8,             /* of a holder's name that can be searched for */
     LIMIT_NAME_WORD_SIZE = 64,        /* bytes of a folded word; longer ones are cut */
     LIMIT_ROLLUPS = 31,      /* rows of a page when the client names no limit: a month of days */

@@ -5,7 +5,9 @@
  * others sleep. Must not know what jobs do. */
 #include "runtime/work_pool.h"
 
+#include "runtime/clock.h"
 #include "runtime/limits.h"
+#include "runtime/log.h"
 #include "runtime/loop_internal.h"
 
 #include <assert.h>
@@ -39,7 +41,8 @@ typedef struct worker {
     work_pool_t *pool;
     pthread_t thread;
     pthread_cond_t wake;
-    bool is_idle; /* and in that list */
+    bool is_idle;      /* and in that list */
+    uint64_t began_us; /* its job; 0: it has none; guarded by the pool's mutex */
 } worker_t;
 
 struct work_pool {
@@ -51,6 +54,9 @@ struct work_pool {
     size_t waiting;   /* accepted and not yet delivered; loop thread only */
     work_job_t *free; /* loop thread only */
     size_t free_count;
+    loop_timer_t *look; /* runs while there may be jobs; loop thread only */
+    bool is_looking;
+    bool is_late; /* and that was said */
 
     pthread_mutex_t mutex; /* guards what follows */
     worker_t *idle;        /* who became idle last stands first */
@@ -129,6 +135,7 @@ static work_job_t *job_wait(worker_t *worker)
     pool->ready_first = lane->next;
     pool->ready_last = pool->ready_first == NULL ? NULL : pool->ready_last;
     lane->is_running = true;
+    worker->began_us = clock_monotonic_us();
     return list_take(&lane->jobs);
 }
 
@@ -158,6 +165,7 @@ static void *thread_main(void *context)
         pthread_mutex_unlock(&pool->mutex);
         job->run(job->context);
         pthread_mutex_lock(&pool->mutex);
+        worker->began_us = 0;
         if (job_finish(pool, job)) { /* without the mutex, which the loop asks for at once */
             pthread_mutex_unlock(&pool->mutex);
             loop_post_node(pool->loop, &pool->delivery);
@@ -208,6 +216,27 @@ static void deliver(void *context)
     }
 }
 
+/* Nobody can end a call that hangs in the kernel; but whoever looks after the machine can be told.
+ */
+static void look(void *context)
+{
+    work_pool_t *const pool = context;
+    const uint64_t oldest_ms = work_pool_oldest_ms(pool);
+    const bool is_late = oldest_ms >= LIMIT_WORK_LATE_MS;
+    if (is_late && !pool->is_late) {
+        log_error("a call that waits for the disk does not come back; see what the disk does",
+                  LOG_NUMBER("blocked_ms", oldest_ms), LOG_NUMBER("waiting", pool->waiting));
+    } else if (pool->is_late && !is_late) {
+        log_warn("calls that wait for the disk come back again",
+                 LOG_NUMBER("waiting", pool->waiting));
+    }
+    pool->is_late = is_late;
+    if (pool->waiting == 0) {
+        pool->is_looking = false;
+        loop_timer_stop(pool->look);
+    }
+}
+
 /* Signals are the loop thread's affair. */
 static bool thread_start(work_pool_t *pool)
 {
@@ -241,6 +270,7 @@ result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max, work_
     created->jobs_max = jobs_max;
     created->delivery.callback = deliver;
     created->delivery.context = created;
+    created->look = loop_timer_create(loop, look, created);
     pthread_mutex_init(&created->mutex, NULL);
     while (created->thread_count < threads) {
         if (!thread_start(created)) {
@@ -268,6 +298,7 @@ void work_pool_destroy(work_pool_t **pool)
         pthread_join(destroyed->workers[index].thread, NULL);
         pthread_cond_destroy(&destroyed->workers[index].wake);
     }
+    loop_timer_destroy(&destroyed->look);
     loop_post_cancel(destroyed->loop, &destroyed->delivery);
     deliver(destroyed);
     assert(destroyed->waiting == 0);
@@ -323,10 +354,27 @@ result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *d
     pthread_mutex_unlock(&pool->mutex);
     lane->unfinished++;
     pool->waiting++;
+    if (!pool->is_looking) {
+        pool->is_looking = true;
+        loop_timer_start(pool->look, LIMIT_WORK_LOOK_MS, LIMIT_WORK_LOOK_MS);
+    }
     return RESULT_OK;
 }
 
 size_t work_pool_waiting(const work_pool_t *pool)
 {
     return pool->waiting;
+}
+
+uint64_t work_pool_oldest_ms(work_pool_t *pool)
+{
+    uint64_t oldest_us = UINT64_MAX;
+    pthread_mutex_lock(&pool->mutex);
+    for (uint32_t index = 0; index < pool->thread_count; index++) {
+        const uint64_t began_us = pool->workers[index].began_us;
+        oldest_us = began_us != 0 && began_us < oldest_us ? began_us : oldest_us;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    const uint64_t now_us = clock_monotonic_us();
+    return oldest_us < now_us ? (now_us - oldest_us) / 1000 : 0;
 }

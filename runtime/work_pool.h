@@ -27,5 +27,8 @@ MUST_USE result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_call
                               void *job);
 /* Jobs submitted whose `done` was not called yet. */
 size_t work_pool_waiting(const work_pool_t *pool);
+/* How long the job that runs longest has run; 0: none does. When it is LIMIT_WORK_LATE_MS the pool
+ * says so in the log, once. */
+uint64_t work_pool_oldest_ms(work_pool_t *pool);
 
 #endif

@@ -272,7 +272,11 @@ typedef struct journal_functions {
                       void *context);
 
     /* Reads of committed state, also on a read-only handle. `limit` is at least 1. `now_ms` decides
-     * which cards count as expired when the filter is a status. */
+     * which cards count as expired when the filter is a status.
+     *
+     * list_cards stays beside the read models, which answer the lists of clients: what is done to
+     * every card of a member (actors/member_work.c) must see each committed card, and a read model
+     * may be behind or being made anew. A relay without read models answers lists with it too. */
     result_t (*list_cards)(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
                            uint32_t limit, journal_cards_done_t *done, void *context);
     result_t (*read_history)(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,

@@ -2,6 +2,7 @@
  * descending order of their position, and each is held against the whole filter (statements.def).
  * No page looks at more than LIMIT_LIST_SCAN_ROWS candidates: when that is not enough to fill it,
  * it is shorter (even empty) and its cursor goes on from there. */
+#include "actors/list_cursor.h"
 #include "adapters/projections_postgres/projections_postgres_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -19,8 +20,7 @@ enum {
 };
 
 enum {
-    CURSOR_SIZE = 2 + 16 + 16,
-    SCAN_FIRST = 4, /* candidates per row of the page that are looked at before all that may be */
+    SCAN_FIRST = 8, /* candidates per row of the page that are looked at before all that may be */
 };
 
 typedef struct list_job {
@@ -29,7 +29,7 @@ typedef struct list_job {
     projections_page_done_t *done;
     void *context;
     projections_page_t page;
-    char cursor[CURSOR_SIZE];
+    char cursor[LIST_CURSOR_SIZE];
     projection_position_t below;
     text_t member_id; /* of the filter; empty: any */
     text_t tier;
@@ -41,50 +41,11 @@ typedef struct list_job {
     bool has_range;
 } list_job_t;
 
-/* --- Cursors: the same as on SQLite --- */
-
-static void hex_write(uint64_t value, char out[16])
+static void page_ends_at(list_job_t *job, int64_t issued_at, int64_t event)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < 16; i++) {
-        out[i] = digits[(value >> (60 - 4 * i)) & 0xf];
-    }
-}
-
-static bool hex_read(const char text[16], uint64_t *value)
-{
-    *value = 0;
-    for (size_t i = 0; i < 16; i++) {
-        const char c = text[i];
-        if (c >= '0' && c <= '9') {
-            *value = *value << 4 | (uint64_t)(c - '0');
-        } else if (c >= 'a' && c <= 'f') {
-            *value = *value << 4 | (uint64_t)(c - 'a' + 10);
-        } else {
-            return false;
-        }
-    }
-    return *value <= INT64_MAX;
-}
-
-static void cursor_write(list_job_t *job, int64_t issued_at, int64_t event)
-{
-    job->cursor[0] = 'r'; /* read model */
-    job->cursor[1] = '1';
-    hex_write((uint64_t)issued_at, job->cursor + 2);
-    hex_write((uint64_t)event, job->cursor + 18);
-    job->page.next_cursor = (text_t){.data = job->cursor, .size = CURSOR_SIZE};
-}
-
-static bool cursor_read(text_t cursor, projection_position_t *position)
-{
-    uint64_t issued_at = 0;
-    if (cursor.size != CURSOR_SIZE || cursor.data[0] != 'r' || cursor.data[1] != '1' ||
-        !hex_read(cursor.data + 2, &issued_at) || !hex_read(cursor.data + 18, &position->event)) {
-        return false;
-    }
-    position->issued_at = (int64_t)issued_at;
-    return true;
+    const projection_position_t position = {.issued_at = issued_at, .event = (uint64_t)event};
+    list_cursor_write(&position, job->cursor);
+    job->page.next_cursor = (text_t){.data = job->cursor, .size = LIST_CURSOR_SIZE};
 }
 
 /* --- The source --- */
@@ -123,37 +84,41 @@ static result_t range_is_small(fold_session_t *session, fold_statement_t which, 
     return are_few(session, which, &values, few);
 }
 
-/* Between the counting and the page more may come: they are sorted as well. */
-static result_t source_choose(const list_job_t *job, fold_session_t *session,
+/* The index that has the candidates in the order of the page. */
+static fold_statement_t ordered_source(const list_job_t *job)
+{
+    const bool has_status = job->status != 0 && job->status != card_status_expired;
+    if (!text_is_empty(job->member_id)) {
+        return FOLD_list_member;
+    }
+    if (!text_is_empty(job->tier)) {
+        return has_status ? FOLD_list_tier_status : FOLD_list_tier;
+    }
+    return has_status ? FOLD_list_status : FOLD_list_all;
+}
+
+/* What finds cards in no order of a page, and sorts them, if they are few enough. Between the
+ * counting and the page more may come: they are sorted as well. */
+static result_t sorted_source(const list_job_t *job, fold_session_t *session,
                               fold_statement_t *which)
 {
     result_t result = RESULT_OK;
     bool few = false;
-    *which = FOLD_list_all;
     if (!text_is_empty(job->member_id)) {
-        *which = FOLD_list_member;
-        return RESULT_OK;
+        return RESULT_OK; /* a member has few cards, and they have an index */
     }
     if (!text_is_empty(job->prefix)) {
         result = prefix_is_rare(job, session, &few);
-        *which = few ? FOLD_list_query : FOLD_list_all;
-        return result;
+        *which = few ? FOLD_list_query : *which;
     }
-    if (job->has_range) {
+    if (result == RESULT_OK && !few && job->has_range) {
         result =
             range_is_small(session, FOLD_match_expiry, job->expires_from, job->expires_to, &few);
-        if (few || result != RESULT_OK) {
-            *which = FOLD_list_expiry;
-            return result;
-        }
+        *which = few ? FOLD_list_expiry : *which;
     }
-    if (!text_is_empty(job->tier)) {
-        *which = FOLD_list_tier;
-    } else if (job->status == card_status_expired) {
+    if (result == RESULT_OK && !few && job->status == card_status_expired) {
         result = range_is_small(session, FOLD_match_due, INT64_MIN, job->list.now_ms + 1, &few);
-        *which = few ? FOLD_list_expired : FOLD_list_all;
-    } else if (job->status != 0) {
-        *which = FOLD_list_status;
+        *which = few ? FOLD_list_expired : *which;
     }
     return result;
 }
@@ -215,34 +180,48 @@ static size_t rows_count(const PGresult *rows)
     return field_absent(rows, 0, COLUMN_EVENT) ? 0 : (size_t)PQntuples(rows);
 }
 
-/* First a few candidates, since mostly all of them fit; then as many as a page may look at. */
+typedef struct page_state {
+    bool is_full;
+    bool is_cut; /* there are more candidates than were looked at */
+} page_state_t;
+
+static result_t page_try(list_job_t *job, fold_session_t *session, fold_statement_t which,
+                         uint32_t scan, page_state_t *state)
+{
+    PQclear(job->base.rows);
+    job->base.rows = NULL;
+    const result_t result = page_ask(job, session, which, scan);
+    if (result == RESULT_OK) {
+        state->is_full = rows_count(job->base.rows) > job->list.limit;
+        state->is_cut = field_number(job->base.rows, 0, COLUMN_FOUND) >= scan;
+    }
+    return result;
+}
+
+/* First a few candidates along an index, since mostly they fill the page; then what is sorted, or
+ * as many along the index as a page may look at. */
 static result_t page_read(list_job_t *job, fold_session_t *session)
 {
-    fold_statement_t which = FOLD_list_all;
-    result_t result = source_choose(job, session, &which);
     const uint32_t first = SCAN_FIRST * (job->list.limit + 1);
-    uint32_t scan = first < LIMIT_LIST_SCAN_ROWS ? first : LIMIT_LIST_SCAN_ROWS;
-    bool is_cut = true;
-    bool is_full = false;
-    for (int round = 0; result == RESULT_OK && round < 2 && is_cut && !is_full; round++) {
-        PQclear(job->base.rows);
-        job->base.rows = NULL;
-        result = page_ask(job, session, which, scan);
-        if (result == RESULT_OK) {
-            is_full = rows_count(job->base.rows) > job->list.limit;
-            is_cut = field_number(job->base.rows, 0, COLUMN_FOUND) >= scan;
-        }
-        if (scan == LIMIT_LIST_SCAN_ROWS) {
-            break;
-        }
-        scan = LIMIT_LIST_SCAN_ROWS;
+    const uint32_t glance = first < LIMIT_LIST_SCAN_ROWS ? first : LIMIT_LIST_SCAN_ROWS;
+    fold_statement_t which = ordered_source(job);
+    page_state_t state = {.is_cut = true};
+    result_t result = RESULT_OK;
+    if (job->status != card_status_expired) { /* those are mostly long issued */
+        result = page_try(job, session, which, glance, &state);
     }
-    if (result == RESULT_OK && is_full) {
+    if (result == RESULT_OK && state.is_cut && !state.is_full) {
+        result = sorted_source(job, session, &which);
+        if (result == RESULT_OK) {
+            result = page_try(job, session, which, LIMIT_LIST_SCAN_ROWS, &state);
+        }
+    }
+    if (result == RESULT_OK && state.is_full) {
         const int last = (int)job->list.limit - 1;
-        cursor_write(job, field_number(job->base.rows, last, COLUMN_ISSUED_AT),
+        page_ends_at(job, field_number(job->base.rows, last, COLUMN_ISSUED_AT),
                      field_number(job->base.rows, last, COLUMN_EVENT));
-    } else if (result == RESULT_OK && is_cut) {
-        cursor_write(job, field_number(job->base.rows, 0, COLUMN_LAST_ISSUED_AT),
+    } else if (result == RESULT_OK && state.is_cut) {
+        page_ends_at(job, field_number(job->base.rows, 0, COLUMN_LAST_ISSUED_AT),
                      field_number(job->base.rows, 0, COLUMN_LAST_EVENT));
     }
     return result;
@@ -253,7 +232,7 @@ static void list_run(fold_job_t *base, fold_session_t *session)
     list_job_t *job = (list_job_t *)base;
     job->below = (projection_position_t){.issued_at = INT64_MAX, .event = INT64_MAX};
     if (MESSAGE_HAS(card_list, job->list.filter, cursor) &&
-        !cursor_read(job->list.filter->cursor, &job->below)) {
+        !list_cursor_read(job->list.filter->cursor, &job->below)) {
         base->result = RESULT_INVALID_CURSOR;
         return;
     }

@@ -1,7 +1,12 @@
-/* Pages of cards, newest first. Candidates come along an index that fits the filter, in descending
- * order of their position, and each is held against the whole filter here. No page looks at more
- * than LIMIT_LIST_SCAN_ROWS candidates: when that is not enough to fill it, it is shorter (even
- * empty) and its cursor goes on from there. */
+/* Pages of cards, newest first. Candidates come along the index that fits the filter best, in
+ * descending order of their position, and each is held against the whole filter here. What no such
+ * index knows (a prefix, a range of ends) is gathered and sorted instead, but only when a glance at
+ * the newest candidates did not fill the page. No page looks at more than LIMIT_LIST_SCAN_ROWS
+ * candidates: when that is not enough, it is shorter (even empty) and its cursor goes on from
+ * there.
+ */
+#include "actors/domain/card.h"
+#include "actors/list_cursor.h"
 #include "adapters/projections_sqlite/projections_sqlite_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -52,9 +57,7 @@ typedef struct list_job {
     bool has_range;
 } list_job_t;
 
-/* --- Positions and cursors --- */
-
-enum { CURSOR_SIZE = 2 + 16 + 16 };
+/* --- Positions --- */
 
 static int position_compare(const projection_position_t *a, const projection_position_t *b)
 {
@@ -71,49 +74,11 @@ static projection_position_t row_position(sqlite3_stmt *row)
                                        (uint64_t)sqlite3_column_int64(row, COLUMN_ISSUE_EVENT)};
 }
 
-static void hex_write(uint64_t value, char out[16])
-{
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < 16; i++) {
-        out[i] = digits[(value >> (60 - 4 * i)) & 0xf];
-    }
-}
-
-static bool hex_read(const char text[16], uint64_t *value)
-{
-    *value = 0;
-    for (size_t i = 0; i < 16; i++) {
-        const char c = text[i];
-        if (c >= '0' && c <= '9') {
-            *value = *value << 4 | (uint64_t)(c - '0');
-        } else if (c >= 'a' && c <= 'f') {
-            *value = *value << 4 | (uint64_t)(c - 'a' + 10);
-        } else {
-            return false;
-        }
-    }
-    return *value <= INT64_MAX;
-}
-
 static text_t cursor_write(list_job_t *job)
 {
-    char *text = result_memory_take(&job->base.memory, CURSOR_SIZE);
-    text[0] = 'r'; /* read model */
-    text[1] = '1';
-    hex_write((uint64_t)job->last.issued_at, text + 2);
-    hex_write(job->last.event, text + 18);
-    return (text_t){.data = text, .size = CURSOR_SIZE};
-}
-
-static bool cursor_read(text_t cursor, projection_position_t *position)
-{
-    uint64_t issued_at = 0;
-    if (cursor.size != CURSOR_SIZE || cursor.data[0] != 'r' || cursor.data[1] != '1' ||
-        !hex_read(cursor.data + 2, &issued_at) || !hex_read(cursor.data + 18, &position->event)) {
-        return false;
-    }
-    position->issued_at = (int64_t)issued_at;
-    return true;
+    char *text = result_memory_take(&job->base.memory, LIST_CURSOR_SIZE);
+    list_cursor_write(&job->last, text);
+    return (text_t){.data = text, .size = LIST_CURSOR_SIZE};
 }
 
 /* --- The filter --- */
@@ -177,9 +142,7 @@ static bool row_fits(const list_job_t *job, sqlite3_stmt *row)
         return false;
     }
     const int64_t status = sqlite3_column_int64(row, COLUMN_STATUS);
-    const bool can_expire = status == card_status_issued || status == card_status_active ||
-                            status == card_status_suspended;
-    const bool is_over = can_expire && expires_at <= job->list.now_ms;
+    const bool is_over = card_is_living((uint8_t)status) && expires_at <= job->list.now_ms;
     if (job->status != 0 && job->status != (is_over ? card_status_expired : status)) {
         return false;
     }
@@ -272,89 +235,116 @@ static result_t expiry_gather(list_job_t *job, model_statement_t which, int64_t 
     return matches_gather(job, statement, candidates, is_complete);
 }
 
-/* Which statement gives candidates beside, or instead of, those gathered. */
-typedef struct choice {
-    model_statement_t which; /* MODEL_STATEMENT_COUNT: none, the gathered ones are all */
-    bool is_complete;        /* of what was gathered; else it is thrown away */
-} choice_t;
-
-static result_t choose_query(list_job_t *job, candidates_t *candidates, choice_t *choice)
+/* The index that has the candidates in the order of the page. */
+static model_statement_t ordered_statement(const list_job_t *job)
 {
-    result_t result = prefix_gather(job, MODEL_match_member, candidates, &choice->is_complete);
-    if (result == RESULT_OK) {
-        result = prefix_gather(job, MODEL_match_tier, candidates, &choice->is_complete);
-    }
-    if (!choice->is_complete) {
-        choice->which = MODEL_list_all;
-    } else {
-        choice->which = job->list.word_count > 0 ? MODEL_list_word : MODEL_STATEMENT_COUNT;
-    }
-    return result;
-}
-
-static result_t choose_statement(list_job_t *job, candidates_t *candidates, choice_t *choice)
-{
-    *choice = (choice_t){.which = MODEL_list_all, .is_complete = true};
+    const bool has_status = job->status != 0 && job->status != card_status_expired;
     if (!text_is_empty(job->member_id)) {
-        choice->which = MODEL_list_member;
-        return RESULT_OK;
-    }
-    if (!text_is_empty(job->prefix)) {
-        return choose_query(job, candidates, choice);
-    }
-    if (job->has_range) {
-        const result_t result = expiry_gather(job, MODEL_match_expiry, job->expires_from,
-                                              job->expires_to, candidates, &choice->is_complete);
-        if (choice->is_complete) {
-            choice->which = MODEL_STATEMENT_COUNT;
-            return result;
-        }
-        candidates->match_count = 0;
-        choice->is_complete = true;
+        return MODEL_list_member;
     }
     if (!text_is_empty(job->tier)) {
-        choice->which = MODEL_list_tier;
-    } else if (job->status == card_status_expired) {
-        const result_t result = expiry_gather(job, MODEL_match_due, INT64_MIN, job->list.now_ms + 1,
-                                              candidates, &choice->is_complete);
-        choice->which = choice->is_complete ? MODEL_list_status : MODEL_list_all;
-        return result;
-    } else if (job->status != 0) {
-        choice->which = MODEL_list_status;
+        return has_status ? MODEL_list_tier_status : MODEL_list_tier;
     }
-    return RESULT_OK;
+    return has_status ? MODEL_list_status : MODEL_list_all;
 }
 
-static result_t candidates_begin(list_job_t *job, candidates_t *candidates,
-                                 const projection_position_t *below)
+static result_t statement_begin(list_job_t *job, model_statement_t which, candidates_t *candidates,
+                                const projection_position_t *below)
 {
     model_database_t *const reader = &job->base.tenant->reader;
-    choice_t choice;
-    result_t result = choose_statement(job, candidates, &choice);
-    if (!choice.is_complete) {
-        candidates->match_count = 0;
-    }
-    matches_order(candidates, below);
-    if (result != RESULT_OK || choice.which == MODEL_STATEMENT_COUNT) {
-        return result;
-    }
-    result = model_prepare(reader, choice.which, &candidates->statement);
+    const result_t result = model_prepare(reader, which, &candidates->statement);
     if (result != RESULT_OK) {
         return result;
     }
     sqlite3_stmt *const statement = candidates->statement;
     model_bind_integer(statement, 1, below->issued_at);
     model_bind_integer(statement, 2, (int64_t)below->event);
-    if (choice.which == MODEL_list_member) {
+    if (which == MODEL_list_member) {
         model_bind_text(statement, 3, job->member_id);
-    } else if (choice.which == MODEL_list_tier) {
+    } else if (which == MODEL_list_tier) {
         model_bind_text(statement, 3, job->tier);
-    } else if (choice.which == MODEL_list_status) {
+    } else if (which == MODEL_list_tier_status) {
+        model_bind_text(statement, 3, job->tier);
+        model_bind_integer(statement, 4, job->status);
+    } else if (which == MODEL_list_status) {
         model_bind_integer(statement, 3, job->status);
-    } else if (choice.which == MODEL_list_word) {
+    } else if (which == MODEL_list_word) {
         model_bind_integer(statement, 3, (int64_t)job->list.words[0]);
     }
     return model_next(reader, statement, &candidates->has_row);
+}
+
+/* What finds cards in no order of a page, and the ordered statement that adds the rest of them. */
+typedef enum gathering {
+    GATHER_PREFIX,
+    GATHER_RANGE,
+    GATHER_EXPIRED,
+    GATHERINGS,
+} gathering_t;
+
+static bool applies(const list_job_t *job, gathering_t gathering)
+{
+    if (!text_is_empty(job->member_id)) {
+        return false; /* a member has few cards, and they have an index */
+    }
+    switch (gathering) {
+    case GATHER_PREFIX:
+        return !text_is_empty(job->prefix);
+    case GATHER_RANGE:
+        return job->has_range;
+    default:
+        return job->status == card_status_expired;
+    }
+}
+
+static result_t gather(list_job_t *job, gathering_t gathering, candidates_t *candidates,
+                       model_statement_t *rest, bool *is_complete)
+{
+    result_t result = RESULT_OK;
+    *rest = MODEL_STATEMENT_COUNT;
+    *is_complete = true;
+    candidates->match_count = 0;
+    switch (gathering) {
+    case GATHER_PREFIX:
+        *rest = job->list.word_count > 0 ? MODEL_list_word : MODEL_STATEMENT_COUNT;
+        result = prefix_gather(job, MODEL_match_member, candidates, is_complete);
+        if (result == RESULT_OK) {
+            result = prefix_gather(job, MODEL_match_tier, candidates, is_complete);
+        }
+        return result;
+    case GATHER_RANGE:
+        return expiry_gather(job, MODEL_match_expiry, job->expires_from, job->expires_to,
+                             candidates, is_complete);
+    default:
+        *rest = text_is_empty(job->tier) ? MODEL_list_status : MODEL_list_tier_status;
+        return expiry_gather(job, MODEL_match_due, INT64_MIN, job->list.now_ms + 1, candidates,
+                             is_complete);
+    }
+}
+
+/* The first gathering that finds few enough takes the place of the ordered candidates. */
+static result_t gather_instead(list_job_t *job, candidates_t *candidates,
+                               const projection_position_t *below, bool *is_gathered)
+{
+    candidates_t gathered = {0};
+    model_statement_t rest = MODEL_STATEMENT_COUNT;
+    result_t result = RESULT_OK;
+    *is_gathered = false;
+    for (gathering_t i = 0; i < GATHERINGS && result == RESULT_OK && !*is_gathered; i++) {
+        if (applies(job, i)) {
+            result = gather(job, i, &gathered, &rest, is_gathered);
+        }
+    }
+    if (result != RESULT_OK || !*is_gathered) {
+        return result;
+    }
+    if (candidates->statement != NULL) {
+        model_done(candidates->statement);
+    }
+    matches_order(&gathered, below);
+    *candidates = gathered;
+    return rest == MODEL_STATEMENT_COUNT ? RESULT_OK
+                                         : statement_begin(job, rest, candidates, below);
 }
 
 /* The row of a gathered card. It is there: both are read in one transaction. */
@@ -441,27 +431,64 @@ static result_t candidate_next(list_job_t *job, candidates_t *candidates, bool *
     return result;
 }
 
+typedef struct scan {
+    uint32_t looked_at;
+    bool is_full;
+    bool is_more;
+} scan_t;
+
+static result_t scan_to(list_job_t *job, candidates_t *candidates, uint32_t most, scan_t *scan)
+{
+    result_t result = RESULT_OK;
+    while (result == RESULT_OK && scan->is_more && !scan->is_full && scan->looked_at < most) {
+        result = candidate_next(job, candidates, &scan->is_full, &scan->is_more);
+        scan->looked_at++;
+    }
+    return result;
+}
+
+static result_t candidates_read(list_job_t *job, candidates_t *candidates,
+                                const projection_position_t *below, scan_t *scan)
+{
+    bool is_gathered = false;
+    bool may_gather = false;
+    for (gathering_t i = 0; i < GATHERINGS; i++) {
+        may_gather = may_gather || applies(job, i);
+    }
+    uint32_t glance = LIMIT_LIST_GLANCE_PER_ROW * (job->list.limit + 1);
+    if (job->status == card_status_expired) {
+        glance = 0; /* who is past its end is mostly long issued */
+    } else if (glance > LIMIT_LIST_SCAN_ROWS) {
+        glance = LIMIT_LIST_SCAN_ROWS;
+    }
+    result_t result = statement_begin(job, ordered_statement(job), candidates, below);
+    if (result == RESULT_OK && may_gather) {
+        result = scan_to(job, candidates, glance, scan);
+        if (result == RESULT_OK && scan->is_more && !scan->is_full) {
+            result = gather_instead(job, candidates, below, &is_gathered);
+        }
+        if (is_gathered) {
+            *scan = (scan_t){.is_more = true};
+            job->page.row_count = 0;
+        }
+    }
+    return result == RESULT_OK ? scan_to(job, candidates, LIMIT_LIST_SCAN_ROWS, scan) : result;
+}
+
 static result_t list_read(list_job_t *job)
 {
     projection_position_t below = {.issued_at = INT64_MAX, .event = INT64_MAX};
     if (MESSAGE_HAS(card_list, job->list.filter, cursor) &&
-        !cursor_read(job->list.filter->cursor, &below)) {
+        !list_cursor_read(job->list.filter->cursor, &below)) {
         return RESULT_INVALID_CURSOR;
     }
     candidates_t candidates = {0};
-
-    result_t result = candidates_begin(job, &candidates, &below);
-    bool is_full = false;
-    bool is_more = true;
-    uint32_t looked_at = 0;
-    while (result == RESULT_OK && is_more && !is_full && looked_at < LIMIT_LIST_SCAN_ROWS) {
-        result = candidate_next(job, &candidates, &is_full, &is_more);
-        looked_at++;
-    }
+    scan_t scan = {.is_more = true};
+    const result_t result = candidates_read(job, &candidates, &below, &scan);
     if (candidates.statement != NULL) {
         model_done(candidates.statement);
     }
-    if (result == RESULT_OK && is_more) {
+    if (result == RESULT_OK && scan.is_more) {
         job->page.next_cursor = cursor_write(job);
     }
     return result;

@@ -51,6 +51,11 @@ void a_reminder_that_changed_since_it_was_read_is_not_taken(void **state);
 void ensuring_leaves_a_reminder_as_it_is(void **state);
 void partitions_count_cards_and_bytes_with_their_events(void **state);
 
+/* journal_contract_heads.c */
+void heads_are_those_of_every_partition_and_only_of_what_is_committed(void **state);
+void keys_come_in_the_order_of_the_members_asked_for(void **state);
+void keys_are_of_one_tenant_and_as_many_as_a_batch_needs(void **state);
+
 /* journal_contract_model.c */
 void a_thousand_random_batches_agree_with_a_model(void **state);
 

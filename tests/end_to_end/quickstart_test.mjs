@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { execFile, spawn } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -16,7 +17,7 @@ function place() {
   const root = mkdtempSync(path.join(tmpdir(), 'dc-quickstart-'));
   for (const folder of ['deploy', 'build', 'bin']) mkdirSync(path.join(root, folder));
   copyFileSync(script, path.join(root, 'deploy/quickstart.sh'));
-  for (const stub of ['deploy/packages.sh', 'bin/cmake']) {
+  for (const stub of ['deploy/packages.sh', 'bin/cmake', 'bin/npm']) {
     writeFileSync(path.join(root, stub), '#!/bin/sh\nexit 0\n');
     chmodSync(path.join(root, stub), 0o755);
   }
@@ -24,9 +25,9 @@ function place() {
   return root;
 }
 
-async function start(root, environment) {
+async function start(root, environment, ...words) {
   const started = { output: '' };
-  started.process = spawn('./deploy/quickstart.sh', { cwd: root, detached: true, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  started.process = spawn('./deploy/quickstart.sh', words, { cwd: root, detached: true, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [started.process.stdout, started.process.stderr]) stream.on('data', (text) => { started.output += text; });
   started.exited = new Promise((resolve) => started.process.once('exit', (code, signal) => resolve({ code, signal })));
   started.exited.then(() => { started.ended = true; });
@@ -73,6 +74,47 @@ test('the three printed lines work, Ctrl-C ends all, the second start shows the 
     assert.equal(await new Promise((resolve) => second.once('close', resolve)), 1);
     assert.match(said, /in use/);
     await interrupt(started);
+  } finally {
+    if (started !== undefined && !started.ended) process.kill(-started.process.pid, 'SIGTERM');
+    rmSync(root, { recursive: true, force: true });
+  }
+});
+
+// Three ports in a row that nobody has.
+async function freePorts() {
+  for (;;) {
+    const first = await freePort();
+    const taken = await Promise.all([1, 2].map((more) => new Promise((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(true));
+      server.listen(first + more, '127.0.0.1', () => server.close(() => resolve(false)));
+    })));
+    if (!taken.includes(true)) return first;
+  }
+}
+
+test('--with-membership: the printed lines suspend a member at the door and bring him back; Ctrl-C ends the context too', async () => {
+  const root = place();
+  symlinkSync(path.resolve(path.dirname(script), '../tests'), path.join(root, 'tests'));
+  const port = await freePorts();
+  const environment = { ...process.env, PATH: `${root}/bin:${process.env.PATH}`, DIGITALCARD_HTTP: `127.0.0.1:${await freePort()}`,
+    DIGITALCARD_API: `tcp://127.0.0.1:${await freePort()}`, DIGITALCARD_EVENTS: `tcp://127.0.0.1:${await freePort()}`,
+    DIGITALCARD_MEMBERSHIP_PORT: String(port) };
+  delete environment.DIGITALCARD_SIGNALS;
+  let started;
+  try {
+    started = await start(root, environment, '--with-membership');
+    const [scan, , , suspend, spoil] = started.lines;
+    const verdict = async () => JSON.parse((await run('bash', ['-c', scan])).stdout);
+    assert.equal((await verdict()).reason, 'valid');
+    await run('bash', ['-c', suspend]);
+    await until(async () => (await verdict()).reason === 'suspended', 'the card is suspended with its member', 15_000);
+    await run('bash', ['-c', suspend.replace('/suspend', '/reinstate')]);
+    await until(async () => (await verdict()).reason === 'valid', 'and reinstated', 15_000);
+    assert.equal((await run('bash', ['-c', spoil])).stdout, 'never\n');
+    assert.equal((await verdict()).reason, 'valid'); // the door goes on
+    await interrupt(started);
+    await assert.rejects(run('curl', ['-sS', `http://127.0.0.1:${port}/events`]));
   } finally {
     if (started !== undefined && !started.ended) process.kill(-started.process.pid, 'SIGTERM');
     rmSync(root, { recursive: true, force: true });

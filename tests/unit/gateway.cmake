@@ -30,6 +30,7 @@ digitalcard_test(NAME webhook_sender_test
 digitalcard_test(NAME gateway_secrets_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/gateway_secrets_test.c
   LIBRARIES digitalcard_actors digitalcard_signer)
+digitalcard_test(NAME list_cursor_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/list_cursor_test.c LIBRARIES digitalcard_actors)
 digitalcard_test(NAME shared_count_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/shared_count_test.c LIBRARIES digitalcard_actors)
 digitalcard_test(NAME rate_limits_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/rate_limits_test.c
   LIBRARIES digitalcard_actors digitalcard_cache_memory)

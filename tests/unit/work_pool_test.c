@@ -3,6 +3,7 @@
 #include "runtime/work_pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -209,6 +210,25 @@ static void work_submit_answers_busy_at_the_bound(void **state)
     fixture_destroy(fixture);
 }
 
+static void job_that_runs_longest_is_known(void **state)
+{
+    (void)state;
+    fixture_t *const fixture = fixture_create(2, 3);
+    fixture->done_expected = 2;
+    assert_int_equal(work_pool_oldest_ms(fixture->pool), 0);
+    assert_int_equal(submit(fixture, 0, run_gated), RESULT_OK);
+    while (work_pool_oldest_ms(fixture->pool) < 20) { /* it waits at the gate */
+        sched_yield();
+    }
+    assert_int_equal(submit(fixture, 1, run_gated), RESULT_OK);
+    assert_true(work_pool_oldest_ms(fixture->pool) >= 20); /* the first, not the last */
+    sem_post(&fixture->gate);
+    sem_post(&fixture->gate);
+    loop_run(fixture->loop);
+    assert_int_equal(work_pool_oldest_ms(fixture->pool), 0);
+    fixture_destroy(fixture);
+}
+
 static void work_lanes_run_side_by_side(void **state)
 {
     (void)state;
@@ -262,6 +282,7 @@ int main(void)
         cmocka_unit_test(work_pool_destroy_runs_and_delivers_what_is_queued),
         cmocka_unit_test(work_lanes_share_the_threads_round_robin),
         cmocka_unit_test(work_submit_answers_busy_at_the_bound),
+        cmocka_unit_test(job_that_runs_longest_is_known),
         cmocka_unit_test(work_lanes_run_side_by_side),
         cmocka_unit_test(work_done_may_submit_and_a_stopping_pool_refuses),
     };

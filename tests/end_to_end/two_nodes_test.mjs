@@ -1,0 +1,89 @@
+// Two services on one PostgreSQL and one Redis, as far as that goes today (docs/decisions/0012): both serve every tenant, and
+// whoever decides something takes the tenant from the other. Nothing is lost and nothing happens twice; it is slow when both
+// decide for one tenant in turn. Events reach the subscribers of both at once.
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { EventFollower } from './clients.mjs';
+import { Postgres } from './postgres.mjs';
+import { Redis } from './redis.mjs';
+import { Service, until } from './service.mjs';
+
+const PASSWORD = 'pass-that-nobody-may-see';
+const nodes = [];
+let postgres;
+let redis;
+let folder;
+let token;
+
+before(async () => {
+  postgres = await Postgres.start();
+  redis = await Redis.start(PASSWORD);
+  process.env.DIGITALCARD_STORE = postgres.url;
+  process.env.DIGITALCARD_REDIS = redis.url;
+  nodes.push(await Service.start());
+  folder = mkdtempSync(path.join(tmpdir(), 'dc-second-'));
+  copyFileSync(path.join(nodes[0].data, 'master.key'), path.join(folder, 'master.key')); // one installation, one key
+  nodes.push(await Service.start({ data: folder }));
+  token = await nodes[0].tenant('acme', '--partitions', '2');
+});
+after(async () => {
+  for (const node of nodes) await node.destroy();
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  await redis?.destroy();
+  await postgres?.destroy();
+});
+
+// Until it is decided: whoever lost the tenant says 503 and takes it back.
+async function decide(node, target, body, key) {
+  return until(async () => {
+    const reply = await node.request('POST', target, { token, body, headers: { 'Idempotency-Key': key } }).catch(() => null);
+    return reply !== null && reply.status !== 503 && reply.status !== 409 ? reply : null;
+  }, `${target} is decided`, 20_000);
+}
+
+test('what one node does, the subscribers of the other hear at once, and each node reads what the other wrote', async () => {
+  const follower = new EventFollower(nodes[1].events, 'acme');
+  await follower.ready();
+  await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
+  const card = (await decide(nodes[0], '/acme/api/v1/cards', { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true }, 'first')).body;
+  await until(() => follower.events.some((event) => event.header.name === 'CardActivated'), 'the events of the other node', 5_000);
+  const shown = await until(async () => {
+    const reply = await nodes[1].request('GET', `/acme/api/v1/cards/${card.id}`, { token });
+    return reply.status === 200 ? reply.body : null;
+  }, 'the second node reads the card', 10_000);
+  assert.equal(shown.status, 'active');
+  follower.close();
+});
+
+test('both decide for the same cards in turn: each command once, no gap, and no card open after its revocation', async () => {
+  const issue = (index) => decide(nodes[index % 2], '/acme/api/v1/cards', { member_id: `m-${index}`, expires_at: '2035-01-01T00:00:00Z', activate: true }, `issue-${index}`);
+  const cards = [];
+  for (let i = 0; i < 3; i += 1) cards.push((await issue(i)).body);
+  const commands = [];
+  for (let i = 0; i < 18; i += 1) commands.push({ card: cards[i % 3], key: `scan-${i}`, node: nodes[i % 2] });
+  for (let i = 0; i < commands.length; i += 6) {
+    await Promise.all(commands.slice(i, i + 6).map(async ({ card, key, node }) => {
+      const reply = await decide(node, `/acme/mapi/v1/cards/${card.id}/validate`, { gate: 'north' }, key);
+      assert.equal(reply.body.reason, 'valid', String(reply.raw));
+    }));
+  }
+  // A repeat at the other node gets the first answer.
+  for (const { card, key, node } of commands.slice(0, 4)) {
+    const other = nodes.find((each) => each !== node);
+    const target = `/acme/mapi/v1/cards/${card.id}/validate`;
+    assert.deepEqual((await decide(other, target, { gate: 'north' }, key)).body, (await decide(node, target, { gate: 'north' }, key)).body);
+  }
+  await decide(nodes[0], `/acme/api/v1/cards/${cards[0].id}/revoke`, { reason: 'lost' }, 'revoke');
+  assert.equal((await decide(nodes[1], `/acme/mapi/v1/cards/${cards[0].id}/validate`, { gate: 'north' }, 'late')).body.reason, 'revoked');
+  for (const [index, card] of cards.entries()) {
+    const history = await until(async () => {
+      const reply = await nodes[index % 2].request('GET', `/acme/api/v1/cards/${card.id}/history?limit=100`, { token });
+      return reply.status === 200 ? reply.body.items : null;
+    }, 'the history', 10_000);
+    assert.equal(history.filter((item) => item.name === 'CardValidated').length, 6);
+    assert.deepEqual(history.map((item) => item.card_sequence), history.map((_, i) => history.length - i));
+  }
+});
