@@ -33,7 +33,8 @@ async function measure(name, server, run, beside) {
   keep(`${name} rate`, told.rate);
   for (const part of ['p50', 'p99', 'p99_9']) keep(`${name} ${part}`, told.latency_us[part] / 1000);
   keep(`${name} cpu`, told.processor_us);
-  keep(`${name} switches`, (after - before) / told.intervals.reduce((sum, interval) => sum + interval.requests, 500));
+  const switches = [...after].reduce((sum, [thread, count]) => sum + count - (before.get(thread) ?? 0), 0); // of those still there
+  keep(`${name} switches`, switches / told.intervals.reduce((sum, interval) => sum + interval.requests, 500));
   for (const [process_, { user, system }] of Object.entries(told.budget)) {
     if (user + system >= 0.1) keep(`${name} of ${process_}`, user + system);
   }

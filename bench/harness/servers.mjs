@@ -259,17 +259,17 @@ export function processorSeconds(pids) {
   return used;
 }
 
-// How often the threads of these trees gave the processor up because they had to wait.
+// How often each thread of these trees gave the processor up because it had to wait.
 export function contextSwitches(pids) {
-  let count = 0;
+  const counts = new Map();
   for (const pid of pids.flatMap((root) => tree(root))) {
     try {
       for (const thread of readdirSync(`/proc/${pid}/task`)) {
-        count += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'))[1]);
+        counts.set(thread, Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'))[1]));
       }
     } catch { /* it ended meanwhile */ }
   }
-  return count;
+  return counts;
 }
 
 // One run, and what it took of the processor, in microseconds per request and by process.

