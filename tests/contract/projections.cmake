@@ -5,6 +5,7 @@ digitalcard_test(NAME projections_sqlite_test
 # On a real server that the program starts for itself.
 digitalcard_test(NAME projections_postgres_test
   SOURCES projections_postgres_test.c projections_contract.c ${CMAKE_SOURCE_DIR}/tests/support/postgres_server.c
+          ${CMAKE_SOURCE_DIR}/tests/support/tcp_proxy.c
           ${CMAKE_SOURCE_DIR}/tests/support/projections_log.c
   LIBRARIES digitalcard_projections_postgres PkgConfig::libpq LABELS contract TIMEOUT 120)
 digitalcard_test(NAME projections_plans_sqlite_test SOURCES projections_plans_sqlite_test.c

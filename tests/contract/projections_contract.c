@@ -15,7 +15,9 @@ enum {
     CARDS_MAX = 600,
     DEADLINE_MS = 20000,
     DAY_MS = 86400000,
-    PAGE_MAX = 500
+    PAGE_MAX = 500,
+    CUTS = 24,
+    TRIES = 500, /* every 20 ms */
 };
 
 typedef struct suite {
@@ -669,6 +671,84 @@ static void a_second_process_waits_until_the_first_has_ended(void **state)
     close_it(suite, &later.tenant, false);
 }
 
+static projections_opened_t open_again(suite_t *suite, projections_tenant_t **tenant)
+{
+    close_it(suite, tenant, false);
+    projections_opened_t opened = open_as(suite, "acme", 7, PROJECTIONS_LIVE);
+    for (int i = 0; i < TRIES && opened.result != RESULT_OK; i++) {
+        loop_timer_start(suite->moment, 20, 0);
+        loop_run(suite->loop);
+        opened = open_as(suite, "acme", 7, PROJECTIONS_LIVE);
+    }
+    assert_int_equal(opened.result, RESULT_OK);
+    *tenant = opened.tenant;
+    return opened;
+}
+
+static void learn(suite_t *suite, const draft_t *draft, const projection_cursor_t *cursors,
+                  size_t cards_before)
+{
+    const uint32_t partition = draft->commit.partition;
+    if (cursors[partition].sequence == draft->commit.to.sequence) {
+        assert_int_equal(projections_log_commit(suite->log, &draft->commit), RESULT_OK);
+        suite->cursors[partition] = draft->commit.to;
+    } else { /* nothing of it, or all */
+        suite->card_count = cards_before;
+    }
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(cursors[i].sequence, suite->cursors[i].sequence);
+    }
+}
+
+static void a_commit_that_is_cut_off_is_there_whole_or_not_at_all(void **state)
+{
+    suite_t *const suite = *state;
+    if (suite->factory->cut == NULL) {
+        skip();
+    }
+    projections_tenant_t *tenant = open_acme(suite);
+    store_some(suite, tenant, 5);
+    for (uint32_t i = 0; i < CUTS; i++) {
+        draft_t draft;
+        const size_t cards_before = suite->card_count;
+        waiter_t waiter = {.loop = suite->loop};
+        draw(suite, &draft);
+        assert_int_equal(
+            suite->projections->functions->commit(tenant, &draft.commit, plain_done, &waiter),
+            RESULT_OK);
+        loop_timer_start(suite->moment, below(suite, 5), 0); /* somewhere on its way */
+        loop_run(suite->loop);
+        suite->factory->cut(suite->factory->context, i % 3 > 0);
+        wait_for(suite, &waiter.is_done);
+        const projections_opened_t opened = open_again(suite, &tenant);
+        learn(suite, &draft, opened.cursors, cards_before);
+        assert_true(waiter.result != RESULT_OK ||
+                    suite->cursors[draft.commit.partition].sequence == draft.commit.to.sequence);
+    }
+    (void)open_again(suite, &tenant); /* the last cut may still be to come */
+    store_some(suite, tenant, 5);     /* and it goes on from there */
+    compare_all(suite, tenant);
+    close_it(suite, &tenant, false);
+}
+
+static void a_commit_that_takes_too_long_ends_and_can_be_repeated(void **state)
+{
+    suite_t *const suite = *state;
+    if (suite->factory->block == NULL) {
+        skip();
+    }
+    projections_tenant_t *tenant = open_acme(suite);
+    draft_t draft;
+    store_some(suite, tenant, 5);
+    draw(suite, &draft);
+    suite->factory->block(suite->factory->context, "acme", true);
+    assert_int_equal(commit(suite, tenant, &draft.commit), RESULT_STORE_UNAVAILABLE);
+    suite->factory->block(suite->factory->context, "acme", false);
+    store(suite, tenant, &draft); /* the same handle, the same cursor */
+    compare_all(suite, tenant);
+    close_it(suite, &tenant, false);
+}
+
 static void a_foreign_cursor_is_refused(void **state)
 {
     suite_t *const suite = *state;
@@ -709,6 +789,8 @@ int projections_contract_run(const projections_contract_factory_t *factory)
         TEST(a_next_one_that_is_closed_leaves_nothing),
         TEST(a_forgotten_member_is_not_found_by_name),
         TEST(a_second_process_waits_until_the_first_has_ended),
+        TEST(a_commit_that_is_cut_off_is_there_whole_or_not_at_all),
+        TEST(a_commit_that_takes_too_long_ends_and_can_be_repeated),
         TEST(a_foreign_cursor_is_refused),
     };
 #undef TEST

@@ -13,6 +13,10 @@ typedef struct projections_contract_factory {
     void (*destroy)(void *context, projections_t **projections);
     /* Damages what is stored of the tenant, so that it can be seen. */
     void (*damage)(void *context, const char *tenant);
+    /* Cuts connections to the store, or the next answer of it; NULL: there are none. */
+    void (*cut)(void *context, bool swallows_answer);
+    /* From here on, or no more, commits have to wait for a lock until their time is over. */
+    void (*block)(void *context, const char *tenant, bool is_blocked);
 } projections_contract_factory_t;
 
 /* Number of failed tests. */
