@@ -1,9 +1,12 @@
+add_library(digitalcard_test_support STATIC ${CMAKE_SOURCE_DIR}/tests/support/directory.c)
+target_link_libraries(digitalcard_test_support PRIVATE digitalcard_compiler)
+
 # digitalcard_test(NAME name SOURCES a.c b.c LIBRARIES … [LABELS unit|contract|integration|long] [TIMEOUT s])
 # One cmocka program, one CTest entry.
 function(digitalcard_test)
   cmake_parse_arguments(TEST "" "NAME;TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
   add_executable(${TEST_NAME} ${TEST_SOURCES})
-  target_link_libraries(${TEST_NAME} PRIVATE digitalcard_compiler ${TEST_LIBRARIES} cmocka)
+  target_link_libraries(${TEST_NAME} PRIVATE digitalcard_compiler ${TEST_LIBRARIES} digitalcard_test_support cmocka)
   add_test(NAME ${TEST_NAME} COMMAND ${TEST_NAME})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 60)

@@ -295,11 +295,12 @@ enum {
     LIMIT_ARCHIVE_SLICE_ROWS = 1000,    /* read from PostgreSQL in one go for a backup: some MiB */
     LIMIT_ARCHIVE_PIPELINE_ROWS = 256,  /* sent to it before answers are read: those fit a socket */
     LIMIT_ARCHIVE_CHUNK_FILL = 262144,  /* then it is written: a hash per quarter of a MiB */
-    LIMIT_RETAIN_MONTHS = 1200,         /* that go in one archive: a hundred years */
-    LIMIT_RETAIN_LOCK_MS = 300,         /* waited for a lock that holds up the gate meanwhile */
-    LIMIT_RETAIN_LOCK_TRIES = 50,       /* then somebody reads for longer: half a minute */
-    LIMIT_VERIFY_FILE_CARDS = 1048576,  /* followed in one reading of a backup: 64 MiB */
-    LIMIT_VERIFY_FILE_SLICES = 1024,    /* readings: for a thousand million cards */
+    LIMIT_SEALED_NAME_SIZE = 128,      /* member id or idempotency key that something is bound to */
+    LIMIT_RETAIN_MONTHS = 1200,        /* that go in one archive: a hundred years */
+    LIMIT_RETAIN_LOCK_MS = 300,        /* waited for a lock that holds up the gate meanwhile */
+    LIMIT_RETAIN_LOCK_TRIES = 50,      /* then somebody reads for longer: half a minute */
+    LIMIT_VERIFY_FILE_CARDS = 1048576, /* followed in one reading of a backup: 64 MiB */
+    LIMIT_VERIFY_FILE_SLICES = 1024,   /* readings: for a thousand million cards */
 
     /* --- Read models --- */
     LIMIT_PROJECTION_EVENTS = 1000,     /* folded in one commit: about 1 ms of the relay's loop */

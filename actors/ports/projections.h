@@ -23,6 +23,7 @@
 #ifndef ACTORS_PORTS_PROJECTIONS_H
 #define ACTORS_PORTS_PROJECTIONS_H
 
+#include "actors/ports/store_rows.h"
 #include "messages/messages.h"
 #include "runtime/limits.h"
 #include "runtime/result.h"
@@ -190,5 +191,18 @@ typedef struct projections_functions {
 struct projections {
     const projections_functions_t *functions; /* the adapter's struct begins with this one */
 };
+
+/* Rows of read models as one store gives them to another that compares (`store verify`): columns in
+ * this order, kinds as in ports/store_rows.def. */
+typedef enum projection_table {
+    PROJECTION_TABLE_cursor,  /* partition sequence event_id occurred_at: iibi */
+    PROJECTION_TABLE_card,    /* id issued_at issue_event member_id tier status expires_at body:
+                                 biibbiib */
+    PROJECTION_TABLE_word,    /* word issued_at issue_event: iii */
+    PROJECTION_TABLE_counter, /* series grain start kind gate count: iiiibi */
+    PROJECTION_TABLES,
+} projection_table_t;
+typedef result_t projection_row_visit_t(void *context, projection_table_t table,
+                                        const store_value_t *values, uint32_t count);
 
 #endif

@@ -103,6 +103,8 @@ typedef struct restore {
     control_tenant_t tenant; /* sealed anew */
     control_card_key_t keys[CONTROL_KEYS_PER_TENANT_MAX];
     uint8_t sealed[CONTROL_KEYS_PER_TENANT_MAX + 1][SECRET_SEALED_KEY_SIZE];
+    crypto_key_t secret;             /* of the tenant: what its rows are sealed under */
+    uint64_t rows[STORE_TABLES_END]; /* until now, by table */
     bool is_told;
 } restore_t;
 
@@ -123,6 +125,7 @@ static bool secrets_seal_anew(restore_t *restore, const control_tenant_t *from)
     bool is_open = secret_tenant_open(crypto, &restore->there, name, from->sealed_secret, &secret);
     if (is_open) {
         secret_tenant_seal(crypto, &restore->here, name, &secret, of_tenant);
+        restore->secret = secret;
     }
     for (uint32_t i = 0; is_open && i < from->key_count; i++) {
         const control_card_key_t *const key = &from->keys[i];
@@ -155,13 +158,57 @@ static result_t restore_tenant(void *context, const control_tenant_t *tenant)
                           "installation: name a copy of the old one with --master-key KEYFILE"
                         : "the backup was not made under the master key of --master-key");
     }
-    return stores_import_begin(texts->store, texts->data, text_from_c(restore->arguments->tenant),
-                               &restore->import);
+    const result_t result = stores_import_begin(
+        texts->store, texts->data, text_from_c(restore->arguments->tenant), &restore->import);
+    return result == RESULT_BUSY
+               ? tell(restore, result, "another restore of this organisation is running")
+               : result;
+}
+
+/* Keys of members and kept replies open under the tenant's secret, or whoever made the file was not
+ * this service: better told now than by the first request that needs one. */
+static bool row_opens(const restore_t *restore, const store_row_t *row)
+{
+    const crypto_functions_t *const crypto = &signer_functions;
+    const text_t name = text_from_c(restore->arguments->tenant);
+    const text_t bound_to = row->values[0].bytes;
+    if (row->table != STORE_TABLE_member_key && row->table != STORE_TABLE_idempotency) {
+        return true;
+    }
+    if (bound_to.size > LIMIT_SEALED_NAME_SIZE) {
+        return false;
+    }
+    if (row->table == STORE_TABLE_member_key) {
+        crypto_key_t key;
+        const bool is_open = secret_member_key_open(crypto, &restore->secret, name, bound_to,
+                                                    row->values[1].bytes, &key);
+        crypto->wipe(&key, sizeof key);
+        return is_open;
+    }
+    const text_t sealed = row->values[2].bytes;
+    uint8_t *const plain = malloc(sealed.size + 1);
+    text_t reply;
+    assert(plain != NULL);
+    const bool is_open = secret_reply_open(crypto, &restore->secret, name, bound_to, sealed, plain,
+                                           sealed.size, &reply);
+    crypto->wipe(plain, sealed.size);
+    free(plain);
+    return is_open;
 }
 
 static result_t restore_row(void *context, const store_row_t *row)
 {
-    return stores_import_row(((restore_t *)context)->import, row);
+    restore_t *const restore = context;
+    restore->rows[row->table]++;
+    if (!row_opens(restore, row)) {
+        char what[128];
+        (void)snprintf(what, sizeof what,
+                       "row %" PRIu64 " of %s does not open under the keys of the backup; nothing "
+                       "was restored",
+                       restore->rows[row->table], store_table_name(row->table));
+        return tell(restore, RESULT_STORE_CORRUPT, what);
+    }
+    return stores_import_row(restore->import, row);
 }
 
 static bool key_file_read(const char *path, crypto_key_t *key)

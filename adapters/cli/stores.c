@@ -297,15 +297,46 @@ void stores_projections_destroy(projections_t **projections)
     }
 }
 
+static void models_place_copy(const journal_postgres_place_t *from,
+                              projections_postgres_place_t *to)
+{
+    (void)snprintf(to->database, sizeof to->database, "%s", from->database);
+    (void)snprintf(to->role, sizeof to->role, "%s", from->role);
+    (void)snprintf(to->password, sizeof to->password, "%s", from->password);
+}
+
+typedef struct models_visit {
+    projection_row_visit_t *visit;
+    void *context;
+} models_visit_t;
+
+static result_t export_models(const char *store, const journal_postgres_place_t *from,
+                              text_t tenant, void *context)
+{
+    const models_visit_t *const visit = context;
+    projections_postgres_place_t place;
+    (void)tenant;
+    models_place_copy(from, &place);
+    const result_t result =
+        projections_postgres_export(store, &place, visit->visit, visit->context);
+    explicit_bzero(&place, sizeof place);
+    return result;
+}
+
+result_t stores_projections_export(const char *store, const char *data, text_t tenant,
+                                   projection_row_visit_t *visit, void *context)
+{
+    models_visit_t models = {visit, context};
+    return stores_with_place(store, data, tenant, export_models, &models);
+}
+
 static result_t remove_postgres(const char *store, const journal_postgres_place_t *from,
                                 text_t tenant, void *context)
 {
     (void)tenant;
     (void)context;
     projections_postgres_place_t place;
-    (void)snprintf(place.database, sizeof place.database, "%s", from->database);
-    (void)snprintf(place.role, sizeof place.role, "%s", from->role);
-    (void)snprintf(place.password, sizeof place.password, "%s", from->password);
+    models_place_copy(from, &place);
     const result_t result = projections_postgres_remove(store, &place);
     explicit_bzero(&place, sizeof place);
     return result;

@@ -60,6 +60,9 @@ void stores_journal_destroy(journal_t **journal);
 MUST_USE result_t stores_projections_create(loop_t *loop, metrics_t *metrics, const char *data,
                                             control_store_t *control, projections_t **projections);
 void stores_projections_destroy(projections_t **projections);
+/* On PostgreSQL, of one tenant, in one snapshot: see projections_postgres_export. */
+MUST_USE result_t stores_projections_export(const char *store, const char *data, text_t tenant,
+                                            projection_row_visit_t *visit, void *context);
 /* While no relay runs. */
 MUST_USE result_t stores_projections_remove(const char *store, const char *data, text_t tenant);
 

@@ -11,8 +11,13 @@
 #include "adapters/signer/signer.h"
 #include "runtime/clock.h"
 #include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* --- Out --- */
 
@@ -48,7 +53,47 @@ struct stores_import {
     control_store_t *control; /* PostgreSQL: holds the place that has no tenant yet */
     journal_postgres_import_t *postgres;
     journal_postgres_place_t place;
+    char *lock_path; /* SQLite: of the only one that restores the tenant */
+    int lock;        /* -1: not held */
 };
+
+/* Two restores of one tenant would fill the same file. The lock goes with the process. */
+static result_t restore_lock(stores_import_t *import)
+{
+    struct stat opened;
+    struct stat named;
+    const int size =
+        asprintf(&import->lock_path, "%s/restore-%s.lock", import->data, import->tenant);
+    assert(size > 0);
+    import->lock = open(import->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (import->lock < 0) {
+        return RESULT_IO;
+    }
+    const bool is_held = flock(import->lock, LOCK_EX | LOCK_NB) == 0 &&
+                         fstat(import->lock, &opened) == 0 &&
+                         lstat(import->lock_path, &named) == 0 && opened.st_ino == named.st_ino;
+    if (!is_held) {
+        (void)close(import->lock);
+        import->lock = -1;
+    }
+    return is_held ? RESULT_OK : RESULT_BUSY;
+}
+
+static result_t sqlite_begin(stores_import_t *import, text_t tenant)
+{
+    const result_t result = restore_lock(import);
+    return result == RESULT_OK ? journal_sqlite_import_begin(import->data, tenant, &import->sqlite)
+                               : result;
+}
+
+static void restore_unlock(stores_import_t *import)
+{
+    if (import->lock >= 0) {
+        (void)unlink(import->lock_path); /* while it is held: nobody else has this one */
+        (void)close(import->lock);
+    }
+    free(import->lock_path);
+}
 
 static result_t postgres_begin(stores_import_t *import)
 {
@@ -84,9 +129,9 @@ result_t stores_import_begin(const char *store, const char *data, text_t tenant,
     begun->data = strdup(data);
     assert(begun->store != NULL && begun->data != NULL);
     memcpy(begun->tenant, tenant.data, tenant.size);
-    const result_t result = stores_is_postgres(store)
-                                ? postgres_begin(begun)
-                                : journal_sqlite_import_begin(data, tenant, &begun->sqlite);
+    begun->lock = -1;
+    const result_t result =
+        stores_is_postgres(store) ? postgres_begin(begun) : sqlite_begin(begun, tenant);
     if (result != RESULT_OK) {
         stores_import_close(&begun);
         return result;
@@ -147,6 +192,7 @@ void stores_import_close(stores_import_t **import)
         control_postgres_restore_abandon(closed->control);
         stores_control_close(closed->store, &closed->control);
     }
+    restore_unlock(closed);
     explicit_bzero(&closed->place, sizeof closed->place);
     free(closed->store);
     free(closed->data);

@@ -12,7 +12,7 @@ MUST_USE result_t stores_export(const char *store, const char *data, text_t tena
 
 typedef struct stores_import stores_import_t;
 
-/* A journal that is nobody's yet. */
+/* A journal that is nobody's yet. BUSY: another process is restoring this tenant. */
 MUST_USE result_t stores_import_begin(const char *store, const char *data, text_t tenant,
                                       stores_import_t **import);
 MUST_USE result_t stores_import_row(stores_import_t *import, const store_row_t *row);

@@ -22,6 +22,9 @@ static result_t event_feed(void *context, const store_row_t *row)
     arena_t arena = {.base = memory, .size = sizeof memory};
     message_fault_t fault;
     event_t event = {0};
+    if (row->table == STORE_TABLE_archive) {
+        projections_sqlite_check_archived(feed->check, row->values[0].number);
+    }
     if (row->table != STORE_TABLE_event) {
         return RESULT_OK;
     }
@@ -52,11 +55,37 @@ static result_t event_feed(void *context, const store_row_t *row)
     return projections_sqlite_check_event(feed->check, &event);
 }
 
+static result_t row_copy(void *context, projection_table_t table, const store_value_t *values,
+                         uint32_t count)
+{
+    return projections_sqlite_copy_row(context, table, values, count);
+}
+
+/* The read models as they are now; events are read afterwards, so that none is missing. */
+static result_t check_begin(const char *store, const char *data, text_t tenant,
+                            projections_sqlite_check_t **check)
+{
+    if (!stores_is_postgres(store)) {
+        return projections_sqlite_check_begin(data, tenant, check);
+    }
+    projections_sqlite_copy_t *copy = NULL;
+    result_t result = projections_sqlite_copy_begin(data, &copy);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    result = stores_projections_export(store, data, tenant, row_copy, copy);
+    if (result != RESULT_OK) {
+        projections_sqlite_copy_abandon(&copy);
+        return result;
+    }
+    return projections_sqlite_copy_check(&copy, check);
+}
+
 static result_t check_run(const char *store, const char *data, text_t tenant,
                           projections_sqlite_checked_t *checked)
 {
     feed_t feed = {0};
-    result_t result = projections_sqlite_check_begin(data, tenant, &feed.check);
+    result_t result = check_begin(store, data, tenant, &feed.check);
     if (result != RESULT_OK) {
         return result;
     }
@@ -72,8 +101,7 @@ static result_t check_run(const char *store, const char *data, text_t tenant,
 result_t models_verify(const char *store, const char *data, text_t tenant, json_t *report)
 {
     projections_sqlite_checked_t checked = {0};
-    const result_t result =
-        stores_is_postgres(store) ? RESULT_MISSING : check_run(store, data, tenant, &checked);
+    const result_t result = check_run(store, data, tenant, &checked);
     json_t *models = NULL;
     if (result == RESULT_MISSING) {
         models = json_pack("{s:s}", "result", "none");

@@ -338,6 +338,22 @@ result_t control_postgres_tenant_create(control_store_t *store, const control_te
 
 /* --- Restoring --- */
 
+/* Held by this connection until it ends: two restores would make and unmake the same database. */
+static result_t restore_lock(control_postgres_t *control, text_t tenant)
+{
+    PGresult *rows = NULL;
+    const value_t value = value_bytes(tenant);
+    result_t result = database_query(control,
+                                     "SELECT pg_try_advisory_lock(hashtextextended('restore ' || "
+                                     "convert_from($1::bytea, 'UTF8'), 0))::integer::bigint",
+                                     &value, 1, &rows);
+    if (result == RESULT_OK) {
+        result = PQntuples(rows) == 1 && row_integer(rows, 0, 0) == 1 ? RESULT_OK : RESULT_BUSY;
+    }
+    PQclear(rows);
+    return result;
+}
+
 result_t control_postgres_restore_begin(control_store_t *store, text_t tenant,
                                         control_postgres_place_t *place)
 {
@@ -346,6 +362,10 @@ result_t control_postgres_restore_begin(control_store_t *store, text_t tenant,
         return RESULT_INVALID_ARGUMENT;
     }
     control_postgres_restore_abandon(store);
+    const result_t locked = restore_lock(control, tenant);
+    if (locked != RESULT_OK) {
+        return locked;
+    }
     const result_t result = place_prepare(control, tenant, 0, &control->restored);
     *place = control->restored;
     return result;

@@ -39,4 +39,10 @@ void projections_postgres_destroy(projections_t **projections); /* all tenants m
 MUST_USE result_t projections_postgres_remove(const char *url,
                                               const projections_postgres_place_t *place);
 
+/* Every row of the live read models, in one snapshot: for `store verify`. MISSING: there are none,
+ * or of another format, which the relay makes anew. Blocks. */
+MUST_USE result_t projections_postgres_export(const char *url,
+                                              const projections_postgres_place_t *place,
+                                              projection_row_visit_t *visit, void *context);
+
 #endif

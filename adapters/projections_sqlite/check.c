@@ -18,6 +18,7 @@ struct projections_sqlite_check {
     uint64_t folded[LIMIT_PARTITIONS];
     uint64_t cursors[LIMIT_PARTITIONS];
     uint64_t events;
+    int64_t archived_before; /* sums of hours before that are not compared */
 };
 
 static const struct {
@@ -39,11 +40,11 @@ static const struct {
     {"a rollup is the sum of its events",
      "SELECT 'series ' || e.series || ', grain ' || e.grain || ', start ' || e.start || ', kind ' "
      "|| e.kind FROM main.counter e LEFT JOIN live.counter l USING (series, grain, start, kind, "
-     "gate) WHERE coalesce(l.count, 0) <> e.count"},
+     "gate) WHERE coalesce(l.count, 0) <> e.count AND e.start >= ?1"},
     {"every rollup has events",
      "SELECT 'series ' || l.series || ', grain ' || l.grain || ', start ' || l.start || ', kind ' "
      "|| l.kind FROM live.counter l LEFT JOIN main.counter e USING (series, grain, start, kind, "
-     "gate) WHERE e.count IS NULL AND l.count <> 0"},
+     "gate) WHERE e.count IS NULL AND l.count <> 0 AND l.start >= ?1"},
     {"a word of a name is of the card that it stands for",
      "SELECT 'card number ' || w.card FROM live.word w LEFT JOIN live.card c ON c.number = w.card "
      "WHERE c.number IS NULL OR c.issued_at <> w.issued_at OR c.issue_event <> w.issue_event"},
@@ -155,8 +156,16 @@ result_t projections_sqlite_check_begin(const char *data_directory, text_t tenan
 {
     char *path = NULL;
     const int size = asprintf(&path, "%s/tenants/%.*s.read.db", data_directory, TEXT_PRINT(tenant));
+    assert(size > 0);
+    const result_t result = projection_check_open(path, check);
+    free(path);
+    return result;
+}
+
+result_t projection_check_open(const char *path, projections_sqlite_check_t **check)
+{
     projections_sqlite_check_t *begun = calloc(1, sizeof *begun);
-    assert(size > 0 && begun != NULL);
+    assert(begun != NULL);
     begun->database.path = "the read models that are checked";
     result_t result = access(path, F_OK) == 0 ? RESULT_OK : RESULT_MISSING;
     if (result == RESULT_OK) {
@@ -174,7 +183,6 @@ result_t projections_sqlite_check_begin(const char *data_directory, text_t tenan
     if (result == RESULT_OK) {
         result = cursors_get(begun);
     }
-    free(path);
     if (result != RESULT_OK) {
         check_free(&begun);
         return result;
@@ -253,6 +261,12 @@ result_t projections_sqlite_check_event(projections_sqlite_check_t *check, const
                                                                           : RESULT_NO_MEMORY;
 }
 
+void projections_sqlite_check_archived(projections_sqlite_check_t *check, int64_t before_ms)
+{
+    check->archived_before =
+        before_ms > check->archived_before ? before_ms : check->archived_before;
+}
+
 /* --- The end --- */
 
 static result_t question_ask(projections_sqlite_check_t *check, size_t which,
@@ -261,6 +275,9 @@ static result_t question_ask(projections_sqlite_check_t *check, size_t which,
     sqlite3_stmt *statement = NULL;
     int code =
         sqlite3_prepare_v2(check->database.handle, questions[which].sql, -1, &statement, NULL);
+    if (code == SQLITE_OK && sqlite3_bind_parameter_count(statement) > 0) {
+        model_bind_integer(statement, 1, check->archived_before);
+    }
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
     }

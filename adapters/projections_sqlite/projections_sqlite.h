@@ -29,6 +29,10 @@ MUST_USE result_t projections_sqlite_check_begin(const char *data_directory, tex
 MUST_USE result_t projections_sqlite_check_event(projections_sqlite_check_t *check,
                                                  const event_t *event);
 
+/* Validations before that moment (the beginning of a day) may be gone from the journal: rollups
+ * from before are left alone, since they may know them still. */
+void projections_sqlite_check_archived(projections_sqlite_check_t *check, int64_t before_ms);
+
 typedef struct projections_sqlite_checked {
     uint64_t events;   /* folded */
     uint64_t problems; /* at most LIMIT_STORE_VERIFY_PROBLEMS per question are counted */
@@ -38,5 +42,18 @@ typedef struct projections_sqlite_checked {
 /* Frees the check in any case. With an error of before: `checked` may be NULL. */
 MUST_USE result_t projections_sqlite_check_finish(projections_sqlite_check_t **check,
                                                   projections_sqlite_checked_t *checked);
+
+/* Read models of another store, to be checked the same way: its rows go into a file of their own in
+ * the data directory, which is gone afterwards. */
+typedef struct projections_sqlite_copy projections_sqlite_copy_t;
+MUST_USE result_t projections_sqlite_copy_begin(const char *data_directory,
+                                                projections_sqlite_copy_t **copy);
+MUST_USE result_t projections_sqlite_copy_row(projections_sqlite_copy_t *copy,
+                                              projection_table_t table, const store_value_t *values,
+                                              uint32_t count);
+/* All rows are in. Frees the copy in any case. */
+MUST_USE result_t projections_sqlite_copy_check(projections_sqlite_copy_t **copy,
+                                                projections_sqlite_check_t **check);
+void projections_sqlite_copy_abandon(projections_sqlite_copy_t **copy);
 
 #endif

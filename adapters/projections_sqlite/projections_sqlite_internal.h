@@ -142,4 +142,7 @@ result_t projections_sqlite_read_counters(projections_tenant_t *tenant,
                                           const projections_counters_query_t *query,
                                           projections_counters_done_t *done, void *context);
 
+/* check.c: of the file with that name. */
+MUST_USE result_t projection_check_open(const char *path, projections_sqlite_check_t **check);
+
 #endif

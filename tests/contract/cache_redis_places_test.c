@@ -2,6 +2,7 @@
 #include "adapters/cache_redis/cache_redis.h"
 #include "runtime/log.h"
 #include "tests/contract/cache_contract.h"
+#include "tests/support/directory.h"
 #include "tests/support/redis_server.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -159,10 +160,9 @@ static int run_cluster(void)
 
 static void sentinel_start(redis_server_t *sentinel, const redis_server_t *primary)
 {
-    char path[96];
+    char path[192];
     *sentinel = (redis_server_t){.is_sentinel = 1, .port = redis_server_free_port()};
-    (void)snprintf(sentinel->directory, sizeof sentinel->directory, "/tmp/redis-test-XXXXXX");
-    assert_non_null(mkdtemp(sentinel->directory));
+    directory_make(sentinel->directory);
     (void)snprintf(path, sizeof path, "%s/sentinel.conf", sentinel->directory);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -184,7 +184,7 @@ static void primary_that_sentinel_names_is_used_and_its_successor_found(void **s
     loop_t *loop = NULL;
     cache_t *cache = NULL;
     cache_answer_t answer;
-    char url[96];
+    char url[192];
     redis_server_start(&primary);
     redis_server_start(&replica);
     redis_server_say(&replica, "REPLICAOF 127.0.0.1 %u", primary.port);

@@ -102,9 +102,6 @@ static journal_note_t note(const char *key, const char *body, bool is_open)
 
 void notes_are_replaced_as_a_whole_and_open_ones_are_found(void **state)
 {
-    if (functions_of(state)->read_notes == NULL) {
-        skip();
-    }
     assert_false(load_note(state, "a").is_found);
     const journal_note_t first[] = {note("c", "3", true), note("a", "1", true),
                                     note("b", "2", false), note("a", "4", true)};
@@ -128,9 +125,6 @@ void notes_are_replaced_as_a_whole_and_open_ones_are_found(void **state)
 
 void notes_of_a_fenced_batch_are_not_stored(void **state)
 {
-    if (functions_of(state)->read_notes == NULL) {
-        skip();
-    }
     const journal_note_t one = note("a", "1", true);
     assert_int_equal(put(state, 7, &one, 1), RESULT_FENCED);
     assert_false(load_note(state, "a").is_found);
@@ -139,9 +133,6 @@ void notes_of_a_fenced_batch_are_not_stored(void **state)
 
 void a_note_comes_with_the_card_and_keeps_every_byte(void **state)
 {
-    if (functions_of(state)->read_notes == NULL) {
-        skip();
-    }
     harness_t *const harness = contract_harness(state);
     opened_t *const alpha = contract_alpha(state);
     const uuid_t card = harness_issue(harness, alpha, "m-1", "gold", 1, 1000);
@@ -171,9 +162,6 @@ void a_note_comes_with_the_card_and_keeps_every_byte(void **state)
 /* The rows of a batch are one transaction, notes among them. */
 void notes_are_stored_with_the_events_of_their_batch_or_not_at_all(void **state)
 {
-    if (functions_of(state)->read_notes == NULL) {
-        skip();
-    }
     harness_t *const harness = contract_harness(state);
     opened_t *const alpha = contract_alpha(state);
     const uuid_t card = harness_id(harness);
@@ -194,9 +182,6 @@ void notes_are_stored_with_the_events_of_their_batch_or_not_at_all(void **state)
 void open_notes_are_read_page_by_page(void **state)
 {
     enum { NOTES = 20, PAGE = 7 };
-    if (functions_of(state)->read_notes == NULL) {
-        skip();
-    }
     char keys[NOTES][16];
     journal_note_t rows[NOTES];
     for (int i = 0; i < NOTES; i++) {

@@ -1,8 +1,9 @@
 // Backup and restore: on line, under load, from SQLite to PostgreSQL and back, and every way in which a file can be
 // wrong. What was acknowledged before a backup began is in it, byte for byte; what is wrong leaves nothing behind.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -212,6 +213,97 @@ test('a wrong file, tenant or place is refused with what is wrong, and leaves no
   } finally {
     await service.destroy();
   }
+});
+
+// A file with rows changed, and its hashes right: they are no secret. `change` gets each record and may change it.
+function forge(file, change) {
+  const bytes = readFileSync(file);
+  const parts = [bytes.subarray(0, 8)];
+  let hash = Buffer.alloc(32);
+  for (let at = 8; ;) {
+    const size = bytes.readUInt32BE(at);
+    const payload = Buffer.from(bytes.subarray(at + 4, at + 4 + size));
+    change(payload);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(size);
+    hash = blake2b(Buffer.concat([hash, length, payload]));
+    parts.push(length, payload, hash);
+    if (size === 0) return Buffer.concat(parts);
+    at += 4 + size + 32;
+  }
+}
+
+// BLAKE2b-256, which Node has only with 512 bits; b2sum has any.
+function blake2b(bytes) {
+  const { stdout } = spawnSync('b2sum', ['-l', '256'], { input: bytes });
+  return Buffer.from(stdout.toString().slice(0, 64), 'hex');
+}
+
+test('rows whose sealed contents do not open are refused when they are restored, and named', async () => {
+  const service = await Service.start();
+  try {
+    const token = await service.tenant('acme');
+    for (const name of ['first', 'second']) {
+      await service.request('POST', '/acme/api/v1/cards', { token, body: { member_id: `member-of-${name}`, holder_name: name, expires_at: '2035-01-01T00:00:00Z' }, headers: { 'Idempotency-Key': `key-of-${name}` } });
+    }
+    const file = path.join(folder, 'to-forge');
+    await good(service, 'backup', '--tenant', 'acme', file);
+    await service.command('tenant', 'delete', 'acme', '--yes');
+    const bad = path.join(folder, 'forged');
+    const flipLast = (text) => (payload) => { // a byte of what stands behind the last mention of the text
+      const at = payload.lastIndexOf(text);
+      if (at >= 0) payload[at + text.length + 12] ^= 1;
+    };
+    writeFileSync(bad, forge(file, () => {}));
+    assert.deepEqual(readFileSync(bad), readFileSync(file), 'the test computes the hashes');
+    for (const [text, shift, pattern] of [['member-of-second', 0, /row 2 of member_key does not open/], ['key-of-second', 60, /row 2 of idempotency does not open/]]) {
+      writeFileSync(bad, forge(file, shift === 0 ? flipLast(text) : (payload) => { const at = payload.lastIndexOf(text); if (at >= 0) payload[at + text.length + shift] ^= 1; }));
+      assert.equal((await store(service, 'verify', bad)).status, 0, 'without a key nobody sees it');
+      const result = await store(service, 'restore', '--tenant', 'acme', bad);
+      assert.equal(result.status, 1);
+      assert.match(result.stderr, pattern);
+      assert.equal(JSON.parse(await service.command('tenant', 'list', '--json')).tenants.length, 0);
+    }
+    await good(service, 'restore', '--tenant', 'acme', file);
+  } finally {
+    await service.destroy();
+  }
+});
+
+test('of two restores of one tenant the second is refused, and the first goes on', async () => {
+  const source = await Service.start();
+  const file = path.join(folder, 'once');
+  await source.tenant('acme');
+  await good(source, 'backup', '--tenant', 'acme', file);
+  const bytes = readFileSync(file);
+  const END = 36; // the last chunk: until it comes, a restore waits
+  await postgres.sql('CREATE DATABASE another OWNER digitalcard');
+  for (const extra of [[], ['--store', postgres.url.replace(/digitalcard$/, 'another')]]) {
+    const service = await Service.start({ arguments: extra });
+    try {
+      const pipe = path.join(folder, `pipe-${extra.length}`);
+      spawnSync('mkfifo', [pipe]);
+      const words = ['store', 'restore', '--tenant', 'acme', '--master-key', path.join(source.data, 'master.key'), '--data', service.data, ...extra];
+      const first = spawn(BINARY, [...words, pipe], { stdio: ['ignore', 'ignore', 'inherit'] });
+      const ended = new Promise((resolve) => { first.once('exit', resolve); });
+      const feed = await open(pipe, 'w');
+      await feed.write(bytes.subarray(0, bytes.length - END));
+      const begun = extra.length === 0 ? () => existsSync(path.join(service.data, 'tenants/acme.db.restored'))
+        : () => postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'dc\\_%acme' AND state = 'idle in transaction'").then((count) => count !== '0');
+      await until(begun, 'the first is at it', 20_000);
+      const second = await service.tryCommand(...words, file);
+      assert.equal(second.status, 1);
+      assert.match(second.stderr, /another restore of this organisation is running/);
+      await feed.write(bytes.subarray(bytes.length - END));
+      await feed.close();
+      assert.equal(await ended, 0);
+      assert.match((await service.tryCommand(...words, file)).stderr, /exists already/);
+      assert.deepEqual(readdirSync(service.data).filter((name) => name.endsWith('.lock')), []);
+    } finally {
+      await service.destroy();
+    }
+  }
+  await source.destroy();
 });
 
 test('kill -9 in the middle of a restore leaves no tenant, and the next restore works', async () => {

@@ -150,6 +150,43 @@ test('store rebuild makes them anew while lists and changes go on, and without a
   assert.deepEqual((await list('limit=500')).items, all);
 });
 
+test('store verify holds the read models against the journal, names what differs, and rebuilding mends it', async () => {
+  await service.stop(); // so that nothing is behind, and nothing mends itself
+  const verify = async () => {
+    const result = await service.tryCommand('store', 'verify', '--tenant', 'acme', '--json', '--data', service.data);
+    return { status: result.status, models: JSON.parse(result.stdout).tenants[0].read_models };
+  };
+  const good = await verify();
+  assert.equal(good.status, 0);
+  assert.equal(good.models.result, 'ok');
+  assert.ok(good.models.events > 50, JSON.stringify(good));
+  for (const [damage, check] of [
+    ['UPDATE read_model.counter SET count = count + 1 WHERE (series, grain, start, kind, gate) IN (SELECT series, grain, start, kind, gate FROM read_model.counter LIMIT 1)', /rollup/],
+    ['UPDATE read_model.card SET status = 4 WHERE id = (SELECT id FROM read_model.card WHERE status = 2 LIMIT 1)', /card of the read models/],
+    ['DELETE FROM read_model.card WHERE id = (SELECT id FROM read_model.card WHERE issue_event IN (SELECT issue_event FROM read_model.word) LIMIT 1)', /card of the read models/],
+    ['UPDATE read_model.cursor SET sequence = sequence - 1 WHERE sequence > 1', /cursor/],
+  ]) {
+    await postgres.sql('DROP SCHEMA IF EXISTS kept CASCADE', database);
+    await postgres.sql(`CREATE SCHEMA kept; CREATE TABLE kept.counter AS TABLE read_model.counter; CREATE TABLE kept.card AS TABLE read_model.card;
+      CREATE TABLE kept.cursor AS TABLE read_model.cursor`, database);
+    await postgres.sql(damage, database);
+    const bad = await verify();
+    assert.equal(bad.status, 1, damage);
+    assert.equal(bad.models.result, 'damaged');
+    assert.match(bad.models.check, check);
+    for (const table of ['counter', 'card', 'cursor']) {
+      await postgres.sql(`DELETE FROM read_model.${table}; INSERT INTO read_model.${table} SELECT * FROM kept.${table}`, database);
+    }
+  }
+  await postgres.sql('DROP SCHEMA kept CASCADE', database);
+  await postgres.sql('UPDATE read_model.counter SET count = count + 1', database);
+  assert.equal((await verify()).status, 1);
+  await service.spawn();
+  await service.command('store', 'rebuild', 'all', '--tenant', 'acme');
+  const mended = await verify();
+  assert.equal(mended.models.result, 'ok', JSON.stringify(mended));
+});
+
 test('the namesake of a deleted tenant finds no read models', async () => {
   const first = await service.tenant('gone');
   await service.issue('gone', first, { member_id: 'old-1' });

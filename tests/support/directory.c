@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+enum { DESCRIPTORS_MAX = 16 };
+
 static int entry_remove(const char *path, const struct stat *status, int kind, struct FTW *at)
 {
     (void)status;
@@ -27,5 +29,5 @@ void directory_make(char out[DIRECTORY_SIZE])
 void directory_remove(const char *path)
 {
     (void)chmod(path, 0700); /* a test may have taken the right to change it */
-    (void)nftw(path, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+    (void)nftw(path, entry_remove, DESCRIPTORS_MAX, FTW_DEPTH | FTW_PHYS);
 }

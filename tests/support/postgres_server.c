@@ -1,11 +1,11 @@
 /* Starting and ending PostgreSQL. initdb and postgres refuse root: then they run as the user
  * `postgres` of the package. */
 #include "tests/support/postgres_server.h"
+#include "tests/support/directory.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <pwd.h>
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define BINARIES "/usr/lib/postgresql/15/bin/"
-enum { READY_TRIES = 1500, READY_WAIT_MS = 20, TREE_DEPTH = 16 };
+enum { READY_TRIES = 1500, READY_WAIT_MS = 20 };
 
 static void privileges_drop(void)
 {
@@ -170,11 +170,7 @@ static void cluster_make(postgres_server_t *server)
 
 void postgres_server_start(postgres_server_t *server)
 {
-    const char *const parent = getenv("TMPDIR");
-    (void)snprintf(server->directory, sizeof server->directory, "%s/digitalcard-postgres-XXXXXX",
-                   parent == NULL ? "/tmp" : parent);
-    const char *const made = mkdtemp(server->directory);
-    assert(made != NULL);
+    directory_make(server->directory);
     if (geteuid() == 0) {
         const struct passwd *const user = getpwnam("postgres");
         assert(user != NULL);
@@ -260,14 +256,6 @@ void postgres_server_kill(postgres_server_t *server)
     server->process = 0;
 }
 
-static int entry_remove(const char *path, const struct stat *status, int kind, struct FTW *at)
-{
-    (void)status;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 void postgres_server_stop(postgres_server_t *server)
 {
     if (server->process != 0) {
@@ -275,5 +263,5 @@ void postgres_server_stop(postgres_server_t *server)
         (void)child_wait(server->process);
         server->process = 0;
     }
-    (void)nftw(server->directory, entry_remove, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
+    directory_remove(server->directory);
 }

@@ -1,10 +1,10 @@
 /* Starting, asking and ending Redis servers. */
 #include "tests/support/redis_server.h"
+#include "tests/support/directory.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <hiredis/hiredis.h>
 #include <poll.h>
 #include <signal.h>
@@ -35,7 +35,7 @@ uint16_t redis_server_free_port(void)
 
 static void child_run(const redis_server_t *server, char *const arguments[])
 {
-    char log[96];
+    char log[192];
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)snprintf(log, sizeof log, "%s/log", server->directory);
     const int output = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -75,7 +75,7 @@ static void child_start(redis_server_t *server)
 {
     char port[8];
     char bus[8];
-    char file[96];
+    char file[192];
     char *arguments[ARGUMENTS_MAX] = {NULL};
     (void)snprintf(port, sizeof port, "%u", server->port);
     (void)snprintf(bus, sizeof bus, "%u", server->bus_port);
@@ -131,9 +131,7 @@ static void await_answer(const redis_server_t *server)
 void redis_server_start(redis_server_t *server)
 {
     if (server->directory[0] == '\0') {
-        (void)snprintf(server->directory, sizeof server->directory, "/tmp/redis-test-XXXXXX");
-        const char *made = mkdtemp(server->directory);
-        assert(made != NULL);
+        directory_make(server->directory);
     }
     if (server->port == 0) {
         server->port = redis_server_free_port();
@@ -167,19 +165,11 @@ void redis_server_go_on(redis_server_t *server)
     (void)kill(server->process, SIGCONT);
 }
 
-static int entry_remove(const char *path, const struct stat *about, int kind, struct FTW *at)
-{
-    (void)about;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 void redis_server_stop(redis_server_t *server)
 {
     redis_server_kill(server);
     if (server->directory[0] != '\0') {
-        (void)nftw(server->directory, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+        directory_remove(server->directory);
         server->directory[0] = '\0';
     }
 }

@@ -9,7 +9,7 @@
 enum { REDIS_SERVER_OPTIONS_MAX = 16 };
 
 typedef struct redis_server {
-    char directory[64];
+    char directory[128];
     uint16_t port;
     uint16_t bus_port; /* of a Cluster */
     pid_t process;

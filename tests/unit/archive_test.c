@@ -196,6 +196,25 @@ archive_refuses_a_row_with_fewer_columns_than_the_first_format_or_more_than_it_k
     assert_int_equal(fixture->row_count, 0);
 }
 
+static void archive_has_one_writer_at_a_time(void **state)
+{
+    fixture_t *fixture = *state;
+    archive_writer_t *writer = NULL;
+    archive_writer_t *second = NULL;
+    assert_int_equal(archive_create(fixture->path, ARCHIVE_BACKUP, TEXT_LITERAL("acme"), 1,
+                                    fixture->error, &writer),
+                     RESULT_OK);
+    assert_int_equal(archive_create(fixture->path, ARCHIVE_BACKUP, TEXT_LITERAL("acme"), 1,
+                                    fixture->error, &second),
+                     RESULT_BUSY);
+    assert_null(second);
+    assert_non_null(strstr(fixture->error, "is being written by another process"));
+    assert_int_equal(archive_finish(&writer, true, NULL, NULL),
+                     RESULT_OK); /* its name is its own */
+    assert_int_equal(unlink(fixture->path), 0);
+    backup_write(fixture); /* and nothing is left of them */
+}
+
 /* Its hashes fit, since they are no secret: whoever made the file wrote what he liked. */
 static void archive_refuses_a_name_that_no_tenant_has(void **state)
 {
@@ -225,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(archive_reads_what_it_wrote, setup, teardown),
+        cmocka_unit_test_setup_teardown(archive_has_one_writer_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_refuses_a_name_that_no_tenant_has, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_refuses_a_tenant_whose_partitions_are_missing,
                                         setup, teardown),

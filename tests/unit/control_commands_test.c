@@ -14,14 +14,14 @@
 #include "adapters/token/token.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
-#include <ftw.h>
+#include "tests/support/directory.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct fixture {
-    char directory[32];
+    char directory[DIRECTORY_SIZE];
     installation_t installation;
     control_commands_t commands;
 } fixture_t;
@@ -30,8 +30,7 @@ static int set_up(void **state)
 {
     char error[512];
     fixture_t *fixture = calloc(1, sizeof *fixture);
-    (void)snprintf(fixture->directory, sizeof fixture->directory, "/tmp/control-test-XXXXXX");
-    assert_non_null(mkdtemp(fixture->directory));
+    directory_make(fixture->directory);
     assert_int_equal(installation_open(fixture->directory, "sqlite", true, &fixture->installation,
                                        error, sizeof error),
                      RESULT_OK);
@@ -46,19 +45,11 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *place)
-{
-    (void)about;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     fixture_t *fixture = *state;
     installation_close(&fixture->installation);
-    (void)nftw(fixture->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    directory_remove(fixture->directory);
     free(fixture);
     return 0;
 }
