@@ -533,36 +533,52 @@ static bool visit_round(void *context, const control_tenant_t *row)
 
 /* Once after a start, all tenants are looked at: what was committed while there was no relay was
  * told to nobody. */
-static void go_round(relay_t *relay)
+static void go_round(relay_t *relay, uint32_t *opens)
 {
+    if (*opens == 0) {
+        return;
+    }
     round_slice_t slice = {.count = 0};
     control_store_t *const control = relay->ports.control;
     const text_t after = {.data = relay->fold_round_after, .size = relay->fold_round_size};
     if (control->functions->tenants(control, after, visit_round, &slice) != RESULT_OK) {
         return;
     }
-    const uint32_t opens = is_at_hand(relay, NULL) ? slice.count : slice.count > 0 ? 1 : 0;
-    for (uint32_t i = 0; i < opens; i++) {
-        const text_t name = {.data = slice.names[i], .size = slice.sizes[i]};
+    const uint32_t most = is_at_hand(relay, NULL) ? *opens : 1;
+    uint32_t seen = 0;
+    for (; seen < slice.count && seen < most; seen++) {
+        const text_t name = {.data = slice.names[seen], .size = slice.sizes[seen]};
         relay_tenant_t *const tenant = relay_tenant_obtain(relay, name);
         if (tenant == NULL || relay_tenant_open(tenant) == RESULT_BUSY) {
             return; /* here again at the next tick */
         }
-        relay->fold_round_size = slice.sizes[i];
-        memcpy(relay->fold_round_after, slice.names[i], slice.sizes[i]);
+        relay->fold_round_size = slice.sizes[seen];
+        memcpy(relay->fold_round_after, slice.names[seen], slice.sizes[seen]);
+        *opens -= 1;
     }
-    relay->is_fold_round_done = slice.count < LIMIT_PROJECTION_ROUND_OPENS;
+    relay->is_fold_round_done = seen == slice.count && seen < LIMIT_PROJECTION_ROUND_OPENS;
+}
+
+/* How many more may be opened that nobody waits for: those that are being opened count. */
+static uint32_t count_opens(const relay_t *relay)
+{
+    uint32_t opens = LIMIT_PROJECTION_ROUND_OPENS;
+    for (const relay_tenant_t *tenant = relay->oldest; tenant != NULL && opens > 0;
+         tenant = tenant->newer) {
+        opens -= tenant->journal_state == RELAY_JOURNAL_OPENING ? 1 : 0;
+    }
+    return opens;
 }
 
 void relay_models_tick(void *context)
 {
     relay_t *const relay = context;
     const uint64_t now_ms = loop_now_ms(relay->loop);
-    uint32_t opens = LIMIT_PROJECTION_ROUND_OPENS;
+    uint32_t opens = count_opens(relay);
     uint64_t lag = 0;
     uint64_t oldest_ms = now_ms;
     if (!relay->is_fold_round_done && !relay->is_draining) {
-        go_round(relay);
+        go_round(relay, &opens);
     }
     const relay_tenant_t *const turn = find_turn(relay, now_ms);
     relay_tenant_t *tenant = relay->oldest;

@@ -189,7 +189,21 @@ void tenant_sweep(tenant_t *tenant)
 
 /* --- By the timer --- */
 
-static void tick_tenant(tenant_t *tenant, uint64_t now_ms, bool flush)
+/* What the store has to do already that nobody waits for: when it is slow, more of it would only
+ * stand in the way of those who do. */
+typedef struct background {
+    uint32_t opening;
+    uint32_t sweeping;
+} background_t;
+
+static void count_background(const tenant_t *tenant, background_t *background)
+{
+    const bool is_opening = tenant->status == TENANT_WAITING || tenant->status == TENANT_OPENING;
+    background->opening += is_opening ? 1 : 0;
+    background->sweeping += tenant->is_sweeping ? 1 : 0;
+}
+
+static void tick_tenant(tenant_t *tenant, uint64_t now_ms, bool flush, background_t *background)
 {
     if (tenant->status != TENANT_OPEN) {
         return;
@@ -197,14 +211,15 @@ static void tick_tenant(tenant_t *tenant, uint64_t now_ms, bool flush)
     if (flush && tenant->partitions[0].gathering != NULL) {
         partition_want(&tenant->partitions[0]);
     }
-    if (now_ms >= tenant->sweep_at_ms) {
+    if (now_ms >= tenant->sweep_at_ms && background->sweeping < LIMIT_SWEEPS_AT_ONCE) {
         tenant_sweep(tenant);
+        background->sweeping += tenant->is_sweeping ? 1 : 0;
     }
     tenant_remind(tenant);
 }
 
 /* Opens, one after the other, the tenants of this shard that are closed; opening one sweeps it. */
-static void rotate(shard_t *shard, uint64_t now_ms)
+static void rotate(shard_t *shard, uint64_t now_ms, uint32_t opening)
 {
     text_t after = {.data = shard->rotation_after, .size = shard->rotation_after_size};
     if (after.size == 0) {
@@ -213,7 +228,7 @@ static void rotate(shard_t *shard, uint64_t now_ms)
         }
         shard->rotation_next_ms = now_ms + LIMIT_SWEEP_ROTATION_MS;
     }
-    uint32_t opened = 0;
+    uint32_t opened = opening;
     for (uint32_t seen = 0; seen < LIMIT_DIRECTORY_TENANTS; seen++) {
         const text_t name = directory_tenant_after(shard->directory, after);
         if (text_is_empty(name) || opened >= LIMIT_SWEEP_OPENS_PER_TICK) {
@@ -245,10 +260,16 @@ void shard_sweep_tick(shard_t *shard)
     if (flush) {
         shard->flush_at_ms = now_ms + 1000;
     }
+    background_t background = {0};
     for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
-        for (tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
-            tick_tenant(tenant, now_ms, flush);
+        for (const tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
+            count_background(tenant, &background);
         }
     }
-    rotate(shard, now_ms);
+    for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
+        for (tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
+            tick_tenant(tenant, now_ms, flush, &background);
+        }
+    }
+    rotate(shard, now_ms, background.opening);
 }

@@ -147,6 +147,14 @@ async function prepare(service, postgres, token, agent) {
   return prepared;
 }
 
+// Connections to databases of tenants that each role has begun, and events that wait to be folded.
+async function connectsOf(service) {
+  const metrics = (await service.request('GET', '/metrics')).raw.toString('utf8');
+  const counts = {};
+  for (const [, name, role, count] of metrics.matchAll(/^digitalcard_(journal_connects_total|projection_connects_total|projection_lag_events)\{[^}]*role="([^"]+)"[^}]*\} (\d+)/gm)) counts[`${role} ${name}`] = Number(count);
+  return counts;
+}
+
 async function run(service, postgres) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: WORKERS });
   const token = await service.command('token', 'mint', '--role', 'platform_admin', '--ttl', '7200');
@@ -158,21 +166,22 @@ async function run(service, postgres) {
     postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'digitalcard%'").then((text) => { connections = Math.max(connections, Number(text)); }, () => {});
   }, 1000);
   watch.unref();
+  const connectsBefore = await connectsOf(service);
   const before = processorOf(pids, postgres.pid());
   const measured = await load(service, token, tenants, agent);
   clearInterval(watch);
   const after = processorOf(pids, postgres.pid());
   const scans = measured.busy.answers + measured.rare.answers;
   const processor = Object.fromEntries(Object.entries(after).map(([name, ticks]) => [name, Math.round((ticks - before[name]) * 1000 / scans) / 100]));
-  const metrics = (await service.request('GET', '/metrics')).raw.toString('utf8');
-  const connects = Object.fromEntries([...metrics.matchAll(/^digitalcard_(?:journal|projection)_connects_total\{[^}]*role="([^"]+)"[^}]*\} (\d+)/gm)].map((match) => [match[1], Number(match[2])]));
+  const connectsAfter = await connectsOf(service);
+  const connects = Object.fromEntries(Object.entries(connectsAfter).map(([name, count]) => [name, count - (connectsBefore[name] ?? 0)]));
   const memory = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, Math.round(residentOf(pid))]));
   const starved = tenants.filter((tenant) => tenant.asked > 0 && tenant.acknowledged === 0).length;
   const checked = await until(() => check(service, token, tenants, agent), 'the histories are read', 300_000);
   const rare = tenants.slice(BUSY);
   console.log(JSON.stringify({ tenants: tenants.length, ...measured, connections_at_most: connections, starved, ...checked,
     rare_tenants_asked: rare.filter((tenant) => tenant.asked > 0).length, disk_kib_per_tenant: Math.round((diskOf(postgres) - empty) / TENANTS),
-    processor_ms_per_scan: processor, connects_since_start: connects, pss_mb: memory }));
+    processor_ms_per_scan: processor, connects, pss_mb: memory }));
   agent.destroy();
   return checked.lost + checked.doubled + starved + measured.answers_after_their_deadline > 0 || connections > CONNECTIONS;
 }

@@ -244,7 +244,9 @@ enum {
     LIMIT_CLEAN_SLICES_EXTRA = 2000,     /* after a long absence: a million replies */
     LIMIT_SWEEP_ROTATION_MS = 300000, /* a tenant nobody touches is opened and swept that often */
     LIMIT_CLOCK_BACK_MS = 1000,       /* less is a leap second or the work of NTP: nobody is told */
-    LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS: each costs an fsync */
+    LIMIT_SWEEP_OPENS_PER_TICK = 4,   /* of them per LIMIT_DIRECTORY_POLL_MS, those that are still
+                                         being opened included: each costs an fsync */
+    LIMIT_SWEEPS_AT_ONCE = 8,         /* of a shard: reads that nobody waits for */
     LIMIT_QUARANTINE = 4096,          /* commands a shard refuses, 80 bytes each: 16 tenants full of
                                          dead letters; the newest count */
     LIMIT_SHARD_SCRATCH_SIZE = 16384, /* one document or stored reply while it is packed */
@@ -319,8 +321,8 @@ enum {
     LIMIT_PROJECTION_LOG_INTERVAL_MS = 10000, /* one line per tenant: lists still answer */
     LIMIT_PROJECTION_WAIT_MS = 1000,  /* a page waits so long for what was committed before it was
                                          asked; then it shows what there is and says so */
-    LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants per tick that are opened to look for events that
-                                         nobody told of: 80 a second */
+    LIMIT_PROJECTION_ROUND_OPENS = 4, /* tenants at a time, and per tick, that are opened to look
+                                         for events that nobody told of: at most 80 a second */
     LIMIT_PROJECTION_MATCHES = 8192,  /* of a prefix or range that are sorted for a page, 3 ms; when
                                          there are more among a million cards, LIMIT_LIST_SCAN_ROWS
                                          newest ones have most of a page of them */
@@ -353,7 +355,8 @@ enum {
     LIMIT_POSTGRES_HEAT_MS =
         5000, /* a use of a connection counts half after it: some rounds of a tenant that is used
                  every second, far less than the pause of one that is not */
-    LIMIT_POSTGRES_TURN_MS = 50, /* a busy lane keeps its connection that long while others wait */
+    LIMIT_POSTGRES_TURN_MS = 200, /* a busy lane keeps its connection that long while others wait:
+                                     ten times what making another one costs */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
     LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */

@@ -106,9 +106,9 @@ struct lane {
     uint32_t writes_in_flight; /* of them */
 
     uint64_t state_since_ms;
-    uint64_t granted_ms; /* when it got the connection */
-    uint64_t used_ms;    /* when it last did anything with it */
-    uint64_t heat;       /* how much it was used lately, as of heated_ms (pool.c) */
+    uint64_t turn_ms; /* when its turn with the connection began; 0: it has sent nothing yet */
+    uint64_t used_ms; /* when it last did anything with it */
+    uint64_t heat;    /* how much it was used lately, as of heated_ms (pool.c) */
     uint64_t heated_ms;
     uint64_t lost_ms; /* when commits became unknown; 0: none is */
     lane_t *waiting_next;
@@ -148,7 +148,8 @@ void pool_give(lane_t *lane);   /* its connection is closed */
 void pool_cancel(lane_t *lane); /* it waits no longer */
 /* Whether the lane should give its connection up when its flight is over: others wait. */
 bool pool_wants_back(const lane_t *lane);
-void pool_idle(lane_t *lane); /* it has a connection and nothing to do: somebody may need it */
+void pool_idle(lane_t *lane);  /* it has a connection and nothing to do: somebody may need it */
+void pool_claim(lane_t *lane); /* it waits: for longer than a turn it has to be for one in use */
 void lane_granted(lane_t *lane);
 void lane_close_connection(lane_t *lane); /* an idle one's; gives it back to the pool */
 

@@ -732,6 +732,8 @@ static void lane_tick(void *context)
             pool_cancel(lane);
             state_set(lane, LANE_IDLE);
         }
+    } else if (lane->state == LANE_WAITING) {
+        pool_claim(lane);
     } else if (lane->state == LANE_RESTING &&
                now_ms - lane->state_since_ms >= LIMIT_POSTGRES_RETRY_MS) {
         state_set(lane, LANE_IDLE);

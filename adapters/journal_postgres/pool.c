@@ -1,6 +1,7 @@
 /* The role's connections: at most so many at once, for however many tenants. Who finds none free
  * takes that of the idle lane that was used least lately; when none is idle, lanes wait in line,
- * and those with a connection give it up after their turn, busy or not. */
+ * and those with a connection give it up after their turn, or when they are idle: unless they are
+ * used more than the first in line, which then gets it after a turn at the latest. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -21,7 +22,7 @@ static void holding_add(journal_postgres_t *journal, lane_t *lane)
     }
     journal->holding = lane;
     journal->connections++;
-    lane->granted_ms = clock_monotonic_ms();
+    lane->turn_ms = 0;
     count_show(journal);
 }
 
@@ -60,6 +61,7 @@ void pool_used(lane_t *lane, uint64_t now_ms)
     }
     lane->heat += HEAT_OF_ONE_USE;
     lane->used_ms = now_ms;
+    lane->turn_ms = lane->turn_ms == 0 ? now_ms : lane->turn_ms;
 }
 
 /* The tenant's second connection: without it, reads go over the first. */
@@ -154,15 +156,37 @@ void pool_cancel(lane_t *lane)
     lane->waiting_next = NULL;
 }
 
+/* The turn begins with what it is for, not with connecting: on a machine that is busy that may take
+ * longer than the turn, and the connection would go from one to the next without any use. */
 bool pool_wants_back(const lane_t *lane)
 {
-    return lane->tenant->journal->waiting_first != NULL &&
-           clock_monotonic_ms() - lane->granted_ms >= LIMIT_POSTGRES_TURN_MS;
+    return lane->tenant->journal->waiting_first != NULL && lane->turn_ms != 0 &&
+           clock_monotonic_ms() - lane->turn_ms >= LIMIT_POSTGRES_TURN_MS;
 }
 
+static bool has_waited(const lane_t *lane, uint64_t now_ms)
+{
+    return now_ms - lane->state_since_ms >= LIMIT_POSTGRES_TURN_MS;
+}
+
+/* One that is used more than who waits will be needed again at once: giving it up would make two
+ * connections instead of one, and a line in which everybody does so never ends. */
 void pool_idle(lane_t *lane)
 {
-    if (lane->tenant->journal->waiting_first != NULL) {
+    const uint64_t now_ms = clock_monotonic_ms();
+    const lane_t *const next = lane->tenant->journal->waiting_first;
+    if (next != NULL && (has_waited(next, now_ms) || !is_worth_less(next, lane, now_ms))) {
         lane_close_connection(lane);
+    }
+}
+
+void pool_claim(lane_t *lane)
+{
+    const journal_postgres_t *const journal = lane->tenant->journal;
+    lane_t *const idle = journal->waiting_first == lane && has_waited(lane, clock_monotonic_ms())
+                             ? idle_least(journal)
+                             : NULL;
+    if (idle != NULL) {
+        lane_close_connection(idle); /* the first in line gets it */
     }
 }

@@ -369,6 +369,52 @@ static void one_connection_writes_and_reads(void **state)
     harness_close(harness, &alpha);
 }
 
+/* Connecting takes longer than the turn that a connection is given for. */
+static void a_turn_begins_when_the_connection_stands(void **state)
+{
+    enum { TENANTS = 5, CONNECTIONS = 2, ROUNDS = 2 };
+    fixture_t *const fixture = fixture_of(state);
+    harness_t *const harness = &fixture->harness;
+    tcp_proxy_t proxy;
+    tcp_proxy_start(&proxy, fixture->place.server.port);
+    atomic_store(&proxy.delay_ms, 2 * LIMIT_POSTGRES_TURN_MS);
+    (void)snprintf(fixture->place.url, sizeof fixture->place.url,
+                   "postgresql://127.0.0.1:%u/digitalcard", proxy.port);
+    fixture->place.connections = CONNECTIONS;
+    harness_restart(harness);
+    opened_t opened[TENANTS];
+    for (int i = 0; i < TENANTS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "tenant-%d", i);
+        harness_create_tenant(harness, name);
+        opened[i] = harness_open(harness, name);
+        assert_int_equal(opened[i].result, RESULT_OK);
+    }
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        pending_t pending[TENANTS] = {0};
+        uint32_t counter = 0;
+        for (int i = 0; i < TENANTS; i++) {
+            const uuid_t card = harness_id(harness);
+            journal_batch_t *batch = harness_take(harness, sizeof *batch);
+            *batch = (journal_batch_t){.epoch = opened[i].partitions[0].epoch,
+                                       .head = round,
+                                       .events = harness_make_events(harness, &card, 1, 1),
+                                       .event_count = 1};
+            pending[i].counter = &counter;
+            assert_int_equal(harness_submit(harness, &opened[i], batch, &pending[i]), RESULT_OK);
+        }
+        for (int i = 0; i < TENANTS; i++) {
+            harness_wait(harness, &pending[i].is_done);
+            assert_int_equal(pending[i].result, RESULT_OK);
+        }
+    }
+    for (int i = 0; i < TENANTS; i++) {
+        harness_close(harness, &opened[i]);
+    }
+    harness_restart(harness);
+    tcp_proxy_stop(&proxy);
+}
+
 /* A tenant that is never without work: each answer brings the next batch, and the next load. */
 typedef struct worker {
     harness_t *harness;
@@ -559,6 +605,7 @@ int main(void)
         FAULT_TEST(few_connections_serve_many_tenants),
         FAULT_TEST(a_tenant_in_use_keeps_its_connection_when_rare_ones_come_by),
         FAULT_TEST(one_connection_writes_and_reads),
+        FAULT_TEST(a_turn_begins_when_the_connection_stands),
         FAULT_TEST(tenants_that_are_never_idle_share_few_connections),
         FAULT_TEST(a_tenants_role_reaches_its_own_database_alone),
         FAULT_TEST(a_wrong_password_a_lost_database_and_a_newer_schema_are_told_apart),

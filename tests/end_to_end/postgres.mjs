@@ -123,9 +123,9 @@ export class Postgres {
   }
 
   // As a crash: the server gets no chance to say goodbye (immediate shutdown, recovery on the next start).
-  async crash() {
+  async crash(signal = 'SIGQUIT') {
     const ended = new Promise((resolve) => { this.process.once('exit', resolve); });
-    this.process.kill('SIGQUIT');
+    this.process.kill(signal);
     await ended;
   }
 
@@ -138,7 +138,7 @@ export class Postgres {
   }
 
   async destroy() {
-    if (this.process.exitCode === null && this.process.signalCode === null) await this.crash();
+    if (this.process.exitCode === null && this.process.signalCode === null) await this.crash(this.isKept ? 'SIGINT' : 'SIGQUIT');
     if (!this.isKept) rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -86,6 +86,7 @@ static void *proxy_run(void *context)
         count = kept;
         if (events[0].revents != 0 && count < PAIRS_MAX) {
             pairs[count].client = accept(proxy->listener, NULL, NULL);
+            (void)poll(NULL, 0, (int)atomic_load(&proxy->delay_ms));
             pairs[count].server = loopback(proxy->server_port, false, NULL);
             assert(pairs[count].client >= 0 && pairs[count].server >= 0);
             count++;

@@ -1,5 +1,5 @@
 /* A TCP proxy on loopback that can keep an answer from its client: what went in was done, and
- * nobody was told. One thread. */
+ * nobody was told. It can also make connecting slow. One thread. */
 #ifndef TESTS_SUPPORT_TCP_PROXY_H
 #define TESTS_SUPPORT_TCP_PROXY_H
 
@@ -15,6 +15,7 @@ typedef struct tcp_proxy {
     atomic_bool is_stopping;
     atomic_bool swallows;
     atomic_uint swallowed; /* answers */
+    atomic_uint delay_ms;  /* before a connection goes on to the server */
 } tcp_proxy_t;
 
 void tcp_proxy_start(tcp_proxy_t *proxy, uint16_t server_port);
