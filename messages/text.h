@@ -33,6 +33,21 @@ static inline bool text_starts_with(text_t text, text_t prefix)
     return text.size >= prefix.size && memcmp(text.data, prefix.data, prefix.size) == 0;
 }
 
+/* Letters of ASCII in either case are the same, other bytes are themselves. */
+static inline char text_lower_ascii(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static inline bool text_starts_with_any_case(text_t text, text_t prefix)
+{
+    bool starts = text.size >= prefix.size;
+    for (size_t i = 0; starts && i < prefix.size; i++) {
+        starts = text_lower_ascii(text.data[i]) == text_lower_ascii(prefix.data[i]);
+    }
+    return starts;
+}
+
 static inline bool text_is_empty(text_t text)
 {
     return text.size == 0;

@@ -2,6 +2,7 @@
  * order of their number, and each is checked against the whole filter here. No page looks at more
  * than LIMIT_LIST_SCAN_ROWS candidates: when that is not enough to fill it, it is shorter (even
  * empty) and its cursor goes on from there. */
+#include "actors/domain/card.h"
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -33,38 +34,19 @@ typedef struct list_job {
 
 /* --- The filter --- */
 
-static char lower_ascii(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-static bool starts_with_any_case(text_t text, text_t prefix)
-{
-    if (text.size < prefix.size) {
-        return false;
-    }
-    for (size_t i = 0; i < prefix.size; i++) {
-        if (lower_ascii(text.data[i]) != lower_ascii(prefix.data[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool row_matches(const list_job_t *job, sqlite3_stmt *row)
 {
     const text_t member_id = column_bytes(row, 1);
     if (!text_is_empty(job->member_id) && !text_equal(member_id, job->member_id)) {
         return false;
     }
-    if (!text_is_empty(job->prefix) && !starts_with_any_case(member_id, job->prefix) &&
-        !starts_with_any_case(column_bytes(row, 2), job->prefix)) {
+    if (!text_is_empty(job->prefix) && !text_starts_with_any_case(member_id, job->prefix) &&
+        !text_starts_with_any_case(column_bytes(row, 2), job->prefix)) {
         return false;
     }
     const int64_t status = sqlite3_column_int64(row, 3);
-    const bool can_expire = status == card_status_issued || status == card_status_active ||
-                            status == card_status_suspended;
-    const bool is_over = can_expire && sqlite3_column_int64(row, 4) <= job->now_ms;
+    const bool is_over =
+        card_is_living((uint8_t)status) && sqlite3_column_int64(row, 4) <= job->now_ms;
     return job->status == 0 || job->status == (is_over ? card_status_expired : status);
 }
 

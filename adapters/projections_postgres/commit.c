@@ -1,7 +1,6 @@
 /* States of cards for the fold, and its outcome back: rows, words, counters and the cursor in one
  * transaction, a statement for each kind. Knows nothing of what an event means. */
 #include "adapters/projections_postgres/projections_postgres_internal.h"
-#include "runtime/clock.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -315,9 +314,8 @@ static void commit_finish(fold_job_t *base)
 {
     const commit_job_t *job = (const commit_job_t *)base;
     const projections_postgres_t *const projections = base->tenant->projections;
-    if (base->result == RESULT_OK && projections->commits != NULL) {
-        metric_add(projections->commits, 1);
-        metric_observe_us(projections->commit_time, clock_monotonic_us() - base->submitted_us);
+    if (base->result == RESULT_OK) {
+        projection_metrics_committed(&projections->numbers, base->submitted_us);
     }
     job->done(job->context, base->result);
 }

@@ -4,7 +4,6 @@
  * it is shorter (even empty) and its cursor goes on from there. */
 #include "actors/list_cursor.h"
 #include "adapters/projections_postgres/projections_postgres_internal.h"
-#include "runtime/clock.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -259,9 +258,7 @@ static void list_finish(fold_job_t *base)
     } else {
         job->page = (projections_page_t){.result = base->result};
     }
-    if (projections->page_time != NULL) {
-        metric_observe_us(projections->page_time, clock_monotonic_us() - base->submitted_us);
-    }
+    projection_metrics_page_read(&projections->numbers, base->submitted_us);
     job->done(job->context, &job->page);
 }
 
@@ -271,8 +268,7 @@ static void prefix_set(list_job_t *job, text_t prefix)
     const size_t size =
         prefix.size < sizeof job->prefix_folded ? prefix.size : LIMIT_LIST_PREFIX_SIZE;
     for (size_t i = 0; i < size; i++) {
-        const char c = prefix.data[i];
-        job->prefix_folded[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+        job->prefix_folded[i] = text_lower_ascii(prefix.data[i]);
     }
     job->prefix = (text_t){.data = job->prefix_folded, .size = size};
 }

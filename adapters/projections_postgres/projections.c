@@ -247,16 +247,6 @@ static const projections_functions_t functions = {
     .is_at_hand = projections_is_at_hand,
 };
 
-static void metrics_register(projections_postgres_t *projections, metrics_t *metrics)
-{
-    projections->commits = metrics_counter(metrics, "digitalcard_projection_commits_total", "",
-                                           "Transactions committed to read models");
-    projections->commit_time = metrics_histogram(metrics, "digitalcard_projection_commit_seconds",
-                                                 "", "From handing over a commit to its end");
-    projections->page_time = metrics_histogram(metrics, "digitalcard_projection_page_seconds", "",
-                                               "From asking for a page of cards to having it");
-}
-
 result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
                                      const projections_postgres_options_t *options,
                                      projections_t **projections)
@@ -277,9 +267,7 @@ result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
     assert(size > 0);
     const int failed = pthread_mutex_init(&created->mutex, NULL);
     assert(failed == 0);
-    if (metrics != NULL) {
-        metrics_register(created, metrics);
-    }
+    projection_metrics_register(&created->numbers, metrics);
     const result_t result =
         work_pool_create(loop, LIMIT_PROJECTION_THREADS, LIMIT_PROJECTION_QUEUE, &created->pool);
     if (result != RESULT_OK) {

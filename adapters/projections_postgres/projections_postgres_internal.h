@@ -6,6 +6,7 @@
 #ifndef ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 #define ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 
+#include "actors/projection_metrics.h"
 #include "adapters/projections_postgres/projections_postgres.h"
 #include "adapters/projections_postgres/values.h"
 #include "runtime/work_pool.h"
@@ -88,9 +89,7 @@ typedef struct projections_postgres {
     pthread_mutex_t mutex; /* of who uses which session */
     uint32_t session_count;
     fold_session_t sessions[LIMIT_PROJECTION_SESSIONS_MAX];
-    metric_t *commits;
-    metric_t *commit_time;
-    metric_t *page_time;
+    projection_metrics_t numbers;
 } projections_postgres_t;
 
 struct projections_tenant {

@@ -8,7 +8,6 @@
 #include "actors/domain/card.h"
 #include "actors/list_cursor.h"
 #include "adapters/projections_sqlite/projections_sqlite_internal.h"
-#include "runtime/clock.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -83,24 +82,6 @@ static text_t cursor_write(list_job_t *job)
 
 /* --- The filter --- */
 
-static char lower_ascii(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-static bool starts_with_any_case(text_t text, text_t prefix)
-{
-    if (text.size < prefix.size) {
-        return false;
-    }
-    for (size_t i = 0; i < prefix.size; i++) {
-        if (lower_ascii(text.data[i]) != lower_ascii(prefix.data[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool has_word(text_t words, uint64_t word)
 {
     for (size_t at = 0; at + sizeof word <= words.size; at += sizeof word) {
@@ -124,8 +105,8 @@ static bool has_all_words(const list_job_t *job, sqlite3_stmt *row)
 
 static bool fits_prefix(const list_job_t *job, sqlite3_stmt *row)
 {
-    return starts_with_any_case(model_column_bytes(row, COLUMN_MEMBER_ID), job->prefix) ||
-           starts_with_any_case(model_column_bytes(row, COLUMN_TIER), job->prefix);
+    return text_starts_with_any_case(model_column_bytes(row, COLUMN_MEMBER_ID), job->prefix) ||
+           text_starts_with_any_case(model_column_bytes(row, COLUMN_TIER), job->prefix);
 }
 
 static bool row_fits(const list_job_t *job, sqlite3_stmt *row)
@@ -513,9 +494,7 @@ static void list_finish(model_job_t *base)
     if (base->result != RESULT_OK) {
         job->page = (projections_page_t){.result = base->result};
     }
-    if (projections->page_time != NULL) {
-        metric_observe_us(projections->page_time, clock_monotonic_us() - base->submitted_us);
-    }
+    projection_metrics_page_read(&projections->numbers, base->submitted_us);
     job->done(job->context, &job->page);
 }
 

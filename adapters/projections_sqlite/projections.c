@@ -143,16 +143,6 @@ static const projections_functions_t functions = {
     .forget_member = projections_sqlite_forget_member,
 };
 
-static void metrics_register(projections_sqlite_t *projections, metrics_t *metrics)
-{
-    projections->commits = metrics_counter(metrics, "digitalcard_projection_commits_total", "",
-                                           "Transactions committed to read models");
-    projections->commit_time = metrics_histogram(metrics, "digitalcard_projection_commit_seconds",
-                                                 "", "From handing over a commit to its end");
-    projections->page_time = metrics_histogram(metrics, "digitalcard_projection_page_seconds", "",
-                                               "From asking for a page of cards to having it");
-}
-
 result_t projections_sqlite_create(loop_t *loop, metrics_t *metrics, const char *data_directory,
                                    projections_t **projections)
 {
@@ -163,9 +153,7 @@ result_t projections_sqlite_create(loop_t *loop, metrics_t *metrics, const char 
     created->lock = -1;
     created->data_directory = strdup(data_directory);
     assert(created->data_directory != NULL);
-    if (metrics != NULL) {
-        metrics_register(created, metrics);
-    }
+    projection_metrics_register(&created->numbers, metrics);
     const result_t result =
         work_pool_create(loop, LIMIT_PROJECTION_THREADS, LIMIT_PROJECTION_QUEUE, &created->pool);
     if (result != RESULT_OK) {

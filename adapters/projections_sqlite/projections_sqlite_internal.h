@@ -6,6 +6,7 @@
 #ifndef ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
 #define ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
 
+#include "actors/projection_metrics.h"
 #include "adapters/projections_sqlite/projections_sqlite.h"
 #include "adapters/projections_sqlite/result_memory.h"
 #include "runtime/work_pool.h"
@@ -73,9 +74,7 @@ typedef struct projections_sqlite {
     projections_tenant_t *tenants; /* open, opening and closing ones */
     uint32_t tenants_open;
     bool stopping;
-    metric_t *commits;
-    metric_t *commit_time;
-    metric_t *page_time;
+    projection_metrics_t numbers;
 } projections_sqlite_t;
 
 struct projections_tenant {
