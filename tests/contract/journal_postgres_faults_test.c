@@ -489,7 +489,7 @@ static void worker_loaded(void *context, const journal_loaded_t *loaded)
 
 static void tenants_that_are_never_idle_share_few_connections(void **state)
 {
-    enum { TENANTS = 8, ROUNDS = 150 };
+    enum { TENANTS = 8, ROUNDS = 60 };
     fixture_t *const fixture = fixture_of(state);
     harness_t *const harness = &fixture->harness;
     fixture->place.connections = 3;
