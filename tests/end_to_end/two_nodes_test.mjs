@@ -1,4 +1,4 @@
-// Two services on one PostgreSQL and one Redis, as far as that goes today (docs/decisions/0012): both serve every tenant, and
+// Two services on one PostgreSQL and one Redis, as far as that goes today (docs/decisions/0013): both serve every tenant, and
 // whoever decides something takes the tenant from the other. Nothing is lost and nothing happens twice; it is slow when both
 // decide for one tenant in turn. Events reach the subscribers of both at once.
 import assert from 'node:assert/strict';
