@@ -66,6 +66,8 @@ test('a server that ends midway costs nothing that was acknowledged', async () =
   await until(() => missing().length === 0, 'everything arrives', 60_000);
   assertInOrderPerCard(receiver.accepted);
   await until(async () => await lag('patient') === 0, 'its cursors are at the heads', 30_000);
+  // The shard that makes tenants finds the server again by itself; commands are refused until then.
+  await until(async () => (await service.tryCommand('tenant', 'create', 'spare', '--data', service.data)).status === 0, 'tenants can be made again', 30_000);
 });
 
 test('a tenant that is made anew shares nothing with the one before', () => namesakes(service));
