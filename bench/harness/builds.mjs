@@ -2,7 +2,7 @@
 // them. Prints medians (least–most) of rate, latency, processor time and context switches given up by choice, per validation and by process;
 // the peer and pgbench beside them with --yardsticks.
 // Usage: node bench/harness/builds.mjs --builds before=PROGRAM,after=PROGRAM [--store embedded|postgresql] [--runs http-64,router,…]
-//   [--rounds 5] [--seconds 3] [--shards N] [--yardsticks] [--more 'further words of serve']
+//   [--rounds 5] [--seconds 3] [--shards N] [--yardsticks] [--more 'further words of serve'] [--partitions 1,4: of the tenant, build by build]
 import { Servers, benchWithBudget, contextSwitches, median } from './servers.mjs';
 
 const words = process.argv.slice(2);
@@ -44,10 +44,11 @@ const servers = new Servers();
 try {
   const postgres = STORE === 'postgresql' || HAS_YARDSTICKS ? await servers.postgres() : undefined;
   const services = {};
-  for (const [name, program] of BUILDS) {
+  const partitions = option('--partitions', '').split(',').map((each) => Number(each || 1));
+  for (const [index, [name, program]] of BUILDS.entries()) {
     const store = STORE === 'postgresql' ? postgres.url(`control_${name}`) : undefined;
     if (store) await postgres.sql(`CREATE DATABASE control_${name}`);
-    services[name] = await servers.service(name, { store, program: program || undefined, shards: option('--shards'), more: option('--more', '').split(' ').filter(Boolean) });
+    services[name] = await servers.service(name, { store, program: program || undefined, shards: option('--shards'), partitions: partitions[index] ?? 1, more: option('--more', '').split(' ').filter(Boolean) });
     services[name].beside = store ? [postgres] : [];
   }
   let peer;

@@ -164,7 +164,7 @@ http { access_log off; keepalive_requests 100000000; default_type application/js
   }
 
   // `store`: undefined for the embedded one, or a PostgreSQL URL of an empty database.
-  async service(name, { store, redis, shards, program = BINARY, more = [] } = {}) {
+  async service(name, { store, redis, shards, partitions = 1, program = BINARY, more = [] } = {}) {
     const data = this.directory(name);
     const ports = { http: await freePort(), api: await freePort(), events: await freePort() };
     const where = ['--data', data, ...(store ? ['--store', store] : [])];
@@ -185,7 +185,7 @@ http { access_log off; keepalive_requests 100000000; default_type application/js
     server.events = `tcp://127.0.0.1:${ports.events}`;
     server.command = (...more_) => run(program, [...more_, ...where], { maxBuffer: 1 << 30 }).then(({ stdout }) => stdout.trim());
     server.tenant = async (tenant) => {
-      await server.command('tenant', 'create', tenant);
+      await server.command('tenant', 'create', tenant, '--partitions', String(partitions));
       const token = await server.command('token', 'mint', '--tenant', tenant, '--role', 'tenant_admin', '--ttl', '86400');
       await until(() => fetch(`${server.url}/${tenant}/api/v1/cards?limit=1`, { headers: { Authorization: `Bearer ${token}` } }).then((reply) => reply.status === 200, () => false),
         `the service knows ${tenant}`);
