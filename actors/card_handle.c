@@ -623,5 +623,6 @@ result_t card_handle(card_actor_t *card, shard_message_t **message)
         run_command(&handling, message);
     }
     partition_leave_empty(card->partition); /* not everything that is answered stores something */
+    partition_want(card->partition); /* what is refused may have gathered a member's new key */
     return RESULT_OK;
 }
