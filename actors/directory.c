@@ -1,8 +1,11 @@
 /* Cache of the control store's directory. Must not open tenants or read secrets. */
 #include "actors/directory.h"
+#include "actors/domain/card_id.h"
 #include "runtime/log.h"
 #include <assert.h>
 #include <stdlib.h>
+
+static_assert((int)LIMIT_TENANT_NAME_SIZE == (int)TENANT_NAME_SIZE_MAX, "room for every name");
 
 enum { KID_SIZE_MAX = 64, JWK_SIZE_MAX = 1024 }; /* messages/internal.def */
 

@@ -2,6 +2,7 @@
 #ifndef ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_INTERNAL_H
 #define ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_INTERNAL_H
 
+#include "actors/domain/card_id.h"
 #include "adapters/control_postgres/control_postgres.h"
 #include <libpq-fe.h>
 

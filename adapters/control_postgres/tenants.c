@@ -6,22 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes an identifier. */
-static bool name_is_valid(text_t name)
-{
-    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        const char c = name.data[i];
-        const bool letter = c >= 'a' && c <= 'z';
-        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* --- Reading --- */
 
 #define TENANT_COLUMNS                                                                             \
@@ -97,7 +81,7 @@ result_t control_postgres_tenants(control_store_t *store, text_t after,
 result_t control_postgres_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
                                  void *context)
 {
-    if (!name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_MISSING;
     }
     PGresult *rows = NULL;
@@ -121,7 +105,7 @@ result_t control_postgres_find(control_store_t *store, text_t tenant,
                                control_postgres_place_t *place)
 {
     control_postgres_t *const control = control_of(store);
-    if (!name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_MISSING;
     }
     PGresult *rows = NULL;
@@ -189,7 +173,7 @@ static bool secrets_fit(const control_tenant_t *tenant)
     for (uint32_t i = 0; i < tenant->key_count; i++) {
         fits = fits && tenant->keys[i].sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
     }
-    return fits && name_is_valid(tenant->name) && tenant->partitions >= 1 &&
+    return fits && tenant_name_is_well_formed(tenant->name) && tenant->partitions >= 1 &&
            tenant->partitions <= LIMIT_PARTITIONS;
 }
 
@@ -253,7 +237,7 @@ result_t control_postgres_tenant_set_quotas(control_store_t *store, text_t name,
     if (!quotas_are_valid(quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
-    if (!name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_MISSING;
     }
     result_t result = transaction_begin(control);
@@ -358,7 +342,7 @@ result_t control_postgres_restore_begin(control_store_t *store, text_t tenant,
                                         control_postgres_place_t *place)
 {
     control_postgres_t *const control = control_of(store);
-    if (!name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     control_postgres_restore_abandon(store);
@@ -401,7 +385,7 @@ result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int
                                         char *kept_as, size_t kept_as_size)
 {
     control_postgres_t *const control = control_of(store);
-    if (!name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_MISSING;
     }
     PGresult *rows = NULL;

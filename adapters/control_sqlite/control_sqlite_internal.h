@@ -2,6 +2,7 @@
 #ifndef ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_INTERNAL_H
 #define ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_INTERNAL_H
 
+#include "actors/domain/card_id.h"
 #include "adapters/control_sqlite/control_sqlite.h"
 #include <sqlite3.h>
 

@@ -8,6 +8,7 @@
 #ifndef ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 #define ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 
+#include "actors/domain/card_id.h"
 #include "adapters/journal_postgres/card_tails.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_postgres/parameters.h"
@@ -267,8 +268,6 @@ MUST_USE result_t journal_database_execute(PGconn *connection, const char *sql, 
 /* On a thread. */
 MUST_USE result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
                                  migration_outcome_t *outcome);
-
-bool journal_name_is_valid(text_t name);
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const journal_postgres_migrations[];

@@ -235,7 +235,7 @@ result_t journal_postgres_verify(const char *url, const journal_postgres_place_t
                                  text_t tenant, bool fold, char **report)
 {
     *report = NULL;
-    if (!journal_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     verification_t verification = {0};

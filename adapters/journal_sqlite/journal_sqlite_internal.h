@@ -6,6 +6,7 @@
 #ifndef ADAPTERS_JOURNAL_SQLITE_JOURNAL_SQLITE_INTERNAL_H
 #define ADAPTERS_JOURNAL_SQLITE_JOURNAL_SQLITE_INTERNAL_H
 
+#include "actors/domain/card_id.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/journal_sqlite/store_memory.h"
 #include "runtime/work_pool.h"
@@ -168,7 +169,6 @@ void checkpoint_consider(journal_tenant_t *tenant, int wal_pages);
 
 /* --- file.c: names, creation --- */
 
-bool tenant_file_name_is_valid(text_t name);
 /* malloc; DIR/tenants/NAME.db */
 char *tenant_path(const char *data_directory, text_t tenant);
 result_t file_error(const char *path, const char *action); /* from errno, logged */

@@ -230,7 +230,7 @@ result_t verify_file(const char *path, text_t tenant, bool fold, char **report)
 result_t journal_sqlite_verify(const char *data_directory, text_t tenant, bool fold, char **report)
 {
     *report = NULL;
-    if (!tenant_file_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     char *path = tenant_path(data_directory, tenant);
