@@ -118,7 +118,7 @@ typedef struct events_command {
     uint32_t partition; /* events */
     uint64_t after;
     uint32_t limit;
-    char cursor[CURSOR_TEXT_SIZE];
+    char cursor[PAGE_CURSOR_SIZE];
     journal_events_t page;
 } events_command_t;
 
@@ -175,8 +175,8 @@ static bool history_finish(command_t *command)
     }
     const bool is_more = found > (int)events->limit;
     if (is_more) {
-        events->page.next_cursor =
-            page_cursor_format(CURSOR_HISTORY, field_integer(rows, found - 1, 1), events->cursor);
+        events->page.next_cursor = page_cursor_write(
+            PAGE_CURSOR_HISTORY, field_integer(rows, found - 1, 1), events->cursor);
     }
     const bool has_gaps = found > 0 && !field_is_null(rows, 0, 0);
     events->page.archived_before = has_gaps ? field_integer(rows, 0, 0) : 0;
@@ -204,7 +204,7 @@ result_t postgres_read_history(journal_tenant_t *tenant, const uuid_t *card, tex
     events->card = *card;
     events->has_cursor = !text_is_empty(cursor);
     events->is_bad_cursor =
-        events->has_cursor && !page_cursor_parse(CURSOR_HISTORY, cursor, &events->position);
+        events->has_cursor && !page_cursor_read(PAGE_CURSOR_HISTORY, cursor, &events->position);
     events->limit = limit < LIMIT_STORE_PAGE_ROWS ? limit : LIMIT_STORE_PAGE_ROWS;
     command_uses(&events->base, STATEMENT_history);
     return lane_submit(&events->base);

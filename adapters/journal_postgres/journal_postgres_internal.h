@@ -9,6 +9,7 @@
 #define ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 
 #include "actors/domain/card_id.h"
+#include "actors/page_cursor.h"
 #include "adapters/journal_postgres/card_tails.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_postgres/parameters.h"
@@ -331,12 +332,5 @@ bool field_is_null(const PGresult *rows, int row, int column);
 int64_t field_integer(const PGresult *rows, int row, int column); /* of 2, 4 or 8 bytes */
 text_t field_bytes(const PGresult *rows, int row, int column);    /* until the command ends */
 bool field_uuid(const PGresult *rows, int row, int column, uuid_t *uuid);
-
-/* --- cursor.c: opaque texts --- */
-
-enum { CURSOR_TEXT_SIZE = 18 }; /* kind, version, 16 hexadecimal digits */
-typedef enum cursor_kind { CURSOR_CARDS = 'c', CURSOR_HISTORY = 'h' } cursor_kind_t;
-text_t page_cursor_format(cursor_kind_t kind, int64_t position, char text[CURSOR_TEXT_SIZE]);
-bool page_cursor_parse(cursor_kind_t kind, text_t cursor, int64_t *position);
 
 #endif

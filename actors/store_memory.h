@@ -1,7 +1,8 @@
-/* Memory of one job's results: blocks that grow on demand and go all at once. Running out of
- * memory ends the process, as everywhere (a role is restarted; a half answer helps nobody). */
-#ifndef ADAPTERS_JOURNAL_SQLITE_STORE_MEMORY_H
-#define ADAPTERS_JOURNAL_SQLITE_STORE_MEMORY_H
+/* Memory of what one job of a store reads: blocks that grow on demand and go all at once. Running
+ * out of memory ends the process, as everywhere (a role is restarted; a half answer helps nobody).
+ */
+#ifndef ACTORS_STORE_MEMORY_H
+#define ACTORS_STORE_MEMORY_H
 
 #include "messages/arena.h"
 #include "messages/text.h"

@@ -1,9 +1,9 @@
-/* Growing memory of one job. Knows nothing of SQLite or journals. */
-#include "adapters/journal_sqlite/store_memory.h"
+/* Growing memory of one job: see the header. Knows nothing of databases. */
+#include "actors/store_memory.h"
 #include <assert.h>
 #include <stdlib.h>
 
-enum { BLOCK_SIZE = 16384 }; /* a load with a tail of some events fits into one */
+enum { BLOCK_SIZE = 16384 }; /* a card with a tail of some events, or a page of 50 cards */
 
 struct store_memory_block {
     store_memory_block_t *next;
