@@ -12,7 +12,8 @@
 #include "actors/page_cursor.h"
 #include "adapters/journal_postgres/card_tails.h"
 #include "adapters/journal_postgres/journal_postgres.h"
-#include "adapters/journal_postgres/parameters.h"
+#include "adapters/shared_postgres/fields.h"
+#include "adapters/shared_postgres/parameters.h"
 #include "messages/arena.h"
 #include <libpq-fe.h>
 #include <uv.h>
@@ -327,10 +328,5 @@ MUST_USE result_t event_from_fields(const journal_tenant_t *tenant, const PGresu
 /* Whether it stands behind that number in its card. `has_gaps`: validations were archived. */
 bool event_follows(const event_t *event, uint64_t before, bool has_gaps);
 result_t row_is_damaged(const journal_tenant_t *tenant, int64_t id, const char *what);
-
-bool field_is_null(const PGresult *rows, int row, int column);
-int64_t field_integer(const PGresult *rows, int row, int column); /* of 2, 4 or 8 bytes */
-text_t field_bytes(const PGresult *rows, int row, int column);    /* until the command ends */
-bool field_uuid(const PGresult *rows, int row, int column, uuid_t *uuid);
 
 #endif

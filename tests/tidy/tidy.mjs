@@ -19,6 +19,7 @@ const MAY_INCLUDE = [
   ['actors/domain/', ['messages/', 'actors/domain/']],
   ['actors/ports/', ['messages/', 'runtime/', 'actors/ports/']],
   ['actors/', ['messages/', 'runtime/', 'actors/']],
+  ['adapters/shared_postgres/', ['messages/', 'runtime/', 'adapters/shared_postgres/']],
   ['adapters/cli/', ['messages/', 'runtime/', 'actors/', 'adapters/']],
 ];
 
@@ -86,6 +87,9 @@ function checkIncludes(file, lines, report) {
     let allowed = rule ? rule[1] : null;
     if (rule === undefined && adapter !== null) {
       allowed = ['messages/', 'runtime/', 'actors/', `adapters/${adapter[1]}/`];
+      // shared_VENDOR: what the adapters X_VENDOR have in common, and no adapter itself.
+      const vendor = /_([a-z]+)$/.exec(adapter[1]);
+      if (vendor !== null) allowed.push(`adapters/shared_${vendor[1]}/`);
     }
     if (allowed !== null && !allowed.some((prefix) => target.startsWith(prefix))) {
       report(file, index, `may not include "${target}" (DESIGN 2.5)`);

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 const TIDY = new URL('./tidy.mjs', import.meta.url).pathname;
-const FOLDERS = ['messages', 'runtime', 'actors', 'actors/domain', 'actors/ports', 'adapters', 'adapters/http', 'adapters/cli',
+const FOLDERS = ['messages', 'runtime', 'actors', 'actors/domain', 'actors/ports', 'adapters', 'adapters/http', 'adapters/cli', 'adapters/journal_sqlite', 'adapters/journal_postgres', 'adapters/shared_postgres',
   'tests', 'bench', 'deploy', 'docs'];
 
 function findingsFor(files) {
@@ -37,6 +37,8 @@ const faults = {
   'a domain that includes ports': ['actors/domain/a.c', '#include "actors/ports/journal.h"\n', /may not include/],
   'actors that include an adapter': ['actors/a.c', '#include "adapters/http/http_server.h"\n', /may not include/],
   'an adapter that includes another': ['adapters/http/a.c', '#include "adapters/cli/main.h"\n', /may not include/],
+  "an adapter that includes what another vendor's share": ['adapters/journal_sqlite/a.c', '#include "adapters/shared_postgres/fields.h"\n', /may not include/],
+  'a shared folder that includes an adapter': ['adapters/shared_postgres/a.c', '#include "adapters/journal_postgres/a.h"\n', /may not include/],
   'a clock outside the platform': ['actors/a.c', '#include <time.h>\n', /only adapters and runtime\/platform_/],
   'libuv in plain runtime': ['runtime/a.c', '#include <uv.h>\n', /only adapters and runtime\/platform_/],
   'the insides of another folder': ['adapters/http/a.c', '#include "actors/shard_internal.h"\n', /insides of another folder/],
@@ -52,6 +54,10 @@ const faults = {
   'a limit without a reason': ['runtime/limits.h', 'enum {\n    LIMIT_A = 1,\n    LIMIT_B = 2,\n};\n', /limit without its reason/],
   "a limit with its neighbour's reason": ['runtime/limits.h', 'enum {\n    LIMIT_A = 1, /* one */\n    LIMIT_B = 2,\n    LIMIT_C = 3, /* three */\n};\n', /limits\.h:3: a limit without its reason/],
 };
+
+test('adapters of one vendor may share a folder', () => {
+  assert.match(findingsFor({ 'adapters/journal_postgres/a.c': '#include "adapters/shared_postgres/fields.h"\n' }), / 0 findings/);
+});
 
 for (const [name, [file, text, expected]] of Object.entries(faults)) {
   test(`finds ${name}`, () => assert.match(findingsFor({ [file]: text }), expected));

@@ -1,7 +1,8 @@
-/* Values of one statement in PostgreSQL's binary form, arrays included. The memory is kept from
- * statement to statement; libpq copies what it sends. Knows nothing of journals. */
-#ifndef ADAPTERS_JOURNAL_POSTGRES_PARAMETERS_H
-#define ADAPTERS_JOURNAL_POSTGRES_PARAMETERS_H
+/* Values of one statement in PostgreSQL's binary form, arrays included. The memory grows on demand
+ * and may be kept from statement to statement; libpq copies what it sends. A zeroed struct is an
+ * empty list. */
+#ifndef ADAPTERS_SHARED_POSTGRES_PARAMETERS_H
+#define ADAPTERS_SHARED_POSTGRES_PARAMETERS_H
 
 #include "messages/text.h"
 #include "messages/uuid.h"

@@ -1,16 +1,16 @@
 /* Binary parameters: see the header. Integers travel with their highest byte first. */
-#include "adapters/journal_postgres/parameters.h"
+#include "adapters/shared_postgres/parameters.h"
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SIZE_FIRST = 65536 };
+enum { SIZE_FIRST = 4096 };
 
 static uint8_t *room_take(parameters_t *parameters, size_t size)
 {
     const size_t needed = parameters->size + size;
     if (needed > parameters->capacity) {
         size_t capacity = parameters->capacity == 0 ? SIZE_FIRST : parameters->capacity;
-        while (capacity < needed) { /* bounded by the size of a batch */
+        while (capacity < needed) { /* bounded by the size of a batch or commit */
             capacity *= 2;
         }
         parameters->bytes = realloc(parameters->bytes, capacity);
