@@ -268,19 +268,13 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         result = RESULT_MISSING;
     }
     if (result == RESULT_OK) {
-        sqlite3_stmt *const keys = statement_take(control, STATEMENT_key_remove_all);
-        control_bind_text(keys, 1, name);
-        result = control_statement_finish(control, keys, NULL);
+        result = control_rows_remove(control, STATEMENT_key_remove_all, name);
     }
     if (result == RESULT_OK) {
-        sqlite3_stmt *const letters = statement_take(control, STATEMENT_dead_letter_remove_all);
-        control_bind_text(letters, 1, name);
-        result = control_statement_finish(control, letters, NULL);
+        result = control_rows_remove(control, STATEMENT_dead_letter_remove_all, name);
     }
     if (result == RESULT_OK) {
-        sqlite3_stmt *const flags = statement_take(control, STATEMENT_flag_remove_all);
-        control_bind_text(flags, 1, name);
-        result = control_statement_finish(control, flags, NULL);
+        result = control_rows_remove(control, STATEMENT_flag_remove_all, name);
     }
     if (result == RESULT_OK) {
         result = consumers_remove(control, name);
