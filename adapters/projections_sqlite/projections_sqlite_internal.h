@@ -6,7 +6,7 @@
 #ifndef ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
 #define ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
 
-#include "actors/projection_metrics.h"
+#include "actors/relay/projection_metrics.h"
 #include "adapters/projections_sqlite/projections_sqlite.h"
 #include "adapters/projections_sqlite/result_memory.h"
 #include "runtime/work_pool.h"
