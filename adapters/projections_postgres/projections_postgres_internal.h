@@ -6,7 +6,7 @@
 #ifndef ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 #define ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 
-#include "actors/projection_metrics.h"
+#include "actors/relay/projection_metrics.h"
 #include "adapters/projections_postgres/projections_postgres.h"
 #include "adapters/shared_postgres/fields.h"
 #include "adapters/shared_postgres/parameters.h"

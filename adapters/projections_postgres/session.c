@@ -55,7 +55,7 @@ static result_t session_error(fold_session_t *session, const PGresult *rows, con
                   LOG_STRING("detail", detail));
         result = RESULT_STORE_CORRUPT;
     } else {
-        /* Said once in a while by whoever tries again (actors/relay_models.c). */
+        /* Said once in a while by whoever tries again (actors/relay/relay_models.c). */
         log_debug("read models cannot be used now", LOG_STRING("action", action),
                   LOG_STRING("sqlstate", sqlstate), LOG_STRING("detail", detail));
         result = strcmp(sqlstate, "53100") == 0 ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;

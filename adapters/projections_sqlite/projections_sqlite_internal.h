@@ -7,7 +7,7 @@
 #define ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
 
 #include "actors/domain/card_id.h"
-#include "actors/projection_metrics.h"
+#include "actors/relay/projection_metrics.h"
 #include "actors/store_memory.h"
 #include "adapters/projections_sqlite/projections_sqlite.h"
 #include "runtime/work_pool.h"
