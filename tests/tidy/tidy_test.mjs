@@ -7,15 +7,17 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 const TIDY = new URL('./tidy.mjs', import.meta.url).pathname;
-const FOLDERS = ['messages', 'runtime', 'actors', 'actors/domain', 'actors/ports', 'adapters', 'adapters/http', 'adapters/cli', 'adapters/journal_sqlite', 'adapters/journal_postgres', 'adapters/shared_postgres',
-  'tests', 'bench', 'deploy', 'docs'];
+const FOLDERS = ['messages', 'runtime', 'actors', 'actors/domain', 'actors/ports', 'adapters', 'tests', 'bench', 'deploy', 'docs'];
 
 function findingsFor(files) {
   const root = mkdtempSync(path.join(tmpdir(), 'tidy-'));
   try {
     for (const folder of FOLDERS) mkdirSync(path.join(root, folder), { recursive: true });
     for (const folder of FOLDERS.filter((name) => !name.includes('/'))) writeFileSync(path.join(root, folder, 'README.md'), '# x\n');
-    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(root, name), text);
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(path.dirname(path.join(root, name)), { recursive: true });
+      writeFileSync(path.join(root, name), text);
+    }
     try {
       return execFileSync('node', [TIDY, '--root', root, '--no-format'], { encoding: 'utf8' });
     } catch (error) {
