@@ -64,6 +64,16 @@ static void take_note(tenant_t *tenant, const journal_note_t *note)
 
 static void read_notes(tenant_t *tenant);
 
+/* Work that is open goes on when they are read, so that somebody has to try again by himself: the
+ * context may have no further event for years. */
+static void read_notes_later(tenant_t *tenant)
+{
+    shard_t *const shard = tenant->shard;
+    tenant->are_notes_left = true;
+    tenant->notes_retry_at_ms = loop_now_ms(shard->loop) + LIMIT_MEMBER_RETRY_MS;
+    shard->has_member_work = true;
+}
+
 static void notes_done(void *context, const journal_notes_t *notes)
 {
     tenant_t *const tenant = context;
@@ -81,6 +91,8 @@ static void notes_done(void *context, const journal_notes_t *notes)
         tenant->are_notes_read = true;
         tenant->are_notes_left = notes->note_count >= LIMIT_MEMBER_NOTES_PAGE;
         member_events_read_on(tenant);
+    } else if (tenant->status == TENANT_OPEN) {
+        read_notes_later(tenant);
     }
     tenant_operation_end(tenant);
 }
@@ -91,16 +103,19 @@ static void read_notes(tenant_t *tenant)
     const text_t after = {.data = tenant->notes_after, .size = tenant->notes_after_size};
     const result_t result = shard->ports.journal->functions->read_notes(
         tenant->journal, after, LIMIT_MEMBER_NOTES_PAGE, notes_done, tenant);
-    if (result == RESULT_OK) {
-        tenant->are_notes_being_read = true;
-        tenant_operation_begin(tenant);
+    if (result != RESULT_OK) {
+        read_notes_later(tenant);
+        return;
     }
+    tenant->are_notes_being_read = true;
+    tenant_operation_begin(tenant);
 }
 
 void member_events_read_on(tenant_t *tenant)
 {
     if (tenant->are_notes_left && !tenant->are_notes_being_read &&
-        tenant->work_count < LIMIT_MEMBER_WORKS) {
+        tenant->work_count < LIMIT_MEMBER_WORKS &&
+        loop_now_ms(tenant->shard->loop) >= tenant->notes_retry_at_ms) {
         read_notes(tenant);
     }
 }
@@ -109,6 +124,7 @@ void member_events_opened(tenant_t *tenant)
 {
     memset(tenant->inbox, 0, sizeof tenant->inbox);
     tenant->notes_after_size = 0;
+    tenant->notes_retry_at_ms = 0;
     read_notes(tenant);
 }
 

@@ -88,7 +88,8 @@ struct tenant {
     int64_t context_current_at; /* all events up to then are applied or on their way; 0: unknown */
     bool are_notes_read;        /* watermarks and open work are known */
     bool are_notes_being_read;
-    bool are_notes_left; /* open ones that had no room in memory */
+    bool are_notes_left;        /* open ones that had no room in memory, or could not be read */
+    uint64_t notes_retry_at_ms; /* earliest next try to read them */
     char notes_after[160];
     size_t notes_after_size;
     uint64_t inbox[LIMIT_PARTITIONS]; /* watermarks, ahead of what is committed */
