@@ -129,7 +129,13 @@ function faultsOf(service, postgres, redis, membership) {
     } });
   }
   if (postgres !== undefined) {
-    faults.push({ name: 'kill -9 PostgreSQL', run: async () => { const at = performance.now(); postgres.child.kill('SIGKILL'); await postgres.ended; await postgres.restart(); return at; } });
+    faults.push({ name: 'kill -9 PostgreSQL', run: async () => {
+      const at = performance.now();
+      postgres.child.kill('SIGKILL');
+      await postgres.ended;
+      await postgres.restart();
+      return { at, back: performance.now() };
+    } });
     faults.push({ name: 'stop PostgreSQL for 1 s', run: async () => { const at = performance.now(); await stopFor(tree(postgres.child.pid), 1000); return at; } });
     faults.push({ name: 'slow PostgreSQL for 2 s', run: async () => { const at = performance.now(); await slow(tree(postgres.child.pid), 2000); return at; } });
   }
@@ -149,9 +155,10 @@ async function schedule(faults, end, happened) {
     if (order.length === 0) order = faults.map((fault) => ({ fault, place: random(1_000_000) })).sort((one, other) => one.place - other.place).map(({ fault }) => fault);
     await pause(FAULT_MS[0] + random(FAULT_MS[1] - FAULT_MS[0]));
     const fault = order.pop();
-    const at = await fault.run();
-    if (typeof at === 'number') happened.push({ name: fault.name, at });
-    process.stderr.write(`  ${fault.name}${typeof at === 'number' ? '' : `: ${at}`}\n`);
+    const done = await fault.run();
+    const when = typeof done === 'number' ? { at: done } : done;
+    if (typeof when === 'object') happened.push({ name: fault.name, ...when });
+    process.stderr.write(`  ${fault.name}${typeof when === 'object' ? '' : `: ${when}`}\n`);
   }
 }
 
@@ -162,8 +169,9 @@ function table(happened, gate) {
   return names.map((name) => {
     const times = happened.filter((fault) => fault.name === name).map((fault) => gate.recovery(fault.at, happened[happened.indexOf(fault) + 1]?.at ?? Infinity));
     const known = times.filter((time) => time !== null);
+    const away = happened.filter((fault) => fault.name === name && fault.back).map((fault) => fault.back - fault.at); // a server that has to recover first
     return { fault: name, times: times.length, recovered: known.length, recovery_ms_median: known.length ? Math.round(median(known)) : null,
-      recovery_ms_max: known.length ? Math.round(Math.max(...known)) : null, recovery_ms: times.map((time) => time && Math.round(time)), is_late: isOfRole(name) && known.some((time) => time > GOAL_MS) };
+      recovery_ms_max: known.length ? Math.round(Math.max(...known)) : null, recovery_ms: times.map((time) => time && Math.round(time)), ...(away.length > 0 ? { away_ms_median: Math.round(median(away)), away_ms_max: Math.round(Math.max(...away)) } : {}), is_late: isOfRole(name) && known.some((time) => time > GOAL_MS) };
   });
 }
 
@@ -197,6 +205,11 @@ try {
   await until(() => gate.asked.every((entry) => entry.end !== null), 'all questions of the gate ended');
   gate.agent.destroy();
   await until(() => fetch(`${service.url}/health/ready`).then((reply) => reply.status === 200, () => false), 'the service is ready again');
+  // The relay has connections of its own: the last fault may have been the database's death.
+  const asked = performance.now();
+  const reads = (partition) => service.command('events', 'replay', '--tenant', 'bench', '--partition', String(partition), '--count', '1').then(() => true, () => false);
+  for (let partition = 0; partition < PARTITIONS; partition += 1) await until(() => reads(partition), `events of partition ${partition} can be read`, 30_000);
+  process.stderr.write(`  events can be read ${(performance.now() - asked).toFixed(0)} ms after the service was ready\n`);
   const where = ['--data', service.data, ...(store ? ['--store', store] : [])];
   const checked = await checkAcknowledged(where, 'bench', acknowledged, PARTITIONS);
   const restarts = Object.fromEntries((await service.tree()).roles.map((role) => [role.name, role.restarts]));
@@ -212,7 +225,7 @@ try {
   console.log(`\navailability ${(result.availability * 100).toFixed(3)} % of ${told.requests} requests; a gate asking every 10 ms: ${(100 * good / gate.asked.length).toFixed(2)} % of ${gate.asked.length}`);
   console.log(`errors ${JSON.stringify(told.error_kinds)}, wrong answers ${told.wrong} ${told.wrong_answers.join('; ')}`);
   console.log('from a fault until answers are good and stay so (ms):');
-  for (const fault of faults) console.log(`  ${fault.fault.padEnd(28)} ${String(fault.times).padStart(3)} ×   median ${String(fault.recovery_ms_median).padStart(5)}   max ${String(fault.recovery_ms_max).padStart(5)}`);
+  for (const fault of faults) console.log(`  ${fault.fault.padEnd(28)} ${String(fault.times).padStart(3)} ×   median ${String(fault.recovery_ms_median).padStart(5)}   max ${String(fault.recovery_ms_max).padStart(5)}${fault.away_ms_median ? `   of which it was away itself ${fault.away_ms_median}, ${fault.away_ms_max}` : ''}`);
   console.log(`journal: ${checked.events} events; ${checked.validations} acknowledged validations and ${checked.changes} changes looked up; ${checked.problems.length} problems`);
   for (const problem of checked.problems.slice(0, 20)) console.log(`  ${problem}`);
   console.log(`restarts ${JSON.stringify(restarts)}; store verify ${JSON.stringify(verified).slice(0, 300)}`);

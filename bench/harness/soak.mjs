@@ -21,12 +21,12 @@ const ALLOWED = {
 const LATENCY = { ratio: 3, more: 20_000, unit: 'ms', scale: 1000, title: 'p99 of each second' };
 
 function chart(title, unit, points) {
-  const [width, height, left, bottom] = [860, 220, 70, 30];
+  const [width, height, left, right, bottom] = [860, 220, 70, 36, 30];
   const xMax = Math.max(...points.map(([x]) => x), 1);
   const yMax = Math.max(...points.map(([, y]) => y), 1e-9) * 1.1;
-  const x = (value) => (left + (value / xMax) * (width - left - 12)).toFixed(1);
+  const x = (value) => (left + (value / xMax) * (width - left - right)).toFixed(1);
   const y = (value) => (height - bottom - (value / yMax) * (height - bottom - 12)).toFixed(1);
-  const grid = [0, 0.25, 0.5, 0.75, 1].map((part) => `<line class="grid" x1="${left}" x2="${width - 12}" y1="${y(yMax * part)}" y2="${y(yMax * part)}"/>
+  const grid = [0, 0.25, 0.5, 0.75, 1].map((part) => `<line class="grid" x1="${left}" x2="${width - right}" y1="${y(yMax * part)}" y2="${y(yMax * part)}"/>
 <text x="${left - 8}" y="${Number(y(yMax * part)) + 4}" text-anchor="end">${(yMax * part).toPrecision(3)}</text>
 <text x="${x(xMax * part)}" y="${height - 8}" text-anchor="middle">${(xMax * part / 60).toFixed(1)} min</text>`).join('\n');
   return `<h2>${title}</h2><div class="soft">${unit}</div><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}">${grid}
