@@ -1,5 +1,5 @@
-/* Preloaded into the supervisor by callgrind.mjs: a role that it starts is started below valgrind, which cannot follow
- * /proc/self/exe by itself. Must not be part of any build. */
+/* Preloaded into the supervisor by callgrind.mjs: a role that it starts is started below valgrind,
+ * which cannot follow /proc/self/exe by itself. Must not be part of any build. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -17,8 +17,8 @@ int execv(const char *path, char *const arguments[])
     if (strcmp(path, "/proc/self/exe") != 0 || program == NULL) {
         return real(path, arguments);
     }
-    char *words[ARGUMENTS_MAX + 8] = {"valgrind", "--tool=callgrind", "--instr-atstart=no", "-q",
-                                      getenv("CALLGRIND_FILE"), (char *)program};
+    char *words[ARGUMENTS_MAX + 8] = {"valgrind", "--tool=callgrind",       "--instr-atstart=no",
+                                      "-q",       getenv("CALLGRIND_FILE"), (char *)program};
     size_t count = 6;
     for (size_t index = 1; arguments[index] != NULL && index < ARGUMENTS_MAX; index++) {
         words[count++] = arguments[index];
