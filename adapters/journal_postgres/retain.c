@@ -2,7 +2,7 @@
  * aside, gives them out to be archived, and only at its end drops them; whatever happens before,
  * everything is as it was. What stays of a card: its changes, and its last event, which numbers the
  * next one. Blocks. Must not know where the archive is. */
-#include "actors/archived_sums.h"
+#include "actors/relay/archived_sums.h"
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/log.h"
 #include <assert.h>
