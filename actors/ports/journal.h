@@ -83,8 +83,9 @@ typedef struct journal_member_key {
     text_t sealed_key;
 } journal_member_key_t;
 
-/* An actor is to be told something at a moment, whatever happens until then (actors/reminder.h).
- * Known by actor and name. No two rows of a batch are of the same one. */
+/* An actor is to be told something at a moment, whatever happens until then
+ * (actors/shard/reminder.h). Known by actor and name. No two rows of a batch are of the same one.
+ */
 typedef enum journal_reminder_action {
     JOURNAL_REMINDER_PUT = 1, /* replaces one of that name */
     JOURNAL_REMINDER_ENSURE,  /* only when there is none of that name */
@@ -275,8 +276,9 @@ typedef struct journal_functions {
      * which cards count as expired when the filter is a status.
      *
      * list_cards stays beside the read models, which answer the lists of clients: what is done to
-     * every card of a member (actors/member_work.c) must see each committed card, and a read model
-     * may be behind or being made anew. A relay without read models answers lists with it too. */
+     * every card of a member (actors/shard/member_work.c) must see each committed card, and a read
+     * model may be behind or being made anew. A relay without read models answers lists with it
+     * too. */
     result_t (*list_cards)(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
                            uint32_t limit, journal_cards_done_t *done, void *context);
     result_t (*read_history)(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,

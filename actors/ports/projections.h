@@ -80,10 +80,10 @@ typedef enum projection_series {
     PROJECTION_SERIES_LEVELS = 2,  /* kind: enum card_status; came to it less left it */
     PROJECTION_SERIES_REASONS = 3, /* refused validations; kind: enum reason */
     PROJECTION_SERIES_SCANS = 4,   /* validations by gate; kind: enum reason */
-    PROJECTION_SERIES_DELAYS = 5,  /* kind: step of a histogram (actors/projection_fold.h) */
+    PROJECTION_SERIES_DELAYS = 5,  /* kind: step of a histogram (actors/relay/projection_fold.h) */
 } projection_series_t;
 
-/* One number of the rollups (actors/projection_fold.h). Counts add up. */
+/* One number of the rollups (actors/relay/projection_fold.h). Counts add up. */
 typedef struct projection_counter {
     uint8_t series; /* enum projection_series */
     uint8_t grain;  /* enum grain */

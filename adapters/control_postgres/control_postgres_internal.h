@@ -2,7 +2,9 @@
 #ifndef ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_INTERNAL_H
 #define ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_INTERNAL_H
 
+#include "actors/domain/card_id.h"
 #include "adapters/control_postgres/control_postgres.h"
+#include "adapters/shared_postgres/fields.h"
 #include <libpq-fe.h>
 
 typedef struct control_postgres {
@@ -58,8 +60,6 @@ typedef void value_fill_t(const void *context, size_t index, value_t *values);
 MUST_USE result_t database_query_each(control_postgres_t *control, const char *sql,
                                       value_fill_t *fill, const void *context, size_t count,
                                       int value_count);
-int64_t row_integer(const PGresult *rows, int row, int column);
-text_t row_bytes(const PGresult *rows, int row, int column);
 
 /* A transaction that changes something; the version rises with it. End it with transaction_end,
  * which commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it.

@@ -2,6 +2,7 @@
  * small, and a server that says nothing is given up, because callers have loops to run. Must not
  * know what the tables mean. */
 #include "adapters/control_postgres/control_postgres_internal.h"
+#include "adapters/shared_postgres/socket_wait.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -40,16 +41,6 @@ result_t control_database_error(control_postgres_t *control, const PGresult *row
 }
 
 /* --- The server may say nothing at all: no wait is without its end --- */
-
-static bool socket_wait(const PGconn *connection, short events, uint64_t deadline_ms)
-{
-    const uint64_t now_ms = clock_monotonic_ms();
-    struct pollfd waited = {.fd = PQsocket(connection), .events = events};
-    if (waited.fd < 0 || now_ms >= deadline_ms) {
-        return false;
-    }
-    return poll(&waited, 1, (int)(deadline_ms - now_ms)) != 0; /* what is wrong, libpq finds out */
-}
 
 static bool connection_make(control_postgres_t *control)
 {
@@ -262,23 +253,6 @@ result_t database_execute(control_postgres_t *control, const char *sql)
         is_good(rows) ? RESULT_OK : control_database_error(control, rows, "execute");
     PQclear(rows);
     return result;
-}
-
-int64_t row_integer(const PGresult *rows, int row, int column)
-{
-    const uint8_t *const bytes = (const uint8_t *)PQgetvalue(rows, row, column);
-    const int size = PQgetlength(rows, row, column);
-    uint64_t value = size > 0 && (bytes[0] & 0x80) != 0 ? UINT64_MAX : 0;
-    for (int i = 0; i < size && i < 8; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return (int64_t)value;
-}
-
-text_t row_bytes(const PGresult *rows, int row, int column)
-{
-    return (text_t){.data = PQgetvalue(rows, row, column),
-                    .size = (size_t)PQgetlength(rows, row, column)};
 }
 
 /* The row of the version is the lock of all changes. */

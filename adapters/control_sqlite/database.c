@@ -215,6 +215,15 @@ sqlite3_stmt *statement_take(control_sqlite_t *control, statement_t which)
     return control->statements[which];
 }
 
+sqlite3_stmt *statement_take_named(control_sqlite_t *control, statement_t which, text_t tenant,
+                                   text_t name)
+{
+    sqlite3_stmt *const statement = statement_take(control, which);
+    control_bind_text(statement, 1, tenant);
+    control_bind_text(statement, 2, name);
+    return statement;
+}
+
 void control_statement_done(sqlite3_stmt *statement)
 {
     (void)sqlite3_reset(statement);
@@ -249,6 +258,13 @@ result_t control_statement_finish(control_sqlite_t *control, sqlite3_stmt *state
         *changes = result == RESULT_OK ? sqlite3_changes(control->database) : 0;
     }
     return result;
+}
+
+result_t control_rows_remove(control_sqlite_t *control, statement_t which, text_t tenant)
+{
+    sqlite3_stmt *const remove = statement_take(control, which);
+    control_bind_text(remove, 1, tenant);
+    return control_statement_finish(control, remove, NULL);
 }
 
 void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value)

@@ -279,7 +279,7 @@ static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnat
                             journal_opened_done_t *done, void *context)
 {
     journal_sqlite_t *const journal = (journal_sqlite_t *)base;
-    if (!tenant_file_name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_INVALID_ARGUMENT;
     }
     if (journal->tenants_open >= LIMIT_STORE_FILES_OPEN || journal->stopping) {

@@ -169,7 +169,7 @@ result_t journal_sqlite_migrate(const char *data_directory, text_t tenant,
                                 migration_outcome_t *outcome)
 {
     *outcome = (migration_outcome_t){.known = journal_sqlite_migrations_count};
-    if (!tenant_file_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     char *path = tenant_path(data_directory, tenant);

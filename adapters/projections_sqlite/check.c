@@ -4,7 +4,7 @@
  * live file. Words of names are not hashed anew, because that takes the member's key. */
 #include "adapters/projections_sqlite/projections_sqlite_internal.h"
 
-#include "actors/projection_fold.h"
+#include "actors/relay/projection_fold.h"
 #include "runtime/limits.h"
 #include <assert.h>
 #include <stdio.h>

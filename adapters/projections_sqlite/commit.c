@@ -27,8 +27,7 @@ static result_t load_one(load_job_t *job, sqlite3_stmt *statement, size_t index)
     job->bodies[index] = TEXT_NONE;
     job->positions[index] = (projection_position_t){0};
     if (row) {
-        job->bodies[index] =
-            result_memory_copy(&job->base.memory, model_column_bytes(statement, 0));
+        job->bodies[index] = store_memory_copy(&job->base.memory, model_column_bytes(statement, 0));
         job->positions[index].issued_at = sqlite3_column_int64(statement, 1);
         job->positions[index].event = (uint64_t)sqlite3_column_int64(statement, 2);
     }
@@ -40,8 +39,8 @@ static void load_run(model_job_t *base)
 {
     load_job_t *job = (load_job_t *)base;
     sqlite3_stmt *statement = NULL;
-    job->bodies = result_memory_take(&base->memory, job->count * sizeof *job->bodies);
-    job->positions = result_memory_take(&base->memory, job->count * sizeof *job->positions);
+    job->bodies = store_memory_take(&base->memory, job->count * sizeof *job->bodies);
+    job->positions = store_memory_take(&base->memory, job->count * sizeof *job->positions);
     base->result = model_prepare(&base->tenant->writer, MODEL_card_get, &statement);
     for (size_t i = 0; base->result == RESULT_OK && i < job->count; i++) {
         base->result = load_one(job, statement, i);

@@ -2,7 +2,7 @@
  * and geography, on a fake vendor over HTTP (tests/peers/vendor.mjs): breakers, queues, bulkheads,
  * repeats, and what is said where there is no vendor. With DIGITALCARD_TEST_FULL=1 it also prints
  * what a hanging vendor costs the others. */
-#include "actors/vendor_desk.h"
+#include "actors/neighbours/vendor_desk.h"
 #include "adapters/http_client/http_client.h"
 #include "runtime/clock.h"
 #include "tests/support/http_vendor.h"

@@ -6,7 +6,7 @@
  * and not of its arena), poison-memory (the same of its arena), poison-error. While
  * DIR/run/poison-off exists it is an ordinary one.
  */
-#include "actors/card_actor_internal.h"
+#include "actors/shard/card_actor_internal.h"
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>

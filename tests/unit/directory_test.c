@@ -1,5 +1,5 @@
 /* The directory that fronts ask for: pages in order of name, unchanged, and faults. */
-#include "actors/directory.h"
+#include "actors/shard/directory.h"
 #include "adapters/signer/signer.h"
 #include "tests/support/control_fake.h"
 
