@@ -68,7 +68,6 @@ member_t *members_find(members_t *members, text_t tenant, text_t member_id);
 member_t *members_put(members_t *members, text_t tenant, text_t member_id);
 /* Everything of it: what was not committed is not to be trusted. */
 void members_forget_tenant(members_t *members, text_t tenant);
-uint32_t members_count(const members_t *members);
 
 static inline bool member_has_work(const member_t *member)
 {
