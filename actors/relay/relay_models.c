@@ -128,7 +128,8 @@ static bool has_caught_up(const relay_model_t *model)
     return has;
 }
 
-uint64_t relay_models_lag(const relay_tenant_t *tenant)
+/* Committed events that the live model does not have. */
+static uint64_t lag_of(const relay_tenant_t *tenant)
 {
     uint64_t lag = 0;
     for (uint32_t i = 0; tenant->models != NULL && i < tenant->partition_count; i++) {
@@ -151,8 +152,7 @@ static void log_failure(relay_tenant_t *tenant, const char *message, result_t re
     }
     models->logged_ms = now_ms;
     log_warn(message, LOG_TEXT("tenant", tenant->name, tenant->name_size),
-             LOG_STRING("code", result_code(result)),
-             LOG_NUMBER("behind", relay_models_lag(tenant)));
+             LOG_STRING("code", result_code(result)), LOG_NUMBER("behind", lag_of(tenant)));
 }
 
 static void end_rebuild(relay_tenant_t *tenant, result_t result)
@@ -439,7 +439,7 @@ void relay_model_stepped(relay_model_t *model, result_t result)
     }
     relay_lists_look(tenant);
     const bool is_urgent = !model->is_live || models->waiting_first != NULL ||
-                           relay_models_lag(tenant) >= LIMIT_PROJECTION_EVENTS;
+                           lag_of(tenant) >= LIMIT_PROJECTION_EVENTS;
     if (is_urgent && result == RESULT_OK) {
         relay_model_step(model);
     }
@@ -484,7 +484,7 @@ static uint64_t look_after(relay_tenant_t *tenant, const relay_tenant_t *turn, u
     }
     if (tenant != turn && tenant->is_behind && !is_wanted(tenant) &&
         !is_at_hand(tenant->relay, tenant->models)) {
-        return relay_models_lag(tenant);
+        return lag_of(tenant);
     }
     if ((tenant->is_behind || tenant->rebuild.is_running) && tenant->models == NULL) {
         if (tenant->journal_state == RELAY_JOURNAL_OPEN) {
@@ -508,7 +508,7 @@ static uint64_t look_after(relay_tenant_t *tenant, const relay_tenant_t *turn, u
     relay_model_step(&models->live);
     relay_model_step(&models->next);
     relay_lists_look(tenant);
-    const uint64_t lag = relay_models_lag(tenant);
+    const uint64_t lag = lag_of(tenant);
     if (lag == 0 && models->live.handle != NULL) {
         tenant->is_behind = false;
         tenant->behind_since_ms = 0;

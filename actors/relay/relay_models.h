@@ -76,8 +76,6 @@ bool relay_models_are_idle(const relay_tenant_t *tenant);
 /* The tenant has no operations. */
 void relay_models_close(relay_tenant_t *tenant);
 void relay_models_tick(void *context);
-/* Committed events that the live model does not have. */
-uint64_t relay_models_lag(const relay_tenant_t *tenant);
 /* The live model turned out to be damaged. */
 void relay_models_discard(relay_tenant_t *tenant);
 

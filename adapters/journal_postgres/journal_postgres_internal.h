@@ -132,10 +132,8 @@ MUST_USE result_t lane_submit(command_t *command);
 /* `send` of a command calls this once per statement, with the journal's parameters filled. */
 MUST_USE bool lane_send(lane_t *lane, statement_t which);
 parameters_t *lane_parameters(lane_t *lane); /* emptied */
-/* There is something to do: gets a connection when it has none. */
-void lane_wake(lane_t *lane);
-bool lane_is_idle(const lane_t *lane); /* neither queue nor flight */
-void lane_polled(lane_t *lane);        /* its socket has something to say */
+bool lane_is_idle(const lane_t *lane);       /* neither queue nor flight */
+void lane_polled(lane_t *lane);              /* its socket has something to say */
 /* Ends whatever is left without asking the server. */
 void lane_abandon(lane_t *lane);
 

@@ -85,8 +85,6 @@ bool column_uuid(sqlite3_stmt *statement, int column, uuid_t *uuid); /* false: n
 
 /* schema.c: SCHEMA_TOO_NEW, STORE_CORRUPT when it is no journal. */
 MUST_USE result_t schema_prepare(connection_t *connection, connection_mode_t mode);
-/* Takes the steps that are missing. `outcome` may be NULL. */
-MUST_USE result_t schema_migrate(connection_t *connection, migration_outcome_t *outcome);
 
 /* owner.c: writes into a new journal whose it is; STORE_CORRUPT when it is another tenant's. */
 MUST_USE result_t owner_write(connection_t *connection, text_t tenant);
