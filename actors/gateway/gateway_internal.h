@@ -237,9 +237,8 @@ void gateway_pending_release(gateway_t *gateway, gateway_pending_t *pending);
 void gateway_pending_lose(gateway_t *gateway, gateway_pending_t *pending);
 void gateway_pending_set_unsent(gateway_t *gateway, gateway_pending_t *pending);
 void gateway_pending_set_sent(gateway_t *gateway, gateway_pending_t *pending);
-/* The first slot of a list, or NULL; and the one after. */
+/* The first slot of a list, or NULL. */
 gateway_pending_t *gateway_pending_first(gateway_t *gateway, const gateway_list_t *list);
-gateway_pending_t *gateway_pending_next(gateway_t *gateway, const gateway_pending_t *pending);
 /* The last slot of a list, or NULL; and the one before. */
 gateway_pending_t *gateway_pending_last(gateway_t *gateway, const gateway_list_t *list);
 gateway_pending_t *gateway_pending_previous(gateway_t *gateway, const gateway_pending_t *pending);

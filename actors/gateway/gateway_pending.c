@@ -310,11 +310,6 @@ gateway_pending_t *gateway_pending_previous(gateway_t *gateway, const gateway_pe
     return at_slot(gateway, pending->order.previous);
 }
 
-gateway_pending_t *gateway_pending_next(gateway_t *gateway, const gateway_pending_t *pending)
-{
-    return at_slot(gateway, pending->order.next);
-}
-
 /* After a long stall of the loop a bucket may hold deadlines of the next turn of the wheel too. */
 static gateway_pending_t *first_due(gateway_t *gateway, uint64_t bucket_tick, uint64_t tick_now)
 {

@@ -112,11 +112,6 @@ void inbox_watermark(inbox_t *inbox, uint32_t number, uint64_t sequence)
     }
 }
 
-bool inbox_knows(const inbox_t *inbox, uint32_t partition)
-{
-    return inbox->partitions[partition].is_known;
-}
-
 bool inbox_is_open(const inbox_t *inbox)
 {
     return inbox->known_count == inbox->partition_count;

@@ -18,7 +18,6 @@ void inbox_destroy(inbox_t **inbox);
 /* A partition says how far it is. Before all have, nothing is taken. Later: what was sent to it is
  * applied up to there. */
 void inbox_watermark(inbox_t *inbox, uint32_t partition, uint64_t sequence);
-bool inbox_knows(const inbox_t *inbox, uint32_t partition);
 /* All watermarks are known. */
 bool inbox_is_open(const inbox_t *inbox);
 /* Everything up to this was taken, without a gap. */

@@ -128,7 +128,8 @@ static bool has_caught_up(const relay_model_t *model)
     return has;
 }
 
-uint64_t relay_models_lag(const relay_tenant_t *tenant)
+/* Committed events that the live model does not have. */
+static uint64_t lag_of(const relay_tenant_t *tenant)
 {
     uint64_t lag = 0;
     for (uint32_t i = 0; tenant->models != NULL && i < tenant->partition_count; i++) {
@@ -151,8 +152,7 @@ static void log_failure(relay_tenant_t *tenant, const char *message, result_t re
     }
     models->logged_ms = now_ms;
     log_warn(message, LOG_TEXT("tenant", tenant->name, tenant->name_size),
-             LOG_STRING("code", result_code(result)),
-             LOG_NUMBER("behind", relay_models_lag(tenant)));
+             LOG_STRING("code", result_code(result)), LOG_NUMBER("behind", lag_of(tenant)));
 }
 
 static void end_rebuild(relay_tenant_t *tenant, result_t result)
@@ -215,6 +215,8 @@ static void model_opened(void *context, const projections_opened_t *opened)
         for (uint32_t i = 0; i < LIMIT_PARTITIONS; i++) {
             model->partitions[i] = (relay_model_partition_t){.applied = opened->cursors[i]};
         }
+        model->archived = opened->cursors[PROJECTION_PARTITION_ARCHIVED];
+        model->has_archived = false;
         model->is_complete = model->is_complete || has_caught_up(model);
         relay_model_step(model);
         relay_lists_look(tenant);
@@ -316,6 +318,7 @@ static void promoted(void *context, result_t result)
     models->is_promoting = false;
     if (result == RESULT_OK) {
         memcpy(models->live.partitions, models->next.partitions, sizeof(models->live.partitions));
+        models->live.archived = models->next.archived;
         models->live.is_complete = true;
     } else if (result == RESULT_STORE_CORRUPT) {
         relay_models_discard(tenant);
@@ -436,7 +439,7 @@ void relay_model_stepped(relay_model_t *model, result_t result)
     }
     relay_lists_look(tenant);
     const bool is_urgent = !model->is_live || models->waiting_first != NULL ||
-                           relay_models_lag(tenant) >= LIMIT_PROJECTION_EVENTS;
+                           lag_of(tenant) >= LIMIT_PROJECTION_EVENTS;
     if (is_urgent && result == RESULT_OK) {
         relay_model_step(model);
     }
@@ -481,7 +484,7 @@ static uint64_t look_after(relay_tenant_t *tenant, const relay_tenant_t *turn, u
     }
     if (tenant != turn && tenant->is_behind && !is_wanted(tenant) &&
         !is_at_hand(tenant->relay, tenant->models)) {
-        return relay_models_lag(tenant);
+        return lag_of(tenant);
     }
     if ((tenant->is_behind || tenant->rebuild.is_running) && tenant->models == NULL) {
         if (tenant->journal_state == RELAY_JOURNAL_OPEN) {
@@ -505,7 +508,7 @@ static uint64_t look_after(relay_tenant_t *tenant, const relay_tenant_t *turn, u
     relay_model_step(&models->live);
     relay_model_step(&models->next);
     relay_lists_look(tenant);
-    const uint64_t lag = relay_models_lag(tenant);
+    const uint64_t lag = lag_of(tenant);
     if (lag == 0 && models->live.handle != NULL) {
         tenant->is_behind = false;
         tenant->behind_since_ms = 0;

@@ -214,12 +214,6 @@ static uint32_t index_after(const contents_t *contents, text_t name)
     return low;
 }
 
-bool directory_has_tenant(const directory_cache_t *directory, text_t name)
-{
-    const uint32_t index = index_after(&directory->contents, name);
-    return index > 0 && text_equal(entry_name(&directory->contents.tenants[index - 1]), name);
-}
-
 text_t directory_tenant_after(const directory_cache_t *directory, text_t after)
 {
     const uint32_t index = index_after(&directory->contents, after);

@@ -19,7 +19,6 @@ void directory_destroy(directory_cache_t **directory);
 MUST_USE result_t directory_poll(directory_cache_t *directory, bool *changed);
 bool directory_is_known(const directory_cache_t *directory);
 uint32_t directory_tenant_count(const directory_cache_t *directory);
-bool directory_has_tenant(const directory_cache_t *directory, text_t name);
 /* The tenant after `after` in order of name; empty past the last. Borrowed until the next poll. */
 text_t directory_tenant_after(const directory_cache_t *directory, text_t after);
 

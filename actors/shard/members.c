@@ -157,8 +157,3 @@ void members_forget_tenant(members_t *members, text_t tenant)
         member = newer;
     }
 }
-
-uint32_t members_count(const members_t *members)
-{
-    return members->count;
-}

@@ -36,8 +36,6 @@ static inline control_postgres_t *control_of(control_store_t *store)
 /* Connects when there is no connection. */
 MUST_USE result_t database_ready(control_postgres_t *control);
 void control_disconnect(control_postgres_t *control);
-result_t control_database_error(control_postgres_t *control, const PGresult *rows,
-                                const char *action);
 /* Fixed SQL without values. */
 MUST_USE result_t database_execute(control_postgres_t *control, const char *sql);
 

@@ -12,8 +12,8 @@
 
 enum { PIPELINE_MAX = 64 }; /* statements: less than the kernel's buffers take */
 
-result_t control_database_error(control_postgres_t *control, const PGresult *rows,
-                                const char *action)
+static result_t database_error(control_postgres_t *control, const PGresult *rows,
+                               const char *action)
 {
     const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *detail = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
@@ -92,7 +92,7 @@ result_t database_ready(control_postgres_t *control)
     connection_rest(control);
     const bool is_silent =
         control->connection != NULL && PQstatus(control->connection) != CONNECTION_BAD;
-    return control_database_error(control, NULL, is_silent ? "connect: no answer" : "connect");
+    return database_error(control, NULL, is_silent ? "connect: no answer" : "connect");
 }
 
 /* NULL: no answer in time; the connection is given up then. Else the last result, as PQexec. */
@@ -184,7 +184,7 @@ result_t database_query(control_postgres_t *control, const char *sql, const valu
         answer = query_send(control, sql, values, count);
     }
     if (!is_good(answer)) {
-        result = control_database_error(control, answer, "query");
+        result = database_error(control, answer, "query");
         PQclear(answer);
         return result;
     }
@@ -203,7 +203,7 @@ static result_t pipeline_finish(control_postgres_t *control, size_t count)
     for (size_t i = 0; i < count + 1 && control->connection != NULL; i++) { /* and its end */
         PGresult *const rows = answer_wait(control, LIMIT_POSTGRES_CONTROL_ANSWER_MS);
         if (PQresultStatus(rows) != PGRES_PIPELINE_SYNC && !is_good(rows) && result == RESULT_OK) {
-            result = control_database_error(control, rows, "query");
+            result = database_error(control, rows, "query");
         }
         PQclear(rows);
     }
@@ -249,8 +249,7 @@ result_t database_execute(control_postgres_t *control, const char *sql)
             ? answer_wait(control, control->is_migrating ? LIMIT_POSTGRES_CONTROL_MIGRATE_MS
                                                          : LIMIT_POSTGRES_CONTROL_EXECUTE_MS)
             : NULL;
-    const result_t result =
-        is_good(rows) ? RESULT_OK : control_database_error(control, rows, "execute");
+    const result_t result = is_good(rows) ? RESULT_OK : database_error(control, rows, "execute");
     PQclear(rows);
     return result;
 }

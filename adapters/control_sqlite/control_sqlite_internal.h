@@ -76,7 +76,6 @@ MUST_USE result_t change_begin(control_sqlite_t *control);
 MUST_USE result_t change_end(control_sqlite_t *control, result_t result);
 /* The same for a change of which nobody needs to know: the version stays. */
 MUST_USE result_t quiet_end(control_sqlite_t *control, result_t result);
-void change_undo(control_sqlite_t *control); /* whatever state it is in */
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const control_sqlite_migrations[];

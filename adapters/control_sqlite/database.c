@@ -116,6 +116,8 @@ static result_t migration_commit(void *context)
     return control_statement_finish(context, statement_take(context, STATEMENT_commit), NULL);
 }
 
+static void change_undo(control_sqlite_t *control);
+
 static void migration_undo(void *context)
 {
     change_undo(context);
@@ -298,7 +300,8 @@ result_t change_begin(control_sqlite_t *control)
                                     NULL);
 }
 
-void change_undo(control_sqlite_t *control)
+/* Whatever state it is in. */
+static void change_undo(control_sqlite_t *control)
 {
     if (sqlite3_get_autocommit(control->database) == 0) {
         const result_t undone =

@@ -132,10 +132,8 @@ MUST_USE result_t lane_submit(command_t *command);
 /* `send` of a command calls this once per statement, with the journal's parameters filled. */
 MUST_USE bool lane_send(lane_t *lane, statement_t which);
 parameters_t *lane_parameters(lane_t *lane); /* emptied */
-/* There is something to do: gets a connection when it has none. */
-void lane_wake(lane_t *lane);
-bool lane_is_idle(const lane_t *lane); /* neither queue nor flight */
-void lane_polled(lane_t *lane);        /* its socket has something to say */
+bool lane_is_idle(const lane_t *lane);       /* neither queue nor flight */
+void lane_polled(lane_t *lane);              /* its socket has something to say */
 /* Ends whatever is left without asking the server. */
 void lane_abandon(lane_t *lane);
 
@@ -306,6 +304,8 @@ result_t postgres_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
 result_t postgres_reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
                             journal_reminders_done_t *done, void *context);
 result_t postgres_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t postgres_read_archived_sums(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                     journal_archived_sums_done_t *done, void *context);
 result_t postgres_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                    journal_member_keys_done_t *done, void *context);
 result_t postgres_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,

@@ -85,8 +85,6 @@ bool column_uuid(sqlite3_stmt *statement, int column, uuid_t *uuid); /* false: n
 
 /* schema.c: SCHEMA_TOO_NEW, STORE_CORRUPT when it is no journal. */
 MUST_USE result_t schema_prepare(connection_t *connection, connection_mode_t mode);
-/* Takes the steps that are missing. `outcome` may be NULL. */
-MUST_USE result_t schema_migrate(connection_t *connection, migration_outcome_t *outcome);
 
 /* owner.c: writes into a new journal whose it is; STORE_CORRUPT when it is another tenant's. */
 MUST_USE result_t owner_write(connection_t *connection, text_t tenant);
@@ -215,6 +213,8 @@ result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text
 result_t journal_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                              uint32_t limit, journal_events_done_t *done, void *context);
 result_t journal_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t journal_read_archived_sums(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                    journal_archived_sums_done_t *done, void *context);
 result_t journal_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                   journal_member_keys_done_t *done, void *context);
 
