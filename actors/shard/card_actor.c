@@ -214,6 +214,8 @@ static void load_for(card_load_t *load, const shard_message_t *message)
     if (!text_is_empty(load->standing_of)) {
         load->load.note_key = member_note_key(load->standing_of, load->note_key);
     }
+    copy_text(load->recall_id, sizeof(load->recall_id), card_handle_recall(load->card, message),
+              &load->recall_of);
 }
 
 /* False: what is stored of a member cannot be read. */
@@ -494,7 +496,8 @@ static bool needs_load(const card_actor_t *card, const shard_message_t *message)
     }
     return (shard_message_has_key(message) && !message->key_checked) ||
            !text_is_empty(card_handle_missing_member(card, message)) ||
-           !text_is_empty(card_handle_member(card, message));
+           !text_is_empty(card_handle_member(card, message)) ||
+           !text_is_empty(card_handle_recall(card, message));
 }
 
 /* A handler that fails concerns its message and its card alone. */
@@ -523,12 +526,29 @@ static bool is_unknown(const card_actor_t *card)
     return card->status == card_status_none && !is_loading(card);
 }
 
+static void recalled(void *context);
+
+/* Other nodes are asked when everything that is stored here has been read: of a member whose note
+ * is still to be read nobody knows whether he is known. Nobody to ask: it goes on without. */
+static void recall_for_held(card_actor_t *card, card_load_t *load)
+{
+    if (member_recall(load->tenant, load->recall_of, recalled, load)) {
+        card->work->loading = load;
+    } else {
+        free(load);
+    }
+}
+
 /* Starts the read that the first held message needs, or fails it. */
 static void load_for_held(card_actor_t *card)
 {
     shard_message_t *message = card->work->held_first;
     card_load_t *const load = load_create(card, card_tenant(card));
     load_for(load, message);
+    if (load_is_empty(load)) {
+        recall_for_held(card, load);
+        return;
+    }
     const result_t result = load_begin(load);
     if (result == RESULT_OK) {
         card->work->loading = load;
@@ -607,6 +627,16 @@ static void continue_held(card_load_t *load, const journal_loaded_t *loaded)
         message->keys_moment = load->keys_moment;
     }
     run_held(card);
+}
+
+static void recalled(void *context)
+{
+    card_load_t *const load = context;
+    if (load->card != NULL) {
+        load->card->work->loading = NULL;
+        run_held(load->card);
+    }
+    free(load);
 }
 
 static void load_done(void *context, const journal_loaded_t *loaded)

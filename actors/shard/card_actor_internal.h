@@ -25,6 +25,8 @@ typedef struct card_load {
     char key[128];
     text_t standing_of; /* in `standing_id`: the member whose note is read; empty: none */
     char standing_id[128];
+    text_t recall_of; /* in `recall_id`: the member whom other nodes may know, and nothing else */
+    char recall_id[128];
     char note_key[MEMBER_NOTE_KEY_SIZE];
 } card_load_t;
 
@@ -115,6 +117,8 @@ text_t card_handle_missing_member(const card_actor_t *card, const shard_message_
 
 /* The member whose standing the message needs and the cache lacks; empty: none. */
 text_t card_handle_member(const card_actor_t *card, const shard_message_t *message);
+/* The member of whom other nodes may know what is not known here; empty: none. */
+text_t card_handle_recall(const card_actor_t *card, const shard_message_t *message);
 
 static inline tenant_t *card_tenant(const card_actor_t *card)
 {

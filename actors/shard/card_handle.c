@@ -426,14 +426,14 @@ static void judge(handling_t *handling, card_command_t *command)
     command->member_refusal = handling->judgement.refusal;
 }
 
-text_t card_handle_member(const card_actor_t *card, const shard_message_t *message)
+/* The member on whose standing the message depends; empty: none. */
+static text_t member_of(const card_actor_t *card, const shard_message_t *message)
 {
-    const tenant_t *const tenant = message->tenant;
-    if (!tenant->has_membership || message->kind != SHARD_REQUEST) {
+    if (!message->tenant->has_membership || message->kind != SHARD_REQUEST) {
         return TEXT_NONE;
     }
     if (message->request.type == request_type_card_issue) {
-        return member_missing(tenant, message->command.issue.member_id);
+        return message->command.issue.member_id;
     }
     if ((!is_validation(message) && message->request.type != request_type_card_replace) ||
         card->status == card_status_none) {
@@ -441,7 +441,22 @@ text_t card_handle_member(const card_actor_t *card, const shard_message_t *messa
     }
     card_state_t state;
     card_memory_read(card, &state);
-    return member_missing(tenant, state.member_id);
+    return state.member_id;
+}
+
+text_t card_handle_member(const card_actor_t *card, const shard_message_t *message)
+{
+    const text_t member_id = member_of(card, message);
+    return text_is_empty(member_id) ? TEXT_NONE : member_missing(message->tenant, member_id);
+}
+
+text_t card_handle_recall(const card_actor_t *card, const shard_message_t *message)
+{
+    if (message->shard->recalls == NULL || message->member_said != member_status_none) {
+        return TEXT_NONE;
+    }
+    const text_t member_id = member_of(card, message);
+    return text_is_empty(member_id) ? TEXT_NONE : member_to_recall(message->tenant, member_id);
 }
 
 static void decide(handling_t *handling, card_decision_t *decision)

@@ -19,6 +19,9 @@ void member_tenant_closed(tenant_t *tenant);
 /* The key of a member's note. */
 enum { MEMBER_NOTE_KEY_SIZE = 160 };
 text_t member_note_key(text_t member_id, char key[MEMBER_NOTE_KEY_SIZE]);
+/* The member whom the command of this card needs, of whom nothing is known here while the context
+ * cannot be asked: other nodes may remember. Empty: none. */
+text_t member_to_recall(const tenant_t *tenant, text_t member_id);
 /* What was read of it; an empty body: there is none. False: the store is damaged. */
 MUST_USE bool member_loaded(tenant_t *tenant, text_t member_id, text_t body);
 /* The member whose note the command of this card needs and the cache lacks; empty: none. */
@@ -56,6 +59,30 @@ void shard_neighbour_receive(shard_t *shard, const uint8_t *envelope, size_t siz
 /* Its channel is there; or gone. */
 void shard_neighbour_up(shard_t *shard);
 void shard_neighbour_down(shard_t *shard);
+
+/* --- member_recall.c: what nodes remember of members together, in Redis --- */
+
+typedef struct member_recalls member_recalls_t;
+
+/* NULL without a cache that is shared: nothing here does anything then. */
+member_recalls_t *member_recalls_create(shard_t *shard);
+/* After the cache. */
+void member_recalls_destroy(member_recalls_t **recalls);
+/* What the context said, in an event or an answer: `sequence` is that of the newest event which had
+ * been applied by then. What is older than what is there changes nothing. Status missing: whoever
+ * asks finds nothing to rely on. */
+void member_remember(const tenant_t *tenant, text_t member_id, uint8_t status, int64_t known_at,
+                     uint64_t sequence);
+/* Is it worth a wait of LIMIT_MEMBER_RECALL_MS at most? Nothing is known of the member here, and
+ * nobody has asked the others yet. */
+bool member_recall_may_wait(const tenant_t *tenant, const member_t *member);
+/* `done` is called once and never within the call. What was found stands in the member then.
+ * False: nobody can be asked. */
+typedef void member_recalled_t(void *context);
+MUST_USE bool member_recall(tenant_t *tenant, text_t member_id, member_recalled_t *done,
+                            void *context);
+/* In the background, for a scan that has been answered from what there is. */
+void member_recall_again(const tenant_t *tenant, member_t *member);
 
 /* --- member_events.c --- */
 

@@ -219,6 +219,8 @@ static void apply(events_task_t *task, const member_event_t *event, member_t *me
             member->sequence = event->sequence;
         }
         member_store(tenant, member, batch);
+        member_remember(tenant, member->member_id, member->status, member->known_at,
+                        member->sequence);
         if (member_has_work(member)) {
             member_work_begin(tenant, member);
         }

@@ -168,6 +168,32 @@ static int64_t known_at(const tenant_t *tenant, const member_t *member)
                                                          : tenant->context_current_at;
 }
 
+/* What is known of a member here, or else what the nodes remember together. */
+typedef struct knowledge {
+    uint8_t status; /* none: nothing */
+    int64_t age_ms;
+} knowledge_t;
+
+static knowledge_t knowledge_of(const tenant_t *tenant, const member_t *member, int64_t now_ms)
+{
+    if (member->status != member_status_none) {
+        return (knowledge_t){.status = member->status, .age_ms = now_ms - known_at(tenant, member)};
+    }
+    if (member->recalled_status != member_status_none) {
+        return (knowledge_t){.status = member->recalled_status,
+                             .age_ms = now_ms - member->recalled_at};
+    }
+    return (knowledge_t){.status = member_status_none};
+}
+
+text_t member_to_recall(const tenant_t *tenant, text_t member_id)
+{
+    const member_t *const member = find(tenant, member_id);
+    return member != NULL && is_context_away(tenant) && member_recall_may_wait(tenant, member)
+               ? member_id
+               : TEXT_NONE;
+}
+
 static uint8_t refusal_of(uint8_t status)
 {
     return status == member_status_suspended || status == member_status_cancelled
@@ -199,20 +225,24 @@ static void refresh(tenant_t *tenant, text_t member_id);
 void member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
                        member_judgement_t *judgement)
 {
-    const member_t *const member = find(tenant, member_id);
+    member_t *const member = find(tenant, member_id);
     assert(member != NULL); /* member_missing asked for it */
     const int64_t stale_ms = tenant->shard->options.membership_stale_ms;
     const bool is_away = is_context_away(tenant);
-    const bool is_known = member->status != member_status_none;
-    const int64_t age_ms = is_known ? now_ms - known_at(tenant, member) : 0;
-    judgement->refusal = refusal_of(member->status);
-    if (!is_away && is_known) {
+    const knowledge_t knowledge = knowledge_of(tenant, member, now_ms);
+    const bool is_known = knowledge.status != member_status_none;
+    const int64_t age_ms = knowledge.age_ms;
+    judgement->refusal = refusal_of(knowledge.status);
+    if (!is_away && member->status != member_status_none) {
         if (age_ms > stale_ms / 2) {
             refresh(tenant, member_id);
         }
         return;
     }
     refresh(tenant, member_id);
+    if (is_away && member->status == member_status_none) {
+        member_recall_again(tenant, member);
+    }
     judgement->is_fallback = true;
     judgement->has_age = is_known;
     judgement->age_s = age_ms > 0 ? (uint64_t)age_ms / 1000 : 0;
@@ -255,9 +285,9 @@ static void change_status(tenant_t *tenant, member_t *member, uint8_t status, in
 }
 
 /* While the cards of an ended membership are being revoked, a new one would be taken along. */
-static void judge_known(const member_t *member, member_judgement_t *judgement)
+static void judge_known(const member_t *member, uint8_t status, member_judgement_t *judgement)
 {
-    judgement->refusal = refusal_of(member->status);
+    judgement->refusal = refusal_of(status);
     if (judgement->refusal == reason_none && member->work == member_work_revoke) {
         judgement->failure = RESULT_BUSY;
     }
@@ -269,6 +299,8 @@ void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t
     member_t *const member = find(tenant, member_id);
     assert(member != NULL); /* member_missing asked for it */
     if (message->member_said == member_status_missing) {
+        member_remember(tenant, member_id, member_status_missing, now_ms,
+                        message->member_asked_watermark);
         judgement->refusal = reason_unknown_member;
         return;
     }
@@ -277,14 +309,16 @@ void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t
         if (member->sequence <= message->member_asked_watermark) {
             change_status(tenant, member, message->member_said, message->member_until, now_ms,
                           batch);
+            member_remember(tenant, member_id, member->status, now_ms,
+                            message->member_asked_watermark);
         }
-        judge_known(member, judgement);
+        judge_known(member, member->status, judgement);
         return;
     }
-    const bool is_known = member->status != member_status_none;
-    const int64_t age_ms = is_known ? now_ms - known_at(tenant, member) : 0;
-    const bool is_stale = !is_known || age_ms > tenant->shard->options.membership_stale_ms;
-    judge_known(member, judgement);
+    const knowledge_t knowledge = knowledge_of(tenant, member, now_ms);
+    const bool is_stale = knowledge.status == member_status_none ||
+                          knowledge.age_ms > tenant->shard->options.membership_stale_ms;
+    judge_known(member, knowledge.status, judgement);
     if (is_stale && judgement->refusal == reason_none && tenant->is_policy_refuse) {
         judgement->failure = RESULT_MEMBERSHIP_UNAVAILABLE;
     }
@@ -437,6 +471,8 @@ static void refreshed(shard_t *shard, const member_answer_t *answer)
             batch_t *const batch = partition_gather_quietly(partition);
             change_status(tenant, member, answer->status, answer->valid_until,
                           shard->ports.wall_ms(), batch);
+            member_remember(tenant, member_id, member->status, member->known_at,
+                            shard->refresh_watermark[place]);
             partition_want(partition);
         }
     }

@@ -45,8 +45,12 @@ struct member {
     uint64_t batch_number; /* of the batch of its partition that has its newest row; 0: none */
     uint64_t retry_at_ms;
     uint64_t asked_at_ms; /* the context, in the background */
-    uint64_t sequence;    /* of the last event that changed it: what was asked before is older */
-    member_t *work_next;  /* of its tenant's list */
+    /* What nodes remember together (member_recall.c), for as long as nothing is known here. */
+    uint64_t recall_asked_ms; /* 0: never */
+    int64_t recalled_at;
+    uint8_t recalled_status; /* none: nothing */
+    uint64_t sequence;       /* of the last event that changed it: what was asked before is older */
+    member_t *work_next;     /* of its tenant's list */
     bool is_listed;
     char texts[];
 };

@@ -312,6 +312,7 @@ result_t shard_create(loop_t *loop, metrics_t *metrics, const shard_ports_t *por
         member_keys_create(ports->crypto, created->hash_key, LIMIT_MEMBER_KEYS_CACHED);
     created->members =
         members_create(created->hash_key, LIMIT_MEMBERS_CACHED, member_may_go, created);
+    created->recalls = member_recalls_create(created);
     created->quarantine = quarantine_create(created);
     created->turn_end = loop_hook_create(loop, turn_end, created);
     created->retry_timer = loop_timer_create(loop, retry_due, created);
@@ -356,6 +357,7 @@ void shard_destroy(shard_t **shard)
     batch_pool_deinit(&destroyed->batches);
     member_keys_destroy(&destroyed->member_keys);
     members_destroy(&destroyed->members);
+    member_recalls_destroy(&destroyed->recalls);
     key_table_destroy(&destroyed->key_table);
     quarantine_destroy(&destroyed->quarantine);
     directory_destroy(&destroyed->directory);

@@ -8,6 +8,7 @@
 #ifndef ACTORS_SHARD_H
 #define ACTORS_SHARD_H
 
+#include "actors/ports/cache.h"
 #include "actors/ports/control_store.h"
 #include "actors/ports/crypto.h"
 #include "actors/ports/dead_letters.h"
@@ -37,6 +38,7 @@ typedef struct shard_ports {
     dead_letters_t *dead_letters; /* NULL: what is quarantined is forgotten with the process */
     flags_t *flags;               /* NULL: none is on */
     revocations_t *revocations;   /* NULL: no token is revoked */
+    cache_t *member_cache;        /* shared by nodes; destroyed before the shard. NULL: none */
     int64_t (*wall_ms)(void);     /* clock_wall_ms, or a test's */
     void (*random_fill)(void *out, size_t size);
 } shard_ports_t;

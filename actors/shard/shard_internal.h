@@ -109,7 +109,8 @@ struct shard {
     key_table_t *key_table;
     quarantine_t *quarantine;
     members_t *members;
-    shard_message_t *asking_first; /* through base.next: wait for the membership context */
+    struct member_recalls *recalls; /* NULL: there is no cache to share */
+    shard_message_t *asking_first;  /* through base.next: wait for the membership context */
     uint32_t asking_count;
     uint64_t next_question;
     uint64_t next_slice;

@@ -68,11 +68,26 @@ static void init_quotas(shard_metrics_t *shard_metrics, metrics_t *metrics)
     shard_metrics->quota_rate = metrics_counter(metrics, name, "quota=\"rate\"", help);
 }
 
+static void init_recalls(shard_metrics_t *shard_metrics, metrics_t *metrics)
+{
+    static const char *const recalls = "digitalcard_member_recalls_total";
+    static const char *const recalls_help =
+        "Questions to Redis about members of whom nothing is known here";
+    shard_metrics->recalls_found = metrics_counter(metrics, recalls, "end=\"found\"", recalls_help);
+    shard_metrics->recalls_missing =
+        metrics_counter(metrics, recalls, "end=\"missing\"", recalls_help);
+    shard_metrics->recalls_failed =
+        metrics_counter(metrics, recalls, "end=\"failed\"", recalls_help);
+    shard_metrics->recalls_late = metrics_counter(metrics, "digitalcard_member_recalls_late_total",
+                                                  "", "Of these, nobody waited any longer");
+}
+
 void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
 {
     *shard_metrics = (shard_metrics_t){0};
     init_dead_letters(shard_metrics, metrics);
     init_quotas(shard_metrics, metrics);
+    init_recalls(shard_metrics, metrics);
     shard_metrics->clock_set_back =
         metrics_counter(metrics, "digitalcard_clock_set_back_total", "",
                         "Times that a shard saw the clock of the machine set back");

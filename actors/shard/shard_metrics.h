@@ -29,6 +29,10 @@ typedef struct shard_metrics {
     metric_t *quota_storage;
     metric_t *quota_rate;
     metric_t *clock_set_back;
+    metric_t *recalls_found; /* of members, in the cache that nodes share */
+    metric_t *recalls_missing;
+    metric_t *recalls_failed;
+    metric_t *recalls_late;
     metric_t *tenants_open;
     metric_t *keys_in_flight;
     metric_t *batch_events_last;

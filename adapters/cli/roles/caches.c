@@ -30,20 +30,25 @@ bool caches_prepare(const char *url, const crypto_key_t *master_key)
     return setenv(URL_ENVIRONMENT, url, 1) == 0 && setenv(INSTALLATION_ENVIRONMENT, text, 1) == 0;
 }
 
+bool caches_are_shared(void)
+{
+    return url_of_role()[0] != '\0';
+}
+
 result_t caches_create(loop_t *loop, metrics_t *metrics, cache_t **cache)
 {
     const char *const installation = getenv(INSTALLATION_ENVIRONMENT);
     const cache_redis_options_t options = {
         .url = url_of_role(), .installation = installation == NULL ? "" : installation};
-    return options.url[0] == '\0' ? cache_memory_create(loop, cache)
-                                  : cache_redis_create(loop, metrics, &options, cache);
+    return caches_are_shared() ? cache_redis_create(loop, metrics, &options, cache)
+                               : cache_memory_create(loop, cache);
 }
 
 void caches_destroy(cache_t **cache)
 {
-    if (url_of_role()[0] == '\0') {
-        cache_memory_destroy(cache);
-    } else {
+    if (caches_are_shared()) {
         cache_redis_destroy(cache);
+    } else {
+        cache_memory_destroy(cache);
     }
 }

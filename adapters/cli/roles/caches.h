@@ -13,6 +13,8 @@
  */
 MUST_USE bool caches_prepare(const char *url, const crypto_key_t *master_key);
 
+/* There is a URL. */
+bool caches_are_shared(void);
 MUST_USE result_t caches_create(loop_t *loop, metrics_t *metrics, cache_t **cache);
 void caches_destroy(cache_t **cache);
 

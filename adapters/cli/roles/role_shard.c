@@ -8,6 +8,7 @@
 #include "adapters/cli/connections.h"
 #include "adapters/cli/control/control_commands.h"
 #include "adapters/cli/membership_options.h"
+#include "adapters/cli/roles/caches.h"
 #include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/channel.h"
@@ -27,6 +28,7 @@ typedef struct shard_role {
     crypto_key_t master_key;
     control_store_t *control;
     journal_t *journal;
+    cache_t *member_cache; /* NULL: no Redis */
     shard_t *shard;
     channel_server_t *server;
     channel_client_t *relay;
@@ -272,6 +274,9 @@ static result_t shard_role_compose(shard_role_t *role)
         channel_client_pace(role->relay, LIMIT_CHANNEL_PACE_MS);
         result = channel_client_create(loop, shard_role_neighbour_receive, role, &role->adapters);
     }
+    if (result == RESULT_OK && caches_are_shared()) {
+        result = caches_create(loop, role->base.metrics, &role->member_cache);
+    }
     if (result == RESULT_OK) {
         crash_slot_t *const crash_slot = attach_crash_slot(options);
         start_handler_watch(role, crash_slot);
@@ -288,6 +293,7 @@ static result_t shard_role_compose(shard_role_t *role)
             .dead_letters = stores_dead_letters(stores_of_role(), role->control),
             .flags = stores_flags(stores_of_role(), role->control),
             .revocations = stores_revocations(stores_of_role(), role->control),
+            .member_cache = role->member_cache,
             .wall_ms = clock_wall_ms,
             .random_fill = random_fill};
         membership_settings_read_t membership;
@@ -321,6 +327,9 @@ static void shard_role_destroy(shard_role_t *role)
     link_destroy(&role->base.link);
     if (role->preparing != NULL) {
         loop_timer_destroy(&role->preparing);
+    }
+    if (role->member_cache != NULL) {
+        caches_destroy(&role->member_cache); /* its last answers go to the shard */
     }
     if (role->shard != NULL) {
         shard_destroy(&role->shard);
