@@ -44,11 +44,17 @@ typedef struct projection_cursor {
     int64_t occurred_at;
 } projection_cursor_t;
 
+/* Sums of archived validations come from no partition's events and have a cursor of their own,
+ * which moves in commits of this partition: up to which row they were taken over, `_ALL` when that
+ * is done, and in `occurred_at` how many events had been archived by then (journal.h). */
+enum { PROJECTION_PARTITION_ARCHIVED = LIMIT_PARTITIONS };
+#define PROJECTION_ARCHIVED_ALL ((UINT64_C(1) << 56) - 1)
+
 typedef struct projections_opened {
     result_t result;
     projections_tenant_t *tenant;
     bool is_complete; /* it has once reached the head of the journal */
-    projection_cursor_t cursors[LIMIT_PARTITIONS];
+    projection_cursor_t cursors[LIMIT_PARTITIONS + 1]; /* the last: of archived sums */
 } projections_opened_t;
 typedef void projections_opened_done_t(void *context, const projections_opened_t *opened);
 

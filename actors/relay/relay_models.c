@@ -215,6 +215,8 @@ static void model_opened(void *context, const projections_opened_t *opened)
         for (uint32_t i = 0; i < LIMIT_PARTITIONS; i++) {
             model->partitions[i] = (relay_model_partition_t){.applied = opened->cursors[i]};
         }
+        model->archived = opened->cursors[PROJECTION_PARTITION_ARCHIVED];
+        model->has_archived = false;
         model->is_complete = model->is_complete || has_caught_up(model);
         relay_model_step(model);
         relay_lists_look(tenant);
@@ -316,6 +318,7 @@ static void promoted(void *context, result_t result)
     models->is_promoting = false;
     if (result == RESULT_OK) {
         memcpy(models->live.partitions, models->next.partitions, sizeof(models->live.partitions));
+        models->live.archived = models->next.archived;
         models->live.is_complete = true;
     } else if (result == RESULT_STORE_CORRUPT) {
         relay_models_discard(tenant);

@@ -16,7 +16,8 @@ typedef struct relay_feed_event relay_feed_event_t;
 
 typedef struct relay_model_partition {
     projection_cursor_t applied;
-    bool is_checked; /* the journal has the event that `applied` names */
+    bool is_checked;      /* the journal has the event that `applied` names */
+    uint64_t archived_to; /* the model has what is gone up to there (relay_archived.c) */
 } relay_model_partition_t;
 
 /* One set of read models being fed: the one in use, or the next. */
@@ -33,6 +34,8 @@ typedef struct relay_model {
     uint32_t turn;       /* partition whose turn it is */
     uint64_t events;     /* folded since it was opened */
     relay_model_partition_t partitions[LIMIT_PARTITIONS];
+    projection_cursor_t archived; /* what it took over of archived sums */
+    bool has_archived;            /* nothing of them is left to take over */
 } relay_model_t;
 
 typedef struct relay_feed {
@@ -86,6 +89,17 @@ bool relay_feed_take(relay_tenant_t *tenant, uint32_t partition, uint64_t after,
 /* Begins one when there is something to fold, nothing is under way and the models do not change
  * places. */
 void relay_model_step(relay_model_t *model);
+
+/* --- relay_archived.c: sums of archived validations --- */
+/* True: the model has yet to take over what was archived before its first event, and a step of that
+ * has begun, or cannot now. */
+bool relay_archived_step(relay_model_t *model);
+/* The journal lacks validations up to `archived_to` that the model has not counted as events. OK is
+ * given to `done` when it has them as sums, else what makes the model begin anew. */
+typedef void relay_archived_done_t(void *context, result_t result);
+MUST_USE result_t relay_archived_check(relay_model_t *model, uint32_t partition,
+                                       uint64_t archived_to, relay_archived_done_t *done,
+                                       void *context);
 
 /* --- relay_lists.c: pages from the read models --- */
 /* The journal is open. Ends the read sooner or later. */

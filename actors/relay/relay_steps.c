@@ -218,6 +218,20 @@ static void events_fold(const step_t *step, const journal_events_t *events, size
     }
 }
 
+/* Validations behind the cursor are gone, and nobody has looked yet whether it is so because the
+ * model has them as sums. */
+static bool lacks_archived(const relay_model_partition_t *partition, const journal_events_t *events)
+{
+    return partition->applied.sequence < events->archived_to &&
+           partition->archived_to != events->archived_to;
+}
+
+/* The next step goes on, when it is good. */
+static void archived_checked(void *context, result_t result)
+{
+    end_step(context, result);
+}
+
 static void events_read(void *context, const journal_events_t *events)
 {
     step_t *const step = context;
@@ -244,6 +258,14 @@ static void events_read(void *context, const journal_events_t *events)
         return;
     }
     partition->is_checked = true;
+    if (lacks_archived(partition, events)) {
+        const result_t result = relay_archived_check(model, step->partition, events->archived_to,
+                                                     archived_checked, step);
+        if (result != RESULT_OK) {
+            end_step(step, result);
+        }
+        return;
+    }
     events_fold(step, events, step->checks && is_there ? 1 : 0);
     if (projection_fold_count(step->fold) == 0) {
         /* There is no more, whatever was told: the journal decides. */
@@ -295,7 +317,7 @@ void relay_model_step(relay_model_t *model)
         return;
     }
     const uint32_t number = choose_partition(model);
-    if (number == LIMIT_PARTITIONS) {
+    if (number == LIMIT_PARTITIONS || relay_archived_step(model)) {
         return;
     }
     step_t *const step = calloc(1, sizeof(*step));

@@ -293,6 +293,7 @@ static const journal_functions_t functions = {
     .read_heads = postgres_read_heads,
     .read_member_keys = postgres_read_member_keys,
     .read_notes = postgres_read_notes,
+    .read_archived_sums = postgres_read_archived_sums,
 };
 
 static void metrics_register(journal_postgres_t *journal, metrics_t *metrics)

@@ -304,6 +304,8 @@ result_t postgres_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
 result_t postgres_reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
                             journal_reminders_done_t *done, void *context);
 result_t postgres_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t postgres_read_archived_sums(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                     journal_archived_sums_done_t *done, void *context);
 result_t postgres_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                    journal_member_keys_done_t *done, void *context);
 result_t postgres_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,

@@ -67,6 +67,18 @@ static const struct {
      "AND e.card_sequence >= s.card_sequence)"},
 };
 
+_Static_assert((int)event_name_card_renewed == 5 && (int)event_name_card_replaced == 6 &&
+                   (int)event_name_card_expired == 8,
+               "which events leave a card living, as SQL knows them");
+/* Only where cards are real ones: what a card is, its last change says (card_evolve). */
+static const char question_living[] = "the count of living cards is that of the events";
+static const char sql_living[] =
+    "SELECT 'partition ' || p.id || ': counted ' || p.cards || ', by its events ' || "
+    "coalesce(l.cards, 0) FROM partition p LEFT JOIN (SELECT id >> 56 AS place, count(*) AS cards "
+    "FROM (SELECT DISTINCT ON (card) id, name FROM event WHERE name NOT IN (9, 10) ORDER BY card, "
+    "card_sequence DESC) e WHERE name <= 5 GROUP BY 1) l ON l.place = p.id WHERE p.cards <> "
+    "coalesce(l.cards, 0)";
+
 static void question_ask(verification_t *verification, const char *question, const char *sql)
 {
     PGresult *const rows = PQexec(verification->connection, sql);
@@ -221,6 +233,7 @@ static void report_write(verification_t *verification, text_t tenant, bool fold)
                "DECLARE slices NO SCROLL CURSOR FOR SELECT " EVENT_COLUMNS " FROM event e",
                event_check);
     if (fold) {
+        question_ask(verification, question_living, sql_living);
         snapshots_fold(verification);
     }
     (void)fprintf(verification->report.out, "],\"problem_count\":%u",

@@ -334,6 +334,7 @@ static const journal_functions_t functions = {
     .read_heads = journal_read_heads,
     .read_member_keys = journal_read_member_keys,
     .read_notes = journal_read_notes,
+    .read_archived_sums = journal_read_archived_sums,
 };
 
 static void metrics_register(journal_sqlite_t *journal, metrics_t *metrics)

@@ -213,6 +213,8 @@ result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text
 result_t journal_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                              uint32_t limit, journal_events_done_t *done, void *context);
 result_t journal_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t journal_read_archived_sums(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                    journal_archived_sums_done_t *done, void *context);
 result_t journal_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                   journal_member_keys_done_t *done, void *context);
 

@@ -77,6 +77,19 @@ static const struct {
      "WHERE h.card IS NULL OR s.card_sequence > h.card_sequence"},
 };
 
+_Static_assert((int)event_name_card_renewed == 5 && (int)event_name_card_replaced == 6 &&
+                   (int)event_name_card_expired == 8,
+               "which events leave a card living, as SQL knows them");
+/* Only where cards are real ones: what a card is, its last change says (card_evolve). With max()
+ * SQLite takes the other columns from that row. */
+static const char question_living[] = "the count of living cards is that of the events";
+static const char sql_living[] =
+    "SELECT 'partition ' || p.id || ': counted ' || p.cards || ', by its events ' || "
+    "coalesce(l.cards, 0) FROM partition p LEFT JOIN (SELECT last >> 56 AS place, count(*) AS "
+    "cards "
+    "FROM (SELECT max(id) AS last, name FROM event WHERE name NOT IN (9, 10) GROUP BY card) WHERE "
+    "name <= 5 GROUP BY 1) l ON l.place = p.id WHERE p.cards <> coalesce(l.cards, 0)";
+
 static int64_t number_ask(verification_t *verification, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
@@ -185,6 +198,7 @@ static void report_write(verification_t *verification, text_t tenant, bool fold)
     }
     events_decode(verification);
     if (fold) {
+        question_ask(verification, question_living, sql_living);
         snapshots_fold(verification);
     }
     (void)fprintf(verification->report.out,

@@ -51,7 +51,8 @@ static result_t read_cursors(fold_session_t *session, projections_opened_t *open
     for (int i = 0; result == RESULT_OK && i < PQntuples(rows); i++) {
         const int64_t partition = field_integer(rows, i, 0);
         const text_t event_id = field_bytes(rows, i, 3);
-        if (partition < 0 || partition >= LIMIT_PARTITIONS || event_id.size != sizeof(uuid_t)) {
+        if (partition < 0 || partition > PROJECTION_PARTITION_ARCHIVED ||
+            event_id.size != sizeof(uuid_t)) {
             result = RESULT_STORE_CORRUPT;
             break;
         }

@@ -162,7 +162,7 @@ static result_t change_card(model_database_t *writer, const projection_card_t *c
                                                                        : result;
 }
 
-static result_t add_counters(model_database_t *writer, const projection_commit_t *commit)
+result_t model_counters_add(model_database_t *writer, const projection_commit_t *commit)
 {
     sqlite3_stmt *statement = NULL;
     result_t result = model_prepare(writer, MODEL_counter_add, &statement);
@@ -187,7 +187,7 @@ result_t model_commit_apply(model_database_t *writer, const projection_commit_t 
         result = card->is_new ? put_card(writer, card) : change_card(writer, card);
     }
     if (result == RESULT_OK) {
-        result = add_counters(writer, commit);
+        result = model_counters_add(writer, commit);
     }
     if (result == RESULT_OK && commit->is_complete) {
         result = model_run(writer, MODEL_meta_complete);

@@ -77,7 +77,8 @@ static result_t read_cursors(model_database_t *database, projections_opened_t *o
         }
         const int64_t partition = sqlite3_column_int64(statement, 0);
         const text_t event_id = model_column_bytes(statement, 2);
-        if (partition < 0 || partition >= LIMIT_PARTITIONS || event_id.size != sizeof(uuid_t)) {
+        if (partition < 0 || partition > PROJECTION_PARTITION_ARCHIVED ||
+            event_id.size != sizeof(uuid_t)) {
             result = RESULT_STORE_CORRUPT;
             break;
         }

@@ -126,6 +126,7 @@ void model_tenant_free(projections_tenant_t *tenant);
 
 /* --- commit.c --- */
 /* What a commit writes, within a transaction of the caller. */
+MUST_USE result_t model_counters_add(model_database_t *writer, const projection_commit_t *commit);
 MUST_USE result_t model_commit_apply(model_database_t *writer, const projection_commit_t *commit);
 result_t projections_sqlite_load(projections_tenant_t *tenant, const uuid_t *cards, size_t count,
                                  projections_loaded_done_t *done, void *context);

@@ -153,12 +153,12 @@ static void archive_refuses_a_format_that_it_does_not_know_and_names_both(void *
 {
     fixture_t *fixture = *state;
     backup_write(fixture);
-    chunk_change(fixture, "\xdc\x00\x05\x00\x02", 5, "\xdc\x00\x05\x00\x03", 5);
+    chunk_change(fixture, "\xdc\x00\x05\x00\x03", 5, "\xdc\x00\x05\x00\x04", 5);
     assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
-    assert_non_null(strstr(fixture->error, "has format 3, this program reads 2"));
-    chunk_change(fixture, "\xdc\x00\x05\x00\x03", 5, "\xdc\x00\x05\x00\x00", 5);
+    assert_non_null(strstr(fixture->error, "has format 4, this program reads 3"));
+    chunk_change(fixture, "\xdc\x00\x05\x00\x04", 5, "\xdc\x00\x05\x00\x00", 5);
     assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
-    assert_non_null(strstr(fixture->error, "has format 0, this program reads 2"));
+    assert_non_null(strstr(fixture->error, "has format 0, this program reads 3"));
     assert_int_equal(fixture->row_count, 0);
 }
 

@@ -2,57 +2,47 @@
  * adapter that compares. */
 #include "adapters/cli/commands/verify_models.h"
 
+#include "actors/relay/archived_sums.h"
 #include "adapters/cli/stores.h"
 #include "adapters/cli/stores_archive.h"
 #include "adapters/projections_sqlite/projections_sqlite.h"
 #include "messages/arena.h"
 #include <stddef.h>
-#include <string.h>
-
-enum { EVENT_ROOM = 1024, SEQUENCE_BITS = 56 }; /* event_data has no lists */
 
 typedef struct feed {
     projections_sqlite_check_t *check;
 } feed_t;
 
+static projection_counter_t sum_of(const store_row_t *row)
+{
+    return (projection_counter_t){.series = (uint8_t)row->values[0].number,
+                                  .grain = (uint8_t)row->values[1].number,
+                                  .start = row->values[2].number,
+                                  .kind = (uint16_t)row->values[3].number,
+                                  .gate = row->values[4].bytes,
+                                  .count = row->values[5].number};
+}
+
 static result_t event_feed(void *context, const store_row_t *row)
 {
     feed_t *const feed = context;
-    _Alignas(max_align_t) uint8_t memory[EVENT_ROOM];
+    _Alignas(max_align_t) uint8_t memory[STORE_ROW_EVENT_ROOM];
     arena_t arena = {.base = memory, .size = sizeof memory};
-    message_fault_t fault;
     event_t event = {0};
     if (row->table == STORE_TABLE_archive) {
-        projections_sqlite_check_archived(feed->check, row->values[0].number);
+        projections_sqlite_check_archived(feed->check, row->values[0].number,
+                                          (uint64_t)row->values[2].number);
+    }
+    if (row->table == STORE_TABLE_archived_sum) {
+        const projection_counter_t sum = sum_of(row);
+        return projections_sqlite_check_sum(feed->check, &sum);
     }
     if (row->table != STORE_TABLE_event) {
         return RESULT_OK;
     }
-    const uint64_t id = (uint64_t)row->values[0].number;
-    const text_t card = row->values[1].bytes;
-    const text_t event_id = row->values[6].bytes;
-    const text_t body = row->values[8].bytes;
-    const int64_t name = row->values[3].number;
-    if (card.size != sizeof event.card.bytes || event_id.size != sizeof event.event_id.bytes ||
-        name < 1 || name >= event_name_enum.count ||
-        !message_unpack(&event_data_message, MESSAGE_KEYS_IDS, (const uint8_t *)body.data,
-                        body.size, &arena, &event.data, &fault)) {
-        return RESULT_STORE_CORRUPT; /* the check of the journal names it */
-    }
-    const event_data_t data = event.data;
-    uuid_t uuid;
-    memcpy(uuid.bytes, card.data, sizeof uuid.bytes);
-    MESSAGE_SET(event, &event, card, uuid);
-    memcpy(uuid.bytes, event_id.data, sizeof uuid.bytes);
-    MESSAGE_SET(event, &event, event_id, uuid);
-    MESSAGE_SET(event, &event, partition, id >> SEQUENCE_BITS);
-    MESSAGE_SET(event, &event, sequence, id & ((UINT64_C(1) << SEQUENCE_BITS) - 1));
-    MESSAGE_SET(event, &event, card_sequence, (uint64_t)row->values[2].number);
-    MESSAGE_SET(event, &event, name, (uint8_t)name);
-    MESSAGE_SET(event, &event, version, (uint64_t)row->values[4].number);
-    MESSAGE_SET(event, &event, occurred_at, row->values[5].number);
-    MESSAGE_SET(event, &event, data, data);
-    return projections_sqlite_check_event(feed->check, &event);
+    return event_from_store_row(row, &arena, &event)
+               ? projections_sqlite_check_event(feed->check, &event)
+               : RESULT_STORE_CORRUPT; /* the check of the journal names it */
 }
 
 static result_t row_copy(void *context, projection_table_t table, const store_value_t *values,
