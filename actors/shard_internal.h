@@ -193,8 +193,9 @@ static inline bool shard_message_has_key(const shard_message_t *message)
 
 /* What makes it the same command when it comes again. Borrows from the message. */
 crash_identity_t shard_message_identity(const shard_message_t *message);
-/* Around every handler of a request: names it, should the process die meanwhile. */
-void shard_message_enter(const shard_message_t *message);
+/* Around every handler: names the message, should the process die meanwhile. One that came from
+ * within the shard is named with its card only, and only where a card is concerned. */
+void shard_message_enter(const shard_message_t *message, crash_stage_t stage);
 static inline void shard_message_leave(shard_t *shard)
 {
     crash_slot_leave(shard->ports.crash_slot);

@@ -452,9 +452,13 @@ enum {
                                         loops of longer runs are what the intensity is for */
     LIMIT_CRASH_REQUEST_SIZE =
         8192, /* kept of the command in work: ours have under 4 KiB of texts */
-    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
-                                       each; with LIMIT_RESTARTS an hour of crashes at the very
-                                       least */
+    LIMIT_CRASH_FINGERPRINTS = 512, /* commands and actors that killed a role once and are
+                                       remembered, 72 bytes each; two of a kill, so with
+                                       LIMIT_RESTARTS eight minutes of crashes at the very least */
+    LIMIT_CRASH_KILLS = 2,          /* of one command: it is quarantined (DESIGN 2.1). The same of
+                                       an actor that was being built from what is stored */
+    LIMIT_CRASH_COMMANDS = 3,       /* different commands of one actor that killed: it is the actor;
+                                       two may be two bad ones, and one restart more costs 0.1 s */
     LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
                                        out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
