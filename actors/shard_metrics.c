@@ -30,6 +30,7 @@ static const request_labels_t request_labels[] = {
 #define LABELS_member_event_name(number, wire)
 #define LABELS_member_work(number, wire)
 #define LABELS_grain(number, wire)
+#define LABELS_store_state(number, wire)
 #define VALUE(enumeration, number, name, wire) LABELS_##enumeration(number, wire)
 #include "messages/enums.def"
 #undef LABELS_request_type
@@ -101,6 +102,10 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
     shard_metrics->commit_seconds =
         metrics_histogram(metrics, "digitalcard_commit_seconds", "",
                           "From the submission of a batch to its being durable");
+    shard_metrics->store_answers =
+        metrics_gauge(metrics, "digitalcard_store_answers", "",
+                      "0 while no commit and no read ends, or the control store cannot be read");
+    metric_set(shard_metrics->store_answers, 1);
     shard_metrics->commits = metrics_counter(metrics, "digitalcard_commits_total", "",
                                              "Batches that became durable or were checked");
     shard_metrics->commits_failed =

@@ -263,8 +263,13 @@ enum {
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 4, /* per shard: an fsync blocks one; loads go on beside commits */
-    LIMIT_STORE_QUEUE = 65536,    /* jobs waiting for them */
-    LIMIT_WORK_THREADS = 16,      /* of one pool; the store needs four per shard */
+    LIMIT_STORE_SILENT_MS = 8000,    /* no commit and no read has ended: not ready. Longer than
+                                        LIMIT_POSTGRES_ANSWER_MS, after which one of them ends: what
+                                        one tenant waits for takes nobody else's service away */
+    LIMIT_CONTROL_FAILING_MS = 2000, /* of the control store: not ready; a restart of PostgreSQL
+                                        takes a second */
+    LIMIT_STORE_QUEUE = 65536,       /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,         /* of one pool; the store needs four per shard */
     LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
                                      milliseconds, and 5 s is what a request waits */
     LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */
