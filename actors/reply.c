@@ -40,17 +40,6 @@ void reply_refuse(reply_t *reply, uint8_t reason, text_t detail)
     MESSAGE_SET(reply, reply, detail, detail);
 }
 
-void reply_fail(reply_t *reply, result_t result, text_t detail, text_t field)
-{
-    assert(result != RESULT_OK);
-    MESSAGE_SET(reply, reply, outcome, outcome_error);
-    MESSAGE_SET(reply, reply, error, (uint64_t)result);
-    MESSAGE_SET(reply, reply, detail, text_is_empty(detail) ? reply_detail(result) : detail);
-    if (!text_is_empty(field)) {
-        MESSAGE_SET(reply, reply, field, field);
-    }
-}
-
 typedef struct detail_line {
     result_t result;
     const char *detail;
@@ -83,7 +72,7 @@ static const detail_line_t detail_lines[] = {
     {RESULT_INTERNAL, "The service made a mistake. The log has the details under this trace id."},
 };
 
-text_t reply_detail(result_t result)
+static text_t default_detail(result_t result)
 {
     for (size_t i = 0; i < sizeof(detail_lines) / sizeof(detail_lines[0]); i++) {
         if (detail_lines[i].result == result) {
@@ -91,6 +80,17 @@ text_t reply_detail(result_t result)
         }
     }
     return text_from_c(result_title(result));
+}
+
+void reply_fail(reply_t *reply, result_t result, text_t detail, text_t field)
+{
+    assert(result != RESULT_OK);
+    MESSAGE_SET(reply, reply, outcome, outcome_error);
+    MESSAGE_SET(reply, reply, error, (uint64_t)result);
+    MESSAGE_SET(reply, reply, detail, text_is_empty(detail) ? default_detail(result) : detail);
+    if (!text_is_empty(field)) {
+        MESSAGE_SET(reply, reply, field, field);
+    }
 }
 
 size_t reply_pack(const reply_t *reply, uint8_t *out, size_t capacity)

@@ -26,9 +26,6 @@ void reply_refuse(reply_t *reply, uint8_t reason, text_t detail);
 /* An empty `detail` becomes reply_detail(result), an empty `field` is left out. */
 void reply_fail(reply_t *reply, result_t result, text_t detail, text_t field);
 
-/* What happened and what to do about it, for errors where nothing more is known. */
-text_t reply_detail(result_t result);
-
 /* The envelope with the reply in it; size rule of message_pack. */
 size_t reply_pack(const reply_t *reply, uint8_t *out, size_t capacity);
 

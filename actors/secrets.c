@@ -228,16 +228,30 @@ bool secret_webhook_open(const crypto_functions_t *crypto, const crypto_key_t *m
            crypto->open(master_key, sealed, binding_text(&binding), (uint8_t *)plain);
 }
 
-/* Two MACs of the secret, each half of the key: HMAC as a derivation, in a domain of its own. */
-void secret_name_word_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
-                          text_t tenant, crypto_key_t *word_key)
+/* Two MACs of the secret, each half of the key: HMAC as a derivation, in a domain of its own. The
+ * labels have one length. */
+static void derive(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                   const char *const labels[2], text_t tenant, crypto_key_t *key)
 {
     _Static_assert(2 * CRYPTO_MAC_SIZE == CRYPTO_KEY_SIZE, "two halves");
     for (size_t half = 0; half < 2; half++) {
         binding_t binding = {.size = 0};
-        binding_add(&binding, half == 0 ? "name-words:0:" : "name-words:1:", 13);
+        binding_add(&binding, labels[half], strlen(labels[half]));
         binding_add(&binding, tenant.data, tenant.size);
-        crypto->mac(tenant_secret, binding_text(&binding),
-                    word_key->bytes + half * CRYPTO_MAC_SIZE);
+        crypto->mac(tenant_secret, binding_text(&binding), key->bytes + half * CRYPTO_MAC_SIZE);
     }
+}
+
+void secret_name_word_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                          text_t tenant, crypto_key_t *word_key)
+{
+    static const char *const labels[] = {"name-words:0:", "name-words:1:"};
+    derive(crypto, tenant_secret, labels, tenant, word_key);
+}
+
+void secret_member_status_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                              text_t tenant, crypto_key_t *status_key)
+{
+    static const char *const labels[] = {"mem-status:0:", "mem-status:1:"};
+    derive(crypto, tenant_secret, labels, tenant, status_key);
 }

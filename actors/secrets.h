@@ -5,6 +5,7 @@
  *   tenant secret ── member key   bound to NAME 0x00 MEMBER_ID
  *   tenant secret ── stored reply bound to "reply:" NAME 0x00 IDEMPOTENCY_KEY
  *   tenant secret ── word key     derived for "name-words:" NAME; hashes words of names for search
+ *   tenant secret ── status key   derived for "mem-status:" NAME; for statuses of members in Redis
  *   member key ── holder name     bound to MEMBER_ID
  *
  * A sealed text that is moved to another tenant, key or member does not open. Erasing a member key
@@ -85,5 +86,10 @@ MUST_USE bool secret_webhook_open(const crypto_functions_t *crypto, const crypto
  * word. */
 void secret_name_word_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
                           text_t tenant, crypto_key_t *word_key);
+
+/* The key under which ids of members are hashed for what nodes remember of them together, and which
+ * vouches for it: whoever has Redis but not this key learns no member and can make up no status. */
+void secret_member_status_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
+                              text_t tenant, crypto_key_t *status_key);
 
 #endif

@@ -24,31 +24,18 @@ bool enum_parse(const enum_type_t *type, text_t name, uint8_t *value)
     return false;
 }
 
-bool message_field_is_shown(const message_field_t *field, message_form_t form)
-{
-    if (form == MESSAGE_FORM_IDS) {
-        return true;
-    }
-    if (field->presence == FIELD_INTERNAL) {
-        return false;
-    }
-    return form == MESSAGE_FORM_NAMES ||
-           (field->presence != FIELD_PATH && field->type != FIELD_TYPE_BYTES);
-}
-
-bool message_field_is_needed(const message_field_t *field, message_form_t form)
-{
-    if (field->presence == FIELD_PATH) {
-        return form == MESSAGE_FORM_NAMES;
-    }
-    return field->presence == FIELD_REQUIRED && message_field_is_shown(field, form);
-}
-
 uint64_t message_fields_written(const message_type_t *type, const void *message,
                                 message_form_t form)
 {
     const uint64_t present = *(const uint64_t *)message;
     uint64_t written = 0;
+    if (form == MESSAGE_FORM_IDS) { /* all that is there: the way of every message between roles */
+        for (uint16_t i = 0; i < type->field_count; i++) {
+            assert((present >> i & 1U) != 0 || type->fields[i].presence != FIELD_REQUIRED);
+            written |= present & UINT64_C(1) << i;
+        }
+        return written;
+    }
     for (uint16_t i = 0; i < type->field_count; i++) {
         const message_field_t *field = &type->fields[i];
         const uint64_t bit = UINT64_C(1) << i;

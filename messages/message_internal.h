@@ -12,9 +12,26 @@ typedef enum message_form {
 } message_form_t;
 
 /* Whether the form knows the field at all. */
-bool message_field_is_shown(const message_field_t *field, message_form_t form);
+static inline bool message_field_is_shown(const message_field_t *field, message_form_t form)
+{
+    if (form == MESSAGE_FORM_IDS) {
+        return true;
+    }
+    if (field->presence == FIELD_INTERNAL) {
+        return false;
+    }
+    return form == MESSAGE_FORM_NAMES ||
+           (field->presence != FIELD_PATH && field->type != FIELD_TYPE_BYTES);
+}
+
 /* Whether decoding without the field is a fault. */
-bool message_field_is_needed(const message_field_t *field, message_form_t form);
+static inline bool message_field_is_needed(const message_field_t *field, message_form_t form)
+{
+    if (field->presence == FIELD_PATH) {
+        return form == MESSAGE_FORM_NAMES;
+    }
+    return field->presence == FIELD_REQUIRED && message_field_is_shown(field, form);
+}
 
 /* The bits of `present`; every struct begins with them. */
 static inline uint64_t *message_present(void *message)

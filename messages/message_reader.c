@@ -129,10 +129,26 @@ static bool text_keep(message_reader_t *reader, const message_field_t *field, te
     return true;
 }
 
+#define BYTES_ONE UINT64_C(0x0101010101010101)
+
+/* Not 0 when one of eight bytes is below `limit`, at most 128 (Anderson, Bit Twiddling Hacks). */
+static uint64_t bytes_below(uint64_t word, uint64_t limit)
+{
+    return (word - BYTES_ONE * limit) & ~word & (BYTES_ONE * 0x80);
+}
+
 /* Index of the first of U+0000 to U+001F and U+007F, or the size of the text. */
 static size_t control_find(text_t text)
 {
+    uint64_t word;
     size_t i = 0;
+    while (text.size - i >= sizeof(word)) {
+        memcpy(&word, text.data + i, sizeof(word));
+        if ((bytes_below(word, 0x20) | bytes_below(word ^ (BYTES_ONE * 0x7f), 1)) != 0) {
+            break;
+        }
+        i += sizeof(word);
+    }
     while (i < text.size && (uint8_t)text.data[i] >= 0x20 && text.data[i] != 0x7f) {
         i++;
     }
@@ -144,17 +160,16 @@ static size_t control_find(text_t text)
  */
 static bool characters_check(message_reader_t *reader, const message_field_t *field, text_t text)
 {
-    const size_t at = control_find(text);
-    if (reader->form != MESSAGE_FORM_IDS && at < text.size) {
-        return fault_set(reader, MESSAGE_FAULT_INVALID_VALUE,
-                         "%s must not contain control characters; byte %zu was U+%04X", field->name,
-                         at + 1, (unsigned)(uint8_t)text.data[at]);
-    }
-    if (at < text.size && memchr(text.data + at, '\0', text.size - at) != NULL) {
-        return fault_set(reader, MESSAGE_FAULT_INVALID_VALUE, "%s must not contain a NUL",
+    if (reader->form == MESSAGE_FORM_IDS) {
+        return memchr(text.data, '\0', text.size) == NULL ||
+               fault_set(reader, MESSAGE_FAULT_INVALID_VALUE, "%s must not contain a NUL",
                          field->name);
     }
-    return true;
+    const size_t at = control_find(text);
+    return at == text.size ||
+           fault_set(reader, MESSAGE_FAULT_INVALID_VALUE,
+                     "%s must not contain control characters; byte %zu was U+%04X", field->name,
+                     at + 1, (unsigned)(uint8_t)text.data[at]);
 }
 
 bool reader_accept_text(message_reader_t *reader, const message_field_t *field, text_t text)

@@ -88,6 +88,9 @@ enum {
     LIMIT_MEMBERS_CACHED = 65536,      /* per shard, 450 bytes each: those of recent scans */
     LIMIT_MEMBER_ASK_MS = 2500,        /* who issues a card waits so long for the context */
     LIMIT_MEMBER_REFRESH_MS = 30000,   /* a member is asked after in the background that often */
+    LIMIT_MEMBER_RECALL_MS = 20, /* a scan or an issue waits so long for what other nodes know */
+    LIMIT_MEMBER_RECALLS = 256,  /* of one shard on their way to Redis; the others go without */
+    LIMIT_MEMBER_RECALL_REST_MS = 1000, /* nobody waits after an answer that was late */
     LIMIT_MEMBER_REFRESHES = 64,   /* of one shard on their way at a time; the others come later */
     LIMIT_MEMBER_ASKING = 1024,    /* questions of one shard on their way; the others go without */
     LIMIT_MEMBER_SLICE = 64,       /* cards of a member that work at a time: a share of a batch */

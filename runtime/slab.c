@@ -91,9 +91,3 @@ void slab_give(slab_t *slab, void *object)
     slab->free_first = (given->head.index & ~slab->tag) + 1;
     slab->count--;
 }
-
-size_t slab_memory(const slab_t *slab)
-{
-    return slab->chunk_count * slab->stride * SLAB_CHUNK_OBJECTS +
-           slab->chunk_capacity * sizeof(*slab->chunks);
-}

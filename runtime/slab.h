@@ -52,7 +52,4 @@ static inline void *slab_find(const slab_t *slab, uint32_t index, uint32_t gener
     return head->generation == generation && (generation & 1) != 0 ? head : NULL;
 }
 
-/* In bytes, chunks and directory. */
-size_t slab_memory(const slab_t *slab);
-
 #endif

@@ -5,7 +5,7 @@
  * A command is to blame at its second kill. An actor is at the second kill that no command can be
  * blamed for: it was being built from what is stored, or something within the role concerned it. Of
  * kills in its handler two different commands are not enough, since both may be bad; three are
- * (docs/decisions/0014). */
+ * (docs/decisions/0015). */
 #include "runtime/supervisor_internal.h"
 
 #include "runtime/log.h"

@@ -5,11 +5,7 @@
 
 #include <assert.h>
 
-enum {
-    PARTITIONS_MAX = 64, /* six bits of the id */
-    TENANT_NAME_SIZE_MIN = 2,
-    TENANT_NAME_SIZE_MAX = 39,
-};
+enum { PARTITIONS_MAX = 64 }; /* six bits of the id */
 
 /* RFC 9562, 5.7: 48 bits of time, version 7, 12 random bits, variant 10, 62 random bits, of which
  * the first six are the partition here. */
@@ -77,7 +73,7 @@ static bool is_reserved(text_t name)
     return false;
 }
 
-bool tenant_name_is_valid(text_t name)
+bool tenant_name_is_well_formed(text_t name)
 {
     if (name.size < TENANT_NAME_SIZE_MIN || name.size > TENANT_NAME_SIZE_MAX ||
         !is_lower(name.data[0])) {
@@ -88,5 +84,10 @@ bool tenant_name_is_valid(text_t name)
             return false;
         }
     }
-    return !is_reserved(name);
+    return true;
+}
+
+bool tenant_name_is_valid(text_t name)
+{
+    return tenant_name_is_well_formed(name) && !is_reserved(name);
 }

@@ -17,7 +17,11 @@ bool card_id_is_valid(const uuid_t *id);
 uint32_t placement_partition(text_t member_id, uint32_t partitions);
 /* Embedded store: one shard owns a tenant. */
 uint32_t placement_shard(text_t tenant, uint32_t shards);
-/* [a-z][a-z0-9-]{1,38} and not reserved (api, mapi, health, metrics, admin). */
+enum { TENANT_NAME_SIZE_MIN = 2, TENANT_NAME_SIZE_MAX = 39 };
+/* [a-z][a-z0-9-]{1,38} (DESIGN 3.2). Stores check it again before a name becomes part of a path or
+ * an identifier: whatever passes has no quote, dot, slash or NUL. */
+bool tenant_name_is_well_formed(text_t name);
+/* That, and not reserved (api, mapi, health, metrics, admin). */
 bool tenant_name_is_valid(text_t name);
 
 #endif

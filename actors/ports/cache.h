@@ -23,14 +23,20 @@ typedef struct cache cache_t;
 typedef void cache_got_t(void *context, result_t result, text_t value);
 /* `sum`: with what the others have added. */
 typedef void cache_added_t(void *context, result_t result, int64_t sum);
+/* Which of two values is the newer one: by `major`, then by `minor`. */
+typedef struct cache_version {
+    uint64_t major;
+    uint64_t minor;
+} cache_version_t;
 /* From another node; borrowed for the call. Checked for nothing but its size. */
 typedef void cache_heard_t(void *context, text_t tenant, text_t payload);
 
 typedef struct cache_functions {
     result_t (*get)(cache_t *cache, text_t tenant, text_t key, cache_got_t *done, void *context);
-    /* Until `ttl_ms` from now. Whether it worked is only counted. */
-    result_t (*put)(cache_t *cache, text_t tenant, text_t key, text_t value, uint32_t ttl_ms);
-    result_t (*remove)(cache_t *cache, text_t tenant, text_t key);
+    /* Until `ttl_ms` from now, unless a value of a newer version is there. One of the same version
+     * takes its place. Whether it worked is only counted. */
+    result_t (*put)(cache_t *cache, text_t tenant, text_t key, const cache_version_t *version,
+                    text_t value, uint32_t ttl_ms);
     /* To a number that begins at 0 and is forgotten `ttl_ms` after it was first added to. A number
      * and a value of one key must not be mixed. */
     result_t (*add)(cache_t *cache, text_t tenant, text_t key, int64_t amount, uint32_t ttl_ms,

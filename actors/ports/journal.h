@@ -20,6 +20,7 @@
 #ifndef ACTORS_PORTS_JOURNAL_H
 #define ACTORS_PORTS_JOURNAL_H
 
+#include "actors/ports/projections.h"
 #include "messages/messages.h"
 #include "runtime/limits.h"
 #include "runtime/result.h"
@@ -83,8 +84,9 @@ typedef struct journal_member_key {
     text_t sealed_key;
 } journal_member_key_t;
 
-/* An actor is to be told something at a moment, whatever happens until then (actors/reminder.h).
- * Known by actor and name. No two rows of a batch are of the same one. */
+/* An actor is to be told something at a moment, whatever happens until then
+ * (actors/shard/reminder.h). Known by actor and name. No two rows of a batch are of the same one.
+ */
 typedef enum journal_reminder_action {
     JOURNAL_REMINDER_PUT = 1, /* replaces one of that name */
     JOURNAL_REMINDER_ENSURE,  /* only when there is none of that name */
@@ -229,6 +231,16 @@ typedef struct journal_heads {
 } journal_heads_t;
 typedef void journal_heads_done_t(void *context, const journal_heads_t *heads);
 
+/* What the validations that are gone into archives add up to, in the order of `last`. */
+typedef struct journal_archived_sums {
+    result_t result;
+    uint64_t archived; /* how many are gone, of all partitions; read in the same transaction */
+    const projection_counter_t *sums;
+    size_t count;
+    uint64_t last; /* of the last one: to go on after */
+} journal_archived_sums_t;
+typedef void journal_archived_sums_done_t(void *context, const journal_archived_sums_t *sums);
+
 typedef struct journal_member_keys {
     result_t result;
     const text_t *sealed_keys; /* in order of the members asked for; empty: none, or erased */
@@ -275,8 +287,9 @@ typedef struct journal_functions {
      * which cards count as expired when the filter is a status.
      *
      * list_cards stays beside the read models, which answer the lists of clients: what is done to
-     * every card of a member (actors/member_work.c) must see each committed card, and a read model
-     * may be behind or being made anew. A relay without read models answers lists with it too. */
+     * every card of a member (actors/shard/member_work.c) must see each committed card, and a read
+     * model may be behind or being made anew. A relay without read models answers lists with it
+     * too. */
     result_t (*list_cards)(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
                            uint32_t limit, journal_cards_done_t *done, void *context);
     result_t (*read_history)(journal_tenant_t *tenant, const uuid_t *card, text_t cursor,
@@ -291,6 +304,10 @@ typedef struct journal_functions {
      * keeps no notes (fakes of tests), and batches and loads must not name any. */
     result_t (*read_notes)(journal_tenant_t *tenant, text_t after, uint32_t limit,
                            journal_notes_done_t *done, void *context);
+    /* Sums after the one numbered `after` (0: from the first), at most `limit`, which is 1 to
+     * LIMIT_PROJECTION_EVENTS. NULL: of this store nothing is ever archived (fakes of tests). */
+    result_t (*read_archived_sums)(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                   journal_archived_sums_done_t *done, void *context);
 } journal_functions_t;
 
 struct journal {

@@ -44,11 +44,17 @@ typedef struct projection_cursor {
     int64_t occurred_at;
 } projection_cursor_t;
 
+/* Sums of archived validations come from no partition's events and have a cursor of their own,
+ * which moves in commits of this partition: up to which row they were taken over, `_ALL` when that
+ * is done, and in `occurred_at` how many events had been archived by then (journal.h). */
+enum { PROJECTION_PARTITION_ARCHIVED = LIMIT_PARTITIONS };
+#define PROJECTION_ARCHIVED_ALL ((UINT64_C(1) << 56) - 1)
+
 typedef struct projections_opened {
     result_t result;
     projections_tenant_t *tenant;
     bool is_complete; /* it has once reached the head of the journal */
-    projection_cursor_t cursors[LIMIT_PARTITIONS];
+    projection_cursor_t cursors[LIMIT_PARTITIONS + 1]; /* the last: of archived sums */
 } projections_opened_t;
 typedef void projections_opened_done_t(void *context, const projections_opened_t *opened);
 
@@ -80,10 +86,10 @@ typedef enum projection_series {
     PROJECTION_SERIES_LEVELS = 2,  /* kind: enum card_status; came to it less left it */
     PROJECTION_SERIES_REASONS = 3, /* refused validations; kind: enum reason */
     PROJECTION_SERIES_SCANS = 4,   /* validations by gate; kind: enum reason */
-    PROJECTION_SERIES_DELAYS = 5,  /* kind: step of a histogram (actors/projection_fold.h) */
+    PROJECTION_SERIES_DELAYS = 5,  /* kind: step of a histogram (actors/relay/projection_fold.h) */
 } projection_series_t;
 
-/* One number of the rollups (actors/projection_fold.h). Counts add up. */
+/* One number of the rollups (actors/relay/projection_fold.h). Counts add up. */
 typedef struct projection_counter {
     uint8_t series; /* enum projection_series */
     uint8_t grain;  /* enum grain */

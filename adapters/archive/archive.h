@@ -16,7 +16,7 @@
  * not that the file is damaged. Every format from 1 on is read: rows of an older one are completed
  * (store_rows.def). Format 1 has been written with and without the columns cards and bytes of
  * partition, and says nothing of its kind. */
-enum { ARCHIVE_VERSION = 2, ARCHIVE_ERROR_SIZE = 512 };
+enum { ARCHIVE_VERSION = 3, ARCHIVE_ERROR_SIZE = 512 };
 
 typedef enum archive_kind {
     ARCHIVE_BACKUP = 0,      /* all of a tenant */

@@ -25,6 +25,7 @@ typedef struct entry {
     uint32_t name_size;
     uint64_t ends_ms;
     int64_t number;
+    cache_version_t version;
     char *value; /* malloc; NULL: empty or a number */
     size_t value_size;
     char name[NAME_SIZE];
@@ -232,12 +233,22 @@ static result_t memory_get(cache_t *base, text_t tenant, text_t key, cache_got_t
     return answer_later(cache, &answer, is_there ? entry->value : NULL);
 }
 
-static result_t memory_put(cache_t *base, text_t tenant, text_t key, text_t value, uint32_t ttl_ms)
+static bool is_newer(const cache_version_t *a, const cache_version_t *b)
+{
+    return a->major > b->major || (a->major == b->major && a->minor > b->minor);
+}
+
+static result_t memory_put(cache_t *base, text_t tenant, text_t key, const cache_version_t *version,
+                           text_t value, uint32_t ttl_ms)
 {
     cache_memory_t *const cache = cache_of(base);
     name_t name;
     if (!name_make(tenant, key, &name) || value.size > LIMIT_CACHE_VALUE_SIZE || ttl_ms == 0) {
         return RESULT_INVALID_ARGUMENT;
+    }
+    entry_t *entry = entry_find(cache, &name);
+    if (entry != NULL && !entry->is_number && is_newer(&entry->version, version)) {
+        return RESULT_OK;
     }
     char *const copy = value.size == 0 ? NULL : malloc(value.size);
     if (value.size > 0 && copy == NULL) {
@@ -246,27 +257,13 @@ static result_t memory_put(cache_t *base, text_t tenant, text_t key, text_t valu
     if (value.size > 0) {
         memcpy(copy, value.data, value.size);
     }
-    entry_t *entry = entry_find(cache, &name);
     if (entry != NULL) {
         entry_drop(cache, entry);
     }
     entry = entry_make(cache, &name, ttl_ms);
+    entry->version = *version;
     entry->value = copy;
     entry->value_size = value.size;
-    return RESULT_OK;
-}
-
-static result_t memory_remove(cache_t *base, text_t tenant, text_t key)
-{
-    cache_memory_t *const cache = cache_of(base);
-    name_t name;
-    if (!name_make(tenant, key, &name)) {
-        return RESULT_INVALID_ARGUMENT;
-    }
-    entry_t *const entry = entry_find(cache, &name);
-    if (entry != NULL) {
-        entry_drop(cache, entry);
-    }
     return RESULT_OK;
 }
 
@@ -330,7 +327,6 @@ static size_t memory_status(const cache_t *base, char *out, size_t capacity)
 static const cache_functions_t functions = {
     .get = memory_get,
     .put = memory_put,
-    .remove = memory_remove,
     .add = memory_add,
     .publish = memory_publish,
     .subscribe = memory_subscribe,

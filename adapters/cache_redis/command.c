@@ -1,11 +1,16 @@
 /* The port's calls as commands, answers as results, redirections of a Cluster. Must not connect. */
 #include "adapters/cache_redis/cache_redis_internal.h"
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_SIZE = LIMIT_CACHE_KEY_SIZE + LIMIT_TENANT_NAME_SIZE + 48, NUMBER_SIZE = 24 };
+enum {
+    KEY_SIZE = LIMIT_CACHE_KEY_SIZE + LIMIT_TENANT_NAME_SIZE + 48,
+    NUMBER_SIZE = 24,
+    VERSION_SIZE = 40, /* of a value: two numbers of 20 digits; put_script knows it too */
+};
 
 typedef struct argument {
     const char *data;
@@ -307,6 +312,17 @@ static void replied_error(redis_node_t *node, redis_command_t *command, text_t t
     }
 }
 
+/* One without a version was put by somebody else. */
+static void got_value(cache_redis_t *cache, redis_command_t *command, text_t text)
+{
+    if (text.size < VERSION_SIZE) {
+        command_end(cache, command, RESULT_MISSING, TEXT_NONE, 0);
+        return;
+    }
+    const text_t value = {.data = text.data + VERSION_SIZE, .size = text.size - VERSION_SIZE};
+    command_end(cache, command, RESULT_OK, value, 0);
+}
+
 /* False: not what this command is answered with. */
 static bool replied_value(redis_node_t *node, redis_command_t *command, const redisReply *reply)
 {
@@ -318,10 +334,11 @@ static bool replied_value(redis_node_t *node, redis_command_t *command, const re
             command_end(cache, command, RESULT_MISSING, TEXT_NONE, 0);
             return true;
         }
-        if (reply->type != REDIS_REPLY_STRING || text.size > LIMIT_CACHE_VALUE_SIZE) {
+        if (reply->type != REDIS_REPLY_STRING ||
+            text.size > VERSION_SIZE + LIMIT_CACHE_VALUE_SIZE) {
             return false;
         }
-        command_end(cache, command, RESULT_OK, text, 0);
+        got_value(cache, command, text);
         return true;
     case REDIS_COMMAND_ADD:
         if (reply->type != REDIS_REPLY_INTEGER) {
@@ -424,34 +441,34 @@ static result_t redis_get(cache_t *base, text_t tenant, text_t key, cache_got_t 
     return command_send(node_of(cache, tenant), arguments, 2, &wanted);
 }
 
-static result_t redis_put(cache_t *base, text_t tenant, text_t key, text_t value, uint32_t ttl_ms)
+/* The version stands before the value, as digits of one length, so that texts compare as numbers
+ * do. In one script, so that of two nodes that put at once the newer value stays. What stands there
+ * and is none of ours gives way. */
+static const char put_script[] =
+    "local old = redis.pcall('GET', KEYS[1]) "
+    "if type(old) == 'string' and #old >= 40 then local version = string.sub(old, 1, 40) "
+    "if string.match(version, '^%d+$') and version > ARGV[1] then return 0 end end "
+    "redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2], 'PX', ARGV[3]) return 1";
+
+static result_t redis_put(cache_t *base, text_t tenant, text_t key, const cache_version_t *version,
+                          text_t value, uint32_t ttl_ms)
 {
     cache_redis_t *const cache = cache_of(base);
     char name[KEY_SIZE];
     char ttl[NUMBER_SIZE];
+    char order[VERSION_SIZE + 1];
     const redis_command_t wanted = {.kind = REDIS_COMMAND_QUIET};
     if (!key_make(cache, tenant, key, name) || value.size > LIMIT_CACHE_VALUE_SIZE || ttl_ms == 0) {
         return RESULT_INVALID_ARGUMENT;
     }
     (void)snprintf(ttl, sizeof ttl, "%u", ttl_ms);
-    const argument_t arguments[] = {word("SET"),
-                                    word(name),
-                                    {value.size == 0 ? "" : value.data, value.size},
-                                    word("PX"),
+    (void)snprintf(order, sizeof order, "%020" PRIu64 "%020" PRIu64, version->major,
+                   version->minor);
+    const argument_t arguments[] = {word("EVAL"), word(put_script),
+                                    word("1"),    word(name),
+                                    word(order),  {value.size == 0 ? "" : value.data, value.size},
                                     word(ttl)};
-    return command_send(node_of(cache, tenant), arguments, 5, &wanted);
-}
-
-static result_t redis_remove(cache_t *base, text_t tenant, text_t key)
-{
-    cache_redis_t *const cache = cache_of(base);
-    char name[KEY_SIZE];
-    const redis_command_t wanted = {.kind = REDIS_COMMAND_QUIET};
-    if (!key_make(cache, tenant, key, name)) {
-        return RESULT_INVALID_ARGUMENT;
-    }
-    const argument_t arguments[] = {word("DEL"), word(name)};
-    return command_send(node_of(cache, tenant), arguments, 2, &wanted);
+    return command_send(node_of(cache, tenant), arguments, 7, &wanted);
 }
 
 /* One script, so that no number is left without an end when the connection breaks between two
@@ -544,7 +561,6 @@ void redis_commands_init(cache_redis_t *cache)
     static const cache_functions_t functions = {
         .get = redis_get,
         .put = redis_put,
-        .remove = redis_remove,
         .add = redis_add,
         .publish = redis_publish,
         .subscribe = redis_subscribe,

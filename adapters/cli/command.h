@@ -20,7 +20,7 @@ typedef struct command {
 
 #define COMMAND(words, function, arguments, summary)                                               \
     int function(const command_t *command, int argc, char **argv);
-#include "adapters/cli/commands.def"
+#include "adapters/cli/commands/commands.def"
 #undef COMMAND
 /* The internal one: `digitalcard role front|shard|relay …`. */
 int command_role(const command_t *command, int argc, char **argv);

@@ -1,7 +1,7 @@
 /* Opening of an installation, in the order in which a person should hear about what is wrong. */
 #include "adapters/cli/installation.h"
 
-#include "adapters/cli/control_commands.h"
+#include "adapters/cli/control/control_commands.h"
 #include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"
 #include "runtime/log.h"

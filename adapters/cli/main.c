@@ -10,7 +10,7 @@
 
 #define COMMAND(words, function, arguments, summary) {(words), (arguments), (summary), function},
 static const command_t commands[] = {
-#include "adapters/cli/commands.def"
+#include "adapters/cli/commands/commands.def"
 };
 #undef COMMAND
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -3,7 +3,7 @@
 #ifndef ADAPTERS_CLI_MEMBERSHIP_OPTIONS_H
 #define ADAPTERS_CLI_MEMBERSHIP_OPTIONS_H
 
-#include "actors/neighbour.h"
+#include "actors/neighbours/neighbour.h"
 #include "adapters/cli/configuration.h"
 
 /* False after saying what cannot be used. */

@@ -3,8 +3,8 @@
  * second. */
 #include "adapters/cli/stores_archive.h"
 
-#include "adapters/cli/control_backup.h"
-#include "adapters/cli/control_client.h"
+#include "adapters/cli/control/control_backup.h"
+#include "adapters/cli/control/control_client.h"
 #include "adapters/control_postgres/control_postgres.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"

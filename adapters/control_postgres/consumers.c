@@ -34,8 +34,8 @@ result_t control_postgres_consumer_add(control_postgres_t *control, text_t tenan
                                 "consumer WHERE tenant = $1::text",
                                 values, 2, &rows);
     }
-    if (result == RESULT_OK && row_integer(rows, 0, 1) == 0 &&
-        row_integer(rows, 0, 0) >= LIMIT_CONSUMERS) {
+    if (result == RESULT_OK && field_integer(rows, 0, 1) == 0 &&
+        field_integer(rows, 0, 0) >= LIMIT_CONSUMERS) {
         result = RESULT_BUSY;
     }
     PQclear(rows);
@@ -122,13 +122,13 @@ static result_t consumer_visit_rows(consumers_t *store, text_t tenant, consumer_
     for (int i = 0; goes_on && i < PQntuples(rows); i++) {
         const bool has_cursor = PQgetisnull(rows, i, 4) == 0;
         const consumer_row_t consumer = {
-            .tenant = row_bytes(rows, i, 0),
-            .name = row_bytes(rows, i, 1),
-            .registered_at = row_integer(rows, i, 2),
-            .seen_at = row_integer(rows, i, 3),
+            .tenant = field_bytes(rows, i, 0),
+            .name = field_bytes(rows, i, 1),
+            .registered_at = field_integer(rows, i, 2),
+            .seen_at = field_integer(rows, i, 3),
             .has_cursor = has_cursor,
-            .partition = has_cursor ? (uint32_t)row_integer(rows, i, 4) : 0,
-            .sequence = has_cursor ? (uint64_t)row_integer(rows, i, 5) : 0,
+            .partition = has_cursor ? (uint32_t)field_integer(rows, i, 4) : 0,
+            .sequence = has_cursor ? (uint64_t)field_integer(rows, i, 5) : 0,
         };
         goes_on = visit(context, &consumer);
     }

@@ -24,7 +24,7 @@ static result_t control_version(control_store_t *store, uint64_t *version)
         return result;
     }
     const bool is_there = PQntuples(rows) == 1;
-    *version = is_there ? (uint64_t)row_integer(rows, 0, 0) : 0;
+    *version = is_there ? (uint64_t)field_integer(rows, 0, 0) : 0;
     PQclear(rows);
     return is_there ? RESULT_OK : RESULT_STORE_CORRUPT;
 }
@@ -80,7 +80,7 @@ static result_t version_read(control_postgres_t *control, uint64_t *version)
     if (result != RESULT_OK) {
         return result;
     }
-    const bool is_there = row_bytes(rows, 0, 0).data[0] != 0;
+    const bool is_there = field_bytes(rows, 0, 0).data[0] != 0;
     PQclear(rows);
     if (!is_there) {
         return RESULT_OK;
@@ -90,11 +90,11 @@ static result_t version_read(control_postgres_t *control, uint64_t *version)
     if (result != RESULT_OK) {
         return result;
     }
-    if (PQntuples(rows) != 1 || row_integer(rows, 0, 0) < 1) {
+    if (PQntuples(rows) != 1 || field_integer(rows, 0, 0) < 1) {
         result = RESULT_STORE_CORRUPT;
     } else {
-        const text_t prefix = row_bytes(rows, 0, 1);
-        *version = (uint64_t)row_integer(rows, 0, 0);
+        const text_t prefix = field_bytes(rows, 0, 1);
+        *version = (uint64_t)field_integer(rows, 0, 0);
         (void)snprintf(control->prefix, sizeof control->prefix, "%.*s", TEXT_PRINT(prefix));
     }
     PQclear(rows);

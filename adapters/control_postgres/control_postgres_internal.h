@@ -2,7 +2,9 @@
 #ifndef ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_INTERNAL_H
 #define ADAPTERS_CONTROL_POSTGRES_CONTROL_POSTGRES_INTERNAL_H
 
+#include "actors/domain/card_id.h"
 #include "adapters/control_postgres/control_postgres.h"
+#include "adapters/shared_postgres/fields.h"
 #include <libpq-fe.h>
 
 typedef struct control_postgres {
@@ -34,8 +36,6 @@ static inline control_postgres_t *control_of(control_store_t *store)
 /* Connects when there is no connection. */
 MUST_USE result_t database_ready(control_postgres_t *control);
 void control_disconnect(control_postgres_t *control);
-result_t control_database_error(control_postgres_t *control, const PGresult *rows,
-                                const char *action);
 /* Fixed SQL without values. */
 MUST_USE result_t database_execute(control_postgres_t *control, const char *sql);
 
@@ -58,8 +58,6 @@ typedef void value_fill_t(const void *context, size_t index, value_t *values);
 MUST_USE result_t database_query_each(control_postgres_t *control, const char *sql,
                                       value_fill_t *fill, const void *context, size_t count,
                                       int value_count);
-int64_t row_integer(const PGresult *rows, int row, int column);
-text_t row_bytes(const PGresult *rows, int row, int column);
 
 /* A transaction that changes something; the version rises with it. End it with transaction_end,
  * which commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it.

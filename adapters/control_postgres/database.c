@@ -2,6 +2,7 @@
  * small, and a server that says nothing is given up, because callers have loops to run. Must not
  * know what the tables mean. */
 #include "adapters/control_postgres/control_postgres_internal.h"
+#include "adapters/shared_postgres/socket_wait.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -11,8 +12,8 @@
 
 enum { PIPELINE_MAX = 64 }; /* statements: less than the kernel's buffers take */
 
-result_t control_database_error(control_postgres_t *control, const PGresult *rows,
-                                const char *action)
+static result_t database_error(control_postgres_t *control, const PGresult *rows,
+                               const char *action)
 {
     const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *detail = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
@@ -40,16 +41,6 @@ result_t control_database_error(control_postgres_t *control, const PGresult *row
 }
 
 /* --- The server may say nothing at all: no wait is without its end --- */
-
-static bool socket_wait(const PGconn *connection, short events, uint64_t deadline_ms)
-{
-    const uint64_t now_ms = clock_monotonic_ms();
-    struct pollfd waited = {.fd = PQsocket(connection), .events = events};
-    if (waited.fd < 0 || now_ms >= deadline_ms) {
-        return false;
-    }
-    return poll(&waited, 1, (int)(deadline_ms - now_ms)) != 0; /* what is wrong, libpq finds out */
-}
 
 static bool connection_make(control_postgres_t *control)
 {
@@ -101,7 +92,7 @@ result_t database_ready(control_postgres_t *control)
     connection_rest(control);
     const bool is_silent =
         control->connection != NULL && PQstatus(control->connection) != CONNECTION_BAD;
-    return control_database_error(control, NULL, is_silent ? "connect: no answer" : "connect");
+    return database_error(control, NULL, is_silent ? "connect: no answer" : "connect");
 }
 
 /* NULL: no answer in time; the connection is given up then. Else the last result, as PQexec. */
@@ -193,7 +184,7 @@ result_t database_query(control_postgres_t *control, const char *sql, const valu
         answer = query_send(control, sql, values, count);
     }
     if (!is_good(answer)) {
-        result = control_database_error(control, answer, "query");
+        result = database_error(control, answer, "query");
         PQclear(answer);
         return result;
     }
@@ -212,7 +203,7 @@ static result_t pipeline_finish(control_postgres_t *control, size_t count)
     for (size_t i = 0; i < count + 1 && control->connection != NULL; i++) { /* and its end */
         PGresult *const rows = answer_wait(control, LIMIT_POSTGRES_CONTROL_ANSWER_MS);
         if (PQresultStatus(rows) != PGRES_PIPELINE_SYNC && !is_good(rows) && result == RESULT_OK) {
-            result = control_database_error(control, rows, "query");
+            result = database_error(control, rows, "query");
         }
         PQclear(rows);
     }
@@ -258,27 +249,9 @@ result_t database_execute(control_postgres_t *control, const char *sql)
             ? answer_wait(control, control->is_migrating ? LIMIT_POSTGRES_CONTROL_MIGRATE_MS
                                                          : LIMIT_POSTGRES_CONTROL_EXECUTE_MS)
             : NULL;
-    const result_t result =
-        is_good(rows) ? RESULT_OK : control_database_error(control, rows, "execute");
+    const result_t result = is_good(rows) ? RESULT_OK : database_error(control, rows, "execute");
     PQclear(rows);
     return result;
-}
-
-int64_t row_integer(const PGresult *rows, int row, int column)
-{
-    const uint8_t *const bytes = (const uint8_t *)PQgetvalue(rows, row, column);
-    const int size = PQgetlength(rows, row, column);
-    uint64_t value = size > 0 && (bytes[0] & 0x80) != 0 ? UINT64_MAX : 0;
-    for (int i = 0; i < size && i < 8; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return (int64_t)value;
-}
-
-text_t row_bytes(const PGresult *rows, int row, int column)
-{
-    return (text_t){.data = PQgetvalue(rows, row, column),
-                    .size = (size_t)PQgetlength(rows, row, column)};
 }
 
 /* The row of the version is the lock of all changes. */

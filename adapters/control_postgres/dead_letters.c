@@ -123,21 +123,21 @@ static result_t letter_drop(dead_letters_t *store, const uint8_t *fingerprint)
 /* False: the row is not as we write it. */
 static bool letter_read(const PGresult *rows, int row, dead_letter_t *letter)
 {
-    const text_t fingerprint = row_bytes(rows, row, FINGERPRINT);
-    const text_t actor = row_bytes(rows, row, ACTOR);
+    const text_t fingerprint = field_bytes(rows, row, FINGERPRINT);
+    const text_t actor = field_bytes(rows, row, ACTOR);
     *letter = (dead_letter_t){
         .fingerprint = (const uint8_t *)fingerprint.data,
-        .state = (dead_letter_state_t)row_integer(rows, row, STATE),
-        .tenant = row_bytes(rows, row, TENANT),
-        .type = (uint8_t)row_integer(rows, row, TYPE),
+        .state = (dead_letter_state_t)field_integer(rows, row, STATE),
+        .tenant = field_bytes(rows, row, TENANT),
+        .type = (uint8_t)field_integer(rows, row, TYPE),
         .actor = (const uint8_t *)actor.data,
-        .kills = (uint32_t)row_integer(rows, row, KILLS),
-        .stored_at = row_integer(rows, row, STORED_AT),
-        .reason = row_bytes(rows, row, REASON),
-        .trace_id = row_bytes(rows, row, TRACE_ID),
-        .request_size = (uint32_t)row_integer(rows, row, REQUEST_SIZE),
-        .sealed_request = row_bytes(rows, row, SEALED_REQUEST),
-        .outcome = row_bytes(rows, row, OUTCOME),
+        .kills = (uint32_t)field_integer(rows, row, KILLS),
+        .stored_at = field_integer(rows, row, STORED_AT),
+        .reason = field_bytes(rows, row, REASON),
+        .trace_id = field_bytes(rows, row, TRACE_ID),
+        .request_size = (uint32_t)field_integer(rows, row, REQUEST_SIZE),
+        .sealed_request = field_bytes(rows, row, SEALED_REQUEST),
+        .outcome = field_bytes(rows, row, OUTCOME),
     };
     return fingerprint.size == CRASH_FINGERPRINT_SIZE && actor.size == CRASH_ID_SIZE;
 }

@@ -31,7 +31,7 @@ static result_t current_read(control_postgres_t *control, text_t tenant, text_t 
     }
     current->has_tenant = PQntuples(rows) == 1;
     current->is_set = current->has_tenant && PQgetisnull(rows, 0, 1) == 0;
-    current->percent = current->is_set ? row_integer(rows, 0, 1) : -1;
+    current->percent = current->is_set ? field_integer(rows, 0, 1) : -1;
     PQclear(rows);
     return RESULT_OK;
 }
@@ -101,12 +101,12 @@ static result_t flag_visit(flags_t *store, text_t tenant, uint64_t after, flag_v
     for (int i = 0; goes_on && i < PQntuples(rows); i++) {
         const bool is_set = PQgetisnull(rows, i, PERCENT) == 0;
         const flag_setting_t setting = {
-            .tenant = row_bytes(rows, i, TENANT),
-            .name = row_bytes(rows, i, NAME),
+            .tenant = field_bytes(rows, i, TENANT),
+            .name = field_bytes(rows, i, NAME),
             .is_set = is_set,
-            .percent = is_set ? (uint8_t)row_integer(rows, i, PERCENT) : 0,
-            .changed_at = row_integer(rows, i, CHANGED_AT),
-            .change = (uint64_t)row_integer(rows, i, CHANGE),
+            .percent = is_set ? (uint8_t)field_integer(rows, i, PERCENT) : 0,
+            .changed_at = field_integer(rows, i, CHANGED_AT),
+            .change = (uint64_t)field_integer(rows, i, CHANGE),
         };
         goes_on = visit(context, &setting);
     }

@@ -18,8 +18,8 @@ static result_t keys_count(control_postgres_t *control, text_t tenant, int64_t *
         return result;
     }
     const bool is_there = PQntuples(rows) == 1;
-    *count = is_there ? row_integer(rows, 0, 0) : 0;
-    *kid_max = is_there ? row_integer(rows, 0, 1) : 0;
+    *count = is_there ? field_integer(rows, 0, 0) : 0;
+    *kid_max = is_there ? field_integer(rows, 0, 1) : 0;
     PQclear(rows);
     return is_there ? RESULT_OK : RESULT_MISSING;
 }
@@ -84,7 +84,7 @@ static result_t key_state_change(control_postgres_t *control, text_t tenant, uin
         return result;
     }
     const bool is_there = PQntuples(rows) == 1;
-    const bool is_active = is_there && row_integer(rows, 0, 0) == key_state_active;
+    const bool is_active = is_there && field_integer(rows, 0, 0) == key_state_active;
     PQclear(rows);
     if (!is_there || is_active) {
         return is_there ? RESULT_INVALID_ARGUMENT : RESULT_MISSING;
@@ -126,10 +126,10 @@ result_t control_postgres_token_keys(control_store_t *store, control_token_key_v
     }
     for (int i = 0; i < PQntuples(rows); i++) {
         const control_token_key_t key = {
-            .kid = row_bytes(rows, i, 0),
-            .sealed_private_jwk = row_bytes(rows, i, 1),
-            .public_jwk = row_bytes(rows, i, 2),
-            .created_at = row_integer(rows, i, 3),
+            .kid = field_bytes(rows, i, 0),
+            .sealed_private_jwk = field_bytes(rows, i, 1),
+            .public_jwk = field_bytes(rows, i, 2),
+            .created_at = field_integer(rows, i, 3),
         };
         if (!visit(context, &key)) {
             break;

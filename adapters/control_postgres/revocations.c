@@ -26,8 +26,8 @@ static result_t room_look(control_postgres_t *control, const uint8_t *hash)
     if (result != RESULT_OK) {
         return result;
     }
-    const int64_t count = row_integer(rows, 0, 0);
-    const bool is_there = row_integer(rows, 0, 1) > 0;
+    const int64_t count = field_integer(rows, 0, 0);
+    const bool is_there = field_integer(rows, 0, 1) > 0;
     PQclear(rows);
     if (is_there) {
         return RESULT_ALREADY_EXISTS;
@@ -71,9 +71,9 @@ static result_t revocation_visit(revocations_t *store, int64_t now_ms, revocatio
                        &now, 1, &rows);
     bool goes_on = result == RESULT_OK;
     for (int i = 0; goes_on && i < PQntuples(rows); i++) {
-        const text_t hash = row_bytes(rows, i, 0);
+        const text_t hash = field_bytes(rows, i, 0);
         goes_on = hash.size != REVOCATION_HASH_SIZE ||
-                  visit(context, (const uint8_t *)hash.data, row_integer(rows, i, 1));
+                  visit(context, (const uint8_t *)hash.data, field_integer(rows, i, 1));
     }
     PQclear(rows);
     return result;

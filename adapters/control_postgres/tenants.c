@@ -6,22 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes an identifier. */
-static bool name_is_valid(text_t name)
-{
-    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        const char c = name.data[i];
-        const bool letter = c >= 'a' && c <= 'z';
-        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* --- Reading --- */
 
 #define TENANT_COLUMNS                                                                             \
@@ -50,23 +34,23 @@ static bool tenant_visit(const PGresult *rows, int *row, control_tenant_visit_t 
     control_card_key_t keys[CONTROL_KEYS_PER_TENANT_MAX];
     const int first = *row;
     control_tenant_t tenant = {
-        .name = row_bytes(rows, first, NAME),
-        .partitions = (uint32_t)row_integer(rows, first, PARTITIONS),
-        .created_at = row_integer(rows, first, CREATED_AT),
-        .sealed_secret = row_bytes(rows, first, SEALED_SECRET),
+        .name = field_bytes(rows, first, NAME),
+        .partitions = (uint32_t)field_integer(rows, first, PARTITIONS),
+        .created_at = field_integer(rows, first, CREATED_AT),
+        .sealed_secret = field_bytes(rows, first, SEALED_SECRET),
         .keys = keys,
-        .quotas = {.cards = (uint64_t)row_integer(rows, first, MAX_CARDS),
-                   .storage = (uint64_t)row_integer(rows, first, MAX_STORAGE),
-                   .rate = (uint64_t)row_integer(rows, first, MAX_RATE)},
+        .quotas = {.cards = (uint64_t)field_integer(rows, first, MAX_CARDS),
+                   .storage = (uint64_t)field_integer(rows, first, MAX_STORAGE),
+                   .rate = (uint64_t)field_integer(rows, first, MAX_RATE)},
     };
     int at = first;
-    while (at < PQntuples(rows) && text_equal(row_bytes(rows, at, NAME), tenant.name)) {
+    while (at < PQntuples(rows) && text_equal(field_bytes(rows, at, NAME), tenant.name)) {
         if (tenant.key_count < CONTROL_KEYS_PER_TENANT_MAX) {
             keys[tenant.key_count] = (control_card_key_t){
-                .kid = (uint32_t)row_integer(rows, at, KID),
-                .state = (uint8_t)row_integer(rows, at, STATE),
-                .created_at = row_integer(rows, at, KEY_CREATED_AT),
-                .sealed_secret = row_bytes(rows, at, KEY_SECRET),
+                .kid = (uint32_t)field_integer(rows, at, KID),
+                .state = (uint8_t)field_integer(rows, at, STATE),
+                .created_at = field_integer(rows, at, KEY_CREATED_AT),
+                .sealed_secret = field_bytes(rows, at, KEY_SECRET),
             };
             tenant.key_count++;
         }
@@ -97,7 +81,7 @@ result_t control_postgres_tenants(control_store_t *store, text_t after,
 result_t control_postgres_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
                                  void *context)
 {
-    if (!name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_MISSING;
     }
     PGresult *rows = NULL;
@@ -121,7 +105,7 @@ result_t control_postgres_find(control_store_t *store, text_t tenant,
                                control_postgres_place_t *place)
 {
     control_postgres_t *const control = control_of(store);
-    if (!name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_MISSING;
     }
     PGresult *rows = NULL;
@@ -142,9 +126,10 @@ result_t control_postgres_find(control_store_t *store, text_t tenant,
         result = RESULT_MISSING;
     } else {
         (void)snprintf(place->database, sizeof place->database, "%.*s",
-                       TEXT_PRINT(row_bytes(rows, 0, 0)));
-        (void)snprintf(place->role, sizeof place->role, "%.*s", TEXT_PRINT(row_bytes(rows, 0, 1)));
-        if (!password_open(control, tenant, row_bytes(rows, 0, 2), place)) {
+                       TEXT_PRINT(field_bytes(rows, 0, 0)));
+        (void)snprintf(place->role, sizeof place->role, "%.*s",
+                       TEXT_PRINT(field_bytes(rows, 0, 1)));
+        if (!password_open(control, tenant, field_bytes(rows, 0, 2), place)) {
             log_error("the password of a tenant's role does not open with DIR/master.key: is it "
                       "the right one?",
                       LOG_TEXT("tenant", tenant.data, tenant.size));
@@ -189,7 +174,7 @@ static bool secrets_fit(const control_tenant_t *tenant)
     for (uint32_t i = 0; i < tenant->key_count; i++) {
         fits = fits && tenant->keys[i].sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
     }
-    return fits && name_is_valid(tenant->name) && tenant->partitions >= 1 &&
+    return fits && tenant_name_is_well_formed(tenant->name) && tenant->partitions >= 1 &&
            tenant->partitions <= LIMIT_PARTITIONS;
 }
 
@@ -233,7 +218,7 @@ static result_t prefix_ready(control_postgres_t *control)
         result = is_there ? RESULT_OK : RESULT_STORE_CORRUPT;
         if (is_there) {
             (void)snprintf(control->prefix, sizeof control->prefix, "%.*s",
-                           TEXT_PRINT(row_bytes(rows, 0, 0)));
+                           TEXT_PRINT(field_bytes(rows, 0, 0)));
         }
     }
     PQclear(rows);
@@ -253,7 +238,7 @@ result_t control_postgres_tenant_set_quotas(control_store_t *store, text_t name,
     if (!quotas_are_valid(quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
-    if (!name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_MISSING;
     }
     result_t result = transaction_begin(control);
@@ -348,7 +333,7 @@ static result_t restore_lock(control_postgres_t *control, text_t tenant)
                                      "convert_from($1::bytea, 'UTF8'), 0))::integer::bigint",
                                      &value, 1, &rows);
     if (result == RESULT_OK) {
-        result = PQntuples(rows) == 1 && row_integer(rows, 0, 0) == 1 ? RESULT_OK : RESULT_BUSY;
+        result = PQntuples(rows) == 1 && field_integer(rows, 0, 0) == 1 ? RESULT_OK : RESULT_BUSY;
     }
     PQclear(rows);
     return result;
@@ -358,7 +343,7 @@ result_t control_postgres_restore_begin(control_store_t *store, text_t tenant,
                                         control_postgres_place_t *place)
 {
     control_postgres_t *const control = control_of(store);
-    if (!name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     control_postgres_restore_abandon(store);
@@ -401,7 +386,7 @@ result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int
                                         char *kept_as, size_t kept_as_size)
 {
     control_postgres_t *const control = control_of(store);
-    if (!name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_MISSING;
     }
     PGresult *rows = NULL;
@@ -435,8 +420,8 @@ result_t control_postgres_tenant_delete(control_store_t *store, text_t name, int
     char database[64] = "";
     char role[64] = "";
     if (result == RESULT_OK) {
-        (void)snprintf(database, sizeof database, "%.*s", TEXT_PRINT(row_bytes(rows, 0, 0)));
-        (void)snprintf(role, sizeof role, "%.*s", TEXT_PRINT(row_bytes(rows, 0, 1)));
+        (void)snprintf(database, sizeof database, "%.*s", TEXT_PRINT(field_bytes(rows, 0, 0)));
+        (void)snprintf(role, sizeof role, "%.*s", TEXT_PRINT(field_bytes(rows, 0, 1)));
     }
     PQclear(rows);
     result = transaction_end(control, result);

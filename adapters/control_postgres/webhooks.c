@@ -61,9 +61,9 @@ static result_t row_add(control_postgres_t *control, const webhook_row_t *row)
                                      "SELECT count(*), count(*) FILTER (WHERE name = $2::text) "
                                      "FROM webhook WHERE tenant = $1::text",
                                      values, 2, &rows);
-    if (result == RESULT_OK && row_integer(rows, 0, 1) > 0) {
+    if (result == RESULT_OK && field_integer(rows, 0, 1) > 0) {
         result = RESULT_ALREADY_EXISTS;
-    } else if (result == RESULT_OK && row_integer(rows, 0, 0) >= LIMIT_WEBHOOKS) {
+    } else if (result == RESULT_OK && field_integer(rows, 0, 0) >= LIMIT_WEBHOOKS) {
         result = RESULT_BUSY;
     }
     PQclear(rows);
@@ -272,18 +272,18 @@ static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_vis
     bool goes_on = result == RESULT_OK;
     for (int i = 0; goes_on && i < PQntuples(rows); i++) {
         const webhook_row_t row = {
-            .tenant = row_bytes(rows, i, 0),
-            .name = row_bytes(rows, i, 1),
-            .url = row_bytes(rows, i, 2),
-            .created_at = row_integer(rows, i, 3),
-            .disabled = row_bytes(rows, i, 4),
-            .sealed_secret = row_bytes(rows, i, 5),
-            .sealed_previous = row_bytes(rows, i, 6),
-            .previous_until = row_integer(rows, i, 7),
-            .replay_partition = (uint32_t)row_integer(rows, i, 8),
-            .replay_next = (uint64_t)row_integer(rows, i, 9),
-            .replay_last = (uint64_t)row_integer(rows, i, 10),
-            .tenant_created_at = row_integer(rows, i, 11),
+            .tenant = field_bytes(rows, i, 0),
+            .name = field_bytes(rows, i, 1),
+            .url = field_bytes(rows, i, 2),
+            .created_at = field_integer(rows, i, 3),
+            .disabled = field_bytes(rows, i, 4),
+            .sealed_secret = field_bytes(rows, i, 5),
+            .sealed_previous = field_bytes(rows, i, 6),
+            .previous_until = field_integer(rows, i, 7),
+            .replay_partition = (uint32_t)field_integer(rows, i, 8),
+            .replay_next = (uint64_t)field_integer(rows, i, 9),
+            .replay_last = (uint64_t)field_integer(rows, i, 10),
+            .tenant_created_at = field_integer(rows, i, 11),
         };
         goes_on = visit(context, &row);
     }
@@ -294,18 +294,18 @@ static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_vis
 static webhook_delivery_t delivery_of(const PGresult *rows, int i)
 {
     return (webhook_delivery_t){
-        .tenant = row_bytes(rows, i, 0),
-        .name = row_bytes(rows, i, 1),
-        .partition = (uint32_t)row_integer(rows, i, 2),
-        .sequence = (uint64_t)row_integer(rows, i, 3),
-        .event = row_bytes(rows, i, 4),
-        .card = row_bytes(rows, i, 5),
-        .attempts = (uint32_t)row_integer(rows, i, 6),
-        .first_at = row_integer(rows, i, 7),
-        .last_at = row_integer(rows, i, 8),
-        .status = (uint32_t)row_integer(rows, i, 9),
-        .state = (webhook_state_t)row_integer(rows, i, 10),
-        .detail = row_bytes(rows, i, 11),
+        .tenant = field_bytes(rows, i, 0),
+        .name = field_bytes(rows, i, 1),
+        .partition = (uint32_t)field_integer(rows, i, 2),
+        .sequence = (uint64_t)field_integer(rows, i, 3),
+        .event = field_bytes(rows, i, 4),
+        .card = field_bytes(rows, i, 5),
+        .attempts = (uint32_t)field_integer(rows, i, 6),
+        .first_at = field_integer(rows, i, 7),
+        .last_at = field_integer(rows, i, 8),
+        .status = (uint32_t)field_integer(rows, i, 9),
+        .state = (webhook_state_t)field_integer(rows, i, 10),
+        .detail = field_bytes(rows, i, 11),
     };
 }
 

@@ -8,14 +8,6 @@ static control_sqlite_t *control_of_consumers(consumers_t *store)
     return (control_sqlite_t *)(void *)((char *)store - offsetof(control_sqlite_t, consumers));
 }
 
-static sqlite3_stmt *take(control_sqlite_t *control, statement_t which, text_t tenant, text_t name)
-{
-    sqlite3_stmt *const statement = statement_take(control, which);
-    control_bind_text(statement, 1, tenant);
-    control_bind_text(statement, 2, name);
-    return statement;
-}
-
 /* --- Registering --- */
 
 result_t consumer_row_add(control_sqlite_t *control, text_t tenant, text_t name, int64_t now_ms)
@@ -26,7 +18,7 @@ result_t consumer_row_add(control_sqlite_t *control, text_t tenant, text_t name,
     if (result == RESULT_OK && !exists) {
         return RESULT_MISSING;
     }
-    sqlite3_stmt *const look = take(control, STATEMENT_consumer_look, tenant, name);
+    sqlite3_stmt *const look = statement_take_named(control, STATEMENT_consumer_look, tenant, name);
     if (result == RESULT_OK) {
         result = control_statement_next(control, look, &row);
     }
@@ -39,8 +31,8 @@ result_t consumer_row_add(control_sqlite_t *control, text_t tenant, text_t name,
     if (!is_there && count >= LIMIT_CONSUMERS) {
         return RESULT_BUSY;
     }
-    sqlite3_stmt *const put =
-        take(control, is_there ? STATEMENT_consumer_touch : STATEMENT_consumer_put, tenant, name);
+    sqlite3_stmt *const put = statement_take_named(
+        control, is_there ? STATEMENT_consumer_touch : STATEMENT_consumer_put, tenant, name);
     control_bind_integer(put, 3, now_ms);
     return control_statement_finish(control, put, NULL);
 }
@@ -60,10 +52,12 @@ result_t consumer_row_remove(control_sqlite_t *control, text_t tenant, text_t na
 {
     int changes = 0;
     result_t result = control_statement_finish(
-        control, take(control, STATEMENT_consumer_cursors_remove, tenant, name), NULL);
+        control, statement_take_named(control, STATEMENT_consumer_cursors_remove, tenant, name),
+        NULL);
     if (result == RESULT_OK) {
         result = control_statement_finish(
-            control, take(control, STATEMENT_consumer_remove, tenant, name), &changes);
+            control, statement_take_named(control, STATEMENT_consumer_remove, tenant, name),
+            &changes);
     }
     return result == RESULT_OK && changes == 0 ? RESULT_MISSING : result;
 }
@@ -81,7 +75,8 @@ static result_t consumer_remove(consumers_t *store, text_t tenant, text_t name)
 result_t consumer_row_ack(control_sqlite_t *control, consumer_ack_t *ack, int64_t now_ms)
 {
     int changes = 0;
-    sqlite3_stmt *const touch = take(control, STATEMENT_consumer_touch, ack->tenant, ack->name);
+    sqlite3_stmt *const touch =
+        statement_take_named(control, STATEMENT_consumer_touch, ack->tenant, ack->name);
     control_bind_integer(touch, 3, now_ms);
     const result_t result = control_statement_finish(control, touch, &changes);
     if (result != RESULT_OK) {
@@ -92,7 +87,7 @@ result_t consumer_row_ack(control_sqlite_t *control, consumer_ack_t *ack, int64_
         return RESULT_OK;
     }
     sqlite3_stmt *const move =
-        take(control, STATEMENT_consumer_cursor_move, ack->tenant, ack->name);
+        statement_take_named(control, STATEMENT_consumer_cursor_move, ack->tenant, ack->name);
     control_bind_integer(move, 3, ack->partition);
     control_bind_integer(move, 4, (int64_t)ack->sequence);
     return control_statement_finish(control, move, NULL);
@@ -161,15 +156,10 @@ static result_t consumer_forget(consumers_t *store, int64_t before_ms)
 
 result_t consumers_remove(control_sqlite_t *control, text_t tenant)
 {
-    static const statement_t both[] = {STATEMENT_consumer_cursors_remove_all,
-                                       STATEMENT_consumer_remove_all};
-    result_t result = RESULT_OK;
-    for (size_t i = 0; i < 2 && result == RESULT_OK; i++) {
-        sqlite3_stmt *const remove = statement_take(control, both[i]);
-        control_bind_text(remove, 1, tenant);
-        result = control_statement_finish(control, remove, NULL);
-    }
-    return result;
+    const result_t result =
+        control_rows_remove(control, STATEMENT_consumer_cursors_remove_all, tenant);
+    return result == RESULT_OK ? control_rows_remove(control, STATEMENT_consumer_remove_all, tenant)
+                               : result;
 }
 
 static const consumers_functions_t functions = {

@@ -2,6 +2,7 @@
 #ifndef ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_INTERNAL_H
 #define ADAPTERS_CONTROL_SQLITE_CONTROL_SQLITE_INTERNAL_H
 
+#include "actors/domain/card_id.h"
 #include "adapters/control_sqlite/control_sqlite.h"
 #include <sqlite3.h>
 
@@ -52,6 +53,9 @@ result_t database_error(control_sqlite_t *control, int code, const char *action)
  * only for a damaged file, which is then found at the first step: NULL is handled by all of these.
  */
 sqlite3_stmt *statement_take(control_sqlite_t *control, statement_t which);
+/* The same, with its first two parameters bound: those of a row that is found by them. */
+sqlite3_stmt *statement_take_named(control_sqlite_t *control, statement_t which, text_t tenant,
+                                   text_t name);
 void control_statement_done(sqlite3_stmt *statement);
 /* True in `row` while there is one; done by itself when there is none, or on an error. */
 MUST_USE result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt *statement,
@@ -59,6 +63,8 @@ MUST_USE result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt
 /* For a statement without result; `changes` (may be NULL) gets the number of rows changed. */
 MUST_USE result_t control_statement_finish(control_sqlite_t *control, sqlite3_stmt *statement,
                                            int *changes);
+/* Runs a statement that removes the rows of one tenant, its only parameter. */
+MUST_USE result_t control_rows_remove(control_sqlite_t *control, statement_t which, text_t tenant);
 void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
 void control_bind_text(sqlite3_stmt *statement, int index, text_t value);
 void control_bind_blob(sqlite3_stmt *statement, int index, text_t value);
@@ -70,7 +76,6 @@ MUST_USE result_t change_begin(control_sqlite_t *control);
 MUST_USE result_t change_end(control_sqlite_t *control, result_t result);
 /* The same for a change of which nobody needs to know: the version stays. */
 MUST_USE result_t quiet_end(control_sqlite_t *control, result_t result);
-void change_undo(control_sqlite_t *control); /* whatever state it is in */
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const control_sqlite_migrations[];

@@ -116,6 +116,8 @@ static result_t migration_commit(void *context)
     return control_statement_finish(context, statement_take(context, STATEMENT_commit), NULL);
 }
 
+static void change_undo(control_sqlite_t *control);
+
 static void migration_undo(void *context)
 {
     change_undo(context);
@@ -215,6 +217,15 @@ sqlite3_stmt *statement_take(control_sqlite_t *control, statement_t which)
     return control->statements[which];
 }
 
+sqlite3_stmt *statement_take_named(control_sqlite_t *control, statement_t which, text_t tenant,
+                                   text_t name)
+{
+    sqlite3_stmt *const statement = statement_take(control, which);
+    control_bind_text(statement, 1, tenant);
+    control_bind_text(statement, 2, name);
+    return statement;
+}
+
 void control_statement_done(sqlite3_stmt *statement)
 {
     (void)sqlite3_reset(statement);
@@ -251,6 +262,13 @@ result_t control_statement_finish(control_sqlite_t *control, sqlite3_stmt *state
     return result;
 }
 
+result_t control_rows_remove(control_sqlite_t *control, statement_t which, text_t tenant)
+{
+    sqlite3_stmt *const remove = statement_take(control, which);
+    control_bind_text(remove, 1, tenant);
+    return control_statement_finish(control, remove, NULL);
+}
+
 void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value)
 {
     (void)sqlite3_bind_int64(statement, index, value);
@@ -282,7 +300,8 @@ result_t change_begin(control_sqlite_t *control)
                                     NULL);
 }
 
-void change_undo(control_sqlite_t *control)
+/* Whatever state it is in. */
+static void change_undo(control_sqlite_t *control)
 {
     if (sqlite3_get_autocommit(control->database) == 0) {
         const result_t undone =

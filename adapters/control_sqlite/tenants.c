@@ -4,22 +4,6 @@
 #include "runtime/log.h"
 #include <assert.h>
 
-/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes a path. */
-static bool name_is_valid(text_t name)
-{
-    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        const char c = name.data[i];
-        const bool letter = c >= 'a' && c <= 'z';
-        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* --- Reading --- */
 
 static result_t keys_read(control_sqlite_t *control, text_t tenant, uint32_t *count)
@@ -207,8 +191,8 @@ result_t control_tenant_set_quotas(control_store_t *store, text_t name,
 result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant)
 {
     control_sqlite_t *const control = control_of(store);
-    if (!name_is_valid(tenant->name) || tenant->key_count != 1 || !secrets_fit(tenant) ||
-        !quotas_are_valid(&tenant->quotas)) {
+    if (!tenant_name_is_well_formed(tenant->name) || tenant->key_count != 1 ||
+        !secrets_fit(tenant) || !quotas_are_valid(&tenant->quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
     const control_card_key_t first = {.kid = 1,
@@ -247,7 +231,7 @@ result_t control_tenant_adopt(control_store_t *store, const control_tenant_t *te
 {
     control_sqlite_t *const control = control_of(store);
     bool exists = false;
-    if (!name_is_valid(tenant->name) || tenant->key_count < 1 ||
+    if (!tenant_name_is_well_formed(tenant->name) || tenant->key_count < 1 ||
         tenant->key_count > CONTROL_KEYS_PER_TENANT_MAX || !secrets_fit(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
@@ -284,19 +268,13 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         result = RESULT_MISSING;
     }
     if (result == RESULT_OK) {
-        sqlite3_stmt *const keys = statement_take(control, STATEMENT_key_remove_all);
-        control_bind_text(keys, 1, name);
-        result = control_statement_finish(control, keys, NULL);
+        result = control_rows_remove(control, STATEMENT_key_remove_all, name);
     }
     if (result == RESULT_OK) {
-        sqlite3_stmt *const letters = statement_take(control, STATEMENT_dead_letter_remove_all);
-        control_bind_text(letters, 1, name);
-        result = control_statement_finish(control, letters, NULL);
+        result = control_rows_remove(control, STATEMENT_dead_letter_remove_all, name);
     }
     if (result == RESULT_OK) {
-        sqlite3_stmt *const flags = statement_take(control, STATEMENT_flag_remove_all);
-        control_bind_text(flags, 1, name);
-        result = control_statement_finish(control, flags, NULL);
+        result = control_rows_remove(control, STATEMENT_flag_remove_all, name);
     }
     if (result == RESULT_OK) {
         result = consumers_remove(control, name);

@@ -9,14 +9,6 @@ static control_sqlite_t *control_of_webhooks(webhooks_t *store)
     return (control_sqlite_t *)(void *)((char *)store - offsetof(control_sqlite_t, webhooks));
 }
 
-static sqlite3_stmt *take(control_sqlite_t *control, statement_t which, text_t tenant, text_t name)
-{
-    sqlite3_stmt *const statement = statement_take(control, which);
-    control_bind_text(statement, 1, tenant);
-    control_bind_text(statement, 2, name);
-    return statement;
-}
-
 /* Ends the change of one row: MISSING when there was none. */
 static result_t finish_one(control_sqlite_t *control, sqlite3_stmt *statement, result_t otherwise)
 {
@@ -31,7 +23,8 @@ static result_t look(control_sqlite_t *control, text_t tenant, text_t name, int6
                      bool *is_there)
 {
     bool row = false;
-    sqlite3_stmt *const statement = take(control, STATEMENT_webhook_look, tenant, name);
+    sqlite3_stmt *const statement =
+        statement_take_named(control, STATEMENT_webhook_look, tenant, name);
     const result_t result = control_statement_next(control, statement, &row);
     if (result == RESULT_OK) {
         *count = sqlite3_column_int64(statement, 0);
@@ -68,7 +61,8 @@ static result_t row_add(control_sqlite_t *control, const webhook_row_t *row)
     if (result != RESULT_OK) {
         return result;
     }
-    sqlite3_stmt *const put = take(control, STATEMENT_webhook_put, row->tenant, row->name);
+    sqlite3_stmt *const put =
+        statement_take_named(control, STATEMENT_webhook_put, row->tenant, row->name);
     control_bind_text(put, 3, row->url);
     control_bind_integer(put, 4, row->created_at);
     control_bind_blob(put, 5, row->sealed_secret);
@@ -86,9 +80,11 @@ static result_t row_remove(control_sqlite_t *control, text_t tenant, text_t name
 {
     char memory[WEBHOOK_CONSUMER_SIZE];
     result_t result = control_statement_finish(
-        control, take(control, STATEMENT_webhook_deliveries_remove, tenant, name), NULL);
+        control, statement_take_named(control, STATEMENT_webhook_deliveries_remove, tenant, name),
+        NULL);
     if (result == RESULT_OK) {
-        result = finish_one(control, take(control, STATEMENT_webhook_remove, tenant, name),
+        result = finish_one(control,
+                            statement_take_named(control, STATEMENT_webhook_remove, tenant, name),
                             RESULT_MISSING);
     }
     if (result != RESULT_OK) {
@@ -113,7 +109,8 @@ static result_t webhook_rotate(webhooks_t *store, text_t tenant, text_t name, te
     if (result != RESULT_OK) {
         return result;
     }
-    sqlite3_stmt *const rotate = take(control, STATEMENT_webhook_rotate, tenant, name);
+    sqlite3_stmt *const rotate =
+        statement_take_named(control, STATEMENT_webhook_rotate, tenant, name);
     control_bind_blob(rotate, 3, sealed_secret);
     control_bind_integer(rotate, 4, previous_until);
     return change_end(control, finish_one(control, rotate, RESULT_MISSING));
@@ -126,7 +123,8 @@ static result_t webhook_disable(webhooks_t *store, text_t tenant, text_t name, t
     if (result != RESULT_OK) {
         return result;
     }
-    sqlite3_stmt *const disable = take(control, STATEMENT_webhook_disable, tenant, name);
+    sqlite3_stmt *const disable =
+        statement_take_named(control, STATEMENT_webhook_disable, tenant, name);
     control_bind_text(disable, 3, reason);
     return change_end(control, finish_one(control, disable, RESULT_MISSING));
 }
@@ -146,7 +144,8 @@ static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
         result = RESULT_MISSING;
     }
     if (result == RESULT_OK) {
-        sqlite3_stmt *const begin = take(control, STATEMENT_webhook_replay, tenant, name);
+        sqlite3_stmt *const begin =
+            statement_take_named(control, STATEMENT_webhook_replay, tenant, name);
         control_bind_integer(begin, 3, replay->partition);
         control_bind_integer(begin, 4, (int64_t)replay->next);
         control_bind_integer(begin, 5, (int64_t)replay->last);
@@ -159,8 +158,8 @@ static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
 
 static result_t row_record(control_sqlite_t *control, const webhook_delivery_t *delivery)
 {
-    sqlite3_stmt *const put =
-        take(control, STATEMENT_webhook_delivery_put, delivery->tenant, delivery->name);
+    sqlite3_stmt *const put = statement_take_named(control, STATEMENT_webhook_delivery_put,
+                                                   delivery->tenant, delivery->name);
     control_bind_integer(put, 3, delivery->partition);
     control_bind_integer(put, 4, (int64_t)delivery->sequence);
     control_bind_text(put, 5, delivery->event);
@@ -189,8 +188,8 @@ static result_t record_deliveries(control_sqlite_t *control, const webhook_deliv
         result = row_record(control, delivery);
         if (result == RESULT_OK &&
             (i + 1 == count || is_other_webhook(delivery, &deliveries[i + 1]))) {
-            sqlite3_stmt *const trim =
-                take(control, STATEMENT_webhook_delivery_trim, delivery->tenant, delivery->name);
+            sqlite3_stmt *const trim = statement_take_named(
+                control, STATEMENT_webhook_delivery_trim, delivery->tenant, delivery->name);
             control_bind_integer(trim, 3, LIMIT_WEBHOOK_LOG);
             result = control_statement_finish(control, trim, NULL);
         }
@@ -202,7 +201,7 @@ static result_t move_replay(control_sqlite_t *control, const webhook_cursor_t *c
 {
     const bool is_over = cursor->sequence >= cursor->replay_last;
     sqlite3_stmt *const move =
-        take(control, STATEMENT_webhook_replay_move, cursor->tenant, cursor->name);
+        statement_take_named(control, STATEMENT_webhook_replay_move, cursor->tenant, cursor->name);
     control_bind_integer(move, 3, cursor->partition);
     control_bind_integer(move, 4, (int64_t)cursor->sequence + 1);
     control_bind_integer(move, 5, is_over ? 0 : (int64_t)cursor->replay_last);
@@ -216,7 +215,7 @@ static result_t move_cursor(control_sqlite_t *control, const webhook_cursor_t *c
     char memory[WEBHOOK_CONSUMER_SIZE];
     bool is_there = false;
     sqlite3_stmt *const look =
-        take(control, STATEMENT_webhook_is_there, cursor->tenant, cursor->name);
+        statement_take_named(control, STATEMENT_webhook_is_there, cursor->tenant, cursor->name);
     control_bind_integer(look, 3, cursor->created_at);
     result_t result = control_statement_next(control, look, &is_there);
     if (result != RESULT_OK || !is_there) {
@@ -308,7 +307,8 @@ static result_t webhook_visit_log(webhooks_t *store, text_t tenant, text_t name,
                                   webhook_delivery_visit_t *visit, void *context)
 {
     control_sqlite_t *const control = control_of_webhooks(store);
-    sqlite3_stmt *const list = take(control, STATEMENT_webhook_delivery_list, tenant, name);
+    sqlite3_stmt *const list =
+        statement_take_named(control, STATEMENT_webhook_delivery_list, tenant, name);
     control_bind_integer(list, 3, only_retrying ? 1 : 0);
     for (;;) { /* bounded by LIMIT_WEBHOOK_LOG and LIMIT_WEBHOOK_EVENTS */
         bool has_row = false;
@@ -326,15 +326,10 @@ static result_t webhook_visit_log(webhooks_t *store, text_t tenant, text_t name,
 
 result_t webhooks_remove(control_sqlite_t *control, text_t tenant)
 {
-    static const statement_t both[] = {STATEMENT_webhook_deliveries_remove_all,
-                                       STATEMENT_webhook_remove_all};
-    result_t result = RESULT_OK;
-    for (size_t i = 0; i < 2 && result == RESULT_OK; i++) {
-        sqlite3_stmt *const remove = statement_take(control, both[i]);
-        control_bind_text(remove, 1, tenant);
-        result = control_statement_finish(control, remove, NULL);
-    }
-    return result;
+    const result_t result =
+        control_rows_remove(control, STATEMENT_webhook_deliveries_remove_all, tenant);
+    return result == RESULT_OK ? control_rows_remove(control, STATEMENT_webhook_remove_all, tenant)
+                               : result;
 }
 
 static const webhooks_functions_t functions = {

@@ -15,7 +15,8 @@ enum {
     RETRY_AFTER_S = 1,
 };
 
-text_t http_answer_json(http_server_t *server, const message_type_t *type, const void *document)
+/* Encodes into the server's scratch; empty when it does not fit into LIMIT_HTTP_ANSWER_SIZE. */
+static text_t encode(http_server_t *server, const message_type_t *type, const void *document)
 {
     http_buffer_t *json = &server->json;
     json->size = 0;
@@ -41,7 +42,7 @@ static void answer_reply_problem(http_slot_t *slot, const gateway_reply_t *reply
     char type_text[128];
     problem_t problem;
     gateway_problem(reply, type_text, &problem);
-    const text_t body = http_answer_json(server, &problem_message, &problem);
+    const text_t body = encode(server, &problem_message, &problem);
     const http_response_t response = {
         .status = (uint16_t)problem.status,
         .content_type = TEXT_LITERAL("application/problem+json"),
@@ -178,8 +179,7 @@ static text_t path_of_card(const gateway_reply_t *reply, char *out, size_t capac
 static void answer_document(http_slot_t *slot, const gateway_reply_t *reply)
 {
     char path[PATH_OF_CARD_SIZE];
-    const text_t body =
-        http_answer_json(slot->connection->server, reply->document_type, reply->document);
+    const text_t body = encode(slot->connection->server, reply->document_type, reply->document);
     if (body.size == 0) {
         answer_instead(slot, reply, RESULT_NO_MEMORY, "the answer is too large");
         return;

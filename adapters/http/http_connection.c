@@ -76,7 +76,7 @@ void http_connection_close(http_connection_t *connection)
     uv_close((uv_handle_t *)&connection->handle, on_closed);
 }
 
-bool http_connection_is_idle(const http_connection_t *connection)
+static bool is_idle(const http_connection_t *connection)
 {
     /* One empty line may stand alone: old clients send it after a body (RFC 9112 section 2.2). */
     const bool nothing_came =
@@ -501,8 +501,7 @@ void http_connection_turn(http_connection_t *connection)
     update_reading(connection);
     const bool quiet = connection->slot_count == 0 && connection->write == NULL &&
                        connection->output.size == 0 && !more;
-    if (connection->server->closes_idle && http_connection_is_idle(connection) &&
-        !connection->last_request) {
+    if (connection->server->closes_idle && is_idle(connection) && !connection->last_request) {
         leave_idle(connection);
     } else if (quiet && (connection->last_request || connection->end_of_input)) {
         finish(connection);
@@ -534,7 +533,7 @@ static http_wait_t wait_of(const http_connection_t *connection)
     if (connection->phase == HTTP_PHASE_BODY) {
         return HTTP_WAIT_BODY;
     }
-    return http_connection_is_idle(connection) ? HTTP_WAIT_IDLE : HTTP_WAIT_HEAD;
+    return is_idle(connection) ? HTTP_WAIT_IDLE : HTTP_WAIT_HEAD;
 }
 
 static uint64_t timeout_of(const http_connection_t *connection)

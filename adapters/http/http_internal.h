@@ -191,7 +191,6 @@ void http_connection_tick(http_connection_t *connection, uint64_t now_ms);
 size_t http_connection_unsent(const http_connection_t *connection);
 /* Cancels what is in flight and lets go of the socket at once. */
 void http_connection_close(http_connection_t *connection);
-bool http_connection_is_idle(const http_connection_t *connection);
 
 /* --- http_slot.c --- */
 
@@ -223,8 +222,6 @@ const char *http_cursor_name(uint8_t request_type);
 void http_answer_gateway(void *slot, const gateway_reply_t *reply); /* gateway_done_t */
 void http_answer_problem(http_slot_t *slot, result_t result, text_t detail, text_t field,
                          text_t allow);
-/* Encodes into the server's scratch; empty when it does not fit into LIMIT_HTTP_ANSWER_SIZE. */
-text_t http_answer_json(http_server_t *server, const message_type_t *type, const void *document);
 
 /* --- http_pages.c --- */
 

@@ -2,7 +2,7 @@
 #ifndef ADAPTERS_HTTP_HTTP_SERVER_H
 #define ADAPTERS_HTTP_HTTP_SERVER_H
 
-#include "actors/gateway.h"
+#include "actors/gateway/gateway.h"
 #include "actors/ports/qrcode.h"
 
 typedef struct http_server http_server_t;

@@ -25,12 +25,6 @@ static const route_t routes[] = {
 };
 enum { ROUTE_COUNT = sizeof(routes) / sizeof(routes[0]) };
 
-const route_t *route_table(size_t *count)
-{
-    *count = ROUTE_COUNT;
-    return routes;
-}
-
 bool route_path_split(text_t raw, route_path_t *path)
 {
     assert(raw.size > 0 && raw.size <= LIMIT_HTTP_URI_SIZE && raw.data[0] == '/');

@@ -69,7 +69,4 @@ void route_find(head_method_t method, const route_path_t *path, route_match_t *m
 /* Writes the value of Allow: "GET, HEAD, OPTIONS". `out` has 64 bytes; returns the size. */
 size_t route_allow(uint32_t allowed, char *out);
 
-/* For tests and the reference. */
-const route_t *route_table(size_t *count);
-
 #endif

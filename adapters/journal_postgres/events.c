@@ -6,39 +6,6 @@
 
 enum { DECODE_ROOM = 512 }; /* event_data has no lists; room for those of later versions */
 
-/* --- Columns --- */
-
-bool field_is_null(const PGresult *rows, int row, int column)
-{
-    return PQgetisnull(rows, row, column) == 1;
-}
-
-int64_t field_integer(const PGresult *rows, int row, int column)
-{
-    const uint8_t *const bytes = (const uint8_t *)PQgetvalue(rows, row, column);
-    const int size = PQgetlength(rows, row, column);
-    uint64_t value = size > 0 && (bytes[0] & 0x80) != 0 ? UINT64_MAX : 0;
-    for (int i = 0; i < size && i < 8; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return (int64_t)value;
-}
-
-text_t field_bytes(const PGresult *rows, int row, int column)
-{
-    return (text_t){.data = PQgetvalue(rows, row, column),
-                    .size = (size_t)PQgetlength(rows, row, column)};
-}
-
-bool field_uuid(const PGresult *rows, int row, int column, uuid_t *uuid)
-{
-    if (PQgetlength(rows, row, column) != (int)sizeof uuid->bytes) {
-        return false;
-    }
-    memcpy(uuid->bytes, PQgetvalue(rows, row, column), sizeof uuid->bytes);
-    return true;
-}
-
 /* --- Rows --- */
 
 arena_t *events_arena(command_t *command, size_t count, size_t extra, arena_t *arena)
@@ -118,7 +85,7 @@ typedef struct events_command {
     uint32_t partition; /* events */
     uint64_t after;
     uint32_t limit;
-    char cursor[CURSOR_TEXT_SIZE];
+    char cursor[PAGE_CURSOR_SIZE];
     journal_events_t page;
 } events_command_t;
 
@@ -175,8 +142,8 @@ static bool history_finish(command_t *command)
     }
     const bool is_more = found > (int)events->limit;
     if (is_more) {
-        events->page.next_cursor =
-            page_cursor_format(CURSOR_HISTORY, field_integer(rows, found - 1, 1), events->cursor);
+        events->page.next_cursor = page_cursor_write(
+            PAGE_CURSOR_HISTORY, field_integer(rows, found - 1, 1), events->cursor);
     }
     const bool has_gaps = found > 0 && !field_is_null(rows, 0, 0);
     events->page.archived_before = has_gaps ? field_integer(rows, 0, 0) : 0;
@@ -204,7 +171,7 @@ result_t postgres_read_history(journal_tenant_t *tenant, const uuid_t *card, tex
     events->card = *card;
     events->has_cursor = !text_is_empty(cursor);
     events->is_bad_cursor =
-        events->has_cursor && !page_cursor_parse(CURSOR_HISTORY, cursor, &events->position);
+        events->has_cursor && !page_cursor_read(PAGE_CURSOR_HISTORY, cursor, &events->position);
     events->limit = limit < LIMIT_STORE_PAGE_ROWS ? limit : LIMIT_STORE_PAGE_ROWS;
     command_uses(&events->base, STATEMENT_history);
     return lane_submit(&events->base);

@@ -99,3 +99,72 @@ result_t postgres_read_member_keys(journal_tenant_t *tenant, const text_t *membe
     command_uses(&asked->base, STATEMENT_member_keys);
     return lane_submit(&asked->base);
 }
+
+/* --- Sums of what was archived --- */
+
+typedef struct sums_command {
+    command_t base;
+    uint64_t after;
+    uint32_t limit;
+    journal_archived_sums_done_t *done;
+    void *context;
+} sums_command_t;
+
+static bool sums_send(command_t *command, lane_t *lane)
+{
+    const sums_command_t *const asked = (const sums_command_t *)command;
+    parameters_t *const parameters = lane_parameters(lane);
+    parameter_integer(parameters, (int64_t)asked->after);
+    parameter_integer(parameters, asked->limit);
+    return lane_send(lane, STATEMENT_archived_sums);
+}
+
+static void sums_read(command_t *command, journal_archived_sums_t *page)
+{
+    const PGresult *const rows = command->results[0];
+    const int count = PQntuples(rows);
+    assert(count > 0);
+    page->archived = (uint64_t)field_integer(rows, 0, 0);
+    if (field_is_null(rows, 0, 1)) {
+        return;
+    }
+    arena_t arena;
+    (void)events_arena(command, 0, (size_t)count * sizeof(projection_counter_t), &arena);
+    projection_counter_t *const sums = arena_take(&arena, (size_t)count * sizeof *sums);
+    for (int i = 0; i < count; i++) {
+        sums[i] = (projection_counter_t){.series = (uint8_t)field_integer(rows, i, 2),
+                                         .grain = (uint8_t)field_integer(rows, i, 3),
+                                         .start = field_integer(rows, i, 4),
+                                         .kind = (uint16_t)field_integer(rows, i, 5),
+                                         .gate = field_bytes(rows, i, 6),
+                                         .count = field_integer(rows, i, 7)};
+    }
+    page->sums = sums;
+    page->count = (size_t)count;
+    page->last = (uint64_t)field_integer(rows, count - 1, 1);
+}
+
+static bool sums_finish(command_t *command)
+{
+    const sums_command_t *const asked = (const sums_command_t *)command;
+    journal_archived_sums_t page = {.result = command->result};
+    if (command->result == RESULT_OK) {
+        sums_read(command, &page);
+    }
+    asked->done(asked->context, &page);
+    return false;
+}
+
+result_t postgres_read_archived_sums(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                     journal_archived_sums_done_t *done, void *context)
+{
+    assert(limit > 0 && limit <= LIMIT_PROJECTION_EVENTS && !tenant->closing);
+    sums_command_t *asked =
+        command_create(lane_for_reads(tenant), sizeof *asked, COMMAND_READ, sums_send, sums_finish);
+    asked->after = after;
+    asked->limit = limit;
+    asked->done = done;
+    asked->context = context;
+    command_uses(&asked->base, STATEMENT_archived_sums);
+    return lane_submit(&asked->base);
+}

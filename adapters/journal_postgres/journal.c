@@ -7,22 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. */
-bool journal_name_is_valid(text_t name)
-{
-    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        const char c = name.data[i];
-        const bool letter = c >= 'a' && c <= 'z';
-        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* --- Tenants --- */
 
 static journal_tenant_t *tenant_create(journal_postgres_t *journal, text_t name, bool readonly)
@@ -255,7 +239,7 @@ static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnat
                             journal_opened_done_t *done, void *context)
 {
     journal_postgres_t *const journal = (journal_postgres_t *)base;
-    if (!journal_name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_INVALID_ARGUMENT;
     }
     if (journal->tenants_open >= LIMIT_POSTGRES_TENANTS || journal->stopping) {
@@ -309,6 +293,7 @@ static const journal_functions_t functions = {
     .read_heads = postgres_read_heads,
     .read_member_keys = postgres_read_member_keys,
     .read_notes = postgres_read_notes,
+    .read_archived_sums = postgres_read_archived_sums,
 };
 
 static void metrics_register(journal_postgres_t *journal, metrics_t *metrics)

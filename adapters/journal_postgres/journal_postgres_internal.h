@@ -8,9 +8,12 @@
 #ifndef ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 #define ADAPTERS_JOURNAL_POSTGRES_JOURNAL_POSTGRES_INTERNAL_H
 
+#include "actors/domain/card_id.h"
+#include "actors/page_cursor.h"
 #include "adapters/journal_postgres/card_tails.h"
 #include "adapters/journal_postgres/journal_postgres.h"
-#include "adapters/journal_postgres/parameters.h"
+#include "adapters/shared_postgres/fields.h"
+#include "adapters/shared_postgres/parameters.h"
 #include "messages/arena.h"
 #include <libpq-fe.h>
 #include <uv.h>
@@ -129,10 +132,8 @@ MUST_USE result_t lane_submit(command_t *command);
 /* `send` of a command calls this once per statement, with the journal's parameters filled. */
 MUST_USE bool lane_send(lane_t *lane, statement_t which);
 parameters_t *lane_parameters(lane_t *lane); /* emptied */
-/* There is something to do: gets a connection when it has none. */
-void lane_wake(lane_t *lane);
-bool lane_is_idle(const lane_t *lane); /* neither queue nor flight */
-void lane_polled(lane_t *lane);        /* its socket has something to say */
+bool lane_is_idle(const lane_t *lane);       /* neither queue nor flight */
+void lane_polled(lane_t *lane);              /* its socket has something to say */
 /* Ends whatever is left without asking the server. */
 void lane_abandon(lane_t *lane);
 
@@ -268,8 +269,6 @@ MUST_USE result_t journal_database_execute(PGconn *connection, const char *sql, 
 MUST_USE result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
                                  migration_outcome_t *outcome);
 
-bool journal_name_is_valid(text_t name);
-
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const journal_postgres_migrations[];
 extern const size_t journal_postgres_migrations_count;
@@ -305,6 +304,8 @@ result_t postgres_due(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
 result_t postgres_reminders(journal_tenant_t *tenant, int64_t now_ms, uint32_t limit,
                             journal_reminders_done_t *done, void *context);
 result_t postgres_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t postgres_read_archived_sums(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                     journal_archived_sums_done_t *done, void *context);
 result_t postgres_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                    journal_member_keys_done_t *done, void *context);
 result_t postgres_list_cards(journal_tenant_t *tenant, const card_list_t *filter, int64_t now_ms,
@@ -327,17 +328,5 @@ MUST_USE result_t event_from_fields(const journal_tenant_t *tenant, const PGresu
 /* Whether it stands behind that number in its card. `has_gaps`: validations were archived. */
 bool event_follows(const event_t *event, uint64_t before, bool has_gaps);
 result_t row_is_damaged(const journal_tenant_t *tenant, int64_t id, const char *what);
-
-bool field_is_null(const PGresult *rows, int row, int column);
-int64_t field_integer(const PGresult *rows, int row, int column); /* of 2, 4 or 8 bytes */
-text_t field_bytes(const PGresult *rows, int row, int column);    /* until the command ends */
-bool field_uuid(const PGresult *rows, int row, int column, uuid_t *uuid);
-
-/* --- cursor.c: opaque texts --- */
-
-enum { CURSOR_TEXT_SIZE = 18 }; /* kind, version, 16 hexadecimal digits */
-typedef enum cursor_kind { CURSOR_CARDS = 'c', CURSOR_HISTORY = 'h' } cursor_kind_t;
-text_t page_cursor_format(cursor_kind_t kind, int64_t position, char text[CURSOR_TEXT_SIZE]);
-bool page_cursor_parse(cursor_kind_t kind, text_t cursor, int64_t *position);
 
 #endif

@@ -165,6 +165,30 @@ static void command_end(command_t *command, result_t result)
     tenant->commands--;
 }
 
+static void connection_ask(lane_t *lane)
+{
+    loop_timer_start(lane->timer, TICK_MS, TICK_MS);
+    if (pool_take(lane)) {
+        lane_granted(lane);
+    } else {
+        state_set(lane, LANE_WAITING);
+    }
+}
+
+/* There is something to do: gets a connection when it has none. */
+static void wake(lane_t *lane)
+{
+    if (lane->state == LANE_IDLE) {
+        connection_ask(lane);
+    } else if (lane->state == LANE_READY && !lane->is_pumping) {
+        if (lane->flight_first == NULL) {
+            loop_timer_start(lane->timer, TICK_MS, TICK_MS);
+        }
+        lane_pump(lane);
+        lane_yield(lane);
+    }
+}
+
 result_t lane_submit(command_t *command)
 {
     lane_t *const lane = command->lane;
@@ -181,31 +205,8 @@ result_t lane_submit(command_t *command)
     lane->queue_count++;
     lane->appends_waiting += is_append ? 1 : 0;
     lane->tenant->commands++;
-    lane_wake(lane);
+    wake(lane);
     return RESULT_OK;
-}
-
-static void connection_ask(lane_t *lane)
-{
-    loop_timer_start(lane->timer, TICK_MS, TICK_MS);
-    if (pool_take(lane)) {
-        lane_granted(lane);
-    } else {
-        state_set(lane, LANE_WAITING);
-    }
-}
-
-void lane_wake(lane_t *lane)
-{
-    if (lane->state == LANE_IDLE) {
-        connection_ask(lane);
-    } else if (lane->state == LANE_READY && !lane->is_pumping) {
-        if (lane->flight_first == NULL) {
-            loop_timer_start(lane->timer, TICK_MS, TICK_MS);
-        }
-        lane_pump(lane);
-        lane_yield(lane);
-    }
 }
 
 /* A connection with nothing under way is kept only while nobody else waits for one: else it goes
@@ -704,7 +705,7 @@ static void lane_repair(lane_t *lane)
     if (was_connecting) {
         state_set(lane, LANE_RESTING);
     } else {
-        lane_wake(lane);
+        wake(lane);
     }
 }
 
@@ -737,14 +738,14 @@ static void lane_tick(void *context)
     } else if (lane->state == LANE_RESTING &&
                now_ms - lane->state_since_ms >= LIMIT_POSTGRES_RETRY_MS) {
         state_set(lane, LANE_IDLE);
-        lane_wake(lane);
+        wake(lane);
     }
     /* The clock anew: what was lost a moment ago was lost after `now_ms`. */
     if (lane->lost_ms != 0 && clock_monotonic_ms() - lane->lost_ms > LIMIT_POSTGRES_RESOLVE_MS) {
         outcomes_give_up(lane);
     }
     if (lane->state == LANE_IDLE && lane->queue_first != NULL) {
-        lane_wake(lane);
+        wake(lane);
     } else if (lane->state == LANE_READY && !lane->is_broken) {
         lane_pump(lane); /* what callbacks have submitted */
         lane_yield(lane);

@@ -31,7 +31,7 @@ typedef struct list_command {
     text_t member_id; /* of the filter; empty: any */
     text_t prefix;
     uint8_t status; /* 0: any */
-    char cursor[CURSOR_TEXT_SIZE];
+    char cursor[PAGE_CURSOR_SIZE];
     journal_cards_t page;
 } list_command_t;
 
@@ -159,8 +159,8 @@ static result_t page_decode(list_command_t *list)
     const bool is_full = row < count;
     const bool is_cut = !list->is_gathered && found >= list->candidates;
     if (result == RESULT_OK && (is_full || is_cut)) {
-        list->page.next_cursor = page_cursor_format(
-            CURSOR_CARDS, is_full ? last : field_integer(rows, 0, LIST_LAST), list->cursor);
+        list->page.next_cursor = page_cursor_write(
+            PAGE_CURSOR_CARDS, is_full ? last : field_integer(rows, 0, LIST_LAST), list->cursor);
     }
     list->page.rows = cards;
     list->page.row_count = card_count;
@@ -204,7 +204,7 @@ result_t postgres_list_cards(journal_tenant_t *tenant, const card_list_t *filter
     list->context = context;
     list->below = INT64_MAX;
     list->is_bad_cursor = MESSAGE_HAS(card_list, filter, cursor) &&
-                          !page_cursor_parse(CURSOR_CARDS, filter->cursor, &list->below);
+                          !page_cursor_read(PAGE_CURSOR_CARDS, filter->cursor, &list->below);
     list->member_id = MESSAGE_HAS(card_list, filter, member_id) ? filter->member_id : TEXT_NONE;
     list->prefix = MESSAGE_HAS(card_list, filter, q) ? filter->q : TEXT_NONE;
     list->status = MESSAGE_HAS(card_list, filter, status) ? filter->status : 0;

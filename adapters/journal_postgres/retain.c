@@ -2,6 +2,7 @@
  * aside, gives them out to be archived, and only at its end drops them; whatever happens before,
  * everything is as it was. What stays of a card: its changes, and its last event, which numbers the
  * next one. Blocks. Must not know where the archive is. */
+#include "actors/relay/archived_sums.h"
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -222,6 +223,84 @@ result_t journal_postgres_retain_export(journal_postgres_retain_t *retain, store
     return result;
 }
 
+/* --- What they add up to --- */
+
+static void column_add(parameters_t *parameters, const projection_counter_t *sums, size_t count,
+                       int64_t (*member)(const projection_counter_t *))
+{
+    parameter_array_begin(parameters, TYPE_INT8, count);
+    for (size_t i = 0; i < count; i++) {
+        element_int8(parameters, member(&sums[i]));
+    }
+    parameter_array_end(parameters);
+}
+
+static int64_t series_of(const projection_counter_t *sum)
+{
+    return sum->series;
+}
+
+static int64_t grain_of(const projection_counter_t *sum)
+{
+    return sum->grain;
+}
+
+static int64_t start_of(const projection_counter_t *sum)
+{
+    return sum->start;
+}
+
+static int64_t kind_of(const projection_counter_t *sum)
+{
+    return sum->kind;
+}
+
+static int64_t count_of(const projection_counter_t *sum)
+{
+    return sum->count;
+}
+
+static result_t sums_store(void *context, const projection_counter_t *sums, size_t count)
+{
+    const journal_postgres_retain_t *const retain = context;
+    parameters_t values = {0};
+    column_add(&values, sums, count, series_of);
+    column_add(&values, sums, count, grain_of);
+    column_add(&values, sums, count, start_of);
+    column_add(&values, sums, count, kind_of);
+    column_add(&values, sums, count, count_of);
+    parameter_array_begin(&values, TYPE_BYTEA, count);
+    for (size_t i = 0; i < count; i++) {
+        element_bytes(&values, sums[i].gate);
+    }
+    parameter_array_end(&values);
+    parameters_finish(&values);
+    PGresult *const rows = PQexecParams(
+        retain->connection,
+        "INSERT INTO archived_sum (series, grain, start, kind, count, gate) SELECT * FROM "
+        "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[]) ON "
+        "CONFLICT (series, grain, start, kind, gate) DO UPDATE SET count = archived_sum.count + "
+        "excluded.count",
+        values.count, NULL, values.values, values.lengths, values.formats, 1);
+    const result_t result = PQresultStatus(rows) == PGRES_COMMAND_OK
+                                ? RESULT_OK
+                                : journal_database_error(retain->connection, rows, "retain");
+    PQclear(rows);
+    parameters_release(&values);
+    return result;
+}
+
+static result_t sums_keep(journal_postgres_retain_t *retain)
+{
+    archived_sums_t *sums = archived_sums_create(sums_store, retain);
+    result_t result = journal_postgres_retain_export(retain, archived_sums_row, sums);
+    if (result == RESULT_OK) {
+        result = archived_sums_finish(sums);
+    }
+    archived_sums_destroy(&sums);
+    return result;
+}
+
 /* --- Gone --- */
 
 /* Everybody who reads events holds this up, a backup for as long as it takes; and while it waits,
@@ -285,7 +364,10 @@ static result_t record(const journal_postgres_retain_t *retain,
 result_t journal_postgres_retain_finish(journal_postgres_retain_t **retain,
                                         const journal_postgres_retained_t *retained)
 {
-    result_t result = events_lock(*retain);
+    result_t result = sums_keep(*retain);
+    if (result == RESULT_OK) {
+        result = events_lock(*retain);
+    }
     if (result == RESULT_OK) {
         result = months_drop(*retain);
     }

@@ -2,6 +2,7 @@
  * running service neither is disturbed nor makes it look wrong. Whatever the size of the journal,
  * a slice of a cursor is in memory, no more. */
 #include "actors/card_fold.h"
+#include "actors/verify_report.h"
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/limits.h"
 #include <assert.h>
@@ -11,8 +12,7 @@
 
 typedef struct verification {
     PGconn *connection;
-    FILE *report;
-    uint32_t problems;
+    verify_report_t report;
     journal_tenant_t *tenant; /* only its name is used */
     card_fold_t *fold;        /* of the snapshot whose events are coming */
     uuid_t card;
@@ -20,35 +20,6 @@ typedef struct verification {
     bool has_gaps;   /* validations were archived */
     uint64_t folded; /* snapshots compared with their events */
 } verification_t;
-
-static void json_text_write(FILE *out, const char *text)
-{
-    (void)fputc('"', out);
-    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-        if (*c == '"' || *c == '\\') {
-            (void)fprintf(out, "\\%c", *c);
-        } else if (*c < 0x20 || *c > 0x7e) {
-            (void)fprintf(out, "\\u%04x", *c);
-        } else {
-            (void)fputc(*c, out);
-        }
-    }
-    (void)fputc('"', out);
-}
-
-static void problem_add(verification_t *verification, const char *question, const char *answer)
-{
-    verification->problems++;
-    if (verification->problems > LIMIT_STORE_VERIFY_PROBLEMS) {
-        return;
-    }
-    (void)fputs(verification->problems == 1 ? "" : ",", verification->report);
-    (void)fputs("{\"check\":", verification->report);
-    json_text_write(verification->report, question);
-    (void)fputs(",\"found\":", verification->report);
-    json_text_write(verification->report, answer);
-    (void)fputc('}', verification->report);
-}
 
 #define LAST "(p.id << 56 | 72057594037927935)"
 enum { EVENT_ROOM = 1024 }; /* event_data has no lists; room for those of later versions */
@@ -96,14 +67,26 @@ static const struct {
      "AND e.card_sequence >= s.card_sequence)"},
 };
 
+_Static_assert((int)event_name_card_renewed == 5 && (int)event_name_card_replaced == 6 &&
+                   (int)event_name_card_expired == 8,
+               "which events leave a card living, as SQL knows them");
+/* Only where cards are real ones: what a card is, its last change says (card_evolve). */
+static const char question_living[] = "the count of living cards is that of the events";
+static const char sql_living[] =
+    "SELECT 'partition ' || p.id || ': counted ' || p.cards || ', by its events ' || "
+    "coalesce(l.cards, 0) FROM partition p LEFT JOIN (SELECT id >> 56 AS place, count(*) AS cards "
+    "FROM (SELECT DISTINCT ON (card) id, name FROM event WHERE name NOT IN (9, 10) ORDER BY card, "
+    "card_sequence DESC) e WHERE name <= 5 GROUP BY 1) l ON l.place = p.id WHERE p.cards <> "
+    "coalesce(l.cards, 0)";
+
 static void question_ask(verification_t *verification, const char *question, const char *sql)
 {
     PGresult *const rows = PQexec(verification->connection, sql);
     if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
-        problem_add(verification, question, PQresultErrorMessage(rows));
+        verify_report_add(&verification->report, question, PQresultErrorMessage(rows));
     }
     for (int i = 0; i < PQntuples(rows); i++) {
-        problem_add(verification, question, PQgetvalue(rows, i, 0));
+        verify_report_add(&verification->report, question, PQgetvalue(rows, i, 0));
     }
     PQclear(rows);
 }
@@ -121,7 +104,7 @@ static bool slice_visit(verification_t *verification, const char *question, row_
         PQexecParams(verification->connection, sql, 0, NULL, NULL, NULL, NULL, 1);
     const int count = PQntuples(rows);
     if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
-        problem_add(verification, question, PQresultErrorMessage(rows));
+        verify_report_add(&verification->report, question, PQresultErrorMessage(rows));
     }
     for (int row = 0; row < count; row++) {
         visit(verification, rows, row);
@@ -136,7 +119,7 @@ static void rows_visit(verification_t *verification, const char *question, const
     PGresult *const declared = PQexec(verification->connection, declare);
     bool is_more = PQresultStatus(declared) == PGRES_COMMAND_OK;
     if (!is_more) {
-        problem_add(verification, question, PQresultErrorMessage(declared));
+        verify_report_add(&verification->report, question, PQresultErrorMessage(declared));
     }
     PQclear(declared);
     while (is_more) { /* bounded by the rows of the tables */
@@ -168,7 +151,7 @@ static void event_check(verification_t *verification, const PGresult *rows, int 
         const int64_t id = field_integer(rows, row, 0);
         (void)snprintf(where, sizeof where, "partition %d, sequence %lld",
                        (int)(id >> JOURNAL_SEQUENCE_BITS), (long long)(id & JOURNAL_SEQUENCE_MAX));
-        problem_add(verification, question_readable, where);
+        verify_report_add(&verification->report, question_readable, where);
     }
 }
 
@@ -184,7 +167,7 @@ static void fold_end(verification_t *verification)
     if (!card_fold_is_equal(verification->fold)) {
         char text[UUID_TEXT_SIZE + 1] = "";
         uuid_format(&verification->card, text);
-        problem_add(verification, question_fold, text);
+        verify_report_add(&verification->report, question_fold, text);
     }
 }
 
@@ -194,7 +177,7 @@ static void snapshot_row(verification_t *verification, const PGresult *rows, int
     uuid_t card;
     event_t event;
     if (!field_uuid(rows, row, 0, &card)) {
-        problem_add(verification, question_fold, "a card whose id has another size");
+        verify_report_add(&verification->report, question_fold, "a card whose id has another size");
         return;
     }
     if (!verification->is_folding || !uuid_equal(&card, &verification->card)) {
@@ -228,7 +211,7 @@ static void counts_write(verification_t *verification)
                                   "event), (SELECT count(DISTINCT card) FROM event), (SELECT "
                                   "sum(archived) FROM partition)");
     const bool is_there = PQntuples(rows) == 1;
-    (void)fprintf(verification->report,
+    (void)fprintf(verification->report.out,
                   ",\"partitions\":%s,\"events\":%s,\"cards\":%s,\"archived\":%s",
                   is_there ? PQgetvalue(rows, 0, 0) : "0", is_there ? PQgetvalue(rows, 0, 1) : "0",
                   is_there ? PQgetvalue(rows, 0, 2) : "0", is_there ? PQgetvalue(rows, 0, 3) : "0");
@@ -237,7 +220,8 @@ static void counts_write(verification_t *verification)
 
 static void report_write(verification_t *verification, text_t tenant, bool fold)
 {
-    (void)fprintf(verification->report, "{\"tenant\":\"%.*s\",\"problems\":[", TEXT_PRINT(tenant));
+    (void)fprintf(verification->report.out, "{\"tenant\":\"%.*s\",\"problems\":[",
+                  TEXT_PRINT(tenant));
     PGresult *const gaps =
         PQexec(verification->connection, "SELECT FROM partition WHERE archived > 0");
     verification->has_gaps = PQntuples(gaps) > 0;
@@ -249,20 +233,22 @@ static void report_write(verification_t *verification, text_t tenant, bool fold)
                "DECLARE slices NO SCROLL CURSOR FOR SELECT " EVENT_COLUMNS " FROM event e",
                event_check);
     if (fold) {
+        question_ask(verification, question_living, sql_living);
         snapshots_fold(verification);
     }
-    (void)fprintf(verification->report, "],\"problem_count\":%u", verification->problems);
+    (void)fprintf(verification->report.out, "],\"problem_count\":%u",
+                  verification->report.problems);
     counts_write(verification);
-    (void)fprintf(verification->report, ",\"snapshots_folded\":%llu,\"ok\":%s}",
+    (void)fprintf(verification->report.out, ",\"snapshots_folded\":%llu,\"ok\":%s}",
                   (unsigned long long)verification->folded,
-                  verification->problems == 0 ? "true" : "false");
+                  verification->report.problems == 0 ? "true" : "false");
 }
 
 result_t journal_postgres_verify(const char *url, const journal_postgres_place_t *place,
                                  text_t tenant, bool fold, char **report)
 {
     *report = NULL;
-    if (!journal_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     verification_t verification = {0};
@@ -278,16 +264,16 @@ result_t journal_postgres_verify(const char *url, const journal_postgres_place_t
         size_t size = 0;
         verification.tenant = calloc(1, sizeof *verification.tenant);
         verification.fold = calloc(1, sizeof *verification.fold);
-        verification.report = open_memstream(report, &size);
+        verification.report.out = open_memstream(report, &size);
         assert(verification.tenant != NULL && verification.fold != NULL);
-        assert(verification.report != NULL);
+        assert(verification.report.out != NULL);
         memcpy(verification.tenant->name, tenant.data, tenant.size);
         report_write(&verification, tenant, fold);
-        const int failed = fclose(verification.report);
+        const int failed = fclose(verification.report.out);
         assert(failed == 0);
         free(verification.tenant);
         free(verification.fold);
     }
     PQfinish(verification.connection);
-    return result == RESULT_OK && verification.problems > 0 ? RESULT_STORE_CORRUPT : result;
+    return result == RESULT_OK && verification.report.problems > 0 ? RESULT_STORE_CORRUPT : result;
 }

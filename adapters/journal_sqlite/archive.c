@@ -82,7 +82,7 @@ static result_t export(connection_t *connection, text_t tenant, store_row_visit_
 result_t journal_sqlite_export(const char *data_directory, text_t tenant, store_row_visit_t *visit,
                                void *context)
 {
-    if (!tenant_file_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     connection_t connection;
@@ -163,7 +163,7 @@ static void import_statements_done(journal_sqlite_import_t *import)
 result_t journal_sqlite_import_begin(const char *data_directory, text_t tenant,
                                      journal_sqlite_import_t **import)
 {
-    if (!tenant_file_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     journal_sqlite_import_t *begun = calloc(1, sizeof *begun);

@@ -197,7 +197,8 @@ static void events_finish(store_job_t *base)
 static result_t history_start(events_job_t *job, int64_t *id)
 {
     if (!text_is_empty(job->cursor)) {
-        return cursor_parse(CURSOR_HISTORY, job->cursor, id) ? RESULT_OK : RESULT_INVALID_CURSOR;
+        return page_cursor_read(PAGE_CURSOR_HISTORY, job->cursor, id) ? RESULT_OK
+                                                                      : RESULT_INVALID_CURSOR;
     }
     card_head_t head;
     const result_t result = card_head_read(&job->base.tenant->reader, &job->card, &head);
@@ -249,7 +250,8 @@ static result_t history_read(events_job_t *job)
         result = archived_before_read(job);
     }
     if (result == RESULT_OK && id != 0) {
-        job->page.next_cursor = cursor_format(CURSOR_HISTORY, id, &job->base.memory);
+        job->page.next_cursor = page_cursor_write(
+            PAGE_CURSOR_HISTORY, id, store_memory_take(&job->base.memory, PAGE_CURSOR_SIZE));
     }
     return result;
 }

@@ -10,22 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes a path. */
-bool tenant_file_name_is_valid(text_t name)
-{
-    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        const char c = name.data[i];
-        const bool letter = c >= 'a' && c <= 'z';
-        if (!letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 char *tenant_path(const char *data_directory, text_t tenant)
 {
     char *path = NULL;
@@ -125,7 +109,7 @@ static result_t journal_fill(const char *path, text_t tenant, uint32_t partition
 result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
                                       uint32_t partitions)
 {
-    if (!tenant_file_name_is_valid(tenant) || partitions < 1 || partitions > LIMIT_PARTITIONS) {
+    if (!tenant_name_is_well_formed(tenant) || partitions < 1 || partitions > LIMIT_PARTITIONS) {
         return RESULT_INVALID_ARGUMENT;
     }
     char *path = tenant_path(data_directory, tenant);

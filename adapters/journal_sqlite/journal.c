@@ -279,7 +279,7 @@ static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnat
                             journal_opened_done_t *done, void *context)
 {
     journal_sqlite_t *const journal = (journal_sqlite_t *)base;
-    if (!tenant_file_name_is_valid(name)) {
+    if (!tenant_name_is_well_formed(name)) {
         return RESULT_INVALID_ARGUMENT;
     }
     if (journal->tenants_open >= LIMIT_STORE_FILES_OPEN || journal->stopping) {
@@ -334,6 +334,7 @@ static const journal_functions_t functions = {
     .read_heads = journal_read_heads,
     .read_member_keys = journal_read_member_keys,
     .read_notes = journal_read_notes,
+    .read_archived_sums = journal_read_archived_sums,
 };
 
 static void metrics_register(journal_sqlite_t *journal, metrics_t *metrics)

@@ -6,8 +6,10 @@
 #ifndef ADAPTERS_JOURNAL_SQLITE_JOURNAL_SQLITE_INTERNAL_H
 #define ADAPTERS_JOURNAL_SQLITE_JOURNAL_SQLITE_INTERNAL_H
 
+#include "actors/domain/card_id.h"
+#include "actors/page_cursor.h"
+#include "actors/store_memory.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
-#include "adapters/journal_sqlite/store_memory.h"
 #include "runtime/work_pool.h"
 #include <pthread.h>
 #include <sqlite3.h>
@@ -83,8 +85,6 @@ bool column_uuid(sqlite3_stmt *statement, int column, uuid_t *uuid); /* false: n
 
 /* schema.c: SCHEMA_TOO_NEW, STORE_CORRUPT when it is no journal. */
 MUST_USE result_t schema_prepare(connection_t *connection, connection_mode_t mode);
-/* Takes the steps that are missing. `outcome` may be NULL. */
-MUST_USE result_t schema_migrate(connection_t *connection, migration_outcome_t *outcome);
 
 /* owner.c: writes into a new journal whose it is; STORE_CORRUPT when it is another tenant's. */
 MUST_USE result_t owner_write(connection_t *connection, text_t tenant);
@@ -168,7 +168,6 @@ void checkpoint_consider(journal_tenant_t *tenant, int wal_pages);
 
 /* --- file.c: names, creation --- */
 
-bool tenant_file_name_is_valid(text_t name);
 /* malloc; DIR/tenants/NAME.db */
 char *tenant_path(const char *data_directory, text_t tenant);
 result_t file_error(const char *path, const char *action); /* from errno, logged */
@@ -214,6 +213,8 @@ result_t journal_read_history(journal_tenant_t *tenant, const uuid_t *card, text
 result_t journal_read_events(journal_tenant_t *tenant, uint32_t partition, uint64_t after,
                              uint32_t limit, journal_events_done_t *done, void *context);
 result_t journal_read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context);
+result_t journal_read_archived_sums(journal_tenant_t *tenant, uint64_t after, uint32_t limit,
+                                    journal_archived_sums_done_t *done, void *context);
 result_t journal_read_member_keys(journal_tenant_t *tenant, const text_t *member_ids, size_t count,
                                   journal_member_keys_done_t *done, void *context);
 
@@ -240,12 +241,5 @@ MUST_USE result_t event_tail_read(journal_tenant_t *tenant, const uuid_t *card,
                                   store_memory_t *memory, event_tail_t *tail);
 MUST_USE result_t member_key_read(connection_t *connection, text_t member_id,
                                   store_memory_t *memory, text_t *sealed_key);
-
-/* --- cursor.c: opaque texts --- */
-
-enum { CURSOR_TEXT_SIZE = 18 }; /* kind, version, 16 hexadecimal digits */
-typedef enum cursor_kind { CURSOR_CARDS = 'c', CURSOR_HISTORY = 'h' } cursor_kind_t;
-text_t cursor_format(cursor_kind_t kind, int64_t position, store_memory_t *memory);
-bool cursor_parse(cursor_kind_t kind, text_t cursor, int64_t *position);
 
 #endif

@@ -275,7 +275,7 @@ static result_t list_read(list_job_t *job)
 {
     int64_t below = INT64_MAX;
     if (MESSAGE_HAS(card_list, job->filter, cursor) &&
-        !cursor_parse(CURSOR_CARDS, job->filter->cursor, &below)) {
+        !page_cursor_read(PAGE_CURSOR_CARDS, job->filter->cursor, &below)) {
         return RESULT_INVALID_CURSOR;
     }
     candidates_t candidates = {0};
@@ -293,7 +293,9 @@ static result_t list_read(list_job_t *job)
         statement_done(candidates.statement);
     }
     if (result == RESULT_OK && is_more) {
-        job->page.next_cursor = cursor_format(CURSOR_CARDS, job->last_number, &job->base.memory);
+        job->page.next_cursor =
+            page_cursor_write(PAGE_CURSOR_CARDS, job->last_number,
+                              store_memory_take(&job->base.memory, PAGE_CURSOR_SIZE));
     }
     return result;
 }

@@ -68,10 +68,11 @@ static migration_t migration_of(const connection_t *connection)
                          .step_count = journal_sqlite_migrations_count};
 }
 
-result_t schema_migrate(connection_t *connection, migration_outcome_t *outcome)
+/* Takes the steps that are missing. */
+static result_t migrate(connection_t *connection)
 {
     const migration_t migration = migration_of(connection);
-    return migration_run(&migration, &migration_functions, connection, outcome);
+    return migration_run(&migration, &migration_functions, connection, NULL);
 }
 
 static result_t schema_create(connection_t *connection)
@@ -79,7 +80,7 @@ static result_t schema_create(connection_t *connection)
     char sql[64];
     (void)snprintf(sql, sizeof sql, "PRAGMA application_id = %d", JOURNAL_APPLICATION_ID);
     const result_t result = connection_execute(connection, sql);
-    return result == RESULT_OK ? schema_migrate(connection, NULL) : result;
+    return result == RESULT_OK ? migrate(connection) : result;
 }
 
 result_t schema_log_mode_set(connection_t *connection)
@@ -128,7 +129,7 @@ result_t schema_prepare(connection_t *connection, connection_mode_t mode)
     if (result == RESULT_OK && mode == CONNECTION_WRITER) {
         result = schema_log_mode_set(connection);
         if (result == RESULT_OK && is_behind) {
-            result = schema_migrate(connection, NULL);
+            result = migrate(connection);
         }
     } else if (result == RESULT_OK && is_behind && mode != CONNECTION_LOOK) {
         log_error("the journal has an older schema: its owner or `digitalcard store migrate` "
@@ -169,7 +170,7 @@ result_t journal_sqlite_migrate(const char *data_directory, text_t tenant,
                                 migration_outcome_t *outcome)
 {
     *outcome = (migration_outcome_t){.known = journal_sqlite_migrations_count};
-    if (!tenant_file_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     char *path = tenant_path(data_directory, tenant);

@@ -23,7 +23,7 @@ static result_t sum_read(connection_t *reader, int64_t *cards, int64_t *bytes)
 result_t journal_sqlite_usage(const char *data_directory, text_t tenant, int64_t *cards,
                               int64_t *bytes)
 {
-    if (!tenant_file_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     connection_t reader = {0};

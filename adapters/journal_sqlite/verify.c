@@ -1,6 +1,7 @@
 /* `store verify`: is the file sound, and do its tables say the same? Read-only, in one read
  * transaction, so that a running service neither is disturbed nor makes it look wrong. */
 #include "actors/card_fold.h"
+#include "actors/verify_report.h"
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
 #include <assert.h>
 #include <stdio.h>
@@ -9,38 +10,8 @@
 typedef struct verification {
     journal_tenant_t tenant; /* only its name and reader are used */
     uint64_t folded;         /* snapshots compared with their events */
-    FILE *report;
-    uint32_t problems;
+    verify_report_t report;
 } verification_t;
-
-static void json_text_write(FILE *out, const char *text)
-{
-    (void)fputc('"', out);
-    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-        if (*c == '"' || *c == '\\') {
-            (void)fprintf(out, "\\%c", *c);
-        } else if (*c < 0x20 || *c > 0x7e) {
-            (void)fprintf(out, "\\u%04x", *c);
-        } else {
-            (void)fputc(*c, out);
-        }
-    }
-    (void)fputc('"', out);
-}
-
-static void problem_add(verification_t *verification, const char *question, const char *answer)
-{
-    verification->problems++;
-    if (verification->problems > LIMIT_STORE_VERIFY_PROBLEMS) {
-        return;
-    }
-    (void)fputs(verification->problems == 1 ? "" : ",", verification->report);
-    (void)fputs("{\"check\":", verification->report);
-    json_text_write(verification->report, question);
-    (void)fputs(",\"found\":", verification->report);
-    json_text_write(verification->report, answer);
-    (void)fputc('}', verification->report);
-}
 
 /* Each row of the answer is a problem, in its first column, except the text "ok". */
 static void question_ask(verification_t *verification, const char *question, const char *sql)
@@ -53,12 +24,13 @@ static void question_ask(verification_t *verification, const char *question, con
     for (uint32_t i = 0; code == SQLITE_ROW && i < LIMIT_STORE_VERIFY_PROBLEMS; i++) {
         const char *answer = (const char *)sqlite3_column_text(statement, 0);
         if (answer == NULL || strcmp(answer, "ok") != 0) {
-            problem_add(verification, question, answer == NULL ? "" : answer);
+            verify_report_add(&verification->report, question, answer == NULL ? "" : answer);
         }
         code = sqlite3_step(statement);
     }
     if (code != SQLITE_DONE && code != SQLITE_ROW) {
-        problem_add(verification, question, sqlite3_errmsg(verification->tenant.reader.database));
+        verify_report_add(&verification->report, question,
+                          sqlite3_errmsg(verification->tenant.reader.database));
     }
     (void)sqlite3_finalize(statement);
 }
@@ -105,6 +77,19 @@ static const struct {
      "WHERE h.card IS NULL OR s.card_sequence > h.card_sequence"},
 };
 
+_Static_assert((int)event_name_card_renewed == 5 && (int)event_name_card_replaced == 6 &&
+                   (int)event_name_card_expired == 8,
+               "which events leave a card living, as SQL knows them");
+/* Only where cards are real ones: what a card is, its last change says (card_evolve). With max()
+ * SQLite takes the other columns from that row. */
+static const char question_living[] = "the count of living cards is that of the events";
+static const char sql_living[] =
+    "SELECT 'partition ' || p.id || ': counted ' || p.cards || ', by its events ' || "
+    "coalesce(l.cards, 0) FROM partition p LEFT JOIN (SELECT last >> 56 AS place, count(*) AS "
+    "cards "
+    "FROM (SELECT max(id) AS last, name FROM event WHERE name NOT IN (9, 10) GROUP BY card) WHERE "
+    "name <= 5 GROUP BY 1) l ON l.place = p.id WHERE p.cards <> coalesce(l.cards, 0)";
+
 static int64_t number_ask(verification_t *verification, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
@@ -141,12 +126,13 @@ static void events_decode(verification_t *verification)
             (void)snprintf(where, sizeof where, "partition %d, sequence %lld",
                            (int)(id >> JOURNAL_SEQUENCE_BITS),
                            (long long)(id & JOURNAL_SEQUENCE_MAX));
-            problem_add(verification, "every event can be read", where);
+            verify_report_add(&verification->report, "every event can be read", where);
         }
         store_memory_release(&memory);
     }
     if (code != SQLITE_DONE) {
-        problem_add(verification, "every event can be read", sqlite3_errmsg(connection->database));
+        verify_report_add(&verification->report, "every event can be read",
+                          sqlite3_errmsg(connection->database));
     }
     (void)sqlite3_finalize(statement);
 }
@@ -167,7 +153,7 @@ static void snapshot_check(verification_t *verification, const uuid_t *card, tex
                                                   verification->tenant.has_gaps)) {
         char text[UUID_TEXT_SIZE + 1] = "";
         uuid_format(card, text);
-        problem_add(verification, "a snapshot is the fold of its events", text);
+        verify_report_add(&verification->report, "a snapshot is the fold of its events", text);
     }
     store_memory_release(&memory);
 }
@@ -195,7 +181,8 @@ static void snapshots_fold(verification_t *verification)
         }
     }
     if (code != SQLITE_DONE) {
-        problem_add(verification, "a snapshot is the fold of its events", sqlite3_errmsg(database));
+        verify_report_add(&verification->report, "a snapshot is the fold of its events",
+                          sqlite3_errmsg(database));
     }
     (void)sqlite3_finalize(statement);
 }
@@ -204,25 +191,26 @@ static void report_write(verification_t *verification, text_t tenant, bool fold)
 {
     verification->tenant.has_gaps =
         number_ask(verification, "SELECT sum(archived) FROM partition") > 0;
-    (void)fputs("{\"tenant\":", verification->report);
-    (void)fprintf(verification->report, "\"%.*s\",\"problems\":[", TEXT_PRINT(tenant));
+    (void)fputs("{\"tenant\":", verification->report.out);
+    (void)fprintf(verification->report.out, "\"%.*s\",\"problems\":[", TEXT_PRINT(tenant));
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
         question_ask(verification, questions[i].question, questions[i].sql);
     }
     events_decode(verification);
     if (fold) {
+        question_ask(verification, question_living, sql_living);
         snapshots_fold(verification);
     }
-    (void)fprintf(verification->report,
+    (void)fprintf(verification->report.out,
                   "],\"problem_count\":%u,\"partitions\":%lld,\"events\":%lld,\"cards\":%lld,"
                   "\"archived\":%lld,\"snapshots_folded\":%llu,\"ok\":%s}",
-                  verification->problems,
+                  verification->report.problems,
                   (long long)number_ask(verification, "SELECT count(*) FROM partition"),
                   (long long)number_ask(verification, "SELECT count(*) FROM event"),
                   (long long)number_ask(verification, "SELECT count(*) FROM card_head"),
                   (long long)number_ask(verification, "SELECT sum(archived) FROM partition"),
                   (unsigned long long)verification->folded,
-                  verification->problems == 0 ? "true" : "false");
+                  verification->report.problems == 0 ? "true" : "false");
 }
 
 result_t verify_file(const char *path, text_t tenant, bool fold, char **report)
@@ -238,15 +226,15 @@ result_t verify_file(const char *path, text_t tenant, bool fold, char **report)
     }
     if (result == RESULT_OK) {
         size_t size = 0;
-        verification.report = open_memstream(report, &size);
-        assert(verification.report != NULL);
+        verification.report.out = open_memstream(report, &size);
+        assert(verification.report.out != NULL);
         result = connection_run(&verification.tenant.reader, STATEMENT_begin);
         report_write(&verification, tenant, fold);
         connection_rollback(&verification.tenant.reader);
-        const int failed = fclose(verification.report);
+        const int failed = fclose(verification.report.out);
         assert(failed == 0);
         connection_close(&verification.tenant.reader, false);
-        if (verification.problems > 0) {
+        if (verification.report.problems > 0) {
             result = RESULT_STORE_CORRUPT;
         }
     }
@@ -256,7 +244,7 @@ result_t verify_file(const char *path, text_t tenant, bool fold, char **report)
 result_t journal_sqlite_verify(const char *data_directory, text_t tenant, bool fold, char **report)
 {
     *report = NULL;
-    if (!tenant_file_name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     char *path = tenant_path(data_directory, tenant);

@@ -17,12 +17,12 @@ typedef struct load_job {
 static void load_run(fold_job_t *base, fold_session_t *session)
 {
     const load_job_t *job = (const load_job_t *)base;
-    value_list_t values = {0};
-    value_list_array_begin(&values, ELEMENT_UUID, job->count);
+    parameters_t values = {0};
+    parameter_array_begin(&values, TYPE_UUID, job->count);
     for (size_t i = 0; i < job->count; i++) {
-        value_list_element_bytes(&values, job->cards[i].bytes, sizeof job->cards[i].bytes);
+        element_uuid(&values, &job->cards[i]);
     }
-    value_list_array_end(&values);
+    parameter_array_end(&values);
     base->result = fold_run(session, FOLD_card_get, &values, &base->rows);
     if (base->result == RESULT_OK && PQntuples(base->rows) != (int)job->count) {
         base->result = RESULT_STORE_CORRUPT;
@@ -39,10 +39,10 @@ static void load_finish(fold_job_t *base)
         base->memory = bodies;
         projection_position_t *const positions = (projection_position_t *)(bodies + job->count);
         for (size_t i = 0; i < job->count; i++) {
-            if (!field_absent(base->rows, (int)i, 2)) {
-                positions[i].issued_at = field_number(base->rows, (int)i, 0);
-                positions[i].event = (uint64_t)field_number(base->rows, (int)i, 1);
-                bodies[i] = field_text(base->rows, (int)i, 2);
+            if (!field_is_null(base->rows, (int)i, 2)) {
+                positions[i].issued_at = field_integer(base->rows, (int)i, 0);
+                positions[i].event = (uint64_t)field_integer(base->rows, (int)i, 1);
+                bodies[i] = field_bytes(base->rows, (int)i, 2);
             }
         }
         loaded = (projections_loaded_t){
@@ -76,13 +76,13 @@ typedef struct commit_job {
 /* FENCED when the cursor does not stand at `from`. */
 static result_t move_cursor(fold_session_t *session, const projection_commit_t *commit)
 {
-    value_list_t values = {0};
+    parameters_t values = {0};
     uint64_t moved = 0;
-    value_list_integer(&values, commit->partition);
-    value_list_integer(&values, (int64_t)commit->from);
-    value_list_integer(&values, (int64_t)commit->to.sequence);
-    value_list_integer(&values, commit->to.occurred_at);
-    value_list_bytes(&values, commit->to.event_id.bytes, sizeof commit->to.event_id.bytes);
+    parameter_integer(&values, commit->partition);
+    parameter_integer(&values, (int64_t)commit->from);
+    parameter_integer(&values, (int64_t)commit->to.sequence);
+    parameter_integer(&values, commit->to.occurred_at);
+    parameter_uuid(&values, &commit->to.event_id);
     const result_t result = fold_change(
         session, commit->from == 0 ? FOLD_cursor_first : FOLD_cursor_move, &values, &moved);
     return result == RESULT_OK && moved != 1 ? RESULT_FENCED : result;
@@ -90,129 +90,129 @@ static result_t move_cursor(fold_session_t *session, const projection_commit_t *
 
 /* --- Columns of the cards that are new, or are not --- */
 
-typedef void card_column_t(value_list_t *values, const projection_card_t *card);
+typedef void card_column_t(parameters_t *values, const projection_card_t *card);
 
-static void column_issued_at(value_list_t *values, const projection_card_t *card)
+static void column_issued_at(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_integer(values, card->position.issued_at);
+    element_int8(values, card->position.issued_at);
 }
 
-static void column_issue_event(value_list_t *values, const projection_card_t *card)
+static void column_issue_event(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_integer(values, (int64_t)card->position.event);
+    element_int8(values, (int64_t)card->position.event);
 }
 
-static void column_status(value_list_t *values, const projection_card_t *card)
+static void column_status(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_integer(values, card->status);
+    element_int8(values, card->status);
 }
 
-static void column_expires_at(value_list_t *values, const projection_card_t *card)
+static void column_expires_at(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_integer(values, card->expires_at);
+    element_int8(values, card->expires_at);
 }
 
-static void column_id(value_list_t *values, const projection_card_t *card)
+static void column_id(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_bytes(values, card->card.bytes, sizeof card->card.bytes);
+    element_uuid(values, &card->card);
 }
 
-static void column_member(value_list_t *values, const projection_card_t *card)
+static void column_member(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_bytes(values, card->member_id.data, card->member_id.size);
+    element_bytes(values, card->member_id);
 }
 
-static void column_tier(value_list_t *values, const projection_card_t *card)
+static void column_tier(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_bytes(values, card->tier.data, card->tier.size);
+    element_bytes(values, card->tier);
 }
 
-static void element_folded(value_list_t *values, text_t text)
+static void element_folded(parameters_t *values, text_t text)
 {
-    value_list_element_bytes(values, text.data, text.size);
+    element_bytes(values, text);
     for (size_t i = values->size - text.size; i < values->size; i++) {
         const uint8_t byte = values->bytes[i];
         values->bytes[i] = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
     }
 }
 
-static void column_member_folded(value_list_t *values, const projection_card_t *card)
+static void column_member_folded(parameters_t *values, const projection_card_t *card)
 {
     element_folded(values, card->member_id);
 }
 
-static void column_tier_folded(value_list_t *values, const projection_card_t *card)
+static void column_tier_folded(parameters_t *values, const projection_card_t *card)
 {
     element_folded(values, card->tier);
 }
 
-static void column_body(value_list_t *values, const projection_card_t *card)
+static void column_body(parameters_t *values, const projection_card_t *card)
 {
-    value_list_element_bytes(values, card->body.data, card->body.size);
+    element_bytes(values, card->body);
 }
 
-static void column_add(value_list_t *values, const projection_commit_t *commit, bool is_new,
+static void column_add(parameters_t *values, const projection_commit_t *commit, bool is_new,
                        size_t count, uint32_t type, card_column_t *column)
 {
-    value_list_array_begin(values, type, count);
+    parameter_array_begin(values, type, count);
     for (size_t i = 0; i < commit->card_count; i++) {
         if (commit->cards[i].is_new == is_new) {
             column(values, &commit->cards[i]);
         }
     }
-    value_list_array_end(values);
+    parameter_array_end(values);
 }
 
 static result_t put_cards(fold_session_t *session, const projection_commit_t *commit, size_t count)
 {
-    value_list_t values = {0};
-    column_add(&values, commit, true, count, ELEMENT_INT8, column_issued_at);
-    column_add(&values, commit, true, count, ELEMENT_INT8, column_issue_event);
-    column_add(&values, commit, true, count, ELEMENT_INT8, column_status);
-    column_add(&values, commit, true, count, ELEMENT_INT8, column_expires_at);
-    column_add(&values, commit, true, count, ELEMENT_UUID, column_id);
-    column_add(&values, commit, true, count, ELEMENT_BYTEA, column_member);
-    column_add(&values, commit, true, count, ELEMENT_BYTEA, column_member_folded);
-    column_add(&values, commit, true, count, ELEMENT_BYTEA, column_tier);
-    column_add(&values, commit, true, count, ELEMENT_BYTEA, column_tier_folded);
-    column_add(&values, commit, true, count, ELEMENT_BYTEA, column_body);
+    parameters_t values = {0};
+    column_add(&values, commit, true, count, TYPE_INT8, column_issued_at);
+    column_add(&values, commit, true, count, TYPE_INT8, column_issue_event);
+    column_add(&values, commit, true, count, TYPE_INT8, column_status);
+    column_add(&values, commit, true, count, TYPE_INT8, column_expires_at);
+    column_add(&values, commit, true, count, TYPE_UUID, column_id);
+    column_add(&values, commit, true, count, TYPE_BYTEA, column_member);
+    column_add(&values, commit, true, count, TYPE_BYTEA, column_member_folded);
+    column_add(&values, commit, true, count, TYPE_BYTEA, column_tier);
+    column_add(&values, commit, true, count, TYPE_BYTEA, column_tier_folded);
+    column_add(&values, commit, true, count, TYPE_BYTEA, column_body);
     return fold_run(session, FOLD_card_put, &values, NULL);
 }
 
 static result_t change_cards(fold_session_t *session, const projection_commit_t *commit,
                              size_t count)
 {
-    value_list_t values = {0};
+    parameters_t values = {0};
     uint64_t changed = 0;
-    column_add(&values, commit, false, count, ELEMENT_INT8, column_status);
-    column_add(&values, commit, false, count, ELEMENT_INT8, column_expires_at);
-    column_add(&values, commit, false, count, ELEMENT_UUID, column_id);
-    column_add(&values, commit, false, count, ELEMENT_BYTEA, column_body);
+    column_add(&values, commit, false, count, TYPE_INT8, column_status);
+    column_add(&values, commit, false, count, TYPE_INT8, column_expires_at);
+    column_add(&values, commit, false, count, TYPE_UUID, column_id);
+    column_add(&values, commit, false, count, TYPE_BYTEA, column_body);
     const result_t result = fold_change(session, FOLD_card_change, &values, &changed);
     return result == RESULT_OK && changed != count ? RESULT_STORE_CORRUPT : result;
 }
 
 /* Once per word of a new card. */
-static void word_column_add(value_list_t *values, const projection_commit_t *commit, size_t count,
+static void word_column_add(parameters_t *values, const projection_commit_t *commit, size_t count,
                             card_column_t *column)
 {
-    value_list_array_begin(values, ELEMENT_INT8, count);
+    parameter_array_begin(values, TYPE_INT8, count);
     for (size_t i = 0; i < commit->card_count; i++) {
         const projection_card_t *const card = &commit->cards[i];
         for (uint32_t j = 0; card->is_new && j < card->word_count; j++) {
             if (column == NULL) {
-                value_list_element_integer(values, (int64_t)card->words[j]);
+                element_int8(values, (int64_t)card->words[j]);
             } else {
                 column(values, card);
             }
         }
     }
-    value_list_array_end(values);
+    parameter_array_end(values);
 }
 
 static result_t put_words(fold_session_t *session, const projection_commit_t *commit, size_t count)
 {
-    value_list_t values = {0};
+    parameters_t values = {0};
     word_column_add(&values, commit, count, NULL);
     word_column_add(&values, commit, count, column_issued_at);
     word_column_add(&values, commit, count, column_issue_event);
@@ -248,21 +248,19 @@ static int64_t counter_number(const projection_counter_t *counter, counter_membe
 
 static result_t add_counters(fold_session_t *session, const projection_commit_t *commit)
 {
-    value_list_t values = {0};
+    parameters_t values = {0};
     for (int member = COUNTER_SERIES; member <= COUNTER_COUNT; member++) {
-        value_list_array_begin(&values, ELEMENT_INT8, commit->counter_count);
+        parameter_array_begin(&values, TYPE_INT8, commit->counter_count);
         for (size_t i = 0; i < commit->counter_count; i++) {
-            value_list_element_integer(
-                &values, counter_number(&commit->counters[i], (counter_member_t)member));
+            element_int8(&values, counter_number(&commit->counters[i], (counter_member_t)member));
         }
-        value_list_array_end(&values);
+        parameter_array_end(&values);
     }
-    value_list_array_begin(&values, ELEMENT_BYTEA, commit->counter_count);
+    parameter_array_begin(&values, TYPE_BYTEA, commit->counter_count);
     for (size_t i = 0; i < commit->counter_count; i++) {
-        value_list_element_bytes(&values, commit->counters[i].gate.data,
-                                 commit->counters[i].gate.size);
+        element_bytes(&values, commit->counters[i].gate);
     }
-    value_list_array_end(&values);
+    parameter_array_end(&values);
     return fold_run(session, FOLD_counter_add, &values, NULL);
 }
 
@@ -344,8 +342,8 @@ typedef struct forget_job {
 static void forget_run(fold_job_t *base, fold_session_t *session)
 {
     const forget_job_t *job = (const forget_job_t *)base;
-    value_list_t values = {0};
-    value_list_bytes(&values, job->member_id.data, job->member_id.size);
+    parameters_t values = {0};
+    parameter_bytes(&values, job->member_id);
     base->result = fold_run(session, FOLD_word_remove, &values, NULL);
 }
 

@@ -17,35 +17,35 @@ typedef struct counters_job {
 static void counters_run(fold_job_t *base, fold_session_t *session)
 {
     const projections_counters_query_t *const query = &((counters_job_t *)base)->query;
-    value_list_t values = {0};
-    value_list_integer(&values, query->grain);
-    value_list_integer(&values, query->from);
-    value_list_integer(&values, query->to);
-    value_list_integer(&values, query->scans_max);
-    value_list_integer(&values, LIMIT_STORE_PAGE_ROWS);
-    value_list_integer(&values, query->day);
-    value_list_integer(&values, grain_day);
-    value_list_integer(&values, grain_hour);
+    parameters_t values = {0};
+    parameter_integer(&values, query->grain);
+    parameter_integer(&values, query->from);
+    parameter_integer(&values, query->to);
+    parameter_integer(&values, query->scans_max);
+    parameter_integer(&values, LIMIT_STORE_PAGE_ROWS);
+    parameter_integer(&values, query->day);
+    parameter_integer(&values, grain_day);
+    parameter_integer(&values, grain_hour);
     base->result = fold_run(session, FOLD_counters, &values, &base->rows);
 }
 
 static void counter_take(const PGresult *rows, int row, uint8_t grain,
                          projection_counter_t *counters, projections_counters_t *found)
 {
-    const int64_t kind = field_number(rows, row, COLUMN_KIND);
-    const int64_t count = field_number(rows, row, COLUMN_COUNT);
-    if (field_number(rows, row, COLUMN_IS_LEVEL) == 1) {
+    const int64_t kind = field_integer(rows, row, COLUMN_KIND);
+    const int64_t count = field_integer(rows, row, COLUMN_COUNT);
+    if (field_integer(rows, row, COLUMN_IS_LEVEL) == 1) {
         if (kind >= 0 && kind < PROJECTION_LEVELS_MAX) {
             found->levels[kind] += count;
         }
         return;
     }
     counters[found->row_count] =
-        (projection_counter_t){.series = (uint8_t)field_number(rows, row, COLUMN_SERIES),
+        (projection_counter_t){.series = (uint8_t)field_integer(rows, row, COLUMN_SERIES),
                                .grain = grain,
                                .kind = (uint16_t)kind,
-                               .start = field_number(rows, row, COLUMN_START),
-                               .gate = field_text(rows, row, COLUMN_GATE),
+                               .start = field_integer(rows, row, COLUMN_START),
+                               .gate = field_bytes(rows, row, COLUMN_GATE),
                                .count = count};
     found->row_count++;
 }

@@ -30,15 +30,6 @@ static result_t execute(PGconn *connection, const char *sql)
     return is_good ? RESULT_OK : RESULT_STORE_UNAVAILABLE;
 }
 
-static int64_t integer_of(const char *bytes)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < 8; i++) {
-        value = value << 8 | (uint8_t)bytes[i];
-    }
-    return (int64_t)value;
-}
-
 static result_t row_visit(const PGresult *rows, int row, projection_table_t table,
                           projection_row_visit_t *visit, void *context)
 {
@@ -46,12 +37,10 @@ static result_t row_visit(const PGresult *rows, int row, projection_table_t tabl
     const char *const kinds = tables[table].kinds;
     const uint32_t count = (uint32_t)strlen(kinds);
     for (uint32_t i = 0; i < count; i++) {
-        const char *const bytes = PQgetvalue(rows, row, (int)i);
-        values[i] = (store_value_t){
-            .is_null = PQgetisnull(rows, row, (int)i) == 1,
-            .number =
-                kinds[i] == 'i' && PQgetlength(rows, row, (int)i) == 8 ? integer_of(bytes) : 0,
-            .bytes = {.data = bytes, .size = (size_t)PQgetlength(rows, row, (int)i)}};
+        values[i] =
+            (store_value_t){.is_null = field_is_null(rows, row, (int)i),
+                            .number = kinds[i] == 'i' ? field_integer(rows, row, (int)i) : 0,
+                            .bytes = field_bytes(rows, row, (int)i)};
     }
     return visit(context, table, values, count);
 }

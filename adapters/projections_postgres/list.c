@@ -50,13 +50,13 @@ static void page_ends_at(list_job_t *job, int64_t issued_at, int64_t event)
 /* --- The source --- */
 
 /* Whether no more cards fit than may be sorted. Releases the values: its two arguments. */
-static result_t are_few(fold_session_t *session, fold_statement_t which, value_list_t *values,
+static result_t are_few(fold_session_t *session, fold_statement_t which, parameters_t *values,
                         bool *few)
 {
     PGresult *rows = NULL;
-    value_list_integer(values, LIMIT_PROJECTION_MATCHES + 1);
+    parameter_integer(values, LIMIT_PROJECTION_MATCHES + 1);
     const result_t result = fold_run(session, which, values, &rows);
-    *few = result == RESULT_OK && field_number(rows, 0, 0) <= LIMIT_PROJECTION_MATCHES;
+    *few = result == RESULT_OK && field_integer(rows, 0, 0) <= LIMIT_PROJECTION_MATCHES;
     PQclear(rows);
     return result;
 }
@@ -66,20 +66,20 @@ static result_t are_few(fold_session_t *session, fold_statement_t which, value_l
 static result_t prefix_is_rare(const list_job_t *job, fold_session_t *session, bool *few)
 {
     char end[LIMIT_LIST_PREFIX_SIZE + 1];
-    value_list_t values = {0};
+    parameters_t values = {0};
     memcpy(end, job->prefix.data, job->prefix.size);
     end[job->prefix.size] = (char)0xff;
-    value_list_bytes(&values, job->prefix.data, job->prefix.size);
-    value_list_bytes(&values, end, job->prefix.size + 1);
+    parameter_bytes(&values, job->prefix);
+    parameter_bytes(&values, (text_t){.data = end, .size = job->prefix.size + 1});
     return are_few(session, FOLD_match_prefix, &values, few);
 }
 
 static result_t range_is_small(fold_session_t *session, fold_statement_t which, int64_t from,
                                int64_t to, bool *few)
 {
-    value_list_t values = {0};
-    value_list_integer(&values, from);
-    value_list_integer(&values, to);
+    parameters_t values = {0};
+    parameter_integer(&values, from);
+    parameter_integer(&values, to);
     return are_few(session, which, &values, few);
 }
 
@@ -124,51 +124,51 @@ static result_t sorted_source(const list_job_t *job, fold_session_t *session,
 
 /* --- The page --- */
 
-static void text_or_null(value_list_t *values, text_t text)
+static void text_or_null(parameters_t *values, text_t text)
 {
     if (text_is_empty(text)) {
-        value_list_null(values);
+        parameter_null(values);
     } else {
-        value_list_bytes(values, text.data, text.size);
+        parameter_bytes(values, text);
     }
 }
 
-static void number_or_null(value_list_t *values, bool is_given, int64_t number)
+static void number_or_null(parameters_t *values, bool is_given, int64_t number)
 {
     if (is_given) {
-        value_list_integer(values, number);
+        parameter_integer(values, number);
     } else {
-        value_list_null(values);
+        parameter_null(values);
     }
 }
 
-static void words_or_null(value_list_t *values, const list_job_t *job)
+static void words_or_null(parameters_t *values, const list_job_t *job)
 {
     if (job->list.word_count == 0 || text_is_empty(job->prefix)) {
-        value_list_null(values);
+        parameter_null(values);
         return;
     }
-    value_list_array_begin(values, ELEMENT_INT8, job->list.word_count);
+    parameter_array_begin(values, TYPE_INT8, job->list.word_count);
     for (uint32_t i = 0; i < job->list.word_count; i++) {
-        value_list_element_integer(values, (int64_t)job->list.words[i]);
+        element_int8(values, (int64_t)job->list.words[i]);
     }
-    value_list_array_end(values);
+    parameter_array_end(values);
 }
 
 static result_t page_ask(list_job_t *job, fold_session_t *session, fold_statement_t which,
                          uint32_t scan)
 {
-    value_list_t values = {0};
-    value_list_integer(&values, job->below.issued_at);
-    value_list_integer(&values, (int64_t)job->below.event);
-    value_list_integer(&values, scan);
-    value_list_integer(&values, (int64_t)job->list.limit + 1);
+    parameters_t values = {0};
+    parameter_integer(&values, job->below.issued_at);
+    parameter_integer(&values, (int64_t)job->below.event);
+    parameter_integer(&values, scan);
+    parameter_integer(&values, (int64_t)job->list.limit + 1);
     text_or_null(&values, job->member_id);
     text_or_null(&values, job->tier);
     number_or_null(&values, job->has_range, job->expires_from);
     number_or_null(&values, job->has_range, job->expires_to);
     number_or_null(&values, job->status != 0, job->status);
-    value_list_integer(&values, job->list.now_ms);
+    parameter_integer(&values, job->list.now_ms);
     text_or_null(&values, job->prefix);
     words_or_null(&values, job);
     return fold_run(session, which, &values, &job->base.rows);
@@ -176,7 +176,7 @@ static result_t page_ask(list_job_t *job, fold_session_t *session, fold_statemen
 
 static size_t rows_count(const PGresult *rows)
 {
-    return field_absent(rows, 0, COLUMN_EVENT) ? 0 : (size_t)PQntuples(rows);
+    return field_is_null(rows, 0, COLUMN_EVENT) ? 0 : (size_t)PQntuples(rows);
 }
 
 typedef struct page_state {
@@ -192,7 +192,7 @@ static result_t page_try(list_job_t *job, fold_session_t *session, fold_statemen
     const result_t result = page_ask(job, session, which, scan);
     if (result == RESULT_OK) {
         state->is_full = rows_count(job->base.rows) > job->list.limit;
-        state->is_cut = field_number(job->base.rows, 0, COLUMN_FOUND) >= scan;
+        state->is_cut = field_integer(job->base.rows, 0, COLUMN_FOUND) >= scan;
     }
     return result;
 }
@@ -217,11 +217,11 @@ static result_t page_read(list_job_t *job, fold_session_t *session)
     }
     if (result == RESULT_OK && state.is_full) {
         const int last = (int)job->list.limit - 1;
-        page_ends_at(job, field_number(job->base.rows, last, COLUMN_ISSUED_AT),
-                     field_number(job->base.rows, last, COLUMN_EVENT));
+        page_ends_at(job, field_integer(job->base.rows, last, COLUMN_ISSUED_AT),
+                     field_integer(job->base.rows, last, COLUMN_EVENT));
     } else if (result == RESULT_OK && state.is_cut) {
-        page_ends_at(job, field_number(job->base.rows, 0, COLUMN_LAST_ISSUED_AT),
-                     field_number(job->base.rows, 0, COLUMN_LAST_EVENT));
+        page_ends_at(job, field_integer(job->base.rows, 0, COLUMN_LAST_ISSUED_AT),
+                     field_integer(job->base.rows, 0, COLUMN_LAST_EVENT));
     }
     return result;
 }
@@ -248,9 +248,9 @@ static void list_finish(fold_job_t *base)
         projection_row_t *const rows = calloc(count + 1, sizeof *rows);
         assert(rows != NULL);
         for (size_t i = 0; i < count; i++) {
-            rows[i] = (projection_row_t){.body = field_text(base->rows, (int)i, COLUMN_BODY),
-                                         .by_name_only =
-                                             field_number(base->rows, (int)i, COLUMN_BY_NAME) == 1};
+            rows[i] = (projection_row_t){
+                .body = field_bytes(base->rows, (int)i, COLUMN_BODY),
+                .by_name_only = field_integer(base->rows, (int)i, COLUMN_BY_NAME) == 1};
         }
         base->memory = rows;
         job->page.rows = rows;

@@ -23,7 +23,7 @@ static result_t check(const projections_tenant_t *tenant, fold_session_t *sessio
 {
     PGresult *rows = NULL;
     result_t result = fold_run(session, FOLD_meta_exists, NULL, &rows);
-    if (result == RESULT_OK && field_number(rows, 0, 0) == 0) {
+    if (result == RESULT_OK && field_integer(rows, 0, 0) == 0) {
         result = RESULT_STORE_CORRUPT;
     }
     PQclear(rows);
@@ -34,10 +34,10 @@ static result_t check(const projections_tenant_t *tenant, fold_session_t *sessio
     if (result == RESULT_OK) {
         const bool is_ours =
             PQntuples(rows) == 1 &&
-            field_number(rows, 0, 0) == (int64_t)projections_postgres_migrations_count &&
-            field_number(rows, 0, 1) == tenant->created_at &&
-            text_equal(field_text(rows, 0, 3), text_from_c(tenant->name));
-        *is_complete = is_ours && field_number(rows, 0, 2) == 1;
+            field_integer(rows, 0, 0) == (int64_t)projections_postgres_migrations_count &&
+            field_integer(rows, 0, 1) == tenant->created_at &&
+            text_equal(field_bytes(rows, 0, 3), text_from_c(tenant->name));
+        *is_complete = is_ours && field_integer(rows, 0, 2) == 1;
         result = is_ours ? RESULT_OK : RESULT_STORE_CORRUPT;
     }
     PQclear(rows);
@@ -49,15 +49,16 @@ static result_t read_cursors(fold_session_t *session, projections_opened_t *open
     PGresult *rows = NULL;
     result_t result = fold_run(session, FOLD_cursor_list, NULL, &rows);
     for (int i = 0; result == RESULT_OK && i < PQntuples(rows); i++) {
-        const int64_t partition = field_number(rows, i, 0);
-        const text_t event_id = field_text(rows, i, 3);
-        if (partition < 0 || partition >= LIMIT_PARTITIONS || event_id.size != sizeof(uuid_t)) {
+        const int64_t partition = field_integer(rows, i, 0);
+        const text_t event_id = field_bytes(rows, i, 3);
+        if (partition < 0 || partition > PROJECTION_PARTITION_ARCHIVED ||
+            event_id.size != sizeof(uuid_t)) {
             result = RESULT_STORE_CORRUPT;
             break;
         }
         projection_cursor_t *const cursor = &opened->cursors[partition];
-        cursor->sequence = (uint64_t)field_number(rows, i, 1);
-        cursor->occurred_at = field_number(rows, i, 2);
+        cursor->sequence = (uint64_t)field_integer(rows, i, 1);
+        cursor->occurred_at = field_integer(rows, i, 2);
         memcpy(cursor->event_id.bytes, event_id.data, sizeof cursor->event_id.bytes);
     }
     PQclear(rows);
@@ -79,10 +80,10 @@ static result_t make_anew(const projections_tenant_t *tenant, fold_session_t *se
         result = fold_execute(session, projections_postgres_migrations[i]);
     }
     if (result == RESULT_OK) {
-        value_list_t values = {0};
-        value_list_integer(&values, (int64_t)projections_postgres_migrations_count);
-        value_list_integer(&values, tenant->created_at);
-        value_list_bytes(&values, tenant->name, strlen(tenant->name));
+        parameters_t values = {0};
+        parameter_integer(&values, (int64_t)projections_postgres_migrations_count);
+        parameter_integer(&values, tenant->created_at);
+        parameter_bytes(&values, text_from_c(tenant->name));
         result = fold_run(session, FOLD_meta_put, &values, NULL);
     }
     return result == RESULT_OK ? fold_execute(session, "COMMIT") : result;

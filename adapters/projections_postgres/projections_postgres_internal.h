@@ -6,9 +6,10 @@
 #ifndef ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 #define ADAPTERS_PROJECTIONS_POSTGRES_PROJECTIONS_POSTGRES_INTERNAL_H
 
-#include "actors/projection_metrics.h"
+#include "actors/relay/projection_metrics.h"
 #include "adapters/projections_postgres/projections_postgres.h"
-#include "adapters/projections_postgres/values.h"
+#include "adapters/shared_postgres/fields.h"
+#include "adapters/shared_postgres/parameters.h"
 #include "runtime/work_pool.h"
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -38,34 +39,13 @@ MUST_USE result_t fold_session_connect(fold_session_t *session, const char *url,
 void fold_session_close(fold_session_t *session);
 /* Runs one statement and releases the values (may be NULL: none). `*rows` (may be NULL) is cleared
  * by the caller. After an error the session is closed, and with it what it had begun. */
-MUST_USE result_t fold_run(fold_session_t *session, fold_statement_t which, value_list_t *values,
+MUST_USE result_t fold_run(fold_session_t *session, fold_statement_t which, parameters_t *values,
                            PGresult **rows);
 /* The same, and how many rows it changed. */
-MUST_USE result_t fold_change(fold_session_t *session, fold_statement_t which, value_list_t *values,
+MUST_USE result_t fold_change(fold_session_t *session, fold_statement_t which, parameters_t *values,
                               uint64_t *changed);
 /* Fixed SQL, not prepared; several statements are one transaction. */
 MUST_USE result_t fold_execute(fold_session_t *session, const char *sql);
-
-static inline bool field_absent(const PGresult *rows, int row, int column)
-{
-    return PQgetisnull(rows, row, column) == 1;
-}
-
-static inline int64_t field_number(const PGresult *rows, int row, int column)
-{
-    const uint8_t *const bytes = (const uint8_t *)PQgetvalue(rows, row, column);
-    uint64_t value = 0;
-    for (int i = 0; i < 8 && PQgetlength(rows, row, column) == 8; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return (int64_t)value;
-}
-
-static inline text_t field_text(const PGresult *rows, int row, int column)
-{
-    return (text_t){.data = PQgetvalue(rows, row, column),
-                    .size = (size_t)PQgetlength(rows, row, column)};
-}
 
 /* --- projections.c: tenants and jobs --- */
 

@@ -2,6 +2,7 @@
  * errors mean. Runs on store threads and blocks them, within bounds. Knows nothing of jobs. Nothing
  * here ends the process: what is stored is derived. */
 #include "adapters/projections_postgres/projections_postgres_internal.h"
+#include "adapters/shared_postgres/socket_wait.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -54,7 +55,7 @@ static result_t session_error(fold_session_t *session, const PGresult *rows, con
                   LOG_STRING("detail", detail));
         result = RESULT_STORE_CORRUPT;
     } else {
-        /* Said once in a while by whoever tries again (actors/relay_models.c). */
+        /* Said once in a while by whoever tries again (actors/relay/relay_models.c). */
         log_debug("read models cannot be used now", LOG_STRING("action", action),
                   LOG_STRING("sqlstate", sqlstate), LOG_STRING("detail", detail));
         result = strcmp(sqlstate, "53100") == 0 ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
@@ -64,16 +65,6 @@ static result_t session_error(fold_session_t *session, const PGresult *rows, con
 }
 
 /* --- Waiting --- */
-
-static bool socket_wait(const PGconn *connection, short events, uint64_t deadline_ms)
-{
-    const uint64_t now_ms = clock_monotonic_ms();
-    struct pollfd waited = {.fd = PQsocket(connection), .events = events};
-    if (waited.fd < 0 || now_ms >= deadline_ms) {
-        return false;
-    }
-    return poll(&waited, 1, (int)(deadline_ms - now_ms)) != 0; /* what is wrong, libpq finds out */
-}
 
 /* NULL: no answer in time, or none at all. Else the last result, or the first that went wrong. */
 static PGresult *answer_wait(PGconn *connection)
@@ -174,7 +165,7 @@ static result_t prepare(fold_session_t *session, fold_statement_t which, const c
     return result;
 }
 
-static result_t statement_run(fold_session_t *session, fold_statement_t which, value_list_t *values,
+static result_t statement_run(fold_session_t *session, fold_statement_t which, parameters_t *values,
                               PGresult **rows)
 {
     *rows = NULL;
@@ -187,7 +178,7 @@ static result_t statement_run(fold_session_t *session, fold_statement_t which, v
     if (result != RESULT_OK) {
         return result;
     }
-    value_list_finish(values);
+    parameters_finish(values);
     const bool is_sent =
         PQsendQueryPrepared(session->connection, name, values->count, values->values,
                             values->lengths, values->formats, 1) == 1;
@@ -201,13 +192,13 @@ static result_t statement_run(fold_session_t *session, fold_statement_t which, v
     return error;
 }
 
-result_t fold_run(fold_session_t *session, fold_statement_t which, value_list_t *values,
+result_t fold_run(fold_session_t *session, fold_statement_t which, parameters_t *values,
                   PGresult **rows)
 {
-    value_list_t none = {0};
+    parameters_t none = {0};
     PGresult *answer = NULL;
     const result_t result = statement_run(session, which, values == NULL ? &none : values, &answer);
-    value_list_release(values == NULL ? &none : values);
+    parameters_release(values == NULL ? &none : values);
     if (rows == NULL) {
         PQclear(answer);
     } else {
@@ -216,7 +207,7 @@ result_t fold_run(fold_session_t *session, fold_statement_t which, value_list_t 
     return result;
 }
 
-result_t fold_change(fold_session_t *session, fold_statement_t which, value_list_t *values,
+result_t fold_change(fold_session_t *session, fold_statement_t which, parameters_t *values,
                      uint64_t *changed)
 {
     PGresult *rows = NULL;

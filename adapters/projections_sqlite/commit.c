@@ -27,8 +27,7 @@ static result_t load_one(load_job_t *job, sqlite3_stmt *statement, size_t index)
     job->bodies[index] = TEXT_NONE;
     job->positions[index] = (projection_position_t){0};
     if (row) {
-        job->bodies[index] =
-            result_memory_copy(&job->base.memory, model_column_bytes(statement, 0));
+        job->bodies[index] = store_memory_copy(&job->base.memory, model_column_bytes(statement, 0));
         job->positions[index].issued_at = sqlite3_column_int64(statement, 1);
         job->positions[index].event = (uint64_t)sqlite3_column_int64(statement, 2);
     }
@@ -40,8 +39,8 @@ static void load_run(model_job_t *base)
 {
     load_job_t *job = (load_job_t *)base;
     sqlite3_stmt *statement = NULL;
-    job->bodies = result_memory_take(&base->memory, job->count * sizeof *job->bodies);
-    job->positions = result_memory_take(&base->memory, job->count * sizeof *job->positions);
+    job->bodies = store_memory_take(&base->memory, job->count * sizeof *job->bodies);
+    job->positions = store_memory_take(&base->memory, job->count * sizeof *job->positions);
     base->result = model_prepare(&base->tenant->writer, MODEL_card_get, &statement);
     for (size_t i = 0; base->result == RESULT_OK && i < job->count; i++) {
         base->result = load_one(job, statement, i);
@@ -163,7 +162,7 @@ static result_t change_card(model_database_t *writer, const projection_card_t *c
                                                                        : result;
 }
 
-static result_t add_counters(model_database_t *writer, const projection_commit_t *commit)
+result_t model_counters_add(model_database_t *writer, const projection_commit_t *commit)
 {
     sqlite3_stmt *statement = NULL;
     result_t result = model_prepare(writer, MODEL_counter_add, &statement);
@@ -188,7 +187,7 @@ result_t model_commit_apply(model_database_t *writer, const projection_commit_t 
         result = card->is_new ? put_card(writer, card) : change_card(writer, card);
     }
     if (result == RESULT_OK) {
-        result = add_counters(writer, commit);
+        result = model_counters_add(writer, commit);
     }
     if (result == RESULT_OK && commit->is_complete) {
         result = model_run(writer, MODEL_meta_complete);

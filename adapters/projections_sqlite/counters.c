@@ -40,7 +40,7 @@ static result_t range_read(counters_job_t *job, uint8_t series)
             .grain = job->query.grain,
             .start = sqlite3_column_int64(statement, 1),
             .kind = (uint16_t)sqlite3_column_int(statement, 2),
-            .gate = result_memory_copy(&job->base.memory, model_column_bytes(statement, 3)),
+            .gate = store_memory_copy(&job->base.memory, model_column_bytes(statement, 3)),
             .count = sqlite3_column_int64(statement, 4)};
         job->found.row_count++;
     }
@@ -83,8 +83,7 @@ static void counters_run(model_job_t *base)
     counters_job_t *job = (counters_job_t *)base;
     model_database_t *const reader = &base->tenant->reader;
     const projections_counters_query_t *const query = &job->query;
-    job->rows =
-        result_memory_take(&base->memory, (size_t)LIMIT_STORE_PAGE_ROWS * sizeof *job->rows);
+    job->rows = store_memory_take(&base->memory, (size_t)LIMIT_STORE_PAGE_ROWS * sizeof *job->rows);
     base->result = model_run(reader, MODEL_begin);
     for (size_t i = 0; base->result == RESULT_OK && i < sizeof series; i++) {
         base->result = range_read(job, series[i]);

@@ -28,7 +28,7 @@ result_t model_database_error(model_database_t *database, int code, const char *
                   LOG_STRING("sqlite_error", sqlite3_errstr(code)));
         return RESULT_STORE_CORRUPT;
     }
-    /* Said once in a while by whoever tries again (actors/relay_models.c). */
+    /* Said once in a while by whoever tries again (actors/relay/relay_models.c). */
     log_debug("a file of read models cannot be used now", LOG_STRING("file", database->path),
               LOG_STRING("action", action), LOG_STRING("sqlite_error", sqlite3_errstr(code)),
               LOG_NUMBER("sqlite_code", code), LOG_NUMBER("errno", system));

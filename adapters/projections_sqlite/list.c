@@ -75,7 +75,7 @@ static projection_position_t row_position(sqlite3_stmt *row)
 
 static text_t cursor_write(list_job_t *job)
 {
-    char *text = result_memory_take(&job->base.memory, LIST_CURSOR_SIZE);
+    char *text = store_memory_take(&job->base.memory, LIST_CURSOR_SIZE);
     list_cursor_write(&job->last, text);
     return (text_t){.data = text, .size = LIST_CURSOR_SIZE};
 }
@@ -147,7 +147,7 @@ static result_t matches_gather(list_job_t *job, sqlite3_stmt *statement, candida
     bool row = true;
     size_t found = 0;
     if (candidates->matches == NULL) { /* two gatherings at most, member ids and tiers */
-        candidates->matches = result_memory_take(
+        candidates->matches = store_memory_take(
             &job->base.memory, (2 * (size_t)LIMIT_PROJECTION_MATCHES) * sizeof(match_t));
     }
     model_bind_integer(statement, 3, LIMIT_PROJECTION_MATCHES + 1);
@@ -195,7 +195,7 @@ static result_t prefix_gather(list_job_t *job, model_statement_t which, candidat
     if (result != RESULT_OK || !*is_complete) {
         return result;
     }
-    char *const end = result_memory_take(&job->base.memory, job->prefix.size + 1);
+    char *const end = store_memory_take(&job->base.memory, job->prefix.size + 1);
     memcpy(end, job->prefix.data, job->prefix.size);
     end[job->prefix.size] = (char)0xff;
     model_bind_text(statement, 1, job->prefix);
@@ -348,10 +348,10 @@ static result_t row_fetch(model_database_t *reader, int64_t number, sqlite3_stmt
 
 static void row_add(list_job_t *job, sqlite3_stmt *row)
 {
-    result_memory_t *const memory = &job->base.memory;
+    store_memory_t *const memory = &job->base.memory;
     if (job->page.row_count == job->capacity) {
         const size_t capacity = job->capacity == 0 ? 64 : job->capacity * 2;
-        projection_row_t *const rows = result_memory_take(memory, capacity * sizeof *rows);
+        projection_row_t *const rows = store_memory_take(memory, capacity * sizeof *rows);
         if (job->capacity > 0) {
             memcpy(rows, job->rows, job->capacity * sizeof *rows);
         }
@@ -359,7 +359,7 @@ static void row_add(list_job_t *job, sqlite3_stmt *row)
         job->capacity = capacity;
     }
     job->rows[job->page.row_count] =
-        (projection_row_t){.body = result_memory_copy(memory, model_column_bytes(row, COLUMN_BODY)),
+        (projection_row_t){.body = store_memory_copy(memory, model_column_bytes(row, COLUMN_BODY)),
                            .by_name_only = !text_is_empty(job->prefix) && !fits_prefix(job, row)};
     job->page.row_count++;
 }

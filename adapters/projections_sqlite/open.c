@@ -77,7 +77,8 @@ static result_t read_cursors(model_database_t *database, projections_opened_t *o
         }
         const int64_t partition = sqlite3_column_int64(statement, 0);
         const text_t event_id = model_column_bytes(statement, 2);
-        if (partition < 0 || partition >= LIMIT_PARTITIONS || event_id.size != sizeof(uuid_t)) {
+        if (partition < 0 || partition > PROJECTION_PARTITION_ARCHIVED ||
+            event_id.size != sizeof(uuid_t)) {
             result = RESULT_STORE_CORRUPT;
             break;
         }
@@ -175,22 +176,6 @@ static void open_finish(model_job_t *base)
     job->done(job->context, &job->opened);
 }
 
-/* DESIGN 3.2: [a-z][a-z0-9-]{1,38}. Checked here too because the name becomes a path. */
-static bool name_is_valid(text_t name)
-{
-    if (name.size < 2 || name.size > LIMIT_TENANT_NAME_SIZE) {
-        return false;
-    }
-    for (size_t i = 0; i < name.size; i++) {
-        const char c = name.data[i];
-        const bool is_letter = c >= 'a' && c <= 'z';
-        if (!is_letter && (i == 0 || ((c < '0' || c > '9') && c != '-'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The files of one that is being closed are still in use, or about to be removed. */
 static bool is_in_use(const projections_sqlite_t *projections, text_t name, projections_slot_t slot)
 {
@@ -232,7 +217,7 @@ result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t cre
                                  void *context)
 {
     projections_sqlite_t *const projections = (projections_sqlite_t *)base;
-    if (!name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return RESULT_INVALID_ARGUMENT;
     }
     if (projections->tenants_open >= 2 * (uint32_t)LIMIT_STORE_FILES_OPEN ||
@@ -270,7 +255,7 @@ result_t projections_sqlite_open(projections_t *base, text_t tenant, int64_t cre
 void projections_sqlite_remove(const char *data_directory, text_t tenant)
 {
     char *path = NULL;
-    if (!name_is_valid(tenant)) {
+    if (!tenant_name_is_well_formed(tenant)) {
         return;
     }
     const int size = asprintf(&path, "%s/tenants/%.*s.read.db", data_directory, TEXT_PRINT(tenant));

@@ -25,7 +25,7 @@ void *model_job_create(projections_tenant_t *tenant, size_t size, void (*run)(mo
 
 static void job_free(model_job_t *job)
 {
-    result_memory_release(&job->memory);
+    store_memory_release(&job->memory);
     free(job);
 }
 

@@ -29,9 +29,14 @@ MUST_USE result_t projections_sqlite_check_begin(const char *data_directory, tex
 MUST_USE result_t projections_sqlite_check_event(projections_sqlite_check_t *check,
                                                  const event_t *event);
 
-/* Validations before that moment (the beginning of a day) may be gone from the journal: rollups
- * from before are left alone, since they may know them still. */
-void projections_sqlite_check_archived(projections_sqlite_check_t *check, int64_t before_ms);
+/* So many validations before that moment (the beginning of a day) are gone from the journal. Unless
+ * the journal has the sums of them all, rollups from before are left alone: those of an archive
+ * that an older program made are in read models only. */
+void projections_sqlite_check_archived(projections_sqlite_check_t *check, int64_t before_ms,
+                                       uint64_t events);
+/* One number of what they add up to. */
+MUST_USE result_t projections_sqlite_check_sum(projections_sqlite_check_t *check,
+                                               const projection_counter_t *sum);
 
 typedef struct projections_sqlite_checked {
     uint64_t events;   /* folded */

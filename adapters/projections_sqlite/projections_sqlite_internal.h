@@ -6,9 +6,10 @@
 #ifndef ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
 #define ADAPTERS_PROJECTIONS_SQLITE_PROJECTIONS_SQLITE_INTERNAL_H
 
-#include "actors/projection_metrics.h"
+#include "actors/domain/card_id.h"
+#include "actors/relay/projection_metrics.h"
+#include "actors/store_memory.h"
 #include "adapters/projections_sqlite/projections_sqlite.h"
-#include "adapters/projections_sqlite/result_memory.h"
 #include "runtime/work_pool.h"
 #include <sqlite3.h>
 
@@ -102,7 +103,7 @@ struct model_job {
     projections_tenant_t *tenant;
     void (*run)(model_job_t *job);
     void (*finish)(model_job_t *job);
-    result_memory_t memory; /* results: valid during `finish` */
+    store_memory_t memory; /* results: valid during `finish` */
     uint64_t submitted_us;
     result_t result;
 };
@@ -125,6 +126,7 @@ void model_tenant_free(projections_tenant_t *tenant);
 
 /* --- commit.c --- */
 /* What a commit writes, within a transaction of the caller. */
+MUST_USE result_t model_counters_add(model_database_t *writer, const projection_commit_t *commit);
 MUST_USE result_t model_commit_apply(model_database_t *writer, const projection_commit_t *commit);
 result_t projections_sqlite_load(projections_tenant_t *tenant, const uuid_t *cards, size_t count,
                                  projections_loaded_done_t *done, void *context);

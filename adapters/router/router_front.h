@@ -2,7 +2,7 @@
 #ifndef ADAPTERS_ROUTER_ROUTER_FRONT_H
 #define ADAPTERS_ROUTER_ROUTER_FRONT_H
 
-#include "actors/gateway.h"
+#include "actors/gateway/gateway.h"
 
 typedef struct router_front router_front_t;
 

@@ -4,7 +4,7 @@
 #ifndef BENCH_CARDS_CARD_BENCH_H
 #define BENCH_CARDS_CARD_BENCH_H
 
-#include "actors/shard.h"
+#include "actors/shard/shard.h"
 #include "bench/bench.h"
 
 /* Aborts with a sentence: a benchmark that cannot run is no benchmark. */

@@ -12,30 +12,32 @@ async function eachLine(stream, use) {
   for await (const line of createInterface({ input: stream })) use(line);
 }
 
-// `where`: --data and --store of the service, which runs; `acknowledged`: the prefix of the generator's files.
-export async function checkAcknowledged(where, tenant, acknowledged) {
+// `where`: --data and --store of the service, which runs; `acknowledged`: the prefix of the generator's files; `partitions` of the tenant.
+export async function checkAcknowledged(where, tenant, acknowledged, partitions = 1) {
   const events = new Set();
   const changes = new Map(); // "CardRenewed card" → how often
-  let last = 0;
   let count = 0;
   const problems = [];
-  const replay = spawn(BINARY, ['events', 'replay', '--tenant', tenant, ...where], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stderr = '';
-  replay.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
-  const ended = new Promise((resolve) => { replay.once('close', resolve); });
-  await eachLine(replay.stdout, (line) => {
-    const event = JSON.parse(line);
-    const header = event.header ?? event;
-    count += 1;
-    if (header.sequence !== last + 1) problems.push(`sequence ${header.sequence} after ${last}`);
-    last = header.sequence;
-    if (events.has(header.event_id)) problems.push(`event ${header.event_id} twice`);
-    events.add(header.event_id);
-    const key = `${header.name} ${header.card}`;
-    changes.set(key, (changes.get(key) ?? 0) + 1);
-  });
-  const status = await ended;
-  if (status !== 0) problems.push(`events replay ended with ${status}: ${stderr}`);
+  for (let partition = 0; partition < partitions; partition += 1) {
+    let last = 0;
+    const replay = spawn(BINARY, ['events', 'replay', '--tenant', tenant, '--partition', String(partition), ...where], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stderr = '';
+    replay.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
+    const ended = new Promise((resolve) => { replay.once('close', resolve); });
+    await eachLine(replay.stdout, (line) => {
+      const event = JSON.parse(line);
+      const header = event.header ?? event;
+      count += 1;
+      if (header.sequence !== last + 1) problems.push(`partition ${partition}: sequence ${header.sequence} after ${last}`);
+      last = header.sequence;
+      if (events.has(header.event_id)) problems.push(`event ${header.event_id} twice`);
+      events.add(header.event_id);
+      const key = `${header.name} ${header.card}`;
+      changes.set(key, (changes.get(key) ?? 0) + 1);
+    });
+    const status = await ended;
+    if (status !== 0) problems.push(`events replay of partition ${partition} ended with ${status}: ${stderr}`);
+  }
 
   const told = { validations: 0, changes: 0 };
   const wanted = new Map();

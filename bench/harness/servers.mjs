@@ -230,17 +230,22 @@ export function tree(pid) {
   return found;
 }
 
-// Proportional memory in bytes and open descriptors of a whole tree.
+// Proportional memory in bytes, open descriptors and threads of a whole tree, and of each process of it by its role: `front-0`, `relay`;
+// a process that is none is told by its program's name.
 export function footprint(pid) {
-  let pss = 0;
-  let descriptors = 0;
+  const whole = { pss: 0, anonymous: 0, descriptors: 0, threads: 0, roles: {} };
   for (const each of tree(pid)) {
     try {
-      pss += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/smaps_rollup`, 'utf8'))[1]) * 1024;
-      descriptors += readdirSync(`/proc/${each}/fd`).length;
+      const memory = readFileSync(`/proc/${each}/smaps_rollup`, 'utf8');
+      const words = readFileSync(`/proc/${each}/cmdline`, 'utf8').split('\0');
+      const role = words[1] === 'role' ? words[words.indexOf('--name') + 1] : path.basename(words[0].split(' ')[0]).replace(/:$/, '');
+      const one = { pss: Number(/^Pss:\s+(\d+)/m.exec(memory)[1]) * 1024, anonymous: Number(/^Pss_Anon:\s+(\d+)/m.exec(memory)[1]) * 1024,
+        descriptors: readdirSync(`/proc/${each}/fd`).length, threads: readdirSync(`/proc/${each}/task`).length };
+      const known = whole.roles[role] ??= { pss: 0, anonymous: 0, descriptors: 0, threads: 0 };
+      for (const [name, value] of Object.entries(one)) { known[name] += value; whole[name] += value; }
     } catch { /* it ended meanwhile */ }
   }
-  return { pss, descriptors };
+  return whole;
 }
 
 // Processor seconds used so far by each process of these trees, by name: unlike a rate, it hardly depends on who else is busy.

@@ -73,7 +73,13 @@ static void print_rate(const load_run_t *run)
     const load_options_t *const options = run->options;
     char rate[32];
     char asked[32];
-    if (options->finds_rate && result->round.rate <= 0) {
+    char unsent[32];
+    if (options->finds_rate && result->round.rate <= 0 && result->was_interrupted) {
+        (void)printf("interrupted before a rate was found that keeps a p99 of %g ms; without a "
+                     "pause it was %s/s, p99 %.2f ms\n",
+                     options->p99_ms, load_grouped((uint64_t)result->rate, rate),
+                     percentile_ms(&result->latency, 0.99));
+    } else if (options->finds_rate && result->round.rate <= 0) {
         (void)printf("no rate keeps a p99 of %g ms; without a pause it was %s/s, p99 %.2f ms\n",
                      options->p99_ms, load_grouped((uint64_t)result->rate, rate),
                      percentile_ms(&result->latency, 0.99));
@@ -81,10 +87,11 @@ static void print_rate(const load_run_t *run)
         (void)printf("%s/s is the highest rate found that keeps a p99 of %g ms\n",
                      load_grouped((uint64_t)result->round.rate, rate), options->p99_ms);
     } else if (options->rate > 0 && result->reached < 0.99) {
-        (void)printf("the rate of %s/s was not reached: %s/s were answered, %" PRIu64
-                     " requests could not even be sent in time\n",
+        (void)printf("the rate of %s/s was not reached: %s/s were answered, %s requests could "
+                     "not even be sent in time\n",
                      load_grouped((uint64_t)options->rate, asked),
-                     load_grouped((uint64_t)result->rate, rate), result->tally.unsent);
+                     load_grouped((uint64_t)result->rate, rate),
+                     load_grouped(result->tally.unsent, unsent));
     }
 }
 
@@ -104,9 +111,14 @@ void load_print_text(const load_run_t *run)
                  result->was_interrupted ? " (interrupted)" : "");
     print_rate(run);
     (void)printf("rate     %s/s\n", load_grouped((uint64_t)result->rate, rate));
-    (void)printf("requests %s, errors %" PRIu64 "\n",
+    (void)printf("requests %s, errors %" PRIu64,
                  load_grouped(result->tally.good + result->tally.errors, count),
                  result->tally.errors);
+    if (result->tally.unsent > 0) {
+        (void)printf(", and %s that were due and never sent (latency has their wait so far)",
+                     load_grouped(result->tally.unsent, count));
+    }
+    (void)fputc('\n', stdout);
     print_errors(&result->tally);
     (void)printf("latency ");
     for (size_t index = 0; index < PARTS; index++) {

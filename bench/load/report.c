@@ -13,7 +13,7 @@ enum {
     WIDTH = 860,
     HEIGHT = 240,
     LEFT = 70,
-    RIGHT = 14,
+    RIGHT = 36, /* half of the last label */
     TOP = 12,
     BOTTOM = 34,
     BINS = 100,
@@ -155,7 +155,9 @@ static void write_chart(FILE *out, const chart_t *chart, const double *times, si
         (void)fprintf(out, " · <span class=\"k%zu\">%s</span>", index + 1,
                       chart->lines[index].name);
     }
-    (void)fprintf(out, "</div>\n<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n",
+    (void)fprintf(out, "%s</div>\n<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n",
+                  chart->measured_from > chart->x_min ? " · grey: ramp and warm-up, not measured"
+                                                      : "",
                   WIDTH, HEIGHT, chart->title);
     if (chart->measured_from > chart->x_min) {
         (void)fprintf(out,
@@ -192,13 +194,27 @@ static double *numbers(size_t count)
     return made;
 }
 
+static const double width_part_min = 0.1; /* of an interval: a shorter last one says little */
+
+/* The last interval ends with the load. */
+static double interval_width_s(const load_run_t *run, size_t index, double begin_s)
+{
+    const double interval_s = (double)load_run_interval_ns(run) / 1e9;
+    return fmin(interval_s, run->result.measured_s - begin_s - (double)index * interval_s);
+}
+
 static void curves_init(curves_t *curves, const load_run_t *run)
 {
     static const double parts[LINES_MAX] = {0.5, 0.99, 0.999};
     const double interval_s = (double)load_run_interval_ns(run) / 1e9;
     const double begin_s =
         -(double)(run->result.round.measured_ns - run->result.round.begin_ns) / 1e9;
-    *curves = (curves_t){.count = run->interval_count, .rate_max = 1, .latency_min = 1e9};
+    *curves = (curves_t){.rate_max = 1, .latency_min = 1e9};
+    /* What is answered after the end was sent before it: no part of the rate. */
+    while (curves->count < run->interval_count &&
+           interval_width_s(run, curves->count, begin_s) >= interval_s * width_part_min) {
+        curves->count++;
+    }
     curves->times = numbers(curves->count);
     curves->rate = numbers(curves->count);
     curves->errors = numbers(curves->count);
@@ -207,9 +223,10 @@ static void curves_init(curves_t *curves, const load_run_t *run)
     }
     for (size_t index = 0; index < curves->count; index++) {
         const load_interval_t *const interval = &run->intervals[index];
-        curves->times[index] = begin_s + ((double)index + 0.5) * interval_s;
-        curves->rate[index] = (double)interval->good / interval_s;
-        curves->errors[index] = (double)interval->errors / interval_s;
+        const double width_s = interval_width_s(run, index, begin_s);
+        curves->times[index] = begin_s + (double)index * interval_s + width_s / 2;
+        curves->rate[index] = (double)interval->good / width_s;
+        curves->errors[index] = (double)interval->errors / width_s;
         curves->rate_max = fmax(curves->rate_max, curves->rate[index] + curves->errors[index]);
         for (size_t line = 0; line < LINES_MAX; line++) {
             const double value =
@@ -239,12 +256,13 @@ static void write_curves(FILE *out, const load_run_t *run)
     curves_t curves;
     curves_init(&curves, run);
     if (curves.count > 0) {
-        const double half_s = (double)load_run_interval_ns(run) / 2e9;
+        const double begin_s =
+            -(double)(run->result.round.measured_ns - run->result.round.begin_ns) / 1e9;
         chart_t rate = {
             .title = "Rate over time",
             .unit = "per second",
-            .x_min = curves.times[0] - half_s,
-            .x_max = curves.times[curves.count - 1] + half_s,
+            .x_min = begin_s,
+            .x_max = fmax(run->result.measured_s, begin_s + 0.001),
             .y_max = curves.rate_max * 1.05,
             .line_count = 2,
             .lines = {{"right answers", "one", curves.rate}, {"errors", "two", curves.errors}}};
@@ -357,6 +375,8 @@ static void write_errors(FILE *out, const load_tally_t *tally)
 
 static void write_steps(FILE *out, const load_run_t *run)
 {
+    char asked[32];
+    char rate[32];
     if (run->step_count == 0) {
         return;
     }
@@ -368,9 +388,12 @@ static void write_steps(FILE *out, const load_run_t *run)
     for (size_t index = 0; index < run->step_count; index++) {
         const load_step_t *const step = &run->steps[index];
         (void)fprintf(out,
-                      "<tr><td class=\"n\">%.0f</td><td class=\"n\">%.0f</td>"
+                      "<tr><td class=\"n\">%s</td><td class=\"n\">%s</td>"
                       "<td class=\"n\">%.2f</td><td>%s</td></tr>\n",
-                      step->rate_asked, step->rate, step->p99_ms, step->is_good ? "kept" : "");
+                      step->rate_asked > 0 ? load_grouped((uint64_t)step->rate_asked, asked)
+                                           : "without a pause",
+                      load_grouped((uint64_t)step->rate, rate), step->p99_ms,
+                      step->is_good ? "kept" : "");
     }
     (void)fputs("</table>\n", out);
 }

@@ -31,8 +31,9 @@ static int socket_connect(const load_address_t *address, int *error)
     }
     const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    if (getaddrinfo(address->host, address->port, &wanted, &found) != 0) {
-        *error = EHOSTUNREACH;
+    const int unknown = getaddrinfo(address->host, address->port, &wanted, &found);
+    if (unknown != 0) {
+        *error = unknown; /* negative, unlike what errno may be */
         return -1;
     }
     const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -75,7 +76,8 @@ void load_connection_start(load_worker_t *worker, load_connection_t *connection)
     connection->state = LOAD_CONNECTING;
     connection->fd = socket_connect(&options->service, &error);
     if (connection->fd < 0 || (error != 0 && error != EINPROGRESS)) {
-        load_connection_lose(worker, connection, TEXT_LITERAL("cannot_connect"), strerror(error));
+        load_connection_lose(worker, connection, TEXT_LITERAL("cannot_connect"),
+                             error < 0 ? gai_strerror(error) : strerror(error));
         return;
     }
     watch(worker, connection, true, EPOLL_CTL_ADD);

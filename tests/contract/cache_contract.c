@@ -190,11 +190,13 @@ static int teardown(void **state)
     return 0;
 }
 
+static const cache_version_t first_version = {.major = 1};
+
 static void put(cache_t *cache, const char *tenant, const char *key, const char *value,
                 uint32_t ttl_ms)
 {
     assert_int_equal(cache->functions->put(cache, text_from_c(tenant), text_from_c(key),
-                                           text_from_c(value), ttl_ms),
+                                           &first_version, text_from_c(value), ttl_ms),
                      RESULT_OK);
 }
 
@@ -213,17 +215,38 @@ static void value_that_was_put_is_got(void **state)
     assert_int_equal(answer.count, 1);
 }
 
-static void removed_value_is_missing(void **state)
+static void put_version(cache_t *cache, uint64_t major, uint64_t minor, const char *value)
+{
+    const cache_version_t version = {.major = major, .minor = minor};
+    assert_int_equal(cache->functions->put(cache, TEXT_LITERAL("acme"), TEXT_LITERAL("v"), &version,
+                                           text_from_c(value), TTL_MS),
+                     RESULT_OK);
+}
+
+static void assert_value(fixture_t *fixture, const char *value)
+{
+    cache_answer_t answer;
+    assert_int_equal(cache_get_now(fixture->loop, fixture->one, "acme", "v", &answer), RESULT_OK);
+    assert_string_equal(answer.value, value);
+}
+
+static void older_version_changes_nothing(void **state)
 {
     fixture_t *const fixture = *state;
-    cache_t *const cache = fixture->one;
-    cache_answer_t answer;
-    put(cache, "acme", "a", "x", TTL_MS);
-    assert_int_equal(cache->functions->remove(cache, TEXT_LITERAL("acme"), TEXT_LITERAL("a")),
-                     RESULT_OK);
-    assert_int_equal(cache->functions->remove(cache, TEXT_LITERAL("acme"), TEXT_LITERAL("b")),
-                     RESULT_OK);
-    assert_int_equal(cache_get_now(fixture->loop, cache, "acme", "a", &answer), RESULT_MISSING);
+    put_version(fixture->one, 9, 5, "first");
+    put_version(fixture->one, 8, 7, "older");
+    assert_value(fixture, "first");
+    put_version(fixture->one, 9, 4, "as old by major");
+    assert_value(fixture, "first");
+    put_version(fixture->one, 9, 5, "again");
+    assert_value(fixture, "again");
+    put_version(fixture->one, 10, 0, "newer, and not by its first digit");
+    assert_value(fixture, "newer, and not by its first digit");
+    put_version(fixture->one, UINT64_MAX - 1, UINT64_MAX, "large");
+    put_version(fixture->one, UINT64_MAX - 2, UINT64_MAX, "older by one");
+    assert_value(fixture, "large");
+    put_version(fixture->one, UINT64_MAX, 0, "largest");
+    assert_value(fixture, "largest");
 }
 
 static void value_is_missing_when_its_time_is_over(void **state)
@@ -249,13 +272,16 @@ static void values_may_be_empty_hold_any_byte_and_be_large(void **state)
     const text_t bytes = {.data = "a\0\r\n\xff", .size = 5};
     char *large = malloc(LIMIT_CACHE_VALUE_SIZE + 1);
     memset(large, 'x', LIMIT_CACHE_VALUE_SIZE + 1);
-    assert_int_equal(cache->functions->put(cache, acme, TEXT_LITERAL("e"), TEXT_NONE, TTL_MS),
-                     RESULT_OK);
-    assert_int_equal(cache->functions->put(cache, acme, TEXT_LITERAL("b"), bytes, TTL_MS),
-                     RESULT_OK);
+    assert_int_equal(
+        cache->functions->put(cache, acme, TEXT_LITERAL("e"), &first_version, TEXT_NONE, TTL_MS),
+        RESULT_OK);
+    assert_int_equal(
+        cache->functions->put(cache, acme, TEXT_LITERAL("b"), &first_version, bytes, TTL_MS),
+        RESULT_OK);
     text_t value = {.data = large, .size = LIMIT_CACHE_VALUE_SIZE};
-    assert_int_equal(cache->functions->put(cache, acme, TEXT_LITERAL("l"), value, TTL_MS),
-                     RESULT_OK);
+    assert_int_equal(
+        cache->functions->put(cache, acme, TEXT_LITERAL("l"), &first_version, value, TTL_MS),
+        RESULT_OK);
     assert_int_equal(cache_get_now(fixture->loop, cache, "acme", "e", &answer), RESULT_OK);
     assert_int_equal(answer.size, 0);
     assert_int_equal(cache_get_now(fixture->loop, cache, "acme", "b", &answer), RESULT_OK);
@@ -264,8 +290,9 @@ static void values_may_be_empty_hold_any_byte_and_be_large(void **state)
     assert_int_equal(cache_get_now(fixture->loop, cache, "acme", "l", &answer), RESULT_OK);
     assert_int_equal(answer.size, LIMIT_CACHE_VALUE_SIZE);
     value.size++;
-    assert_int_equal(cache->functions->put(cache, acme, TEXT_LITERAL("m"), value, TTL_MS),
-                     RESULT_INVALID_ARGUMENT);
+    assert_int_equal(
+        cache->functions->put(cache, acme, TEXT_LITERAL("m"), &first_version, value, TTL_MS),
+        RESULT_INVALID_ARGUMENT);
     free(large);
 }
 
@@ -282,7 +309,7 @@ static void sizes_of_keys_are_bounded(void **state)
     assert_int_equal(cache_get_now(fixture->loop, cache, "acme", "", &answer),
                      RESULT_INVALID_ARGUMENT);
     assert_int_equal(cache->functions->put(cache, TEXT_LITERAL("acme"), text_from_c(long_key),
-                                           TEXT_NONE, TTL_MS),
+                                           &first_version, TEXT_NONE, TTL_MS),
                      RESULT_INVALID_ARGUMENT);
     long_key[LIMIT_CACHE_KEY_SIZE] = '\0';
     put(cache, "acme", long_key, "x", TTL_MS);
@@ -469,7 +496,7 @@ int cache_contract_run(const cache_contract_factory_t *factory)
     const struct CMUnitTest tests[] = {
 #define CONTRACT(test) cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, &fixture)
         CONTRACT(value_that_was_put_is_got),
-        CONTRACT(removed_value_is_missing),
+        CONTRACT(older_version_changes_nothing),
         CONTRACT(value_is_missing_when_its_time_is_over),
         CONTRACT(values_may_be_empty_hold_any_byte_and_be_large),
         CONTRACT(sizes_of_keys_are_bounded),

@@ -37,7 +37,7 @@ static void full_cache_forgets_what_was_used_longest_ago(void **state)
     for (int i = 0; i < LIMIT_CACHE_ENTRIES + 1; i++) {
         (void)snprintf(key, sizeof key, "k%d", i);
         assert_int_equal(cache->functions->put(cache, TEXT_LITERAL("acme"), text_from_c(key),
-                                               TEXT_LITERAL("x"), 60000),
+                                               &(cache_version_t){0}, TEXT_LITERAL("x"), 60000),
                          RESULT_OK);
         if (i == LIMIT_CACHE_ENTRIES - 1) { /* the first is used once more */
             assert_int_equal(cache_get_now(loop, cache, "acme", "k0", &answer), RESULT_OK);

@@ -196,7 +196,7 @@ static void full_server_refuses_writes_and_still_reads(void **state)
     cache_t *const cache = fixture->cache;
     cache_answer_t answer;
     assert_int_equal(cache->functions->put(cache, TEXT_LITERAL("acme"), TEXT_LITERAL("a"),
-                                           TEXT_LITERAL("kept"), 60000),
+                                           &(cache_version_t){0}, TEXT_LITERAL("kept"), 60000),
                      RESULT_OK);
     assert_int_equal(cache_get_now(fixture->loop, cache, "acme", "a", &answer), RESULT_OK);
     redis_server_say(&fixture->server, "CONFIG SET maxmemory 1");

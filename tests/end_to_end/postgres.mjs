@@ -12,8 +12,6 @@ const BINARIES = '/usr/lib/postgresql/15/bin';
 const prefix = process.getuid() === 0 ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
 
 export class Postgres {
-  static available() { return existsSync(`${BINARIES}/initdb`); }
-
   // `settings`: server settings, as NAME=VALUE. `environment`: of the server. `directory`: an absolute path, kept at the
   // end; a cluster that is there is used again.
   static async start({ settings = [], environment = () => ({}), directory } = {}) {

@@ -55,6 +55,21 @@ async function sound(data = service.data, url = postgres.url) {
   return JSON.parse(result.stdout).tenants[0];
 }
 
+// The numbers of all days, when the relay has folded what there is: two pages of 56 days.
+async function rollups(ask = get) {
+  const midnight = (days) => `${new Date(Date.now() - days * 86400000).toISOString().slice(0, 10)}T00:00:00Z`;
+  const items = [];
+  for (const days of [110, 54]) {
+    const page = await until(async () => {
+      const reply = await ask(`/acme/api/v1/rollups?grain=day&from=${midnight(days)}&to=${midnight(days - 56)}&limit=100`);
+      return reply.status === 200 && !reply.body.behind ? reply.body : null;
+    }, 'rollups are there', 20_000);
+    items.push(...page.items);
+  }
+  return items.filter((item) => item.validated > 0);
+}
+const validated = (items) => items.reduce((sum, item) => sum + item.validated, 0);
+
 // The first day of the month in which it was so many days ago.
 function monthOf(days) {
   const then = new Date(Date.now() - days * 86400000);
@@ -123,6 +138,8 @@ test('a run that is killed with its file complete loses nothing, and holds no ga
 
 test('the next run goes on with the file, and the months are gone', async () => {
   const before = await sound();
+  const counted = await rollups();
+  assert.equal(validated(counted), CARDS * 5 + 24 + 8 + 6);
   const archive = readFileSync(file('old.dca'));
   const result = await until(async () => { // the server lets go of the killed one within a second
     const run = await retain(dayOf(monthOf(AGO)), 'old.dca', '--json');
@@ -138,6 +155,11 @@ test('the next run goes on with the file, and the months are gone', async () => 
   assert.deepEqual({ ...JSON.parse(verified.stdout), file: '' }, { sound: true, file: '', kind: 'archive', tenant: 'acme', events: 56, cards: 0 });
   const again = await retain(dayOf(monthOf(AGO)), 'old.dca', '--json');
   assert.equal(JSON.parse(again.stdout).events, 0, 'once more has nothing to do');
+  assert.deepEqual(await rollups(), counted);
+  assert.deepEqual(after.read_models.result, 'ok', 'the read models are what is there and what is archived');
+  assert.equal((await service.tryCommand('store', 'rebuild', 'all', '--tenant', 'acme', '--data', service.data)).status, 0);
+  assert.deepEqual(await rollups(), counted, 'read models that are made anew know what is archived');
+  await sound();
 });
 
 test('an archive is no backup, its damage is found, and another one does not take its place', async () => {
@@ -194,6 +216,7 @@ test('after a restart everything is found: cards, lists, validations', async () 
 test('a backup takes the gaps along: to SQLite, and back', async () => {
   const key = path.join(service.data, 'master.key');
   const here = await sound();
+  const counted = await rollups();
   assert.equal((await store('backup', '--tenant', 'acme', file('whole.dcb'))).status, 0);
   assert.equal((await service.tryCommand('store', 'verify', file('whole.dcb'))).status, 0);
   const small = await Service.start({ arguments: ['--store', 'sqlite'] });
@@ -209,6 +232,7 @@ test('a backup takes the gaps along: to SQLite, and back', async () => {
       return scanned.status === 200 ? scanned : null;
     }, 'the tenant is there', 10_000);
     assert.equal(reply.body.result, 'valid');
+    assert.equal(validated(await rollups((target) => ask('GET', target))), validated(counted) + 1, 'sums travel with the backup');
     const page = (await ask('GET', `/acme/api/v1/cards/${cards[9].id}/history?limit=500`)).body;
     assert.deepEqual(page.items.map((item) => item.card_sequence), [10, 9, 8, 7, 2, 1]);
     assert.equal(page.archived_before, `${dayOf(monthOf(AGO))}T00:00:00.000Z`);

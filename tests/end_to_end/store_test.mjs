@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { Postgres } from './postgres.mjs';
 import { Service, until } from './service.mjs';
 
 function sql(service, file, text) {
@@ -127,6 +128,53 @@ test('store verify holds the read models against the fold of the events, also un
   rmSync(file);
   assert.deepEqual((await verify()).read_models, { result: 'none' });
 }));
+
+for (const kind of ['SQLite', 'PostgreSQL']) {
+  test(`store verify counts living cards, and a restore counts them anew (${kind})`, async () => {
+    const postgres = kind === 'PostgreSQL' ? await Postgres.start() : null;
+    const service = await Service.start({ arguments: postgres === null ? [] : ['--store', postgres.url] });
+    const place = ['--data', service.data, ...(postgres === null ? [] : ['--store', postgres.url])];
+    const store = (...words) => service.tryCommand('store', ...words, ...place);
+    try {
+      const token = await service.tenant('acme', '--partitions', '2');
+      const act = async (card, what, body = {}) => assert.equal((await service.request('POST', `/acme/api/v1/cards/${card.id}/${what}`, { token, body })).status, 200, what);
+      const cards = [];
+      for (let i = 0; i < 9; i++) cards.push(await service.issue('acme', token, { member_id: `m-${i}`, activate: i > 0 }));
+      await act(cards[1], 'revoke');
+      await act(cards[2], 'suspend');
+      await act(cards[3], 'suspend');
+      await act(cards[3], 'reinstate');
+      await act(cards[4], 'renew', { expires_at: '2036-01-01T00:00:00Z' });
+      await act(cards[5], 'replace');
+      await act(cards[6], 'suspend');
+      await act(cards[6], 'revoke');
+      for (const card of [cards[1], cards[7]]) await service.scan('acme', token, card.qr.text);
+      const living = async () => JSON.parse(await service.command('tenant', 'show', 'acme', '--json', ...place)).tenant.usage.cards;
+      assert.equal(await living(), 7, 'nine and a replacement, without two that were revoked and the one that was replaced');
+      const good = await store('verify', '--tenant', 'acme');
+      assert.equal(good.status, 0, good.stdout);
+      await service.stop();
+      const database = postgres && await postgres.tenantDatabase('acme');
+      const plant = (statement) => (postgres === null ? sql(service, 'tenants/acme.db', statement) : postgres.sql(statement, database));
+      await plant('UPDATE partition SET cards = cards + 2 WHERE id = 1');
+      const wrong = await store('verify', '--tenant', 'acme', '--json');
+      assert.equal(wrong.status, 1);
+      const { problems } = JSON.parse(wrong.stdout).tenants[0];
+      assert.deepEqual(problems.map((problem) => problem.check), ['the count of living cards is that of the events']);
+      assert.match(problems[0].found, /^partition 1: counted \d+, by its events \d+$/);
+      const file = path.join(service.data, 'counted.dcb');
+      assert.equal((await store('backup', '--tenant', 'acme', file)).status, 0);
+      await service.command('tenant', 'delete', 'acme', '--yes', ...place);
+      const restored = await store('restore', '--tenant', 'acme', file);
+      assert.equal(restored.status, 0, restored.stderr);
+      assert.equal(await living(), 7, 'a restore counts what is there');
+      assert.equal((await store('verify', '--tenant', 'acme')).status, 0);
+    } finally {
+      await service.destroy();
+      await postgres?.destroy();
+    }
+  });
+}
 
 test('verify of a backup names a gap in the events of a card', () => withService(async (service) => {
   const token = await service.tenant('acme');

@@ -2,7 +2,7 @@
  * published without a gap. */
 #include "actors/domain/card_code.h"
 #include "actors/domain/card_id.h"
-#include "actors/relay.h"
+#include "actors/relay/relay.h"
 #include "actors/secrets.h"
 #include "adapters/control_sqlite/control_sqlite.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"

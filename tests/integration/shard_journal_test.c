@@ -1,6 +1,6 @@
 /* A shard on the real loop and the SQLite journal: what it acknowledges is found after a restart,
  * and the journal verifies. */
-#include "actors/shard.h"
+#include "actors/shard/shard.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
 #include "adapters/signer/signer.h"
 #include "runtime/clock.h"

@@ -3,7 +3,7 @@
 #ifndef TESTS_SIMULATION_CLIENTS_H
 #define TESTS_SIMULATION_CLIENTS_H
 
-#include "actors/gateway.h"
+#include "actors/gateway/gateway.h"
 #include "tests/simulation/world.h"
 
 enum {

@@ -2,7 +2,7 @@
  * when it happens; what anybody hears of it comes from the seed. Must not look at the disk. */
 #include "tests/simulation/membership.h"
 #include "actors/domain/card_id.h"
-#include "actors/membership_desk.h"
+#include "actors/neighbours/membership_desk.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/membership_internal.h"
 #include <assert.h>

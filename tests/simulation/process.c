@@ -1,9 +1,9 @@
 /* Starts the real roles with simulated ports, and ends them gently or not. Must not decide when. */
 #include "tests/simulation/process.h"
-#include "actors/gateway_internal.h"
-#include "actors/partition.h"
-#include "actors/relay_internal.h"
-#include "actors/tenant_actor.h"
+#include "actors/gateway/gateway_internal.h"
+#include "actors/relay/relay_internal.h"
+#include "actors/shard/partition.h"
+#include "actors/shard/tenant_actor.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/membership.h"
 #include "tests/simulation/ports.h"

@@ -2,10 +2,10 @@
 #ifndef TESTS_SIMULATION_PROCESS_H
 #define TESTS_SIMULATION_PROCESS_H
 
-#include "actors/gateway.h"
-#include "actors/membership_desk.h"
-#include "actors/relay.h"
-#include "actors/shard.h"
+#include "actors/gateway/gateway.h"
+#include "actors/neighbours/membership_desk.h"
+#include "actors/relay/relay.h"
+#include "actors/shard/shard.h"
 #include "tests/simulation/projections.h"
 #include "tests/simulation/store.h"
 #include "tests/simulation/world.h"

@@ -635,7 +635,7 @@ static void check_sums(world_t *world, uint32_t tenant, const projections_log_t 
 void projections_disk_check(world_t *world)
 {
     for (uint32_t i = 0; i < world->tenant_count; i++) {
-        projection_cursor_t cursors[LIMIT_PARTITIONS];
+        projection_cursor_t cursors[LIMIT_PARTITIONS + 1];
         bool is_complete = false;
         projections_log_cursors(world->projections->models[i].live, cursors, &is_complete);
         check_sums(world, i, world->projections->models[i].live, cursors);

@@ -1,13 +1,13 @@
 /* Planted bugs inside the product: the linker leads these calls through here (--wrap), so that the
  * product itself knows nothing of them. Without a bug each is the call itself. */
-#include "actors/card_actor_internal.h"
 #include "actors/domain/card.h"
-#include "actors/inbox.h"
-#include "actors/key_table.h"
-#include "actors/member_desk.h"
-#include "actors/partition.h"
-#include "actors/shard_internal.h"
-#include "actors/tenant_actor.h"
+#include "actors/neighbours/inbox.h"
+#include "actors/shard/card_actor_internal.h"
+#include "actors/shard/key_table.h"
+#include "actors/shard/member_desk.h"
+#include "actors/shard/partition.h"
+#include "actors/shard/shard_internal.h"
+#include "actors/shard/tenant_actor.h"
 #include "tests/simulation/world.h"
 
 void __real_partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,

@@ -1,11 +1,11 @@
-/* A gateway without shards, for tests of the protocol adapters: the functions of actors/gateway.h
- * that they call. Token "good" may do everything in tenant acme, "auditor" sees no codes, "expired"
- * has expired; all others are unknown. */
+/* A gateway without shards, for tests of the protocol adapters: the functions of
+ * actors/gateway/gateway.h that they call. Token "good" may do everything in tenant acme, "auditor"
+ * sees no codes, "expired" has expired; all others are unknown. */
 #ifndef TESTS_SUPPORT_GATEWAY_FAKE_H
 #define TESTS_SUPPORT_GATEWAY_FAKE_H
 
 #include "actors/command.h"
-#include "actors/gateway.h"
+#include "actors/gateway/gateway.h"
 
 enum { GATEWAY_FAKE_REQUESTS = 256, GATEWAY_FAKE_TEXT = 512 };
 

@@ -4,7 +4,7 @@
 #ifndef TESTS_SUPPORT_HTTP_VENDOR_H
 #define TESTS_SUPPORT_HTTP_VENDOR_H
 
-#include "actors/neighbour.h"
+#include "actors/neighbours/neighbour.h"
 #include "actors/ports/geography.h"
 #include "actors/ports/http_client.h"
 #include "actors/ports/notification.h"

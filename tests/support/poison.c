@@ -9,7 +9,7 @@
  * A card of the member stored-poison kills whoever builds it from what is stored while
  * DIR/run/poison-stored exists (--wrap=card_memory_open_name).
  */
-#include "actors/card_actor_internal.h"
+#include "actors/shard/card_actor_internal.h"
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>

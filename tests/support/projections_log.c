@@ -60,9 +60,9 @@ void projections_log_cut(projections_log_t *log, size_t count)
 }
 
 void projections_log_cursors(const projections_log_t *log,
-                             projection_cursor_t cursors[LIMIT_PARTITIONS], bool *is_complete)
+                             projection_cursor_t cursors[LIMIT_PARTITIONS + 1], bool *is_complete)
 {
-    memset(cursors, 0, LIMIT_PARTITIONS * sizeof(*cursors));
+    memset(cursors, 0, (LIMIT_PARTITIONS + 1) * sizeof(*cursors));
     *is_complete = false;
     for (size_t i = 0; i < log->count; i++) {
         cursors[log->entries[i].commit.partition] = log->entries[i].commit.to;
@@ -156,7 +156,7 @@ static void copy_commit(entry_t *entry, const projection_commit_t *commit)
 
 result_t projections_log_commit(projections_log_t *log, const projection_commit_t *commit)
 {
-    projection_cursor_t cursors[LIMIT_PARTITIONS];
+    projection_cursor_t cursors[LIMIT_PARTITIONS + 1];
     bool is_complete = false;
     projections_log_cursors(log, cursors, &is_complete);
     if (cursors[commit->partition].sequence != commit->from) {

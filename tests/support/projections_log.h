@@ -18,7 +18,7 @@ size_t projections_log_count(const projections_log_t *log);
 void projections_log_cut(projections_log_t *log, size_t count);
 
 void projections_log_cursors(const projections_log_t *log,
-                             projection_cursor_t cursors[LIMIT_PARTITIONS], bool *is_complete);
+                             projection_cursor_t cursors[LIMIT_PARTITIONS + 1], bool *is_complete);
 result_t projections_log_commit(projections_log_t *log, const projection_commit_t *commit);
 /* Texts point into the log. */
 void projections_log_load(const projections_log_t *log, const uuid_t *cards, size_t count,

@@ -12,13 +12,19 @@ const FILE_LINES_MAX = 800;
 const LAYERS = ['messages', 'runtime', 'actors', 'adapters'];
 const TOP_FOLDERS_WITH_README = [...LAYERS, 'tests', 'bench', 'deploy', 'docs'];
 
+const BELOW_THE_PARTS = ['messages/', 'runtime/', 'actors/domain/', 'actors/ports/'];
+const SHARED_BY_THE_PARTS = /^actors\/[a-z_]+\.h$/;
+
 // What a folder may include of ours, longest prefix first. Everything not listed is refused.
 const MAY_INCLUDE = [
   ['messages/', ['messages/']],
   ['runtime/', ['runtime/']],
   ['actors/domain/', ['messages/', 'actors/domain/']],
   ['actors/ports/', ['messages/', 'runtime/', 'actors/ports/']],
-  ['actors/', ['messages/', 'runtime/', 'actors/']],
+  // The parts of the roles talk by messages only: none includes another's, and what they share includes none of them.
+  ...['shard', 'gateway', 'relay', 'neighbours'].map((part) => [`actors/${part}/`, [...BELOW_THE_PARTS, SHARED_BY_THE_PARTS, `actors/${part}/`]]),
+  ['actors/', [...BELOW_THE_PARTS, SHARED_BY_THE_PARTS]],
+  ['adapters/shared_postgres/', ['messages/', 'runtime/', 'adapters/shared_postgres/']],
   ['adapters/cli/', ['messages/', 'runtime/', 'actors/', 'adapters/']],
 ];
 
@@ -86,8 +92,11 @@ function checkIncludes(file, lines, report) {
     let allowed = rule ? rule[1] : null;
     if (rule === undefined && adapter !== null) {
       allowed = ['messages/', 'runtime/', 'actors/', `adapters/${adapter[1]}/`];
+      // shared_VENDOR: what the adapters X_VENDOR have in common, and no adapter itself.
+      const vendor = /_([a-z]+)$/.exec(adapter[1]);
+      if (vendor !== null) allowed.push(`adapters/shared_${vendor[1]}/`);
     }
-    if (allowed !== null && !allowed.some((prefix) => target.startsWith(prefix))) {
+    if (allowed !== null && !allowed.some((each) => (each instanceof RegExp ? each.test(target) : target.startsWith(each)))) {
       report(file, index, `may not include "${target}" (DESIGN 2.5)`);
     }
     const internal = /^(.*)\/[a-z_]+_internal\.h$/.exec(target);

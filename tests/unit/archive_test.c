@@ -1,6 +1,7 @@
 /* The file of a backup across versions of the program: formats that are not known, and rows of
  * older formats, which have fewer columns. */
 #include "adapters/archive/archive_internal.h"
+#include "tests/support/directory.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +16,8 @@
 enum { FILE_SIZE_MAX = 4096 };
 
 typedef struct fixture {
-    char directory[32];
-    char path[48];
+    char directory[DIRECTORY_SIZE];
+    char path[DIRECTORY_SIZE + 8];
     char error[ARCHIVE_ERROR_SIZE];
     store_row_t rows[4];
     uint32_t row_count;
@@ -25,8 +26,7 @@ typedef struct fixture {
 static int setup(void **state)
 {
     fixture_t *fixture = calloc(1, sizeof *fixture);
-    (void)snprintf(fixture->directory, sizeof fixture->directory, "archive-XXXXXX");
-    assert_non_null(mkdtemp(fixture->directory));
+    directory_make(fixture->directory);
     (void)snprintf(fixture->path, sizeof fixture->path, "%s/file", fixture->directory);
     *state = fixture;
     return sodium_init() < 0 ? -1 : 0;
@@ -35,8 +35,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     fixture_t *fixture = *state;
-    (void)unlink(fixture->path);
-    (void)rmdir(fixture->directory);
+    directory_remove(fixture->directory);
     free(fixture);
     return 0;
 }
@@ -154,12 +153,12 @@ static void archive_refuses_a_format_that_it_does_not_know_and_names_both(void *
 {
     fixture_t *fixture = *state;
     backup_write(fixture);
-    chunk_change(fixture, "\xdc\x00\x05\x00\x02", 5, "\xdc\x00\x05\x00\x03", 5);
+    chunk_change(fixture, "\xdc\x00\x05\x00\x03", 5, "\xdc\x00\x05\x00\x04", 5);
     assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
-    assert_non_null(strstr(fixture->error, "has format 3, this program reads 2"));
-    chunk_change(fixture, "\xdc\x00\x05\x00\x03", 5, "\xdc\x00\x05\x00\x00", 5);
+    assert_non_null(strstr(fixture->error, "has format 4, this program reads 3"));
+    chunk_change(fixture, "\xdc\x00\x05\x00\x04", 5, "\xdc\x00\x05\x00\x00", 5);
     assert_int_equal(backup_read(fixture), RESULT_SCHEMA_TOO_NEW);
-    assert_non_null(strstr(fixture->error, "has format 0, this program reads 2"));
+    assert_non_null(strstr(fixture->error, "has format 0, this program reads 3"));
     assert_int_equal(fixture->row_count, 0);
 }
 

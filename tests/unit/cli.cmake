@@ -14,9 +14,9 @@ digitalcard_test(NAME configuration_test
           ${cli}/arguments.c ${cli}/connections.c ${cli}/endpoint.c ${cli}/data_directory.c ${cli}/membership_options.c
   LIBRARIES digitalcard_actors digitalcard_runtime digitalcard_cache_redis PkgConfig::libcyaml PkgConfig::jansson)
 digitalcard_test(NAME control_commands_test
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control_commands.c ${cli}/control_backup.c
-          ${cli}/control_dead_letters.c ${cli}/control_flags.c ${cli}/control_revocations.c
-  ${cli}/control_webhooks.c ${cli}/installation.c
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/control_commands_test.c ${cli}/control/control_commands.c ${cli}/control/control_backup.c
+          ${cli}/control/control_dead_letters.c ${cli}/control/control_flags.c ${cli}/control/control_revocations.c
+  ${cli}/control/control_webhooks.c ${cli}/installation.c
           ${cli}/data_directory.c ${cli}/stores.c ${cli}/connections.c ${cli}/arguments.c
   LIBRARIES digitalcard_control_sqlite digitalcard_journal_sqlite digitalcard_projections_sqlite digitalcard_control_postgres digitalcard_journal_postgres digitalcard_projections_postgres digitalcard_signer digitalcard_token
             PkgConfig::jansson)

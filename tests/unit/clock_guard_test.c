@@ -1,5 +1,5 @@
 /* Which clock is believed, and when. */
-#include "actors/clock_guard.h"
+#include "actors/shard/clock_guard.h"
 #include "runtime/limits.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "actors/secrets.h"
-#include "adapters/cli/control_commands.h"
+#include "adapters/cli/control/control_commands.h"
 #include "adapters/cli/installation.h"
 #include "adapters/cli/stores.h"
 #include "adapters/signer/signer.h"

@@ -2,8 +2,8 @@
 #ifndef TESTS_UNIT_GATEWAY_SUPPORT_H
 #define TESTS_UNIT_GATEWAY_SUPPORT_H
 
-#include "actors/gateway.h"
-#include "actors/gateway_internal.h"
+#include "actors/gateway/gateway.h"
+#include "actors/gateway/gateway_internal.h"
 #include "tests/support/gateway_loop_fake.h"
 
 enum { SENT_MAX = 64, ENDED_MAX = 64, SHARDS = 2 };

@@ -1,7 +1,7 @@
 /* The inbox: events in any order, twice, with gaps, over crashes of everybody, against the list of
  * what there is. The seed is printed; a failure repeats with INBOX_SEED=number. */
 #include "actors/domain/card_id.h"
-#include "actors/inbox.h"
+#include "actors/neighbours/inbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

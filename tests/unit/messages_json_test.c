@@ -360,6 +360,31 @@ static void details_quote_little_and_only_printable_text(void **state)
     assert_string_equal(fault.detail, "the JSON text ends where a colon was expected");
 }
 
+static void a_control_character_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    message_fault_t fault;
+    char input[256];
+    char expected[96];
+    for (int at = 0; at < 40; at++) {
+        for (unsigned character = 0; character <= 0x7f; character++) {
+            const bool is_control = character < 0x20 || character == 0x7f;
+            const int size = snprintf(input, sizeof(input),
+                                      "{\"member_id\":\"m\",\"expires_at\":"
+                                      "\"2030-01-01T00:00:00Z\",\"holder_name\":\""
+                                      "%.*s\\u%04x%.*s\xc3\xa4\"}",
+                                      at, "the name of a holder, of forty characters", character,
+                                      39 - at, "another name of a holder, just as long as that");
+            const text_t text = {input, (size_t)size};
+            assert_int_equal(decode(&card_issue_message, text, &fault), !is_control);
+            (void)snprintf(expected, sizeof(expected),
+                           "holder_name must not contain control characters; byte %d was U+%04X",
+                           at + 1, character);
+            assert_string_equal(fault.detail, is_control ? expected : "");
+        }
+    }
+}
+
 static void null_means_absent_where_that_is_allowed(void **state)
 {
     (void)state;
@@ -463,6 +488,7 @@ int main(void)
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(size_and_number_of_values_are_bounded),
         cmocka_unit_test(details_quote_little_and_only_printable_text),
+        cmocka_unit_test(a_control_character_is_found_wherever_it_stands),
         cmocka_unit_test(null_means_absent_where_that_is_allowed),
         cmocka_unit_test(a_collection_is_counted),
         cmocka_unit_test(the_text_of_a_code_may_be_anything),

@@ -1,5 +1,5 @@
-/* The rule of actors/name_words.h, example by example. */
-#include "actors/name_words.h"
+/* The rule of actors/relay/name_words.h, example by example. */
+#include "actors/relay/name_words.h"
 #include "adapters/signer/signer.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* Bulkheads, repeats and breakers of neighbours, with a neighbour that does what the test says. The
  * loop and its time are real; the breaker's time is the test's. */
-#include "actors/neighbour.h"
+#include "actors/neighbours/neighbour.h"
 #include "runtime/clock.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Drawings of codes, read back module by module: whatever is drawn must be the symbol that the
- * library computed, framed by its quiet zone, and zbarimg must read it where it is installed. */
+ * library computed, framed by its quiet zone, and zbarimg must read it. */
 #include "adapters/qrcode/qrcode.h"
 #include "adapters/qrcode/qrcode_internal.h"
 #include "runtime/limits.h"
@@ -318,9 +318,7 @@ static void qrcode_png_is_read_by_zbarimg(void **context)
         free(png);
         const bool was_read = zbarimg_read(path, out, sizeof(out));
         (void)unlink(path);
-        if (!was_read) {
-            skip();
-        }
+        assert_true(was_read); /* deploy/packages.sh test installs it */
         assert_int_equal(strlen(out), texts[i].size + 1);
         assert_memory_equal(out, texts[i].data, texts[i].size);
     }

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "actors/rate_limits.h"
+#include "actors/gateway/rate_limits.h"
 #include "adapters/cache_memory/cache_memory.h"
 
 static int64_t now_ms = 1700000000000;

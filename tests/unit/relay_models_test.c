@@ -1,5 +1,5 @@
 /* Read models that change places while events come in. */
-#include "actors/relay_models.h"
+#include "actors/relay/relay_models.h"
 #include "tests/unit/gateway_cmocka.h"
 #include "tests/unit/relay_support.h"
 

@@ -2,8 +2,8 @@
 #ifndef TESTS_UNIT_RELAY_SUPPORT_H
 #define TESTS_UNIT_RELAY_SUPPORT_H
 
-#include "actors/relay.h"
-#include "actors/relay_internal.h"
+#include "actors/relay/relay.h"
+#include "actors/relay/relay_internal.h"
 #include "tests/support/gateway_loop_fake.h"
 #include "tests/support/relay_journal_fake.h"
 

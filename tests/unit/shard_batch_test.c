@@ -1,7 +1,7 @@
 /* Batches: one commit for a turn, state that runs ahead of it, replies that wait for it, and what a
  * failed one takes with it (DESIGN 2.2). */
 #include "actors/domain/card_id.h"
-#include "actors/shard_internal.h"
+#include "actors/shard/shard_internal.h"
 #include "tests/unit/shard_support.h"
 
 static size_t batches(fixture_t *fixture)

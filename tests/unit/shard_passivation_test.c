@@ -2,7 +2,7 @@
  * ordinary batch, and go once it is durable; not when the budget is used up. */
 #include "tests/unit/shard_support.h"
 
-#include "actors/shard_internal.h"
+#include "actors/shard/shard_internal.h"
 
 enum { CARDS = 6 };
 

@@ -2,7 +2,7 @@
  */
 #include "tests/unit/shard_support.h"
 
-#include "actors/tenant_actor.h"
+#include "actors/shard/tenant_actor.h"
 #include <stdio.h>
 
 enum { LIMIT = 3 };

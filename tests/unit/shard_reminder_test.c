@@ -1,7 +1,7 @@
 /* Durable reminders: a suspension that ends by itself, and the tenant's housekeeping. */
 #include "tests/unit/shard_support.h"
 
-#include "actors/shard_internal.h"
+#include "actors/shard/shard_internal.h"
 
 #define ENDS "suspension-ends"
 #define CLEAN "clean-replies"

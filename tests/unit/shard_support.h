@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_SHARD_SUPPORT_H
 #define TESTS_UNIT_SHARD_SUPPORT_H
 
-#include "actors/shard.h"
+#include "actors/shard/shard.h"
 #include "messages/messages.h"
 #include "tests/support/control_fake.h"
 #include "tests/support/journal_fake.h"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "actors/shared_count.h"
+#include "actors/gateway/shared_count.h"
 
 typedef struct fake {
     cache_t base;

@@ -53,7 +53,6 @@ static void places_do_not_overlap_and_are_bounded(void **state)
         assert_int_equal(thing->value, index);
         assert_int_equal(thing->head.index, index);
     }
-    assert_true(slab_memory(&slab) >= COUNT * sizeof(thing_t));
     slab_deinit(&slab);
 }
 

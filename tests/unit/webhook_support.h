@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_WEBHOOK_SUPPORT_H
 #define TESTS_UNIT_WEBHOOK_SUPPORT_H
 
-#include "actors/webhook_sender.h"
+#include "actors/relay/webhook_sender.h"
 #include "tests/support/directory.h"
 #include "tests/support/http_calls_fake.h"
 #include "tests/unit/relay_support.h"

@@ -1,0 +1,116 @@
+/* See adapters_status.h. */
+#include "adapters/cli/roles/adapters_status.h"
+
+#include "actors/domain/card_id.h"
+#include <string.h>
+
+typedef struct listing {
+    json_t *breakers;
+    bool with_tenants;
+    json_int_t open;
+} listing_t;
+
+static void list_breaker(void *context, const neighbour_t *neighbour)
+{
+    listing_t *listing = context;
+    const circuit_breaker_t *breaker = neighbour_breaker(neighbour);
+    const text_t tenant = neighbour_tenant(neighbour);
+    neighbour_numbers_t numbers;
+    neighbour_numbers(neighbour, &numbers);
+    const bool is_closed = circuit_breaker_is_closed(breaker);
+    listing->open += is_closed ? 0 : 1;
+    const bool is_shown = listing->with_tenants || !is_closed;
+    if (!is_shown || json_array_size(listing->breakers) >= LIMIT_BREAKERS_SHOWN) {
+        return;
+    }
+    json_t *entry =
+        json_pack("{s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "adapter",
+                  neighbour_adapter_name(neighbour_adapter_of(neighbour)), "state",
+                  circuit_breaker_state_name(breaker), "by_hand", circuit_breaker_is_held(breaker),
+                  "failures_in_row", (json_int_t)breaker->failures_in_row, "opened",
+                  (json_int_t)breaker->opened, "slow", (json_int_t)breaker->slow, "answered",
+                  (json_int_t)numbers.answered, "failed", (json_int_t)numbers.failed, "not_asked",
+                  (json_int_t)numbers.not_asked, "in_flight", (json_int_t)numbers.in_flight,
+                  "waiting", (json_int_t)numbers.waiting, "changed_ms_ago",
+                  (json_int_t)numbers.changed_ms_ago, "retry_ms", (json_int_t)numbers.retry_ms);
+    if (numbers.last_error[0] != '\0') {
+        (void)json_object_set_new(entry, "last_error", json_string(numbers.last_error));
+        (void)json_object_set_new(entry, "last_error_ms_ago",
+                                  json_integer((json_int_t)numbers.last_error_ms_ago));
+    }
+    if (listing->with_tenants) {
+        (void)json_object_set_new(entry, "tenant", json_stringn(tenant.data, tenant.size));
+    }
+    (void)json_array_append_new(listing->breakers, entry);
+}
+
+/* A breaker that never opens because nobody is behind it looks healthy: so who is missing is said.
+ */
+static json_t *missing_vendors(const vendor_desk_t *vendors)
+{
+    static const neighbour_adapter_t kinds[] = {NEIGHBOUR_WALLET, NEIGHBOUR_NOTIFICATION,
+                                                NEIGHBOUR_GEOGRAPHY};
+    json_t *missing = json_array();
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (!vendor_desk_has(vendors, kinds[i])) {
+            (void)json_array_append_new(missing, json_string(neighbour_adapter_name(kinds[i])));
+        }
+    }
+    return missing;
+}
+
+json_t *adapters_status(const neighbours_t *neighbours, const membership_desk_t *desk,
+                        const vendor_desk_t *vendors, bool with_tenants)
+{
+    listing_t listing = {.breakers = json_array(), .with_tenants = with_tenants};
+    membership_desk_numbers_t numbers;
+    neighbours_visit(neighbours, list_breaker, &listing);
+    membership_desk_numbers(desk, &numbers);
+    return json_pack(
+        "{s:o,s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "vendors_missing",
+        missing_vendors(vendors), "breakers", listing.breakers, "breakers_open", listing.open,
+        "calls_in_flight", (json_int_t)neighbours_in_flight(neighbours), "membership", "tenants",
+        (json_int_t)numbers.tenants, "events_applied", (json_int_t)numbers.events_applied,
+        "events_repeated", (json_int_t)numbers.events_repeated, "events_ahead",
+        (json_int_t)numbers.events_ahead, "events_beyond", (json_int_t)numbers.events_beyond,
+        "events_dead", (json_int_t)numbers.events_dead, "events_waiting", (json_int_t)numbers.lag);
+}
+
+static json_t *failed(result_t why, const char *detail)
+{
+    return json_pack("{s:{s:s,s:s}}", "error", "code", result_code(why), "detail", detail);
+}
+
+json_t *adapters_command(neighbours_t *neighbours, const membership_desk_t *desk,
+                         const vendor_desk_t *vendors, const json_t *command)
+{
+    static const struct {
+        const char *name;
+        neighbour_hand_t hand;
+    } hands[] = {{"breaker.open", NEIGHBOUR_HOLD},
+                 {"breaker.close", NEIGHBOUR_CLOSE},
+                 {"breaker.reset", NEIGHBOUR_RESET}};
+    const char *name = json_string_value(json_object_get(command, "command"));
+    const char *adapter_name = json_string_value(json_object_get(command, "adapter"));
+    const text_t tenant = text_from_c(json_string_value(json_object_get(command, "tenant")));
+    if (name != NULL && strcmp(name, "breaker.list") == 0) {
+        return adapters_status(neighbours, desk, vendors, true);
+    }
+    for (size_t i = 0; name != NULL && i < sizeof hands / sizeof hands[0]; i++) {
+        neighbour_adapter_t adapter = NEIGHBOUR_MEMBERSHIP;
+        if (strcmp(name, hands[i].name) != 0) {
+            continue;
+        }
+        if (adapter_name == NULL || !neighbour_adapter_parse(adapter_name, &adapter)) {
+            return failed(RESULT_INVALID_ARGUMENT,
+                          "There is no such adapter: membership, wallet, notification, geography");
+        }
+        if (!tenant_name_is_valid(tenant)) {
+            return failed(RESULT_INVALID_ARGUMENT, "A breaker is one organisation's: --tenant");
+        }
+        const result_t result = neighbour_by_hand(neighbours, tenant, adapter, hands[i].hand);
+        return result == RESULT_OK ? adapters_status(neighbours, desk, vendors, true)
+                                   : failed(result, "There are too many breakers");
+    }
+    return NULL;
+}

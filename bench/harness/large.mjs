@@ -1,0 +1,118 @@
+// A service on a data directory that `digitalcard-bench journal --fill` has filled: start to ready beside an empty one, how long the relay
+// folds, memory of the tree before and after scans of cards chosen at random, and how long the first scan of each takes.
+//   node bench/harness/large.mjs DIRECTORY TENANT [--scans 100000] [--clients 8] [--starts 7] [--keep]
+// --keep leaves the service running (bench/pages.mjs) until Ctrl-C. Must not change the directory but by what its scans add.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import http from 'node:http';
+import { loadavg, tmpdir } from 'node:os';
+import path from 'node:path';
+import { BINARY, footprint, freePort, median, pause, until } from './servers.mjs';
+
+const words = process.argv.slice(2);
+const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
+const [directory, tenant] = words;
+const SCANS = Number(option('--scans', 100_000));
+const CLIENTS = Number(option('--clients', 8));
+const STARTS = Number(option('--starts', 7));
+if (tenant === undefined) {
+  console.error('usage: node bench/harness/large.mjs DIRECTORY TENANT [--scans N] [--clients N] [--starts N] [--keep]');
+  process.exit(2);
+}
+const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+const spread = (values) => { const sorted = [...values].sort((one, other) => one - other); return `median ${median(sorted).toFixed(0)} (${sorted[0].toFixed(0)}–${sorted.at(-1).toFixed(0)})`; };
+const said = (text) => console.log(`${text}   [load ${loadavg()[0].toFixed(1)}]`);
+
+async function serve(data) {
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const begin = performance.now();
+  const child = spawn(BINARY, ['serve', '--data', data, '--http', `127.0.0.1:${ports[0]}`, '--api', `tcp://127.0.0.1:${ports[1]}`, '--events', `tcp://127.0.0.1:${ports[2]}`],
+    { stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = new Promise((resolve) => { child.once('exit', resolve); });
+  await new Promise((resolve, reject) => {
+    child.stdout.on('data', (text) => { if (/digitalcard is ready/.test(text)) resolve(); });
+    ended.then((code) => reject(new Error(`the service on ${data} ended with ${code} before it was ready`)));
+  });
+  return { child, url: `http://127.0.0.1:${ports[0]}`, ms: performance.now() - begin, end: () => { child.kill('SIGTERM'); return ended; } };
+}
+
+async function starts(empty) {
+  const times = { empty: [], filled: [] };
+  for (let round = 0; round < STARTS; round += 1) {
+    for (const [name, data] of [['empty', empty], ['filled', directory]]) {
+      const service = await serve(data);
+      times[name].push(service.ms);
+      await service.end();
+    }
+  }
+  said(`start to ready, ms, ${STARTS} in turn: filled ${spread(times.filled)}, empty ${spread(times.empty)}`);
+}
+
+// Ids of cards chosen at random, each once.
+function someCards() {
+  const file = `file:${path.join(directory, 'tenants', `${tenant}.db`)}?mode=ro`;
+  const query = `SELECT lower(hex(id)) FROM card WHERE number IN (SELECT abs(random()) % (SELECT max(number) FROM card) + 1 FROM generate_series(1, ${SCANS})) ORDER BY random()`;
+  const text = execFileSync('sqlite3', [file, query], { maxBuffer: 1 << 30 }).toString();
+  return text.trim().split('\n').map((id) => id.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'));
+}
+
+async function scans(service, token, cards) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: CLIENTS });
+  const body = '{"gate":"large"}';
+  const times = [];
+  let next = 0;
+  const scan = (card) => new Promise((resolve, reject) => {
+    const begin = performance.now();
+    const request = http.request(`${service.url}/${tenant}/mapi/v1/cards/${card}/validate`, { method: 'POST', agent,
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', 'Content-Length': body.length } }, (reply) => {
+      let text = '';
+      reply.on('data', (part) => { text += part; });
+      reply.on('end', () => {
+        if (reply.statusCode !== 200 || !text.includes('"result":')) { reject(new Error(`${reply.statusCode} ${text}`)); return; }
+        times.push(performance.now() - begin);
+        resolve();
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+  const begin = performance.now();
+  await Promise.all(Array.from({ length: CLIENTS }, async () => { while (next < cards.length) await scan(cards[next++]); }));
+  const seconds = (performance.now() - begin) / 1000;
+  agent.destroy();
+  times.sort((one, other) => one - other);
+  const at = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))].toFixed(2);
+  return `${cards.length} scans by ${CLIENTS} clients in ${seconds.toFixed(1)} s (${(cards.length / seconds).toFixed(0)}/s): ms median ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)}`;
+}
+
+const memory = (service) => { const { pss, roles } = footprint(service.child.pid); return `${megabytes(pss)} MB (${Object.entries(roles).map(([name, role]) => `${name} ${megabytes(role.pss)}`).join(', ')})`; };
+
+const empty = mkdtempSync(path.join(tmpdir(), 'dcb-large-'));
+let service;
+try {
+  if (STARTS > 0) await starts(empty);
+  service = await serve(directory);
+  const token = execFileSync(BINARY, ['token', 'mint', '--tenant', tenant, '--role', 'tenant_admin', '--ttl', '86400', '--data', directory]).toString().trim();
+  const begin = performance.now();
+  const list = () => fetch(`${service.url}/${tenant}/api/v1/cards?limit=1`, { headers: { Authorization: `Bearer ${token}` } }).then((reply) => reply.status === 200, () => false);
+  if (!(await list())) {
+    let most = 0;
+    await until(async () => { most = Math.max(most, footprint(service.child.pid).pss); await pause(1000); return list(); }, 'lists answer', 7_200_000);
+    said(`lists answered ${((performance.now() - begin) / 1000).toFixed(0)} s after the start; meanwhile the tree took at most ${megabytes(most)} MB`);
+  }
+  for (const name of [`${tenant}.db`, `${tenant}.read.db`]) said(`${name} ${megabytes(statSync(path.join(directory, 'tenants', name)).size)} MB`);
+  await pause(3000);
+  said(`tree at rest ${memory(service)}`);
+  const cards = someCards();
+  said(`first: ${await scans(service, token, cards)}`);
+  said(`tree afterwards ${memory(service)}`);
+  said(`again: ${await scans(service, token, cards)}`);
+  said(`tree afterwards ${memory(service)}`);
+  if (words.includes('--keep')) {
+    console.log(`node bench/pages.mjs ${service.url} ${tenant} ${token}`);
+    await new Promise((resolve) => { process.once('SIGINT', resolve); process.once('SIGTERM', resolve); });
+  }
+} finally {
+  await service?.end();
+  rmSync(empty, { recursive: true, force: true });
+}
