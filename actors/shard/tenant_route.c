@@ -316,7 +316,8 @@ static void route_issue(tenant_t *tenant, shard_message_t **message)
     const uint32_t partition =
         placement_partition((*message)->command.issue.member_id, tenant->partition_count);
     if ((*message)->request.partition != partition) {
-        log_warn("a front placed a member elsewhere; its directory is out of date",
+        log_warn("a request came for a partition that is not its member's and was refused: the "
+                 "front knew an older tenant of this name",
                  LOG_TEXT("tenant", tenant->name, tenant->name_size),
                  LOG_NUMBER("partition", (*message)->request.partition));
         shard_message_fail(message, RESULT_UNAVAILABLE, NULL, NULL);
