@@ -13,6 +13,13 @@ enum {
     LIMIT_IPC_PATH_SIZE = 107,   /* sun_path less its NUL; ZeroMQ refuses longer ones */
     LIMIT_ROLE_NAME_SIZE = 32,   /* "adapters-12" and room for words of a test */
 
+    /* --- Host names --- */
+    LIMIT_NAME_ADDRESSES = 8,      /* of one host that are tried; few have more than three */
+    LIMIT_NAME_FRESH_MS = 1000,    /* a look-up is not repeated sooner, whoever reconnects */
+    LIMIT_NAME_WAIT_MS = 1000,     /* an answer is waited for; name servers take milliseconds */
+    LIMIT_NAME_WAIT_AGAIN_MS = 50, /* the same when the last one failed: the control store is asked
+                                      on loops, which do other work in between */
+
     /* --- Codes --- */
     LIMIT_QRCODE_TEXT_SIZE = 1024,       /* as long as a scanned text may be; ours has 66 bytes */
     LIMIT_QRCODE_PIXELS_PER_MODULE = 32, /* prints our code at 300 dpi 11 cm wide */
@@ -336,6 +343,7 @@ enum {
     LIMIT_ROLLUP_SCANS = 32, /* rollup.scans */
 
     /* --- PostgreSQL --- */
+    LIMIT_POSTGRES_HOSTS = 8, /* in one URL: a primary and its standbys */
     LIMIT_POSTGRES_CONNECTIONS =
         16, /* per role, unless told: five roles stay below the server's 100 */
     LIMIT_POSTGRES_CONNECTIONS_MAX = 1024, /* what a setting may ask for */
