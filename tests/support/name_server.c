@@ -24,10 +24,9 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
             RTLD_NEXT, "getaddrinfo");
     (void)res_init(); /* the state is this thread's, and the resolver keeps what is changed in it */
     _res.nscount = 1;
-    _res.nsaddr_list[0] =
-        (struct sockaddr_in){.sin_family = AF_INET,
-                             .sin_port = port_of("NAME_SERVER_PORT"),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    _res.nsaddr_list[0] = (struct sockaddr_in){.sin_family = AF_INET,
+                                               .sin_port = port_of("NAME_SERVER_PORT"),
+                                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return next(node, service, hints, result);
 }
 
