@@ -217,10 +217,11 @@ enum {
     LIMIT_HANDLER_BUDGET_US = 20000,      /* a handler that takes longer is counted and logged */
     LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
     LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
-    LIMIT_GROUP_CHILDREN = 64,            /* of one supervision group */
-    LIMIT_GROUP_RESTARTS = 16,            /* that a group may allow: each is remembered, 8 bytes */
-    LIMIT_SPAWN_ARGUMENT_SIZE = 64,       /* what an anonymous actor begins with */
-    LIMIT_ACTOR_RESTARTS = 5,             /* DESIGN 2.1, of one actor or group, in ... */
+    LIMIT_ACTOR_GROUPS = 16384,     /* of a shard, 1 KiB each; a mailbox holds a notice of all */
+    LIMIT_GROUP_CHILDREN = 64,      /* of one supervision group */
+    LIMIT_GROUP_RESTARTS = 16,      /* that a group may allow: each is remembered, 8 bytes */
+    LIMIT_SPAWN_ARGUMENT_SIZE = 64, /* what an anonymous actor begins with */
+    LIMIT_ACTOR_RESTARTS = 5,       /* DESIGN 2.1, of one actor or group, in ... */
     LIMIT_ACTOR_RESTARTS_WINDOW_MS = 10000, /* ... this time (DESIGN 2.1) */
     LIMIT_ACTOR_BACKOFF_MS_MIN = 10,        /* second restart; the first is immediate */
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,      /* a card is back within the deadline of who asks */
