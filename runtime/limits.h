@@ -277,6 +277,9 @@ enum {
     LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
                                      milliseconds, and 5 s is what a request waits */
     LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */
+    LIMIT_WORK_LOOP_MS = 60000,   /* of processor time for one call: then it loops. The longest of
+                                     ours builds an index of millions of rows, and done in vain it
+                                     would be begun again; so rare an end is no crash loop */
     LIMIT_WORK_JOBS_KEPT = 1024,  /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256, /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day, unless told */
