@@ -304,6 +304,7 @@ enum {
     LIMIT_RETAIN_MONTHS = 1200,        /* that go in one archive: a hundred years */
     LIMIT_RETAIN_LOCK_MS = 300,        /* waited for a lock that holds up the gate meanwhile */
     LIMIT_RETAIN_LOCK_TRIES = 50,      /* then somebody reads for longer: half a minute */
+    LIMIT_RESTORE_NAMES = 262144,      /* sealed names followed in one reading: 64 MiB at most */
     LIMIT_VERIFY_FILE_CARDS = 1048576, /* followed in one reading of a backup: 64 MiB */
     LIMIT_VERIFY_FILE_SLICES = 1024,   /* readings: for a thousand million cards */
 

@@ -2,6 +2,7 @@
  * store. Nothing is held in memory but one chunk, and nothing half is ever left under a name that
  * counts. */
 #include "adapters/cli/commands/backup.h"
+#include "adapters/cli/commands/backup_names.h"
 #include "adapters/cli/control/control_backup.h"
 #include "adapters/cli/control/control_client.h"
 #include "adapters/cli/stores_archive.h"
@@ -57,7 +58,7 @@ static bool begin(const command_t *command, int argc, char **argv, backup_argume
 }
 
 static int finish(backup_arguments_t *arguments, bool is_good, const char *done,
-                  const archive_totals_t *totals, uint64_t size)
+                  const archive_totals_t *totals, uint64_t size, const backup_names_t *names)
 {
     configuration_release(&arguments->configuration);
     if (!is_good) {
@@ -66,14 +67,28 @@ static int finish(backup_arguments_t *arguments, bool is_good, const char *done,
     const uint64_t events = totals->rows[STORE_TABLE_event];
     const uint64_t cards = totals->rows[STORE_TABLE_card];
     if (arguments->json) {
-        return command_print_json(
+        json_t *const document =
             json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I}", "tenant", arguments->tenant, "file",
                       arguments->file, "events", (json_int_t)events, "cards", (json_int_t)cards,
                       "members", (json_int_t)totals->rows[STORE_TABLE_member_key], "replies",
-                      (json_int_t)totals->rows[STORE_TABLE_idempotency], "size", (json_int_t)size));
+                      (json_int_t)totals->rows[STORE_TABLE_idempotency], "size", (json_int_t)size);
+        if (names != NULL) {
+            (void)json_object_set_new(
+                document, "names",
+                json_pack("{s:I,s:I,s:b}", "opened", (json_int_t)names->opened, "erased",
+                          (json_int_t)names->erased, "complete", names->is_complete ? 1 : 0));
+        }
+        return command_print_json(document);
     }
     (void)printf("%s %s: %" PRIu64 " events of %" PRIu64 " cards, %s\n", done, arguments->tenant,
                  events, cards, arguments->file);
+    if (names != NULL && names->erased > 0) {
+        (void)printf("%" PRIu64 " names are of members that were erased: nobody can read them\n",
+                     names->erased);
+    }
+    if (names != NULL && !names->is_complete) {
+        (void)printf("not every name was looked at: one member has too many\n");
+    }
     return EXIT_OK;
 }
 
@@ -90,7 +105,7 @@ int command_store_backup(const command_t *command, int argc, char **argv)
     }
     const bool is_good =
         backup_run(&arguments.configuration, arguments.tenant, arguments.file, &totals, &size);
-    return finish(&arguments, is_good, "backed up", &totals, size);
+    return finish(&arguments, is_good, "backed up", &totals, size, NULL);
 }
 
 /* --- Restore --- */
@@ -105,6 +120,7 @@ typedef struct restore {
     uint8_t sealed[CONTROL_KEYS_PER_TENANT_MAX + 1][SECRET_SEALED_KEY_SIZE];
     crypto_key_t secret;             /* of the tenant: what its rows are sealed under */
     uint64_t rows[STORE_TABLES_END]; /* until now, by table */
+    backup_names_t names;
     bool is_told;
 } restore_t;
 
@@ -309,6 +325,10 @@ static bool restore_run(restore_t *restore, archive_totals_t *totals)
         restore->is_told = result != RESULT_OK;
     }
     if (result == RESULT_OK) {
+        result =
+            backup_names_check(file, LIMIT_RESTORE_NAMES, &restore->there, &restore->names, error);
+    }
+    if (result == RESULT_OK) {
         result = import(restore, reader, totals, error);
     }
     archive_close(&reader);
@@ -332,7 +352,8 @@ int command_store_restore(const command_t *command, int argc, char **argv)
     assert(restore != NULL);
     restore->arguments = &arguments;
     const bool is_good = restore_run(restore, &totals);
+    const backup_names_t names = restore->names;
     signer_functions.wipe(restore, sizeof *restore);
     free(restore);
-    return finish(&arguments, is_good, "restored", &totals, 0);
+    return finish(&arguments, is_good, "restored", &totals, 0, &names);
 }
