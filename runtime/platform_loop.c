@@ -14,6 +14,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 #include <zmq.h>
 
@@ -42,7 +44,8 @@ struct loop {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;
-    uv_async_t async;
+    uv_poll_t wake; /* of wake_descriptor */
+    int wake_descriptor;
     hook_list_t hooks[LOOP_PHASES];
     loop_hook_t *hook_next;     /* of the walk that is going on */
     loop_source_t *source_next; /* the same */
@@ -52,7 +55,8 @@ struct loop {
     uint64_t drops[LOOP_DROPS];
     bool wants_again;
     bool has_zmq_context;
-    pthread_mutex_t post_mutex; /* guards the four below and is_posted of the nodes */
+    pthread_mutex_t post_mutex; /* guards the five below and is_posted of the nodes */
+    bool is_waiting;            /* for descriptors: a post has to wake it */
     loop_post_node_t *post_first;
     loop_post_node_t *post_last;
     size_t post_count;
@@ -167,9 +171,31 @@ static void on_idle(uv_idle_t *handle)
     (void)handle;
 }
 
-static void on_async(uv_async_t *handle)
+/* Only ends the wait: on_check runs what was posted. */
+static void on_wake(uv_poll_t *handle, int status, int events)
 {
-    (void)handle; /* it only ends the wait; on_check runs what was posted */
+    (void)status;
+    (void)events;
+    const loop_t *const loop = handle->data;
+    uint64_t count = 0;
+    (void)!read(loop->wake_descriptor, &count, sizeof(count)); /* empty: another turn took it */
+}
+
+/* From here to on_check a post has to write to the descriptor; at any other time the loop comes by
+ * and looks. */
+static void wait_begin(loop_t *loop)
+{
+    pthread_mutex_lock(&loop->post_mutex);
+    loop->wants_again = loop->wants_again || loop->post_first != NULL;
+    loop->is_waiting = !loop->wants_again;
+    pthread_mutex_unlock(&loop->post_mutex);
+}
+
+static void wait_end(loop_t *loop)
+{
+    pthread_mutex_lock(&loop->post_mutex);
+    loop->is_waiting = false;
+    pthread_mutex_unlock(&loop->post_mutex);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -179,6 +205,7 @@ static void on_prepare(uv_prepare_t *handle)
     loop->wants_again = false;
     hooks_run(loop);
     sources_look(loop);
+    wait_begin(loop);
     if (loop->wants_again) {
         uv_idle_start(&loop->idle, on_idle);
     }
@@ -187,13 +214,32 @@ static void on_prepare(uv_prepare_t *handle)
 static void on_check(uv_check_t *handle)
 {
     loop_t *const loop = handle->data;
+    wait_end(loop);
     sources_run(loop);
     posts_run(loop);
 }
 
+/* Not uv_async_t: its loop, once awake, spins until the thread that woke it has come back from its
+ * write, and on a busy machine that thread is just the one that had to make way. */
+static result_t wake_start(loop_t *loop)
+{
+    loop->wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->wake_descriptor < 0) {
+        return RESULT_IO;
+    }
+    if (uv_poll_init(&loop->uv, &loop->wake, loop->wake_descriptor) != 0) {
+        (void)close(loop->wake_descriptor);
+        return RESULT_IO;
+    }
+    loop->wake.data = loop;
+    const int failed = uv_poll_start(&loop->wake, UV_READABLE, on_wake);
+    assert(failed == 0); /* the descriptor is ours and open */
+    return RESULT_OK;
+}
+
 static result_t handles_start(loop_t *loop)
 {
-    if (uv_async_init(&loop->uv, &loop->async, on_async) != 0) {
+    if (wake_start(loop) != RESULT_OK) {
         return RESULT_IO;
     }
     uv_prepare_init(&loop->uv, &loop->prepare);
@@ -280,6 +326,7 @@ void loop_destroy(loop_t **loop)
     if (destroyed->has_zmq_context) {
         zmq_context_release();
     }
+    (void)close(destroyed->wake_descriptor);
     pthread_mutex_destroy(&destroyed->post_mutex);
     free(destroyed);
 }
@@ -462,6 +509,7 @@ void loop_post_node(loop_t *loop, loop_post_node_t *node)
 {
     pthread_mutex_lock(&loop->post_mutex);
     const bool was_posted = node->is_posted;
+    const bool wakes = !was_posted && loop->is_waiting;
     if (!was_posted) {
         node->is_posted = true;
         node->next = NULL;
@@ -472,10 +520,13 @@ void loop_post_node(loop_t *loop, loop_post_node_t *node)
         }
         loop->post_last = node;
         loop->post_count++;
+        loop->is_waiting = false; /* one wake-up is enough */
     }
     pthread_mutex_unlock(&loop->post_mutex);
-    if (!was_posted) {
-        (void)uv_async_send(&loop->async);
+    if (wakes) {
+        const uint64_t one = 1;
+        const ssize_t written = write(loop->wake_descriptor, &one, sizeof(one));
+        assert(written == (ssize_t)sizeof(one)); /* a counter that is read each time it was set */
     }
 }
 

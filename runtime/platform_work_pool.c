@@ -63,6 +63,7 @@ struct work_pool {
     work_lane_t *ready_first;
     work_lane_t *ready_last;
     job_list_t completed;
+    uint32_t telling; /* threads that tell the loop of what completed, and then look for a job */
     bool is_stopping;
 };
 
@@ -110,14 +111,16 @@ static void idle_wait(worker_t *worker)
     }
 }
 
-static void idle_wake(work_pool_t *pool)
+/* Under the mutex; whoever it returns is to be signalled, best without it: a thread that wakes up
+ * wants it at once. A worker lives as long as the pool. */
+static worker_t *idle_take(work_pool_t *pool)
 {
     worker_t *const worker = pool->idle;
     if (worker != NULL) {
         pool->idle = worker->next;
         worker->is_idle = false;
-        pthread_cond_signal(&worker->wake);
     }
+    return worker;
 }
 
 /* Waits for the next job; NULL when the pool stops and nothing is left to start. A lane that runs
@@ -167,9 +170,11 @@ static void *thread_main(void *context)
         pthread_mutex_lock(&pool->mutex);
         worker->began_us = 0;
         if (job_finish(pool, job)) { /* without the mutex, which the loop asks for at once */
+            pool->telling++;
             pthread_mutex_unlock(&pool->mutex);
             loop_post_node(pool->loop, &pool->delivery);
             pthread_mutex_lock(&pool->mutex);
+            pool->telling--;
         }
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -291,7 +296,7 @@ void work_pool_destroy(work_pool_t **pool)
     pthread_mutex_lock(&destroyed->mutex);
     destroyed->is_stopping = true;
     while (destroyed->idle != NULL) {
-        idle_wake(destroyed);
+        pthread_cond_signal(&idle_take(destroyed)->wake);
     }
     pthread_mutex_unlock(&destroyed->mutex);
     for (uint32_t index = 0; index < destroyed->thread_count; index++) {
@@ -347,11 +352,18 @@ result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *d
     }
     const bool becomes_ready = lane->jobs.first == NULL && !lane->is_running;
     list_append(&lane->jobs, record);
+    worker_t *worker = NULL;
     if (becomes_ready) {
         ready_append(pool, lane);
-        idle_wake(pool);
+        /* Whoever tells the loop of the last job comes for this one: often the loop is here because
+         * it was told, and that thread had to make way for it. */
+        const bool is_fetched = pool->telling > 0 && pool->ready_first == lane;
+        worker = is_fetched ? NULL : idle_take(pool);
     }
     pthread_mutex_unlock(&pool->mutex);
+    if (worker != NULL) {
+        pthread_cond_signal(&worker->wake);
+    }
     lane->unfinished++;
     pool->waiting++;
     if (!pool->is_looking) {

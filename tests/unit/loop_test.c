@@ -4,6 +4,7 @@
 #include "runtime/random.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -207,6 +208,51 @@ static void loop_runs_every_post_of_every_thread_once(void **state)
     loop_destroy(&fixture.loop);
 }
 
+enum { WAKE_UPS = 5000 };
+
+typedef struct sleeper {
+    fixture_t fixture;
+    loop_post_node_t node;
+    sem_t ran;
+} sleeper_t;
+
+static void post_tells(void *context)
+{
+    sleeper_t *const sleeper = context;
+    sleeper->fixture.count++;
+    sem_post(&sleeper->ran);
+    if (sleeper->fixture.count == WAKE_UPS) {
+        loop_stop(sleeper->fixture.loop);
+    }
+}
+
+static void *post_one_after_the_other(void *context)
+{
+    sleeper_t *const sleeper = context;
+    for (int count = 0; count < WAKE_UPS; count++) {
+        loop_post_node(sleeper->fixture.loop, &sleeper->node);
+        sem_wait(&sleeper->ran);
+    }
+    return NULL;
+}
+
+/* Each post meets the loop at another point of its way back to sleep; one that does not wake it
+ * leaves both waiting for ever. */
+static void loop_that_goes_to_sleep_misses_no_post(void **state)
+{
+    (void)state;
+    sleeper_t sleeper = {.fixture = fixture_create()};
+    sleeper.node = (loop_post_node_t){.callback = post_tells, .context = &sleeper};
+    assert_int_equal(sem_init(&sleeper.ran, 0, 0), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, post_one_after_the_other, &sleeper), 0);
+    loop_run(sleeper.fixture.loop);
+    pthread_join(thread, NULL);
+    assert_int_equal(sleeper.fixture.count, WAKE_UPS);
+    sem_destroy(&sleeper.ran);
+    loop_destroy(&sleeper.fixture.loop);
+}
+
 static void loop_forgets_posts_that_were_never_run(void **state)
 {
     (void)state;
@@ -301,6 +347,7 @@ int main(void)
         cmocka_unit_test(loop_timer_repeats_and_never_fires_early),
         cmocka_unit_test(loop_timer_may_destroy_itself),
         cmocka_unit_test(loop_runs_every_post_of_every_thread_once),
+        cmocka_unit_test(loop_that_goes_to_sleep_misses_no_post),
         cmocka_unit_test(loop_forgets_posts_that_were_never_run),
         cmocka_unit_test(loop_post_node_runs_once_however_often_it_is_posted),
         cmocka_unit_test(loop_destroy_closes_handles_left_by_others),
