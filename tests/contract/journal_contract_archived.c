@@ -115,7 +115,10 @@ void archived_validations_are_gaps_that_readers_are_told_of(void **state)
                      RESULT_OK);
     assert_int_equal(gone, 0);
     assert_archived(harness, alpha, &card);
-    /* A card goes on with its numbers. */
+    /* A card goes on with its numbers. Who writes into a month that is gone has a clock that is
+     * wrong, and opens the tenant again first: a shard does when a batch was refused. */
+    harness_close(harness, alpha);
+    *alpha = harness_open(harness, "alpha");
     assert_int_equal(harness_store(harness, alpha, 0, &card, BEFORE_EVENTS + 1, 1), RESULT_OK);
     assert_int_equal(harness_store(harness, alpha, 1, &other, 4, 1), RESULT_OK);
     assert_int_equal(harness_load(harness, alpha, &card, "", "").card_sequence, BEFORE_EVENTS + 1);

@@ -302,7 +302,7 @@ static void archive_check_finds_a_gap_in_any_card_whatever_room_there_is(void **
                          RESULT_OK);
         assert_int_equal(totals.rows[STORE_TABLE_event], CARDS * EVENTS_PER_CARD);
     }
-    for (uint32_t card = 0; card < CARDS; card++) {
+    for (uint32_t card = 0; card < CARDS; card += 11) { /* in many slices: each is a file */
         cards_write(fixture, card);
         assert_int_equal(archive_check(fixture->path, ROOM, &header, &totals, fixture->error),
                          RESULT_STORE_CORRUPT);

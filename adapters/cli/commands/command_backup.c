@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPTIONS_MAX = CONFIGURATION_SETTINGS + 5 };
@@ -87,7 +88,7 @@ static int finish(backup_arguments_t *arguments, bool is_good, const char *done,
                      names->erased);
     }
     if (names != NULL && !names->is_complete) {
-        (void)printf("not every name was looked at: one member has too many\n");
+        (void)printf("not every name was looked at: FILE is a pipe, or one member has too many\n");
     }
     return EXIT_OK;
 }
@@ -301,6 +302,17 @@ static result_t import(restore_t *restore, archive_reader_t *reader, archive_tot
     return result;
 }
 
+/* What comes through a pipe can be read only once. */
+static result_t names_check(restore_t *restore, char *error)
+{
+    struct stat status;
+    const char *const file = restore->arguments->file;
+    return stat(file, &status) == 0 && S_ISREG(status.st_mode)
+               ? backup_names_check(file, LIMIT_RESTORE_NAMES, &restore->there, &restore->names,
+                                    error)
+               : RESULT_OK;
+}
+
 static bool restore_run(restore_t *restore, archive_totals_t *totals)
 {
     char error[ARCHIVE_ERROR_SIZE] = "";
@@ -325,8 +337,7 @@ static bool restore_run(restore_t *restore, archive_totals_t *totals)
         restore->is_told = result != RESULT_OK;
     }
     if (result == RESULT_OK) {
-        result =
-            backup_names_check(file, LIMIT_RESTORE_NAMES, &restore->there, &restore->names, error);
+        result = names_check(restore, error);
     }
     if (result == RESULT_OK) {
         result = import(restore, reader, totals, error);
