@@ -266,8 +266,13 @@ enum {
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 4, /* per shard: an fsync blocks one; loads go on beside commits */
-    LIMIT_STORE_QUEUE = 65536,    /* jobs waiting for them */
-    LIMIT_WORK_THREADS = 16,      /* of one pool; the store needs four per shard */
+    LIMIT_STORE_SILENT_MS = 8000,    /* no commit and no read has ended: not ready. Longer than
+                                        LIMIT_POSTGRES_ANSWER_MS, after which one of them ends: what
+                                        one tenant waits for takes nobody else's service away */
+    LIMIT_CONTROL_FAILING_MS = 2000, /* of the control store: not ready; a restart of PostgreSQL
+                                        takes a second */
+    LIMIT_STORE_QUEUE = 65536,       /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,         /* of one pool; the store needs four per shard */
     LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
                                      milliseconds, and 5 s is what a request waits */
     LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */
@@ -456,9 +461,13 @@ enum {
                                         loops of longer runs are what the intensity is for */
     LIMIT_CRASH_REQUEST_SIZE =
         8192, /* kept of the command in work: ours have under 4 KiB of texts */
-    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
-                                       each; with LIMIT_RESTARTS an hour of crashes at the very
-                                       least */
+    LIMIT_CRASH_FINGERPRINTS = 512, /* commands and actors that killed a role once and are
+                                       remembered, 72 bytes each; two of a kill, so with
+                                       LIMIT_RESTARTS eight minutes of crashes at the very least */
+    LIMIT_CRASH_KILLS = 2,          /* of one command: it is quarantined (DESIGN 2.1). The same of
+                                       an actor that was being built from what is stored */
+    LIMIT_CRASH_COMMANDS = 3,       /* different commands of one actor that killed: it is the actor;
+                                       two may be two bad ones, and one restart more costs 0.1 s */
     LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
                                        out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than

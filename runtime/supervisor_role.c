@@ -391,7 +391,9 @@ void role_start(role_t *role)
         if (result == RESULT_OK) {
             tell_present_state(role);
         } else {
-            log_error("no link to the role", LOG_STRING("name", role->declared->name));
+            log_error("a role got no link to the supervisor: it is started anew when the time for "
+                      "its start is over",
+                      LOG_STRING("name", role->declared->name));
         }
         loop_timer_start(role->timer, supervisor->bounds.start_ms, 0);
         return;

@@ -59,7 +59,7 @@ void rolling_abort(supervisor_t *supervisor, const role_t *because)
 void rolling_begin(supervisor_t *supervisor)
 {
     if (supervisor->rolling) {
-        log_warn("the roles are being restarted already: tell me again when that is done");
+        log_warn("the roles are being restarted already: send SIGHUP again when that is done");
         return;
     }
     const result_t result =

@@ -17,6 +17,7 @@ typedef enum card_action {
     ACTION_ADMIT,
     ACTION_REFUSE_SCAN,
     ACTION_REFUSE,
+    ACTION_LIFT,
     ACTION_UNKNOWN,
 } card_action_t;
 
@@ -178,6 +179,19 @@ static void decide_reinstate(const card_state_t *state, const card_command_t *co
     }
 }
 
+/* What the membership context suspended, and nothing else: a card that is renewed afterwards must
+ * not stay closed for a suspension that is over. */
+static void decide_lift(const card_state_t *state, const card_command_t *command, uint8_t reason,
+                        card_decision_t *decision)
+{
+    if (!command->by_member || !state->is_suspended ||
+        !MESSAGE_HAS(card_snapshot, state, by_member)) {
+        refuse(decision, reason);
+        return;
+    }
+    decide_plain_change(command, decision, event_name_card_reinstated);
+}
+
 /* A card in good order of a member who is not. */
 static uint8_t admit(const card_state_t *state, const card_command_t *command)
 {
@@ -322,6 +336,9 @@ static void decide_cell(const card_state_t *state, const card_command_t *command
         break;
     case ACTION_REFUSE:
         refuse(decision, cell.reason);
+        break;
+    case ACTION_LIFT:
+        decide_lift(state, command, cell.reason, decision);
         break;
     case ACTION_UNKNOWN:
         decision->outcome = CARD_UNKNOWN;

@@ -104,7 +104,9 @@ void card_evolve(card_state_t *state, uint8_t event_name, const uuid_t *card, in
         MESSAGE_CLEAR(card_snapshot, state, by_member);
         state->by_member = false;
         state->is_suspended = false;
-        state->status = status_of_live_card(state);
+        if (state->status != card_status_expired) { /* else a renewal shows it */
+            state->status = status_of_live_card(state);
+        }
         break;
     case event_name_card_renewed:
         state->expires_at = data->expires_at;

@@ -32,6 +32,7 @@ static const char *const command_names[CARD_COMMAND_COUNT] = {
 
 #define ANSWER_REFUSE NULL
 #define ANSWER_REFUSE_SCAN NULL
+#define ANSWER_LIFT NULL
 #define ANSWER_UNKNOWN "`unknown_card`"
 
 static const cell_t cells[STATE_COUNT][CARD_COMMAND_COUNT] = {

@@ -237,7 +237,8 @@ static void swap_in(gateway_t *gateway)
         const result_t result = tokens->functions->set_keys(tokens, directory->current.keys,
                                                             directory->current.key_count);
         if (result != RESULT_OK) {
-            log_error("not all token keys can be used", LOG_STRING("code", result_code(result)));
+            log_error("a token key cannot be used: tokens that it signed are refused",
+                      LOG_STRING("code", result_code(result)));
         }
     }
 }

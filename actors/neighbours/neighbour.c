@@ -1,5 +1,5 @@
 /* Records of neighbours: admission, attempts, repeats, queues. Must not know what is asked
- * (neighbours.c) nor how a breaker decides (domain/circuit_breaker.c). */
+ * (membership_desk.c, vendor_desk.c) nor how a breaker decides (domain/circuit_breaker.c). */
 #include "actors/neighbours/neighbour.h"
 
 #include "actors/domain/siphash.h"

@@ -430,7 +430,9 @@ static void count_lags(void *context)
         const int64_t before_ms =
             relay->ports.wall_ms() - (int64_t)LIMIT_CONSUMER_SILENCE_DAYS * DAY_MS;
         if (store->functions->forget(store, before_ms) != RESULT_OK) {
-            log_warn("silent consumers cannot be forgotten now", LOG_NUMBER("days", 30));
+            log_warn("consumers that were silent for too long could not be removed; the next round "
+                     "tries again",
+                     LOG_NUMBER("days", 30));
         }
     }
 }

@@ -185,7 +185,8 @@ static void copy_rows(list_page_t *page, const projections_page_t *found)
         memcpy(at, body.data, body.size);
         if (!message_unpack(&card_snapshot_message, MESSAGE_KEYS_IDS, at, body.size, &arena, state,
                             &fault)) {
-            log_error("a card of the read models cannot be read and is left out of a list",
+            log_error("a card of the read models cannot be read and is left out of a list; run "
+                      "`digitalcard store rebuild`",
                       LOG_TEXT("tenant", page->tenant->name, page->tenant->name_size));
             continue;
         }

@@ -59,7 +59,7 @@ text_t relay_open_name(const relay_tenant_t *tenant, const card_state_t *state,
                                 &name);
     crypto->wipe(&member_key, sizeof(member_key));
     if (!is_open) {
-        log_error("a holder name does not open with the keys of its tenant",
+        log_error("the name of a holder does not open with the keys of its tenant and is left out",
                   LOG_TEXT("tenant", tenant->name, tenant->name_size));
         return TEXT_NONE;
     }
@@ -71,7 +71,8 @@ static void view_row(const relay_read_t *read, const journal_card_row_t *row, pa
 {
     card_state_t state;
     if (!fold(row, &state)) {
-        log_error("a stored card cannot be read and is left out of a list",
+        log_error("a stored card cannot be read and is left out of a list; run `digitalcard store "
+                  "verify`",
                   LOG_TEXT("tenant", read->tenant->name, read->tenant->name_size));
         return;
     }

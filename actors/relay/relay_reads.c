@@ -264,7 +264,8 @@ static bool is_usable(relay_read_t *read)
     message_fault_t fault = {0};
     if (!decode(read, &fault)) {
         metric_add(read->relay->numbers.undecodable, 1);
-        log_warn("a read from a front cannot be understood", LOG_STRING("detail", fault.detail));
+        log_warn("a read from a front cannot be read: do all roles have the same version?",
+                 LOG_STRING("detail", fault.detail));
         relay_reply_error(read, RESULT_INTERNAL, "The read was not understood within the service.",
                           NULL);
         return false;

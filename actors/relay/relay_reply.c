@@ -39,7 +39,7 @@ static void send_reply(relay_t *relay, uint32_t peer, const reply_t *reply)
     const size_t size = pack(&relay->envelope_buffer, &envelope_message, &envelope);
     if (size == 0) {
         metric_add(relay->numbers.reads_failed, 1);
-        log_error("a reply could not be packed: the front will run into its deadline",
+        log_error("a reply is too large to be sent: whoever waits for it gets `deadline_exceeded`",
                   LOG_NUMBER("body_size", reply->body.size));
     } else {
         relay->ports.reply(relay->ports.context, peer, relay->envelope_buffer.bytes, size);

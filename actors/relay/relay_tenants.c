@@ -310,7 +310,8 @@ static void journal_opened(void *context, const journal_opened_t *opened)
             relay_publish_opened(tenant, opened);
         }
     } else {
-        log_warn("the journal of a tenant cannot be opened for reading",
+        log_warn("the journal of a tenant cannot be opened for reading; it is tried again, and its "
+                 "events and lists wait",
                  LOG_TEXT("tenant", tenant->name, tenant->name_size),
                  LOG_STRING("code", result_code(opened->result)));
         tenant->journal_state = RELAY_JOURNAL_CLOSED;

@@ -79,7 +79,8 @@ static bool add_tenant(void *context, const control_tenant_t *tenant)
     contents_t *const contents = context;
     if (contents->tenant_count >= LIMIT_DIRECTORY_TENANTS ||
         tenant->name.size > LIMIT_TENANT_NAME_SIZE) {
-        log_error("the directory cannot hold this tenant",
+        log_error("a tenant is not served: the directory has as many as it can hold, or its name "
+                  "is too long",
                   LOG_TEXT("tenant", tenant->name.data, tenant->name.size),
                   LOG_NUMBER("tenants", contents->tenant_count));
         return contents->tenant_count < LIMIT_DIRECTORY_TENANTS;
@@ -107,8 +108,9 @@ static bool add_token_key(void *context, const control_token_key_t *key)
         return false; /* newest first: the oldest are left out */
     }
     if (key->kid.size > KID_SIZE_MAX || key->public_jwk.size > JWK_SIZE_MAX) {
-        log_error("a token key is too large for the directory",
-                  LOG_TEXT("kid", key->kid.data, key->kid.size));
+        log_error(
+            "a token key in the control store is too large: tokens that it signed are refused",
+            LOG_TEXT("kid", key->kid.data, key->kid.size));
         return true;
     }
     token_key_entry_t *const entry = &contents->token_keys[contents->token_key_count];

@@ -115,7 +115,8 @@ void shard_control_changed(shard_t *shard)
     bool changed = false;
     const result_t result = directory_poll(shard->directory, &changed);
     if (result != RESULT_OK && !shard->is_control_failing) { /* once, not five times a second */
-        log_error("the control store cannot be read; the directory stays as it was",
+        log_error("the control store cannot be read; tenants, token keys and quotas stay as they "
+                  "were until it can",
                   LOG_STRING("code", result_code(result)));
     }
     shard->is_control_failing = result != RESULT_OK;
@@ -145,6 +146,7 @@ static void poll_due(void *context)
     shard_t *const shard = context;
     watch_clock(shard);
     shard_control_changed(shard);
+    store_watch_tick(shard);
     quarantine_tick(shard->quarantine);
     members_tick(shard);
     if (!shard->is_draining) {

@@ -23,7 +23,9 @@ void service_file_write(const data_directory_t *directory, const service_file_t 
                          json_dump_file(json, path_new, JSON_COMPACT) == 0 &&
                          rename(path_new, path) == 0;
     if (!written) {
-        log_warn("where the service listens cannot be written down", LOG_STRING("path", path));
+        log_warn("the file with the addresses of the service cannot be written: commands do not "
+                 "find them by --data",
+                 LOG_STRING("path", path));
     }
     json_decref(json);
 }

@@ -27,9 +27,9 @@ static result_t database_error(control_postgres_t *control, const PGresult *rows
     const uint64_t now_ms = clock_monotonic_ms();
     if (control->logged_ms == 0 || now_ms - control->logged_ms >= LIMIT_STORE_LOG_INTERVAL_MS) {
         control->logged_ms = now_ms;
-        log_error("the control database on PostgreSQL refuses", LOG_STRING("action", action),
-                  LOG_STRING("sqlstate", sqlstate == NULL ? "" : sqlstate),
-                  LOG_STRING("detail", detail));
+        log_error(
+            "PostgreSQL refuses a statement on the control database", LOG_STRING("action", action),
+            LOG_STRING("sqlstate", sqlstate == NULL ? "" : sqlstate), LOG_STRING("detail", detail));
     }
     if (sqlstate != NULL && strcmp(sqlstate, "53100") == 0) {
         return RESULT_STORE_FULL;

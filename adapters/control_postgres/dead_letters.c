@@ -147,7 +147,8 @@ static result_t rows_visit(const PGresult *rows, dead_letter_visit_t *visit, voi
     for (int row = 0; row < PQntuples(rows); row++) { /* LIMIT_DEAD_LETTERS per tenant */
         dead_letter_t letter;
         if (!letter_read(rows, row, &letter)) {
-            log_error("a dead letter in the control database is damaged");
+            log_error("a row of the table dead_letter in the control database is damaged: dead "
+                      "letters cannot be listed until it is removed");
             return RESULT_STORE_CORRUPT;
         }
         if (!visit(context, &letter)) {

@@ -114,7 +114,9 @@ static void directories_sync(const control_sqlite_t *control)
         const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (descriptor >= 0) {
             if (fsync(descriptor) != 0) {
-                log_warn("a directory was not synced", LOG_STRING("file", path));
+                log_warn("a directory could not be synced: after a power loss a file that was just "
+                         "put there may be missing",
+                         LOG_STRING("file", path));
             }
             (void)close(descriptor);
         }

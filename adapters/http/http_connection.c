@@ -600,7 +600,7 @@ void http_connection_accept(http_server_t *server)
 {
     http_connection_t *connection = calloc(1, sizeof(*connection));
     if (connection == NULL || uv_tcp_init(loop_uv(server->loop), &connection->handle) != 0) {
-        log_error("no memory for an HTTP connection");
+        log_error("there is no memory for one more HTTP connection: it was closed");
         free(connection);
         return;
     }

@@ -10,8 +10,8 @@ result_t journal_database_error(const PGconn *connection, const PGresult *rows, 
     const char *const sqlstate = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
     const char *detail = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
     detail = detail == NULL ? PQerrorMessage(connection) : detail;
-    log_error("the journal database of a tenant refuses", LOG_STRING("action", action),
-              LOG_STRING("database", PQdb(connection)),
+    log_error("PostgreSQL refuses a statement on the database of a tenant",
+              LOG_STRING("action", action), LOG_STRING("database", PQdb(connection)),
               LOG_STRING("sqlstate", sqlstate == NULL ? "" : sqlstate),
               LOG_STRING("detail", detail));
     return trouble_result(trouble_of(sqlstate));

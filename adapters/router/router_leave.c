@@ -101,7 +101,9 @@ void router_leave_tick(void *context)
         front->leaving = ROUTER_WAITS;
         send_held(front);
     } else if (passed_ms >= LIMIT_API_LEAVE_MS) {
-        log_warn("clients of the API send without a pause: what they send now may be lost");
+        log_warn(
+            "clients of the API send without a pause while the front restarts: requests of this "
+            "moment may get no answer and are to be repeated with their idempotency keys");
         loop_timer_stop(front->timer);
         front->leaving = ROUTER_FINISHES;
         zsocket_pause(front->socket, true);

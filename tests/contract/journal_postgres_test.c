@@ -1,5 +1,5 @@
 /* The journal contract on PostgreSQL. What only PostgreSQL can do wrong is in
- * journal_postgres_faults_test.c and journal_postgres_access_test.c. */
+ * journal_postgres_faults_test.c. */
 #include "tests/contract/journal_postgres_place.h"
 
 int main(void)

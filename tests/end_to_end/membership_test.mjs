@@ -128,6 +128,20 @@ test('events suspend, reinstate exactly those, renew and revoke; members without
 test('duplicates, disorder, gaps, later versions and poison end as the reference says', async (t) =>
   disorderAndPoison(await start(t)));
 
+test('a card that expires while its member is suspended: the gate says expired, and renewed after the reinstatement it opens', async (t) => {
+  const { context, service, token } = await start(t);
+  const card = await issue(service, token, context, 'm-1', { expires_at: new Date(Date.now() + 1_500).toISOString() });
+  context.happen('acme', 'suspend', 'm-1');
+  const history = async () => (await service.request('GET', `/acme/api/v1/cards/${card.id}/history`, { token })).body.items.map((item) => item.name);
+  await until(async () => (await history()).includes('CardSuspended'), 'suspended by its member', 10_000);
+  await until(async () => (await verdict(service, token, card)).reason === 'expired', 'its time is over', 10_000);
+  context.happen('acme', 'reinstate', 'm-1');
+  await until(async () => (await history()).includes('CardReinstated'), 'the suspension is lifted', 10_000);
+  assert.equal((await verdict(service, token, card)).reason, 'expired');
+  await service.act('acme', token, card.id, 'renew', { expires_at: '2035-01-01T00:00:00Z' });
+  assert.equal((await verdict(service, token, card)).reason, 'valid');
+});
+
 test('a context that jumps to the end of its sequence does not move the watermark for good', async (t) => {
   const { context, service, token } = await start(t);
   const card = await issue(service, token, context, 'm-1');

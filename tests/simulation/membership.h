@@ -59,7 +59,6 @@ typedef struct membered_card {
     text_t member_id;
     uint8_t status;
     bool is_by_member;         /* its suspension or revocation */
-    bool was_expired;          /* after it was suspended by its member */
     uint64_t issued_sequence;  /* of the partition */
     uint64_t revived_sequence; /* reinstated by hand, or renewed; 0: never */
     int64_t expires_at;

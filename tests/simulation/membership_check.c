@@ -237,7 +237,7 @@ static const char *fault_of(const membered_card_t *card, const verdict_of_log_t 
         return "it is revoked, and its member was not cancelled since it was issued";
     }
     if (card->status == card_status_suspended && card->is_by_member &&
-        said->status == member_status_active && !card->was_expired) {
+        said->status == member_status_active) {
         return "it is suspended, and its member was reinstated";
     }
     const bool is_open = card->status == card_status_issued || card->status == card_status_active;

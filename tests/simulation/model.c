@@ -117,14 +117,10 @@ static bool fold_member(model_card_t *card, const event_t *event)
     case event_name_card_suspended:
     case event_name_card_revoked:
         membered->is_by_member = is_by_member;
-        membered->was_expired = false;
         break;
     case event_name_card_reinstated:
         is_good = !is_by_member || membered->is_by_member;
         membered->is_by_member = false;
-        break;
-    case event_name_card_expired:
-        membered->was_expired = true;
         break;
     default:
         break;
@@ -154,10 +150,12 @@ static bool fold_change(model_card_t *card, const event_t *event)
         /* By itself: only the suspension that said so, once, and not before its time. */
         const bool is_its_end = !MESSAGE_HAS(event_data, data, until) ||
                                 (card->until != 0 && event->occurred_at >= card->until);
+        const bool is_lifted = before == card_status_expired && card->is_suspended &&
+                               MESSAGE_HAS(event_data, data, by_member);
         card->is_suspended = false;
         card->until = 0;
-        card->status = status_when_not_ended(card);
-        return before == card_status_suspended && is_its_end;
+        card->status = is_lifted ? before : status_when_not_ended(card);
+        return (before == card_status_suspended || is_lifted) && is_its_end;
     }
     case event_name_card_renewed: {
         const bool is_later = data->expires_at > card->expires_at;

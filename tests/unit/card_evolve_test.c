@@ -29,6 +29,55 @@ static void card_renewal_after_expiry_does_not_lift_a_suspension(void **context)
     assert_int_equal(state.status, card_status_active);
 }
 
+static card_decision_t take_by_member(card_state_t *state, card_command_kind_t kind, int64_t now_ms)
+{
+    commands_t commands;
+    card_command_t command = command_make(&commands, kind, now_ms);
+    command.by_member = true;
+    card_decision_t decision;
+    card_decide(state, &command, &decision);
+    apply(state, &decision, now_ms);
+    return decision;
+}
+
+static void membership_lifts_its_suspension_of_a_card_that_has_expired(void **context)
+{
+    (void)context;
+    for (int is_recorded = 0; is_recorded <= 1; is_recorded++) {
+        card_state_t state = card_in_state(card_status_active);
+        (void)take_by_member(&state, CARD_SUSPEND, NOW);
+        if (is_recorded != 0) {
+            (void)take(&state, CARD_EXPIRE, END);
+        }
+        const card_decision_t decision = take_by_member(&state, CARD_REINSTATE, END);
+        assert_int_equal(decision.outcome, CARD_ACCEPTED);
+        assert_int_equal(decision.events[decision.event_count - 1].name,
+                         event_name_card_reinstated);
+        assert_int_equal(state.status, card_status_expired);
+        assert_false(state.is_suspended);
+        assert_int_equal(take(&state, CARD_VALIDATE, END).reason, reason_expired);
+        assert_int_equal(take_by_member(&state, CARD_REINSTATE, END).reason, reason_expired);
+        (void)take(&state, CARD_RENEW, END);
+        assert_int_equal(state.status, card_status_active);
+        assert_int_equal(take(&state, CARD_VALIDATE, END).reason, reason_valid);
+    }
+}
+
+static void nobody_else_lifts_a_suspension_of_a_card_that_has_expired(void **context)
+{
+    (void)context;
+    card_state_t state = card_in_state(card_status_active);
+    (void)take_by_member(&state, CARD_SUSPEND, NOW);
+    (void)take(&state, CARD_EXPIRE, END);
+    assert_int_equal(take(&state, CARD_REINSTATE, END).reason, reason_expired);
+    assert_true(state.is_suspended);
+    state = card_in_state(card_status_active);
+    (void)take(&state, CARD_SUSPEND, NOW); /* an issuer's, which the membership does not lift */
+    (void)take(&state, CARD_EXPIRE, END);
+    assert_int_equal(take_by_member(&state, CARD_REINSTATE, END).reason, reason_expired);
+    assert_true(state.is_suspended);
+}
+
 static void card_issued_only_is_issued_after_expiry_and_renewal(void **context)
 {
     (void)context;
@@ -116,6 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(card_reinstated_before_activation_is_issued_again),
+        cmocka_unit_test(membership_lifts_its_suspension_of_a_card_that_has_expired),
+        cmocka_unit_test(nobody_else_lifts_a_suspension_of_a_card_that_has_expired),
         cmocka_unit_test(card_renewal_after_expiry_does_not_lift_a_suspension),
         cmocka_unit_test(card_issued_only_is_issued_after_expiry_and_renewal),
         cmocka_unit_test(card_expiry_once_recorded_survives_a_clock_that_goes_back),

@@ -50,12 +50,12 @@ static void print_list(const json_t *answer)
 {
     const json_t *letter = NULL;
     size_t i = 0;
-    (void)printf("%-32s  %-12s  %-15s  %-24s  %5s  %s\n", "ID", "STATE", "TYPE", "SINCE", "KILLS",
-                 "TENANT");
+    (void)printf("%-32s  %-12s  %-7s  %-15s  %-24s  %5s  %s\n", "ID", "STATE", "SCOPE", "TYPE",
+                 "SINCE", "KILLS", "TENANT");
     json_array_foreach(json_object_get(answer, "dead_letters"), i, letter)
     {
-        (void)printf("%-32s  %-12s  %-15s  %-24s  %5lld  %s\n", text_of(letter, "id"),
-                     text_of(letter, "state"), text_of(letter, "type"),
+        (void)printf("%-32s  %-12s  %-7s  %-15s  %-24s  %5lld  %s\n", text_of(letter, "id"),
+                     text_of(letter, "state"), text_of(letter, "scope"), text_of(letter, "type"),
                      text_of(letter, "stored_at"), number_of(letter, "kills"),
                      text_of(letter, "tenant"));
     }
@@ -63,8 +63,8 @@ static void print_list(const json_t *answer)
 
 static void print_letter(const json_t *answer)
 {
-    static const char *const names[] = {"id",     "state",     "tenant",   "type",   "card",
-                                        "reason", "stored_at", "trace_id", "outcome"};
+    static const char *const names[] = {"id",   "state",  "scope",     "tenant",   "type",
+                                        "card", "reason", "stored_at", "trace_id", "outcome"};
     const json_t *letter = json_object_get(answer, "dead_letter");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)printf("%-12s  %s\n", names[i], text_of(letter, names[i]));
@@ -126,7 +126,7 @@ int command_deadletters_show(const command_t *command, int argc, char **argv)
 
 static void print_dropped(const json_t *answer)
 {
-    (void)printf("%s is dropped: the command is no longer refused\n", text_of(answer, "id"));
+    (void)printf("%s is dropped: what it names is no longer refused\n", text_of(answer, "id"));
 }
 
 int command_deadletters_drop(const command_t *command, int argc, char **argv)

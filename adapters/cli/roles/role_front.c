@@ -78,8 +78,9 @@ static void front_peer_up(void *context, const char *name, const char *endpoint,
     }
     const result_t result = channel_client_connect(front_channel(front, target, index), endpoint);
     if (result != RESULT_OK) {
-        log_error("no channel to a role", LOG_STRING("name", name),
-                  LOG_STRING("why", result_title(result)));
+        log_error("a role cannot be reached: requests for it end at their deadline until it is "
+                  "started anew",
+                  LOG_STRING("name", name), LOG_STRING("why", result_title(result)));
         return;
     }
     gateway_peer_up(front->gateway, target, index);
