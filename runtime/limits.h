@@ -313,6 +313,7 @@ enum {
     LIMIT_RETAIN_MONTHS = 1200,        /* that go in one archive: a hundred years */
     LIMIT_RETAIN_LOCK_MS = 300,        /* waited for a lock that holds up the gate meanwhile */
     LIMIT_RETAIN_LOCK_TRIES = 50,      /* then somebody reads for longer: half a minute */
+    LIMIT_RESTORE_NAMES = 262144,      /* sealed names followed in one reading: 64 MiB at most */
     LIMIT_VERIFY_FILE_CARDS = 1048576, /* followed in one reading of a backup: 64 MiB */
     LIMIT_VERIFY_FILE_SLICES = 1024,   /* readings: for a thousand million cards */
 
@@ -427,9 +428,11 @@ enum {
     LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
     LIMIT_WEBHOOK_OVERLAP_HOURS = 168, /* of an old secret after a rotation, at most */
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
-    LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
-    LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
-    LIMIT_WEBHOOK_CURSORS = 512,       /* moved in one commit; the others in the next one */
+    LIMIT_WEBHOOK_CLAIM_MS = 10000, /* so long webhooks rest when the service that sends is gone */
+    LIMIT_WEBHOOK_CLAIM_AGAIN_MS = 2000, /* it says so often that it is there */
+    LIMIT_WEBHOOK_TICK_MS = 50,          /* deliveries are started and outcomes stored so often */
+    LIMIT_WEBHOOK_OUTCOMES = 512,        /* that wait for the next commit */
+    LIMIT_WEBHOOK_CURSORS = 512,         /* moved in one commit; the others in the next one */
     LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
     LIMIT_RATE_ENTRIES = 16384,    /* tokens and tenants with requests in one second */
     LIMIT_RATE_MAX = 1000000,      /* --rate-per-…: above what one machine can do */
