@@ -2,6 +2,8 @@
  */
 #include "bench/bench.h"
 
+#include "adapters/journal_sqlite/journal_sqlite.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +25,7 @@ static void print_help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    journal_sqlite_process_begin();
     if (argc < 2) {
         print_help(stderr);
         return BENCH_EXIT_USAGE;

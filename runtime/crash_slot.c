@@ -87,6 +87,8 @@ void crash_slot_enter(crash_slot_t *slot, const crash_command_t *command)
     }
     memcpy(record->actor, command->actor, CRASH_ID_SIZE);
     record->is_key = identity->is_key ? 1 : 0;
+    record->stage = (uint8_t)command->stage;
+    record->is_internal = command->is_internal ? 1 : 0;
     record->trace_size =
         (uint8_t)(command->trace_size < CRASH_TRACE_SIZE ? command->trace_size : CRASH_TRACE_SIZE);
     memcpy(record->trace, command->trace, record->trace_size);
@@ -214,8 +216,22 @@ void crash_slot_give_order(crash_slot_t *slot, const crash_record_t *record, uin
     slot->has_order = 0;
     keep_order();
     slot->order.kills = kills;
+    slot->order.is_actor = 0;
     memcpy(&slot->order.record, record, sizeof *record);
     (void)snprintf(slot->order.reason, sizeof slot->order.reason, "%s", reason);
+    keep_order();
+    slot->has_order = 1;
+}
+
+void crash_slot_give_actor_order(crash_slot_t *slot, const crash_record_t *record, uint32_t kills,
+                                 const char *reason)
+{
+    crash_slot_give_order(slot, record, kills, reason);
+    slot->has_order = 0;
+    keep_order();
+    slot->order.is_actor = 1;
+    crash_actor_fingerprint(record->tenant, record->tenant_size, record->actor,
+                            slot->order.record.fingerprint);
     keep_order();
     slot->has_order = 1;
 }

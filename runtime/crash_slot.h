@@ -35,11 +35,24 @@ typedef struct crash_identity {
 
 /* Truncated SHA-256: nobody can make a command that is taken for another one. */
 void crash_fingerprint(const crash_identity_t *identity, uint8_t out[CRASH_FINGERPRINT_SIZE]);
+/* The same of an actor: no command has it. */
+void crash_actor_fingerprint(const char *tenant, size_t tenant_size,
+                             const uint8_t actor[CRASH_ID_SIZE],
+                             uint8_t out[CRASH_FINGERPRINT_SIZE]);
+
+/* What the role did with the command, for whoever has to say whose fault its death was. */
+typedef enum crash_stage {
+    CRASH_STAGE_COMMAND = 0,    /* it was read; no actor was concerned yet */
+    CRASH_STAGE_HANDLER = 1,    /* the actor worked on it */
+    CRASH_STAGE_ACTIVATION = 2, /* the actor was built from what is stored of it */
+} crash_stage_t;
 
 /* What a handler begins to work on. Everything is borrowed for the call. */
 typedef struct crash_command {
-    crash_identity_t identity; /* its text lies within `request` */
-    const uint8_t *actor;      /* CRASH_ID_SIZE: whose handler */
+    crash_identity_t identity; /* its text lies within `request`; of an internal one its tenant */
+    crash_stage_t stage;
+    bool is_internal;     /* from within the role: a timer, a sweep. Nobody can refuse it */
+    const uint8_t *actor; /* CRASH_ID_SIZE: whose handler */
     const char *trace;
     size_t trace_size;
     const void *request; /* as it came, to be stored and run again */
@@ -56,6 +69,8 @@ typedef struct crash_record {
     uint8_t has_card; /* 0 or 1; no bool, since it may have been written wild */
     uint8_t is_key;
     uint8_t has_fingerprint;
+    uint8_t stage; /* crash_stage_t */
+    uint8_t is_internal;
     uint8_t card[CRASH_ID_SIZE];
     uint8_t actor[CRASH_ID_SIZE];
     uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];
@@ -64,9 +79,11 @@ typedef struct crash_record {
     uint8_t request[LIMIT_CRASH_REQUEST_SIZE];
 } crash_record_t;
 
-/* A command that is to be set aside before the role takes traffic again. */
+/* A command, or all commands of its actor, that are to be set aside before the role takes traffic
+ * again. */
 typedef struct crash_order {
     uint32_t kills;
+    uint8_t is_actor;               /* then the record's fingerprint is that of its actor */
     char reason[CRASH_REASON_SIZE]; /* "killed by SIGSEGV" */
     crash_record_t record;
 } crash_order_t;
@@ -112,6 +129,9 @@ void crash_slot_clear(crash_slot_t *slot);
 bool crash_slot_read(const crash_slot_t *slot, crash_record_t *record, crash_origin_t *origin);
 void crash_slot_give_order(crash_slot_t *slot, const crash_record_t *record, uint32_t kills,
                            const char *reason);
+/* The same for all commands of the record's actor. */
+void crash_slot_give_actor_order(crash_slot_t *slot, const crash_record_t *record, uint32_t kills,
+                                 const char *reason);
 
 /* --- platform_crash_slot.c --- */
 

@@ -5,7 +5,7 @@
 #include "runtime/crash_slot.h"
 #include <stdatomic.h>
 
-enum { CRASH_SLOT_MARK = 0x44435335 }; /* another one for every layout */
+enum { CRASH_SLOT_MARK = 0x44435336 }; /* another one for every layout */
 
 struct crash_slot {
     uint32_t mark;

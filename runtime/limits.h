@@ -224,10 +224,11 @@ enum {
     LIMIT_HANDLER_BUDGET_US = 20000,      /* a handler that takes longer is counted and logged */
     LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
     LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
-    LIMIT_GROUP_CHILDREN = 64,            /* of one supervision group */
-    LIMIT_GROUP_RESTARTS = 16,            /* that a group may allow: each is remembered, 8 bytes */
-    LIMIT_SPAWN_ARGUMENT_SIZE = 64,       /* what an anonymous actor begins with */
-    LIMIT_ACTOR_RESTARTS = 5,             /* DESIGN 2.1, of one actor or group, in ... */
+    LIMIT_ACTOR_GROUPS = 16384,     /* of a shard, 1 KiB each; a mailbox holds a notice of all */
+    LIMIT_GROUP_CHILDREN = 64,      /* of one supervision group */
+    LIMIT_GROUP_RESTARTS = 16,      /* that a group may allow: each is remembered, 8 bytes */
+    LIMIT_SPAWN_ARGUMENT_SIZE = 64, /* what an anonymous actor begins with */
+    LIMIT_ACTOR_RESTARTS = 5,       /* DESIGN 2.1, of one actor or group, in ... */
     LIMIT_ACTOR_RESTARTS_WINDOW_MS = 10000, /* ... this time (DESIGN 2.1) */
     LIMIT_ACTOR_BACKOFF_MS_MIN = 10,        /* second restart; the first is immediate */
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,      /* a card is back within the deadline of who asks */
@@ -273,11 +274,19 @@ enum {
     LIMIT_BATCH_WAITING =
         8192,                /* events that wait for the next batch of one partition; then `busy` */
     LIMIT_STORE_THREADS = 4, /* per shard: an fsync blocks one; loads go on beside commits */
-    LIMIT_STORE_QUEUE = 65536,    /* jobs waiting for them */
-    LIMIT_WORK_THREADS = 16,      /* of one pool; the store needs four per shard */
+    LIMIT_STORE_SILENT_MS = 8000,    /* no commit and no read has ended: not ready. Longer than
+                                        LIMIT_POSTGRES_ANSWER_MS, after which one of them ends: what
+                                        one tenant waits for takes nobody else's service away */
+    LIMIT_CONTROL_FAILING_MS = 2000, /* of the control store: not ready; a restart of PostgreSQL
+                                        takes a second */
+    LIMIT_STORE_QUEUE = 65536,       /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,         /* of one pool; the store needs four per shard */
     LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
                                      milliseconds, and 5 s is what a request waits */
     LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */
+    LIMIT_WORK_LOOP_MS = 60000,   /* of processor time for one call: then it loops. The longest of
+                                     ours builds an index of millions of rows, and done in vain it
+                                     would be begun again; so rare an end is no crash loop */
     LIMIT_WORK_JOBS_KEPT = 1024,  /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256, /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day, unless told */
@@ -311,6 +320,7 @@ enum {
     LIMIT_RETAIN_MONTHS = 1200,        /* that go in one archive: a hundred years */
     LIMIT_RETAIN_LOCK_MS = 300,        /* waited for a lock that holds up the gate meanwhile */
     LIMIT_RETAIN_LOCK_TRIES = 50,      /* then somebody reads for longer: half a minute */
+    LIMIT_RESTORE_NAMES = 262144,      /* sealed names followed in one reading: 64 MiB at most */
     LIMIT_VERIFY_FILE_CARDS = 1048576, /* followed in one reading of a backup: 64 MiB */
     LIMIT_VERIFY_FILE_SLICES = 1024,   /* readings: for a thousand million cards */
 
@@ -426,9 +436,11 @@ enum {
     LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
     LIMIT_WEBHOOK_OVERLAP_HOURS = 168, /* of an old secret after a rotation, at most */
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
-    LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
-    LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
-    LIMIT_WEBHOOK_CURSORS = 512,       /* moved in one commit; the others in the next one */
+    LIMIT_WEBHOOK_CLAIM_MS = 10000, /* so long webhooks rest when the service that sends is gone */
+    LIMIT_WEBHOOK_CLAIM_AGAIN_MS = 2000, /* it says so often that it is there */
+    LIMIT_WEBHOOK_TICK_MS = 50,          /* deliveries are started and outcomes stored so often */
+    LIMIT_WEBHOOK_OUTCOMES = 512,        /* that wait for the next commit */
+    LIMIT_WEBHOOK_CURSORS = 512,         /* moved in one commit; the others in the next one */
     LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
     LIMIT_RATE_ENTRIES = 16384,    /* tokens and tenants with requests in one second */
     LIMIT_RATE_MAX = 1000000,      /* --rate-per-…: above what one machine can do */
@@ -463,9 +475,13 @@ enum {
                                         loops of longer runs are what the intensity is for */
     LIMIT_CRASH_REQUEST_SIZE =
         8192, /* kept of the command in work: ours have under 4 KiB of texts */
-    LIMIT_CRASH_FINGERPRINTS = 256, /* commands that killed a role once and are remembered; 40 bytes
-                                       each; with LIMIT_RESTARTS an hour of crashes at the very
-                                       least */
+    LIMIT_CRASH_FINGERPRINTS = 512, /* commands and actors that killed a role once and are
+                                       remembered, 72 bytes each; two of a kill, so with
+                                       LIMIT_RESTARTS eight minutes of crashes at the very least */
+    LIMIT_CRASH_KILLS = 2,          /* of one command: it is quarantined (DESIGN 2.1). The same of
+                                       an actor that was being built from what is stored */
+    LIMIT_CRASH_COMMANDS = 3,       /* different commands of one actor that killed: it is the actor;
+                                       two may be two bad ones, and one restart more costs 0.1 s */
     LIMIT_OOM_WINDOW_MS = 1000,     /* a kill within one to two of these after the kernel counted an
                                        out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than

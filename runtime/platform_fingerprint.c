@@ -1,4 +1,4 @@
-/* The fingerprint of a command: SHA-256 of libsodium. */
+/* The fingerprints of commands and actors: SHA-256 of libsodium. */
 #include "runtime/crash_slot.h"
 
 #include <sodium.h>
@@ -22,6 +22,21 @@ void crash_fingerprint(const crash_identity_t *identity, uint8_t out[CRASH_FINGE
     add_part(&state, identity->tenant, identity->tenant_size);
     add_part(&state, identity->card, identity->card == NULL ? 0 : CRASH_ID_SIZE);
     add_part(&state, identity->text, identity->text_size);
+    (void)crypto_hash_sha256_final(&state, hash);
+    memcpy(out, hash, CRASH_FINGERPRINT_SIZE);
+}
+
+void crash_actor_fingerprint(const char *tenant, size_t tenant_size,
+                             const uint8_t actor[CRASH_ID_SIZE],
+                             uint8_t out[CRASH_FINGERPRINT_SIZE])
+{
+    static const char what[] = "actor"; /* a command's first part has two bytes */
+    uint8_t hash[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256_state state;
+    (void)crypto_hash_sha256_init(&state);
+    add_part(&state, what, sizeof what);
+    add_part(&state, tenant, tenant_size);
+    add_part(&state, actor, CRASH_ID_SIZE);
     (void)crypto_hash_sha256_final(&state, hash);
     memcpy(out, hash, CRASH_FINGERPRINT_SIZE);
 }

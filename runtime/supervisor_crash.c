@@ -1,5 +1,11 @@
-/* Whose fault the death of a role is: names the command that was in work, counts its kills, and
- * orders at the second one that it is set aside. Starts and stops nothing. */
+/* Whose fault the death of a role is: names the command that was in work, counts its kills and
+ * those of its actor, and orders when they are too many that it, or all of the actor, is set aside.
+ * Starts and stops nothing.
+ *
+ * A command is to blame at its second kill. An actor is at the second kill that no command can be
+ * blamed for: it was being built from what is stored, or something within the role concerned it. Of
+ * kills in its handler two different commands are not enough, since both may be bad; three are
+ * (docs/decisions/0015). */
 #include "runtime/supervisor_internal.h"
 
 #include "runtime/log.h"
@@ -7,7 +13,6 @@
 #include <string.h>
 
 enum {
-    KILLS_TO_QUARANTINE = 2, /* DESIGN 2.1 */
     UUID_SIZE = 36,
     TRACE_ID_AT = 3, /* of a traceparent: version, then the id */
     TRACE_ID_SIZE = 32,
@@ -22,7 +27,7 @@ void supervisor_crash_init(supervisor_t *supervisor)
                         "Deaths of roles that were the fault of the command in work");
     supervisor->quarantines_metric =
         metrics_counter(supervisor->metrics, "digitalcard_quarantine_orders_total", "",
-                        "Commands set aside because they killed a role twice");
+                        "Commands and actors set aside because they killed a role again");
     process_oom_find(&supervisor->oom);
     supervisor->oom_kills = process_oom_kills(&supervisor->oom);
     supervisor->oom_kills_next = supervisor->oom_kills;
@@ -64,7 +69,7 @@ static const char *blame(const role_t *role, process_end_t end, crash_origin_t o
     return NULL;
 }
 
-/* Its place in the table; of a new one the place of the command that killed longest ago. */
+/* Its place in the table; of a new one the place of the one that killed longest ago. */
 static crash_kills_t *find_kills(supervisor_t *supervisor, const uint8_t *fingerprint)
 {
     crash_kills_t *place = &supervisor->crash_kills[0];
@@ -78,7 +83,7 @@ static crash_kills_t *find_kills(supervisor_t *supervisor, const uint8_t *finger
             place = kills;
         }
     }
-    place->kills = 0;
+    *place = (crash_kills_t){0};
     memcpy(place->fingerprint, fingerprint, CRASH_FINGERPRINT_SIZE);
     return place;
 }
@@ -107,22 +112,96 @@ static void write_id(const uint8_t id[CRASH_ID_SIZE], char out[UUID_SIZE])
     }
 }
 
-static void say(const role_t *role, const crash_record_t *record, const char *why, uint32_t kills)
+/* --- Counting --- */
+
+static void count_kill(supervisor_t *supervisor, crash_kills_t *kills)
+{
+    kills->kills++;
+    kills->at_ms = loop_now_ms(supervisor->loop);
+}
+
+static void note_command(crash_kills_t *actor, const uint8_t *fingerprint)
+{
+    const uint32_t known = actor->command_count < LIMIT_CRASH_COMMANDS - 1
+                               ? actor->command_count
+                               : LIMIT_CRASH_COMMANDS - 1;
+    for (uint32_t i = 0; i < known; i++) {
+        if (memcmp(actor->commands[i], fingerprint, CRASH_FINGERPRINT_SIZE) == 0) {
+            return;
+        }
+    }
+    if (known < LIMIT_CRASH_COMMANDS - 1) {
+        memcpy(actor->commands[known], fingerprint, CRASH_FINGERPRINT_SIZE);
+    }
+    actor->command_count++;
+}
+
+/* Kills of its actor, when it is to blame for them; else 0. */
+static uint32_t count_actor(supervisor_t *supervisor, const crash_record_t *record)
+{
+    uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];
+    if (record->stage != CRASH_STAGE_HANDLER && record->stage != CRASH_STAGE_ACTIVATION) {
+        return 0;
+    }
+    crash_actor_fingerprint(record->tenant, record->tenant_size, record->actor, fingerprint);
+    crash_kills_t *actor = find_kills(supervisor, fingerprint);
+    count_kill(supervisor, actor);
+    if (record->is_internal != 0 || record->stage == CRASH_STAGE_ACTIVATION) {
+        actor->certain++;
+    } else {
+        note_command(actor, record->fingerprint);
+    }
+    return actor->certain >= LIMIT_CRASH_KILLS ||
+                   actor->certain + actor->command_count >= LIMIT_CRASH_COMMANDS
+               ? actor->kills
+               : 0;
+}
+
+static uint32_t count_command(supervisor_t *supervisor, const crash_record_t *record)
+{
+    if (record->is_internal != 0) {
+        return 1;
+    }
+    crash_kills_t *command = find_kills(supervisor, record->fingerprint);
+    count_kill(supervisor, command);
+    return command->kills;
+}
+
+/* --- What is said --- */
+
+typedef struct verdict {
+    const char *why;      /* NULL: nobody is to blame */
+    uint32_t kills;       /* of the command */
+    uint32_t actor_kills; /* 0: it is not the actor */
+} verdict_t;
+
+static const char *sentence(const verdict_t *verdict)
+{
+    if (verdict->why == NULL) {
+        return "a role died while it worked on a command, which is not to blame";
+    }
+    if (verdict->actor_kills > 0) {
+        return "an actor killed its role again, whatever it was asked: it is quarantined; see "
+               "digitalcard deadletters";
+    }
+    return verdict->kills >= LIMIT_CRASH_KILLS
+               ? "a command killed its role again: it is quarantined; see digitalcard deadletters"
+               : "a command killed its role; when it does so again it is quarantined";
+}
+
+static void say(const role_t *role, const crash_record_t *record, const verdict_t *verdict)
 {
     const supervisor_options_t *options = role->supervisor->options;
-    const char *command = options->command_name == NULL ? "" : options->command_name(record->type);
-    const char *message = "a role died while it worked on a command, which is not to blame";
+    const char *command = record->is_internal != 0        ? "internal"
+                          : options->command_name == NULL ? ""
+                                                          : options->command_name(record->type);
+    const char *why = verdict->why;
     char actor[UUID_SIZE];
     char fingerprint[2 * CRASH_FINGERPRINT_SIZE];
-    if (kills >= KILLS_TO_QUARANTINE) {
-        message = "a command killed its role again: it is quarantined; see digitalcard deadletters";
-    } else if (why != NULL) {
-        message = "a command killed its role; when it does so again it is quarantined";
-    }
     write_id(record->actor, actor);
     write_hex(record->fingerprint, CRASH_FINGERPRINT_SIZE, fingerprint);
     const bool has_trace = record->trace_size >= TRACE_ID_AT + TRACE_ID_SIZE;
-    log_write(why != NULL ? LOG_ERROR_LEVEL : LOG_WARN_LEVEL, message,
+    log_write(why != NULL ? LOG_ERROR_LEVEL : LOG_WARN_LEVEL, sentence(verdict),
               LOG_FIELDS(LOG_TEXT("trace_id", has_trace ? record->trace + TRACE_ID_AT : "",
                                   has_trace ? TRACE_ID_SIZE : 0),
                          LOG_STRING("name", role->declared->name),
@@ -130,7 +209,8 @@ static void say(const role_t *role, const crash_record_t *record, const char *wh
                          LOG_TEXT("tenant", record->tenant, record->tenant_size),
                          LOG_TEXT("actor", actor, sizeof actor), LOG_STRING("command", command),
                          LOG_TEXT("fingerprint", fingerprint, sizeof fingerprint),
-                         LOG_NUMBER("kills", kills)),
+                         LOG_NUMBER("kills", verdict->actor_kills > 0 ? verdict->actor_kills
+                                                                      : verdict->kills)),
               8);
 }
 
@@ -142,18 +222,18 @@ void supervisor_crash_examine(role_t *role, process_end_t end)
     if (role->crash_slot == NULL || !crash_slot_read(role->crash_slot, record, &origin)) {
         return;
     }
-    const char *why = blame(role, end, origin);
-    uint32_t count = 0;
-    if (why != NULL) {
-        crash_kills_t *kills = find_kills(supervisor, record->fingerprint);
-        kills->kills++;
-        kills->at_ms = loop_now_ms(supervisor->loop);
-        count = kills->kills;
+    verdict_t verdict = {.why = blame(role, end, origin)};
+    if (verdict.why != NULL) {
+        verdict.kills = count_command(supervisor, record);
+        verdict.actor_kills = count_actor(supervisor, record);
         metric_add(supervisor->crashes_metric, 1);
     }
-    say(role, record, why, count);
-    if (count >= KILLS_TO_QUARANTINE) {
+    say(role, record, &verdict);
+    if (verdict.actor_kills > 0) {
         metric_add(supervisor->quarantines_metric, 1);
-        crash_slot_give_order(role->crash_slot, record, count, why);
+        crash_slot_give_actor_order(role->crash_slot, record, verdict.actor_kills, verdict.why);
+    } else if (verdict.kills >= LIMIT_CRASH_KILLS) {
+        metric_add(supervisor->quarantines_metric, 1);
+        crash_slot_give_order(role->crash_slot, record, verdict.kills, verdict.why);
     }
 }

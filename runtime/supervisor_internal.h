@@ -99,10 +99,14 @@ typedef struct role_group {
     uint32_t restarts;  /* of the whole group, by escalation */
 } role_group_t;
 
+/* Of one command or one actor. */
 typedef struct crash_kills {
     uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];
-    uint32_t kills; /* 0: free place */
-    uint64_t at_ms; /* of the last one */
+    uint32_t kills;         /* 0: free place */
+    uint32_t certain;       /* of an actor: those that no command can be blamed for */
+    uint32_t command_count; /* of an actor: different commands among the others, ... */
+    uint8_t commands[LIMIT_CRASH_COMMANDS - 1][CRASH_FINGERPRINT_SIZE]; /* ... these and more */
+    uint64_t at_ms;                                                     /* of the last one */
 } crash_kills_t;
 
 struct supervisor {

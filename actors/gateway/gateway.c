@@ -152,6 +152,19 @@ void gateway_cancel(gateway_t *gateway, uint64_t handle)
     }
 }
 
+static const char *store_trouble(const gateway_peer_t *peer)
+{
+    switch (peer->store) {
+    case store_state_silent:
+        return "its store does not answer: no commit and no read ends; see what the disk or "
+               "PostgreSQL does";
+    case store_state_unreadable:
+        return "the control store cannot be read; see its log";
+    default:
+        return NULL;
+    }
+}
+
 bool gateway_is_ready(const gateway_t *gateway, char *detail, size_t detail_size)
 {
     static const char *const names[] = {[GATEWAY_PEER_DOWN] = "down",
@@ -165,6 +178,11 @@ bool gateway_is_ready(const gateway_t *gateway, char *detail, size_t detail_size
         const gateway_peer_state_t state = gateway->peers[i].state;
         if (state != GATEWAY_PEER_UP) {
             (void)snprintf(detail, detail_size, "shard-%u is %s", i, names[state]);
+            return false;
+        }
+        const char *const trouble = store_trouble(&gateway->peers[i]);
+        if (trouble != NULL) {
+            (void)snprintf(detail, detail_size, "shard-%u: %s", i, trouble);
             return false;
         }
     }

@@ -268,6 +268,8 @@ static void grant_usual(gateway_t *gateway, uint16_t number)
 void gateway_receive_credit(gateway_t *gateway, const credit_t *credit)
 {
     if (credit->shard < gateway->ports.shards) {
+        gateway->peers[credit->shard].store =
+            MESSAGE_HAS(credit, credit, store) ? credit->store : 0;
         gateway_flow_grant(gateway, (uint16_t)credit->shard, (uint32_t)credit->requests,
                            (uint32_t)credit->tenant_requests);
         gateway_dispatch(gateway, (uint16_t)credit->shard);
@@ -303,6 +305,7 @@ void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index
     peer->state = GATEWAY_PEER_UP;
     peer->held_until_ms = 0;
     peer->is_farewell_said = false;
+    peer->store = 0;
     grant_usual(gateway, number);
     gateway_dispatch(gateway, number);
     if (number == 0) {

@@ -1,7 +1,7 @@
-/* Commands that were set aside because they killed their role, kept durably until an operator has
- * replayed or dropped them. Few and rarely written; read by the shard of their tenant and by the
- * command line. Calls block for some milliseconds. The request itself is sealed (it names people):
- * actors/secrets.h. */
+/* Commands, and cards with all their commands, that were set aside because they killed their role,
+ * kept durably until an operator has replayed or dropped them. Few and rarely written; read by the
+ * shard of their tenant and by the command line. Calls block for some milliseconds. The request
+ * itself is sealed (it names people): actors/secrets.h. */
 #ifndef ACTORS_PORTS_DEAD_LETTERS_H
 #define ACTORS_PORTS_DEAD_LETTERS_H
 
@@ -9,6 +9,7 @@
 #include "runtime/crash_slot.h"
 #include "runtime/limits.h"
 #include "runtime/result.h"
+#include <string.h>
 
 typedef enum dead_letter_state {
     DEAD_LETTER_QUARANTINED = 1,  /* refused when it comes again */
@@ -23,7 +24,7 @@ typedef struct dead_letter {
     const uint8_t *fingerprint; /* CRASH_FINGERPRINT_SIZE; names it */
     dead_letter_state_t state;
     text_t tenant;
-    uint8_t type;         /* enum request_type */
+    uint8_t type;         /* enum request_type; of a card what was asked last, 0: nothing */
     const uint8_t *actor; /* CRASH_ID_SIZE: the card whose handler died */
     uint32_t kills;
     int64_t stored_at;
@@ -33,6 +34,14 @@ typedef struct dead_letter {
     text_t sealed_request; /* empty: it was too large to be kept, and cannot be replayed */
     text_t outcome;        /* of the replay */
 } dead_letter_t;
+
+/* Whether all commands of its card are meant: then its name is that of the card. */
+static inline bool dead_letter_is_of_card(const dead_letter_t *letter)
+{
+    uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];
+    crash_actor_fingerprint(letter->tenant.data, letter->tenant.size, letter->actor, fingerprint);
+    return memcmp(fingerprint, letter->fingerprint, sizeof(fingerprint)) == 0;
+}
 
 typedef struct dead_letters dead_letters_t;
 

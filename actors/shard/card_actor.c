@@ -504,7 +504,7 @@ static bool needs_load(const card_actor_t *card, const shard_message_t *message)
 static result_t handle(card_actor_t *card, shard_message_t **message)
 {
     shard_t *const shard = (*message)->shard;
-    shard_message_enter(*message);
+    shard_message_enter(*message, CRASH_STAGE_HANDLER);
     const result_t result = card_handle(card, message);
     shard_message_leave(shard);
     if (result != RESULT_OK) {
@@ -647,7 +647,7 @@ static void load_done(void *context, const journal_loaded_t *loaded)
     if (load->is_activation) {
         const shard_message_t *const first = first_message(load->card);
         if (first != NULL) { /* what is stored may kill the role as well as what it does */
-            shard_message_enter(first);
+            shard_message_enter(first, CRASH_STAGE_ACTIVATION);
         }
         activate_loaded(load, loaded);
         shard_message_leave(load->shard);

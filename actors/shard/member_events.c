@@ -351,7 +351,7 @@ static void member_read(void *context, const journal_loaded_t *loaded)
                               loaded->note_found ? loaded->note : TEXT_NONE)) {
         task_fail(task, RESULT_INTERNAL, "What is stored of the member cannot be read.");
     } else {
-        shard_message_enter(task->message);
+        shard_message_enter(task->message, CRASH_STAGE_COMMAND);
         task_run(task);
         shard_message_leave(tenant->shard);
     }

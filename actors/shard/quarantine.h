@@ -1,6 +1,7 @@
-/* What a shard refuses because it killed a role twice: takes the supervisor's order at its start,
- * keeps the dead letters of its tenants in memory, runs again what an operator wants replayed, one
- * at a time. Decides nothing about cards. */
+/* What a shard refuses because it killed a role: commands, and cards whatever is asked of them.
+ * Takes the supervisor's order at its start, keeps the dead letters of its tenants in memory, runs
+ * again what an operator wants replayed, one at a time: a command as it came; a card is read, and
+ * is free again when that ends well. Decides nothing about cards. */
 #ifndef ACTORS_QUARANTINE_H
 #define ACTORS_QUARANTINE_H
 
@@ -20,6 +21,8 @@ void quarantine_refresh(quarantine_t *quarantine);
 void quarantine_tick(quarantine_t *quarantine);
 /* Costs one comparison while nothing is quarantined. */
 bool quarantine_holds(const quarantine_t *quarantine, const shard_message_t *message);
+/* The same of the card that a message goes to. */
+bool quarantine_holds_card(const quarantine_t *quarantine, const shard_message_t *message);
 /* The reply to the dead letter that is being replayed. */
 void quarantine_replayed(quarantine_t *quarantine, text_t envelope);
 

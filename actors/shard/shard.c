@@ -146,6 +146,7 @@ static void poll_due(void *context)
     shard_t *const shard = context;
     watch_clock(shard);
     shard_control_changed(shard);
+    store_watch_tick(shard);
     quarantine_tick(shard->quarantine);
     members_tick(shard);
     if (!shard->is_draining) {

@@ -1,4 +1,5 @@
-/* Back-pressure towards the fronts, and their leave. A front may have so many requests with this
+/* Back-pressure towards the fronts, and their leave, and what they say of us to those who ask
+ * whether the service is ready. A front may have so many requests with this
  * shard as it was granted; replies give the credit back, so a grant is one message per front, not
  * one per request. When the shard drains, every front says a last word once it has all its replies:
  * only then is it certain that no request is on its way into a process that ends. */
@@ -21,6 +22,9 @@ static void grant(shard_t *shard, uint32_t peer)
     MESSAGE_SET(credit, &envelope.credit, requests, credits);
     MESSAGE_SET(credit, &envelope.credit, tenant_requests,
                 credits < LIMIT_TENANT_CREDITS ? credits : LIMIT_TENANT_CREDITS);
+    if (shard->store_watch.state > store_state_answers) {
+        MESSAGE_SET(credit, &envelope.credit, store, shard->store_watch.state);
+    }
     MESSAGE_MARK(envelope, &envelope, credit);
     uint8_t bytes[64];
     const size_t size =
@@ -47,12 +51,19 @@ void shard_front_heard(shard_t *shard, uint32_t peer)
     grant(shard, peer);
 }
 
+void shard_fronts_tell(shard_t *shard)
+{
+    for (uint32_t i = 0; i < shard->fronts.known_count; i++) { /* LIMIT_FRONTS */
+        grant(shard, shard->fronts.known[i]);
+    }
+}
+
 void shard_set_fronts(shard_t *shard, uint32_t count)
 {
     const uint32_t before = credits_of(shard);
     shard->fronts.up = count;
-    for (uint32_t i = 0; i < shard->fronts.known_count && credits_of(shard) != before; i++) {
-        grant(shard, shard->fronts.known[i]);
+    if (credits_of(shard) != before) {
+        shard_fronts_tell(shard);
     }
 }
 

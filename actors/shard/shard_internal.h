@@ -92,6 +92,14 @@ typedef struct shard_fronts {
     uint32_t known[LIMIT_FRONTS];
 } shard_fronts_t;
 
+/* store_watch.c */
+typedef struct store_watch {
+    uint8_t state;             /* enum store_state; 0: not looked yet, taken for `answers` */
+    uint32_t looks;            /* in a row that found something under way and nothing ended */
+    uint64_t ended;            /* at the last look */
+    uint64_t failing_since_ms; /* the control store; 0: it does not */
+} store_watch_t;
+
 struct shard {
     loop_t *loop;
     shard_ports_t ports;
@@ -148,6 +156,7 @@ struct shard {
     size_t rotation_after_size;
 
     shard_fronts_t fronts;
+    store_watch_t store_watch;
 
     bool is_control_failing;
     bool is_draining;
@@ -194,8 +203,9 @@ static inline bool shard_message_has_key(const shard_message_t *message)
 
 /* What makes it the same command when it comes again. Borrows from the message. */
 crash_identity_t shard_message_identity(const shard_message_t *message);
-/* Around every handler of a request: names it, should the process die meanwhile. */
-void shard_message_enter(const shard_message_t *message);
+/* Around every handler: names the message, should the process die meanwhile. One that came from
+ * within the shard is named with its card only, and only where a card is concerned. */
+void shard_message_enter(const shard_message_t *message, crash_stage_t stage);
 static inline void shard_message_leave(shard_t *shard)
 {
     crash_slot_leave(shard->ports.crash_slot);
@@ -218,8 +228,15 @@ void shard_message_repeat(shard_message_t **message, const uint8_t request_hash[
 /* A front sent something: the first time it is granted its credits. */
 void shard_front_heard(shard_t *shard, uint32_t peer);
 void shard_front_farewell(shard_t *shard);
+/* What was granted and how the stores are, once more, to all of them. */
+void shard_fronts_tell(shard_t *shard);
 /* Nothing more comes from any front, as far as can be known. */
 bool shard_fronts_are_done(shard_t *shard);
+
+/* --- store_watch.c --- */
+
+/* Every LIMIT_DIRECTORY_POLL_MS, after the control store was polled. */
+void store_watch_tick(shard_t *shard);
 
 /* --- shard.c --- */
 

@@ -229,6 +229,12 @@ shard_message_t *shard_message_decode_replay(shard_t *shard, text_t envelope)
 
 /* --- The crash slot --- */
 
+static crash_identity_t internal_identity(const shard_message_t *message)
+{
+    const text_t tenant = tenant_name(message->tenant);
+    return (crash_identity_t){.tenant = tenant.data, .tenant_size = tenant.size};
+}
+
 crash_identity_t shard_message_identity(const shard_message_t *message)
 {
     const request_t *const request = &message->request;
@@ -245,20 +251,23 @@ crash_identity_t shard_message_identity(const shard_message_t *message)
     };
 }
 
-void shard_message_enter(const shard_message_t *message)
+void shard_message_enter(const shard_message_t *message, crash_stage_t stage)
 {
-    if (message->kind != SHARD_REQUEST) {
+    const bool is_internal = message->kind != SHARD_REQUEST;
+    if (is_internal && (stage == CRASH_STAGE_COMMAND || message->tenant == NULL)) {
         return;
     }
     const request_t *const request = &message->request;
     static_assert(sizeof(message->card.bytes) == CRASH_ID_SIZE, "ids are UUIDs");
     const crash_command_t command = {
-        .identity = shard_message_identity(message),
+        .identity = is_internal ? internal_identity(message) : shard_message_identity(message),
+        .stage = stage,
+        .is_internal = is_internal,
         .actor = message->card.bytes,
-        .trace = request->traceparent.data,
-        .trace_size = request->traceparent.size,
+        .trace = is_internal ? "" : request->traceparent.data,
+        .trace_size = is_internal ? 0 : request->traceparent.size,
         .request = message->bytes,
-        .request_size = message->size,
+        .request_size = is_internal ? 0 : message->size,
     };
     crash_slot_enter(message->shard->ports.crash_slot, &command);
 }

@@ -30,6 +30,7 @@ static const request_labels_t request_labels[] = {
 #define LABELS_member_event_name(number, wire)
 #define LABELS_member_work(number, wire)
 #define LABELS_grain(number, wire)
+#define LABELS_store_state(number, wire)
 #define VALUE(enumeration, number, name, wire) LABELS_##enumeration(number, wire)
 #include "messages/enums.def"
 #undef LABELS_request_type
@@ -82,12 +83,21 @@ static void init_recalls(shard_metrics_t *shard_metrics, metrics_t *metrics)
                                                   "", "Of these, nobody waited any longer");
 }
 
+static void init_store(shard_metrics_t *shard_metrics, metrics_t *metrics)
+{
+    shard_metrics->store_answers =
+        metrics_gauge(metrics, "digitalcard_store_answers", "",
+                      "0 while no commit and no read ends, or the control store cannot be read");
+    metric_set(shard_metrics->store_answers, 1);
+}
+
 void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
 {
     *shard_metrics = (shard_metrics_t){0};
     init_dead_letters(shard_metrics, metrics);
     init_quotas(shard_metrics, metrics);
     init_recalls(shard_metrics, metrics);
+    init_store(shard_metrics, metrics);
     shard_metrics->clock_set_back =
         metrics_counter(metrics, "digitalcard_clock_set_back_total", "",
                         "Times that a shard saw the clock of the machine set back");

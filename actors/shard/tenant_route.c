@@ -265,11 +265,33 @@ void tenant_log_refusal(tenant_t *tenant, const shard_message_t *message, uint8_
     batch->stored_size += row->gate.size + row->code.size;
 }
 
+/* --- Quarantine --- */
+
+static void refuse_quarantined(tenant_t *tenant, shard_message_t **message, const char *detail)
+{
+    metric_add(tenant->shard->metrics.dead_quarantined, 1);
+    if ((*message)->kind != SHARD_REQUEST || !is_validation(*message)) {
+        shard_message_fail(message, RESULT_QUARANTINED, detail, NULL);
+        return;
+    }
+    /* Not stored under its key: what an operator decides later shall count for a repeat. */
+    reply_t reply;
+    card_reply_without_card(tenant, *message, reason_quarantined, &reply);
+    shard_message_reply(message, &reply);
+}
+
 /* --- Routing --- */
 
 static void send_to_card(tenant_t *tenant, shard_message_t **message)
 {
     shard_t *const shard = tenant->shard;
+    if (quarantine_holds_card(shard->quarantine, *message)) {
+        refuse_quarantined(tenant, message,
+                           "This card made the service fail whatever was asked of it, so all of it "
+                           "is set aside. An operator sees it in `digitalcard deadletters list`, "
+                           "tries it again with `replay` and lets it in with `drop`.");
+        return;
+    }
     actor_identity_t identity = {.tenant = tenant->name, .tenant_size = tenant->name_size};
     memcpy(identity.id, (*message)->card.bytes, sizeof(identity.id));
     if (!shard_send(shard, shard->card_kind, &identity, message)) {
@@ -307,20 +329,6 @@ static void route_issue(tenant_t *tenant, shard_message_t **message)
     }
     (*message)->card = shard_uuid(shard, shard->ports.wall_ms(), partition);
     send_to_card(tenant, message);
-}
-
-/* A command that killed its role twice: everything else of its card goes on. */
-static void refuse_quarantined(tenant_t *tenant, shard_message_t **message)
-{
-    metric_add(tenant->shard->metrics.dead_quarantined, 1);
-    if (!is_validation(*message)) {
-        shard_message_fail(message, RESULT_QUARANTINED, NULL, NULL);
-        return;
-    }
-    /* Not stored under its key: what an operator decides later shall count for a repeat. */
-    reply_t reply;
-    card_reply_without_card(tenant, *message, reason_quarantined, &reply);
-    shard_message_reply(message, &reply);
 }
 
 static void route(tenant_t *tenant, shard_message_t **message)
@@ -370,10 +378,10 @@ void tenant_route(tenant_t *tenant, shard_message_t **message)
         return;
     }
     if (quarantine_holds(shard->quarantine, *message)) {
-        refuse_quarantined(tenant, message);
+        refuse_quarantined(tenant, message, NULL); /* everything else of its card goes on */
         return;
     }
-    shard_message_enter(*message);
+    shard_message_enter(*message, CRASH_STAGE_COMMAND);
     route(tenant, message);
     shard_message_leave(shard);
 }

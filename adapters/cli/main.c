@@ -2,6 +2,7 @@
  */
 #include "adapters/cli/command.h"
 
+#include "adapters/journal_sqlite/journal_sqlite.h"
 #include "runtime/log.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
         print_commands(argc < 2 ? stderr : stdout, NULL);
         return argc < 2 ? EXIT_USAGE : EXIT_OK;
     }
+    journal_sqlite_process_begin();
     log_start("command", LOG_WARN_LEVEL); /* serve and roles say it anew */
     if (strcmp(argv[1], "role") == 0) {
         return command_role(&role, argc - 2, argv + 2);

@@ -15,6 +15,12 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 #undef STATEMENT
 };
 
+void journal_sqlite_process_begin(void)
+{
+    const int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    assert(code == SQLITE_OK); /* SQLite was not used before */
+}
+
 /* A full disk fails thousands of batches a second: the same failure is said once in a while. */
 static bool is_said_already(connection_t *connection, int code)
 {

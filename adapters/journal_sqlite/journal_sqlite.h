@@ -8,6 +8,11 @@
 #include "runtime/metrics.h"
 #include "runtime/migration.h"
 
+/* At the start of a program, before anything of SQLite is used and while there is one thread: its
+ * statistics of memory, which nobody reads here, are off. They cost each allocation a mutex that
+ * all threads share, and Debian's SQLite has no lookaside, so that every statement allocates. */
+void journal_sqlite_process_begin(void);
+
 /* `metrics` may be NULL. Threads: LIMIT_STORE_THREADS, made here. */
 MUST_USE result_t journal_sqlite_create(loop_t *loop, metrics_t *metrics,
                                         const char *data_directory, journal_t **journal);

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Service, until } from './service.mjs';
+import { Service, roles, until } from './service.mjs';
 
 test('a full disk is 503 store_full, and nothing acknowledged is lost', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'dc-full-'));
@@ -48,6 +48,38 @@ test('a full disk is 503 store_full, and nothing acknowledged is lost', async ()
     await service.stop();
     await service.command('store', 'verify', '--tenant', 'acme');
   } finally {
+    await service.destroy();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('a disk that stands still: 503 within the deadline, not ready, nobody is killed, and it comes back by itself', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dc-frozen-'));
+  const data = path.join(folder, 'data');
+  const frozen = path.join(folder, 'frozen');
+  const wrapper = ['env', `LD_PRELOAD=${process.env.DIGITALCARD_FULL_DISK}`, `FROZEN_DISK_SWITCH=${frozen}`, `FULL_DISK_BELOW=${path.join(data, 'tenants')}`];
+  const service = await Service.start({ data, wrapper });
+  try {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    const scan = () => service.scan('acme', token, card.qr.text);
+    const ready = () => service.request('GET', '/health/ready');
+    assert.equal((await scan()).status, 200);
+    const before = Object.values(roles(await service.tree())).map((role) => role.pid);
+    writeFileSync(frozen, '');
+    assert.equal((await scan()).status, 503); // it ends at its deadline
+    const refused = await until(async () => {
+      const reply = await ready();
+      return reply.status === 503 ? reply : null;
+    }, 'it is not ready', 15_000);
+    assert.match(refused.body.detail, /^shard-0: its store does not answer/);
+    assert.equal((await service.request('GET', '/health/live')).status, 200);
+    unlinkSync(frozen);
+    await until(async () => (await ready()).status === 200, 'it is ready again', 5_000);
+    await until(async () => (await scan()).status === 200, 'it goes on', 5_000);
+    assert.deepEqual(Object.values(roles(await service.tree())).map((role) => role.pid), before);
+  } finally {
+    rmSync(frozen, { force: true });
     await service.destroy();
     rmSync(folder, { recursive: true, force: true });
   }

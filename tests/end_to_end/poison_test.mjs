@@ -1,7 +1,7 @@
 // Commands that make a handler fail, on a binary in which some do so on purpose (tests/support/poison.c): who restarts
 // what, what is quarantined, and that everything else goes on.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Service, roles, until } from './service.mjs';
@@ -124,6 +124,55 @@ test('a dropped dead letter is carried out again when it comes again', async () 
     await service.command('deadletters', 'drop', letter.id);
     writeFileSync(path.join(service.data, 'run', 'poison-off'), '');
     await until(async () => (await poison()).status === 200, 'it is no longer refused', 5_000);
+  });
+});
+
+test('a card whose stored events kill is quarantined whatever is asked of it, and no other card', async () => {
+  await withService(async ({ service, token, other, validate }) => {
+    const card = (await service.issue('acme', token, { member_id: 'stored-poison' })).id;
+    assert.equal((await validate(card, 'north')).body.reason, 'valid');
+    writeFileSync(path.join(service.data, 'run', 'poison-stored'), '');
+    for (const [name, role] of Object.entries(roles(await service.tree()))) {
+      if (name.startsWith('shard-')) process.kill(role.pid, 'SIGKILL'); // what is in memory is gone
+    }
+    await until(async () => (await validate(other, 'north')).status === 200, 'the other card answers', 10_000);
+    const before = await restarts(service);
+
+    // Each scan is another command.
+    let gate = 0;
+    await until(async () => {
+      gate += 1;
+      return (await validate(card, `gate-${gate}`)).body.reason === 'quarantined';
+    }, 'the card is quarantined', 20_000);
+    assert.equal(await restarts(service), before + 2);
+    assert.equal((await validate(other, 'north')).body.reason, 'valid');
+    for (let i = 0; i < 8; i++) assert.equal((await validate(card, `another-${i}`)).body.reason, 'quarantined');
+    const refused = await service.act('acme', token, card, 'suspend', {}, headers);
+    assert.equal(refused.status, 409);
+    assert.equal(refused.body.code, 'quarantined');
+    assert.match(refused.body.detail, /deadletters/);
+    assert.equal(await restarts(service), before + 2);
+
+    const [letter, ...none] = await letters(service);
+    assert.equal(none.length, 0);
+    assert.deepEqual([letter.scope, letter.state, letter.card, letter.kills, letter.can_replay],
+      ['card', 'quarantined', card, 2, true]);
+    assert.match(await service.command('deadletters', 'list'), /quarantined {3}card /);
+
+    // Not mended: reading it kills once more, and it stays where it was.
+    const replay = await service.tryCommand('deadletters', 'replay', letter.id, '--data', service.data);
+    assert.equal(replay.status, 1);
+    assert.match(replay.stderr, /quarantined again/);
+    await until(async () => (await validate(card, 'x')).body.reason === 'quarantined', 'it still is', 10_000);
+
+    // It is durable, and a card that is mended is free again.
+    await service.stop();
+    await service.spawn();
+    assert.equal((await validate(card, 'y')).body.reason, 'quarantined');
+    rmSync(path.join(service.data, 'run', 'poison-stored'), { force: true });
+    assert.match(await service.command('deadletters', 'replay', letter.id), /was replayed: ok/);
+    assert.equal((await validate(card, 'north')).body.reason, 'valid');
+    assert.match(await service.command('deadletters', 'drop', letter.id), /dropped/);
   });
 });
 

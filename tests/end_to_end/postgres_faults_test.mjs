@@ -120,12 +120,20 @@ test('a server that freezes: 503 within the deadline, and no role is taken for h
   postgres.signal('SIGSTOP');
   try {
     const started = Date.now();
-    while (Date.now() - started < 12_000) await scan();
+    let ready = null;
+    while (Date.now() - started < 12_000) {
+      await scan();
+      ready = await service.request('GET', '/health/ready');
+    }
+    assert.equal(ready.status, 503);
+    assert.match(ready.body.detail, /^shard-\d+: (its store does not answer|the control store cannot be read)/);
+    assert.equal((await service.request('GET', '/health/live')).status, 200);
   } finally {
     postgres.signal('SIGCONT');
   }
   await told('PostgreSQL did not answer in time', 'silent');
   await goesOn();
+  await until(async () => (await service.request('GET', '/health/ready')).status === 200, 'it is ready again', 20_000);
   const after_ = roles(await service.tree());
   assert.deepEqual(Object.values(after_).map((role) => role.pid), Object.values(before_).map((role) => role.pid));
 });

@@ -5,6 +5,9 @@
  * poison-hang (it sleeps), poison-loop (it computes), poison-malloc (it takes memory without end,
  * and not of its arena), poison-memory (the same of its arena), poison-error. While
  * DIR/run/poison-off exists it is an ordinary one.
+ *
+ * A card of the member stored-poison kills whoever builds it from what is stored while
+ * DIR/run/poison-stored exists (--wrap=card_memory_open_name).
  */
 #include "actors/shard/card_actor_internal.h"
 #include <poll.h>
@@ -98,4 +101,18 @@ result_t __wrap_card_handle(card_actor_t *card, shard_message_t **message)
         return allocate_without_end(card);
     }
     return RESULT_INTERNAL; /* poison-error */
+}
+
+text_t __real_card_memory_open_name(tenant_t *tenant, const card_state_t *state, text_t sealed_key,
+                                    char *plain);
+text_t __wrap_card_memory_open_name(tenant_t *tenant, const card_state_t *state, text_t sealed_key,
+                                    char *plain);
+
+text_t __wrap_card_memory_open_name(tenant_t *tenant, const card_state_t *state, text_t sealed_key,
+                                    char *plain)
+{
+    if (is_word(state->member_id, "stored-poison") && access("poison-stored", F_OK) == 0) {
+        write_wild();
+    }
+    return __real_card_memory_open_name(tenant, state, sealed_key, plain);
 }

@@ -100,15 +100,22 @@ static void reply_status(child_t *child, link_request_t *request)
                          child->peers[i].name, child->peers[i].incarnation, child->peers[i].state);
     }
     const crash_order_t *order = crash_slot_order(child->slot);
-    size += snprintf(text + size, sizeof text - (size_t)size, "\",\"order\":%u,\"reason\":\"%s\"}",
-                     order == NULL ? 0 : order->kills, order == NULL ? "" : order->reason);
+    size += snprintf(text + size, sizeof text - (size_t)size,
+                     "\",\"order\":%u,\"is_actor\":%s,"
+                     "\"reason\":\"%s\"}",
+                     order == NULL ? 0 : order->kills,
+                     order != NULL && order->is_actor != 0 ? "true" : "false",
+                     order == NULL ? "" : order->reason);
     link_reply(&request, text, (size_t)size);
 }
 
-/* Does what "WORD NUMBER" says while it works on command NUMBER. */
+/* Does what "WORD NUMBER" says while it works on command NUMBER. "built": while its actor is being
+ * built; "internal": nobody outside asked for it; "other": of another actor. */
 static bool work(child_t *child, const char *json, size_t size)
 {
     static const uint8_t card[CRASH_ID_SIZE] = {1, 2, 3};
+    static const uint8_t other_card[CRASH_ID_SIZE] = {1, 2, 4};
+    const bool other = memmem(json, size, "other", 5) != NULL;
     static const char trace[] = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
     const char *at = memmem(json, size, "work ", 5);
     if (at == NULL) {
@@ -120,7 +127,11 @@ static bool work(child_t *child, const char *json, size_t size)
                                                   .type = 11,
                                                   .text = json,
                                                   .text_size = size},
-                                     .actor = card,
+                                     .stage = memmem(json, size, "built", 5) != NULL
+                                                  ? CRASH_STAGE_ACTIVATION
+                                                  : CRASH_STAGE_HANDLER,
+                                     .is_internal = memmem(json, size, "internal", 8) != NULL,
+                                     .actor = other ? other_card : card,
                                      .trace = trace,
                                      .trace_size = sizeof trace - 1,
                                      .request = json,

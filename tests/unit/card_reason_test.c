@@ -28,6 +28,7 @@ static const uint8_t reasons[] = {
 #define VALUE_member_event_name(number)
 #define VALUE_member_work(number)
 #define VALUE_grain(number)
+#define VALUE_store_state(number)
 #include "messages/enums.def"
 };
 

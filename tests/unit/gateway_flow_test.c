@@ -440,6 +440,26 @@ static void readiness_says_what_is_missing(void **state)
     assert_string_equal(detail, "shard-1 is down");
 }
 
+static void store_that_does_not_answer_is_not_ready_until_it_does(void **state)
+{
+    gateway_fixture_t *fixture = *state;
+    char detail[200];
+    credit_t credit = {0};
+    MESSAGE_SET(credit, &credit, shard, 1);
+    MESSAGE_SET(credit, &credit, requests, LIMIT_FRONT_CREDITS);
+    MESSAGE_SET(credit, &credit, tenant_requests, LIMIT_TENANT_CREDITS);
+    MESSAGE_SET(credit, &credit, store, store_state_silent);
+    gateway_receive_credit(fixture->gateway, &credit);
+    assert_false(gateway_is_ready(fixture->gateway, detail, sizeof(detail)));
+    assert_non_null(strstr(detail, "shard-1: its store does not answer"));
+    MESSAGE_SET(credit, &credit, store, store_state_unreadable);
+    gateway_receive_credit(fixture->gateway, &credit);
+    assert_false(gateway_is_ready(fixture->gateway, detail, sizeof(detail)));
+    assert_non_null(strstr(detail, "shard-1: the control store cannot be read"));
+    gateway_peer_up(fixture->gateway, GATEWAY_SHARD, 1); /* its successor said nothing yet */
+    assert_true(gateway_is_ready(fixture->gateway, detail, sizeof(detail)));
+}
+
 static void problem_of_a_refusal_has_its_reason_as_code(void **state)
 {
     (void)state;
@@ -494,6 +514,7 @@ int main(void)
         TEST(drain_ends_what_waits_for_a_shard),
         TEST(idle_gateway_has_no_ticks),
         TEST(readiness_says_what_is_missing),
+        TEST(store_that_does_not_answer_is_not_ready_until_it_does),
         TEST(problem_of_a_refusal_has_its_reason_as_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

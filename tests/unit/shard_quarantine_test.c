@@ -145,6 +145,16 @@ static void poll_store(fixture_t *fixture)
     settle(fixture);
 }
 
+/* The role dies again while it works on this card, whatever was asked of it. */
+static void killed_by_card(fixture_t *fixture, const ask_t *asked)
+{
+    is_watching = true;
+    (void)ask_now(fixture, asked);
+    assert_false(is_watching);
+    crash_slot_give_actor_order(fixture->crash_slot, &record, 2, "killed by SIGSEGV");
+    fixture_crash(fixture);
+}
+
 static ask_t poison_of(const uuid_t *card)
 {
     return (ask_t){.tenant = "acme", .type = request_type_card_validate, .card = card, .gate = "x"};
@@ -161,6 +171,7 @@ static void handler_stands_in_the_slot_while_it_runs(void **state)
     assert_verdict(ask_now(fixture, &poison), reason_valid);
     assert_false(is_watching);
     assert_int_equal(record.type, request_type_card_validate);
+    assert_int_equal(record.stage, CRASH_STAGE_HANDLER);
     assert_memory_equal(record.tenant, "acme", record.tenant_size);
     assert_memory_equal(record.actor, card.bytes, CRASH_ID_SIZE);
     assert_false(crash_slot_read(fixture->crash_slot, &record, &origin));
@@ -186,6 +197,7 @@ static void card_that_is_built_anew_stands_in_the_slot(void **state)
     assert_false(is_watching);
     assert_int_equal(answer_to(fixture, asked)->reply.outcome, outcome_ok);
     assert_int_equal(record.type, request_type_card_get);
+    assert_int_equal(record.stage, CRASH_STAGE_ACTIVATION);
     assert_memory_equal(record.actor, card.bytes, CRASH_ID_SIZE);
     assert_true(was_in_activation);
     assert_false(crash_slot_read(fixture->crash_slot, &record, &origin));
@@ -310,6 +322,67 @@ static void request_that_cannot_be_read_stays_quarantined(void **state)
     assert_verdict(ask_now(fixture, &poison), reason_quarantined);
 }
 
+static void ordered_card_is_refused_whatever_is_asked_and_no_other(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    const uuid_t other = issue_active(fixture, "m-2");
+    const ask_t poison = poison_of(&card);
+    killed_by_card(fixture, &poison);
+    assert_verdict(ask_now(fixture, &poison), reason_quarantined);
+    assert_verdict(validate(fixture, &card), reason_quarantined);
+    const answer_t *const refused = change(fixture, request_type_card_suspend, &card);
+    assert_error(refused, RESULT_QUARANTINED);
+    assert_true(refused->reply.detail.size > 0); /* what to do about it */
+    assert_error(ask_now(fixture, &(ask_t){.type = request_type_card_get, .card = &card}),
+                 RESULT_QUARANTINED);
+    assert_verdict(validate(fixture, &other), reason_valid);
+    assert_true(dead_letter_is_of_card(&letters.row));
+    fixture_crash(fixture); /* from the store alone */
+    assert_verdict(validate(fixture, &card), reason_quarantined);
+    assert_verdict(validate(fixture, &other), reason_valid);
+    letters.has_row = false; /* dropped by an operator */
+    poll_store(fixture);
+    assert_verdict(validate(fixture, &card), reason_valid);
+}
+
+static void replayed_card_is_read_and_free_again(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    const ask_t poison = {
+        .tenant = "acme", .type = request_type_card_suspend, .card = &card, .reason = "poison"};
+    is_watching = true; /* it kills before it takes effect */
+    (void)ask(fixture, &poison);
+    settle(fixture);
+    assert_int_equal(change(fixture, request_type_card_reinstate, &card)->reply.outcome,
+                     outcome_ok);
+    crash_slot_give_actor_order(fixture->crash_slot, &record, 2, "killed by SIGSEGV");
+    fixture_crash(fixture);
+    letters.row.state = DEAD_LETTER_REPLAY_ASKED;
+    poll_store(fixture);
+    assert_int_equal(letters.row.state, DEAD_LETTER_REPLAYED);
+    assert_string_equal(letters.outcome, "ok");
+    assert_verdict(validate(fixture, &card), reason_valid); /* the suspension was not run */
+}
+
+static void replayed_card_that_cannot_be_read_stays_quarantined(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    const ask_t poison = poison_of(&card);
+    killed_by_card(fixture, &poison);
+    letters.row.state = DEAD_LETTER_REPLAYING; /* our predecessor died meanwhile */
+    fixture_crash(fixture);
+    assert_int_equal(letters.row.state, DEAD_LETTER_QUARANTINED);
+    assert_verdict(validate(fixture, &card), reason_quarantined);
+    control_fake_delete_tenant(fixture->control, "acme");
+    letters.row.state = DEAD_LETTER_REPLAY_ASKED;
+    poll_store(fixture);
+    assert_int_equal(letters.row.state, DEAD_LETTER_QUARANTINED);
+    assert_string_equal(letters.outcome, "error: tenant_not_found");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -321,6 +394,9 @@ int main(void)
         TEST(order_that_cannot_be_stored_counts_all_the_same),
         TEST(replay_runs_the_request_and_lifts_the_quarantine),
         TEST(replay_that_was_interrupted_is_quarantined_again),
+        TEST(ordered_card_is_refused_whatever_is_asked_and_no_other),
+        TEST(replayed_card_is_read_and_free_again),
+        TEST(replayed_card_that_cannot_be_read_stays_quarantined),
         TEST(request_that_cannot_be_read_stays_quarantined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

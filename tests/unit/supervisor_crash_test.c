@@ -49,6 +49,72 @@ static void command_that_kills_twice_is_ordered_into_quarantine(void **state)
     service_stop(&service);
 }
 
+/* One kill of each; none of them gives an order. */
+static json_int_t killed_without_order(const service_t *service, const char *const *works,
+                                       size_t count)
+{
+    seen_t seen;
+    for (size_t i = 0; i < count; i++) {
+        tell(service, works[i]);
+        wait_restarts(service, "shard-0", (json_int_t)i + 1, &seen);
+        assert_int_equal(seen.order, 0);
+    }
+    return (json_int_t)count;
+}
+
+/* Those before the last give no order, the last one is about its actor. */
+static void assert_actor_order(const char *const *works, size_t count)
+{
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    const json_int_t kills = killed_without_order(&service, works, count - 1);
+    tell(&service, works[count - 1]);
+    wait_restarts(&service, "shard-0", kills + 1, &seen);
+    assert_true(seen.order >= 2);
+    assert_true(seen.is_actor);
+    service_stop(&service);
+}
+
+static void actor_that_kills_twice_while_it_is_built_is_quarantined_whatever_was_asked(void **state)
+{
+    (void)state;
+    static const char *const works[] = {"work abort built 1", "work abort built other 2",
+                                        "work abort built 3"};
+    assert_actor_order(works, 3);
+}
+
+static void actor_is_to_blame_for_what_nobody_asked(void **state)
+{
+    (void)state;
+    static const char *const works[] = {"work abort internal 1", "work abort internal 2"};
+    assert_actor_order(works, 2);
+}
+
+static void actor_is_to_blame_when_three_different_commands_kill_and_not_when_two_do(void **state)
+{
+    (void)state;
+    static const char *const works[] = {"work abort 1", "work abort 2", "work abort 3"};
+    assert_actor_order(works, 3);
+}
+
+static void one_command_again_and_again_does_not_blame_its_actor(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t seen;
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 4; i++) {
+        tell(&service, "work abort 1");
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+        assert_false(seen.is_actor);
+        assert_int_equal(seen.order, i == 0 ? 0 : i + 1);
+    }
+    service_stop(&service);
+}
+
 static void order_outlives_a_role_that_did_not_take_it(void **state)
 {
     (void)state;
@@ -170,6 +236,10 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_teardown(name, service_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(command_that_kills_twice_is_ordered_into_quarantine),
+        TEST(actor_that_kills_twice_while_it_is_built_is_quarantined_whatever_was_asked),
+        TEST(actor_is_to_blame_for_what_nobody_asked),
+        TEST(actor_is_to_blame_when_three_different_commands_kill_and_not_when_two_do),
+        TEST(one_command_again_and_again_does_not_blame_its_actor),
         TEST(order_outlives_a_role_that_did_not_take_it),
         TEST(hanging_command_is_to_blame_when_the_watchdog_kills),
         TEST(hanging_command_ends_its_role_before_silence_would),

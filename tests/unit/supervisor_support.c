@@ -158,6 +158,7 @@ void look(const service_t *service, const char *name, seen_t *seen)
         if (strcmp(json_string_value(json_object_get(role, "name")), name) == 0) {
             const json_t *status = json_object_get(role, "status");
             seen->order = json_integer_value(json_object_get(status, "order"));
+            seen->is_actor = json_is_true(json_object_get(status, "is_actor"));
             (void)snprintf(
                 seen->reason, sizeof seen->reason, "%s",
                 json_is_object(status) ? json_string_value(json_object_get(status, "reason")) : "");

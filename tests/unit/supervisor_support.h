@@ -31,6 +31,7 @@ typedef struct seen {
     char peers[512];
     bool descriptor;
     json_int_t order; /* kills of the command it is to set aside; 0: none */
+    bool is_actor;    /* that order is about all commands of its actor */
     char reason[64];
     bool answered;
 } seen_t;

@@ -75,6 +75,12 @@ static json_t *text_json(text_t text)
     return json_stringn(text.size == 0 ? "" : text.data, text.size);
 }
 
+/* Of a card nothing is run again: it is read. */
+static bool can_replay(const dead_letter_t *letter)
+{
+    return letter->sealed_request.size > 0 || dead_letter_is_of_card(letter);
+}
+
 static json_t *letter_json(const dead_letter_t *letter)
 {
     char id[ID_SIZE];
@@ -87,14 +93,17 @@ static json_t *letter_json(const dead_letter_t *letter)
     rfc3339_format(letter->stored_at, time);
     const bool is_known =
         letter->type < request_type_enum.count && request_type_enum.names[letter->type] != NULL;
-    return json_pack(
-        "{s:s%,s:s,s:o,s:s,s:s%,s:I,s:s%,s:o,s:o,s:I,s:b,s:o}", "id", id, (size_t)ID_SIZE, "state",
-        state_name(letter->state), "tenant", text_json(letter->tenant), "type",
-        is_known ? request_type_enum.names[letter->type] : "unknown", "card", card, sizeof card,
-        "kills", (json_int_t)letter->kills, "stored_at", time, sizeof time, "reason",
-        text_json(letter->reason), "trace_id", text_json(letter->trace_id), "request_size",
-        (json_int_t)letter->request_size, "can_replay", letter->sealed_request.size > 0, "outcome",
-        text_json(letter->outcome));
+    const bool is_of_card = dead_letter_is_of_card(letter);
+    return json_pack("{s:s%,s:s,s:s,s:o,s:s,s:s%,s:I,s:s%,s:o,s:o,s:I,s:b,s:o}", "id", id,
+                     (size_t)ID_SIZE, "scope", is_of_card ? "card" : "command", "state",
+                     state_name(letter->state), "tenant", text_json(letter->tenant), "type",
+                     is_known     ? request_type_enum.names[letter->type]
+                     : is_of_card ? "internal"
+                                  : "unknown",
+                     "card", card, sizeof card, "kills", (json_int_t)letter->kills, "stored_at",
+                     time, sizeof time, "reason", text_json(letter->reason), "trace_id",
+                     text_json(letter->trace_id), "request_size", (json_int_t)letter->request_size,
+                     "can_replay", can_replay(letter), "outcome", text_json(letter->outcome));
 }
 
 static bool visit_list(void *context, const dead_letter_t *letter)
@@ -204,7 +213,7 @@ typedef struct standing {
 static bool visit_standing(void *context, const dead_letter_t *letter)
 {
     standing_t *standing = context;
-    *standing = (standing_t){.state = letter->state, .can_replay = letter->sealed_request.size > 0};
+    *standing = (standing_t){.state = letter->state, .can_replay = can_replay(letter)};
     return false;
 }
 

@@ -1,0 +1,101 @@
+/* A store that stands still makes the service not ready, in a bounded time, and it comes back by
+ * itself; one that is only busy does not. */
+#include "tests/unit/shard_support.h"
+
+static void advance_in_looks(fixture_t *fixture, uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += LIMIT_DIRECTORY_POLL_MS) {
+        advance(fixture, LIMIT_DIRECTORY_POLL_MS);
+        settle(fixture);
+    }
+}
+
+static uint8_t told(const fixture_t *fixture)
+{
+    return MESSAGE_HAS(credit, &fixture->credit, store) ? fixture->credit.store
+                                                        : (uint8_t)store_state_answers;
+}
+
+static void store_that_ends_nothing_is_told_to_the_fronts_until_it_does(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    const uint32_t credits = fixture->credit_count;
+    journal_fake_hold_appends(fixture->journal, true);
+    const uint64_t asked = ask(fixture, &(ask_t){.tenant = "acme",
+                                                 .type = request_type_card_validate,
+                                                 .card = &card,
+                                                 .gate = "north"});
+    advance_in_looks(fixture, LIMIT_STORE_SILENT_MS - 2 * LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(fixture->credit_count, credits);
+    advance_in_looks(fixture, 3 * LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(told(fixture), store_state_silent);
+    assert_int_equal(fixture->credit_count, credits + 1); /* once, not with every look */
+    advance_in_looks(fixture, 60000);
+    assert_int_equal(told(fixture), store_state_silent);
+    assert_int_equal(fixture->credit_count, credits + 1);
+    journal_fake_hold_appends(fixture->journal, false);
+    settle(fixture);
+    advance_in_looks(fixture, LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(told(fixture), store_state_answers);
+    assert_non_null(answer_to(fixture, asked));
+}
+
+/* One tenant waits for a lock, another goes on. */
+static void store_that_ends_something_counts_as_answering(void **state)
+{
+    fixture_t *const fixture = *state;
+    const uuid_t card = issue_active(fixture, "m-1");
+    const uuid_t other = issue_active(fixture, "m-2");
+    fixture_crash(fixture); /* the cards have to be read again */
+    assert_verdict(validate(fixture, &other), reason_valid);
+    const uint32_t credits = fixture->credit_count;
+    journal_fake_hold_loads(fixture->journal, true);
+    (void)ask(fixture, &(ask_t){.tenant = "acme", .type = request_type_card_get, .card = &card});
+    for (uint32_t i = 0; i < 20; i++) {
+        advance_in_looks(fixture, LIMIT_STORE_SILENT_MS / 4);
+        assert_verdict(validate(fixture, &other), reason_valid);
+    }
+    assert_int_equal(fixture->credit_count, credits);
+    journal_fake_hold_loads(fixture->journal, false);
+    settle(fixture);
+}
+
+static void idle_shard_accuses_nobody(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    const uint32_t credits = fixture->credit_count;
+    advance_in_looks(fixture, 10 * (uint64_t)LIMIT_STORE_SILENT_MS);
+    assert_int_equal(fixture->credit_count, credits);
+}
+
+static void control_store_that_stays_away_is_told_and_one_that_failed_once_is_not(void **state)
+{
+    fixture_t *const fixture = *state;
+    (void)issue_active(fixture, "m-1");
+    const uint32_t credits = fixture->credit_count;
+    control_fake_fail(fixture->control, RESULT_UNAVAILABLE);
+    advance_in_looks(fixture, LIMIT_CONTROL_FAILING_MS / 2);
+    control_fake_fail(fixture->control, RESULT_OK);
+    advance_in_looks(fixture, LIMIT_CONTROL_FAILING_MS);
+    assert_int_equal(fixture->credit_count, credits);
+    control_fake_fail(fixture->control, RESULT_UNAVAILABLE);
+    advance_in_looks(fixture, LIMIT_CONTROL_FAILING_MS + 2 * LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(told(fixture), store_state_unreadable);
+    control_fake_fail(fixture->control, RESULT_OK);
+    advance_in_looks(fixture, LIMIT_DIRECTORY_POLL_MS);
+    assert_int_equal(told(fixture), store_state_answers);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(store_that_ends_nothing_is_told_to_the_fronts_until_it_does),
+        TEST(store_that_ends_something_counts_as_answering),
+        TEST(idle_shard_accuses_nobody),
+        TEST(control_store_that_stays_away_is_told_and_one_that_failed_once_is_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
