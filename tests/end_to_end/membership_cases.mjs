@@ -174,7 +174,7 @@ export async function manyCards(t, { context, service }, { runs, kill }) {
       await until(() => ends.length === 1, 'CardsRevoked', 10_000);
       assert.deepEqual(ends[0], { member_id: 'many', count });
     }
-    const history = (await service.request('GET', `/${name}/api/v1/cards/${cards[0].id}/history`, { token })).body;
+    const history = (await service.request('GET', `/${name}/api/v1/cards/${cards[0].id}/history?limit=500`, { token })).body;
     assert.equal(history.items.filter((item) => item.name === 'CardRevoked').length, 1);
     agent.destroy();
   }

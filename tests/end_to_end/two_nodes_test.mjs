@@ -10,7 +10,7 @@ import { EventFollower } from './clients.mjs';
 import { Postgres } from './postgres.mjs';
 import { Receiver } from './receiver.mjs';
 import { Redis } from './redis.mjs';
-import { Service, until } from './service.mjs';
+import { Service, roles, until } from './service.mjs';
 
 const PASSWORD = 'pass-that-nobody-may-see';
 const nodes = [];
@@ -109,7 +109,9 @@ test('one of both sends the webhooks, each event once; when it is killed the oth
   const stored = async () => JSON.parse(await second.command('webhooks', 'log', 'crm', '--limit', '100', '--tenant', 'acme', '--json'))
     .deliveries.filter((entry) => entry.state === 'delivered').length;
   await until(async () => await stored() === 16, 'what was delivered is stored', 10_000);
-  first.process.kill('SIGKILL'); // its roles end with it
+  const { pid } = roles(await first.tree()).relay;
+  first.process.kill('SIGKILL');
+  process.kill(pid, 'SIGKILL'); // it gives nothing back: its claim has to end
   await first.exited;
   nodes.splice(nodes.indexOf(first), 1);
   const later = [];
