@@ -178,6 +178,8 @@ enum {
     LIMIT_API_ACCOUNTS = 256,          /* clients with larger replies that wait at the same time */
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
+    LIMIT_EVENT_SUBSCRIBER_MESSAGES_MIN =
+        100, /* --subscriber-messages: fewer and a burst within one commit drops */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
     LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay keeps; beyond, heads go to all */
     LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */
