@@ -584,9 +584,9 @@ static void run_command(handling_t *handling, shard_message_t **message)
         return;
     }
     apply(handling, &decision);
-    if ((*message)->kind == SHARD_MEMBER) {
-        (*message)->is_member_revoked = handling->state.status == card_status_revoked &&
-                                        MESSAGE_HAS(card_snapshot, &handling->state, by_member);
+    if ((*message)->kind == SHARD_MEMBER && (*message)->member_command == CARD_REVOKE &&
+        decision.outcome == CARD_ACCEPTED) {
+        member_work_count(handling->tenant, handling->state.member_id, handling->batch);
     }
     if ((*message)->kind != SHARD_REQUEST) {
         if (decision.event_count == 0) {

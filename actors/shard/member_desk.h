@@ -95,10 +95,20 @@ void member_events_read_on(tenant_t *tenant);
 
 /* --- member_work.c --- */
 
+/* What is to be done to its cards from now on. Revoking goes on, whatever is asked for meanwhile:
+ * the cards that it does not concern follow the member's status. Begins with the first card: what
+ * was done already is refused, harmlessly. */
+void member_work_set(member_t *member, uint8_t work);
+/* Every card issued up to `moment`. While cards are being revoked, the later moment counts. */
+void member_work_to_revoke(member_t *member, int64_t moment);
+void member_work_to_renew(member_t *member, int64_t until);
 /* The member's row, with its work, is in `batch`: begins when that is durable. */
 void member_work_begin(tenant_t *tenant, member_t *member);
 /* At the end of a turn. */
 void members_work(shard_t *shard);
+/* A card of it was revoked, in this batch: the count goes with it, so that no crash comes between.
+ */
+void member_work_count(tenant_t *tenant, text_t member_id, batch_t *batch);
 /* A card has done its part, or has not. */
 void member_work_card_done(const shard_message_t *message);
 void member_work_forget(tenant_t *tenant);

@@ -56,6 +56,9 @@ static void take_row(member_t *member, const member_row_t *row)
     member->valid_until = row->valid_until;
     member->work = row->work;
     member->work_until = row->work_until;
+    /* Rows of older versions do not say: then every card was meant. */
+    member->work_moment =
+        MESSAGE_HAS(member_row, row, work_moment) ? row->work_moment : INT64_MAX;
     member->work_count = row->work_count;
     member->sequence = row->sequence;
     member->cursor_size = row->work_cursor.size;
@@ -107,6 +110,24 @@ bool member_may_go(void *context, const member_t *member)
            partition_is_durable(partition_of(tenant, member->member_id), member->batch_number);
 }
 
+/* Of one batch only the newest row counts: it takes the place of an older one in it. */
+static journal_note_t *note_place(member_t *member, batch_t *batch, text_t name)
+{
+    if (member->batch_number == batch->number && member->note_index < batch->note_count &&
+        text_equal(batch->notes[member->note_index].key, name)) {
+        journal_note_t *const older = &batch->notes[member->note_index];
+        batch->stored_size -= older->body.size;
+        return older;
+    }
+    assert(batch->note_count < LIMIT_BATCH_NOTES);
+    journal_note_t *const note = &batch->notes[batch->note_count];
+    member->note_index = batch->note_count;
+    batch->note_count++;
+    note->key = batch_copy(batch, name);
+    batch->stored_size += name.size;
+    return note;
+}
+
 void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
 {
     char key[MEMBER_NOTE_KEY_SIZE];
@@ -125,23 +146,25 @@ void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
     if (member_has_work(member) && member->work_until > 0) {
         MESSAGE_SET(member_row, &row, work_until, member->work_until);
     }
+    if (member_has_work(member) && member->work == member_work_revoke &&
+        member->work_moment != INT64_MAX) {
+        MESSAGE_SET(member_row, &row, work_moment, member->work_moment);
+    }
     if (member_has_work(member) && member->cursor_size > 0) {
         const text_t cursor = {.data = member->cursor, .size = member->cursor_size};
         MESSAGE_SET(member_row, &row, work_cursor, cursor);
     }
-    if (member->work_count > 0) {
+    if (member_has_work(member) && member->work_count > 0) {
         MESSAGE_SET(member_row, &row, work_count, member->work_count);
     }
     if (member->sequence > 0) {
         MESSAGE_SET(member_row, &row, sequence, member->sequence);
     }
-    assert(batch->note_count < LIMIT_BATCH_NOTES);
-    journal_note_t *const note = &batch->notes[batch->note_count];
-    batch->note_count++;
-    note->key = batch_copy(batch, member_note_key(member->member_id, key));
+    const text_t name = member_note_key(member->member_id, key);
+    journal_note_t *const note = note_place(member, batch, name);
     note->body = batch_pack(batch, &member_row_message, &row);
     note->is_open = member_has_work(member);
-    batch->stored_size += note->key.size + note->body.size;
+    batch->stored_size += note->body.size;
     member->batch_number = batch->number;
     (void)tenant;
 }
@@ -262,24 +285,16 @@ static void change_status(tenant_t *tenant, member_t *member, uint8_t status, in
     member->status = status;
     member->known_at = now_ms;
     member->valid_until = until > 0 ? until : member->valid_until;
-    /* What no event said: the cards follow as if one had. Revoking goes on, whatever is said. */
-    if (member->work == member_work_revoke) {
+    /* What no event said yet: the cards follow as if one had. But an answer does not say when a
+     * membership ended, and so not which cards that concerns: they are suspended, which heals, and
+     * the event revokes them. */
+    const bool is_ended = refusal_of(status) != reason_none;
+    const bool is_same = is_ended == (refusal_of(before) != reason_none);
+    if (before == member_status_none || is_same) {
         member_store(tenant, member, batch);
         return;
     }
-    if (before == member_status_active && status == member_status_cancelled) {
-        member->work = member_work_revoke;
-    } else if (before == member_status_active && status == member_status_suspended) {
-        member->work = member_work_suspend;
-    } else if (before == member_status_suspended && status == member_status_active) {
-        member->work = member_work_reinstate;
-    } else {
-        member_store(tenant, member, batch);
-        return;
-    }
-    member->cursor_size = 0;
-    member->work_count = 0;
-    member->is_work_done = false;
+    member_work_set(member, is_ended ? member_work_suspend : member_work_reinstate);
     member_store(tenant, member, batch);
     member_work_begin(tenant, member);
 }

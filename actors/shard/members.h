@@ -16,6 +16,7 @@ typedef enum member_step {
     MEMBER_LISTING, /* cards are being read */
     MEMBER_RUNNING, /* cards work */
     MEMBER_SAVING,  /* how far it has come is not durable yet */
+    MEMBER_TELLING, /* every card is revoked: when that is durable it is told, then the row closes */
 } member_step_t;
 
 typedef struct member member_t;
@@ -31,7 +32,8 @@ struct member {
     int64_t valid_until;
     uint8_t work; /* enum member_work: revoke, suspend, reinstate */
     int64_t work_until;
-    uint64_t work_count;
+    int64_t work_moment; /* revoking: of the cancellation; cards issued later stay */
+    uint64_t work_count; /* cards revoked, as stored with each of them */
     size_t cursor_size;
     char cursor[MEMBER_CURSOR_SIZE];
     size_t next_size; /* of the cursor after the slice that is being worked on */
@@ -39,10 +41,10 @@ struct member {
     member_step_t step;
     uint64_t serial;  /* of the slice: what belongs to another one does not count */
     uint32_t pending; /* cards of the slice, and one while they are told */
-    uint32_t revoked; /* of the slice */
     bool is_slice_bad;
     bool is_work_done;     /* the row says so; memory, when that is durable */
     uint64_t batch_number; /* of the batch of its partition that has its newest row; 0: none */
+    size_t note_index;     /* in that batch */
     uint64_t retry_at_ms;
     uint64_t asked_at_ms; /* the context, in the background */
     /* What nodes remember together (member_recall.c), for as long as nothing is known here. */
