@@ -168,9 +168,8 @@ static bool change_member(member_t *member, const member_event_t *event, int64_t
         member->work_until = 0;
         /* It may be heard long after it happened: a card that was issued since then belongs to what
          * became of the member later. */
-        member_work_to_revoke(member, MESSAGE_HAS(member_event, event, occurred_at)
-                                       ? event->occurred_at
-                                       : INT64_MAX);
+        member_work_to_revoke(
+            member, MESSAGE_HAS(member_event, event, occurred_at) ? event->occurred_at : INT64_MAX);
         break;
     case member_event_name_suspended:
         if (is_cancelled) {

@@ -57,8 +57,7 @@ static void take_row(member_t *member, const member_row_t *row)
     member->work = row->work;
     member->work_until = row->work_until;
     /* Rows of older versions do not say: then every card was meant. */
-    member->work_moment =
-        MESSAGE_HAS(member_row, row, work_moment) ? row->work_moment : INT64_MAX;
+    member->work_moment = MESSAGE_HAS(member_row, row, work_moment) ? row->work_moment : INT64_MAX;
     member->work_count = row->work_count;
     member->sequence = row->sequence;
     member->cursor_size = row->work_cursor.size;

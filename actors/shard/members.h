@@ -16,7 +16,8 @@ typedef enum member_step {
     MEMBER_LISTING, /* cards are being read */
     MEMBER_RUNNING, /* cards work */
     MEMBER_SAVING,  /* how far it has come is not durable yet */
-    MEMBER_TELLING, /* every card is revoked: when that is durable it is told, then the row closes */
+    MEMBER_TELLING, /* every card is revoked: when that is durable it is told, then the row closes
+                     */
 } member_step_t;
 
 typedef struct member member_t;

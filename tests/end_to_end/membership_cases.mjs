@@ -196,7 +196,7 @@ export async function manyCards(t, { context, service }, { runs, kill }) {
 async function wholeHistory(service, token, card) {
   const names = [];
   for (let cursor = ''; cursor !== undefined;) {
-    const page = (await service.request('GET', `/acme/api/v1/cards/${card.id}/history?limit=500${cursor === '' ? '' : `&cursor=${cursor}`}`, { token })).body;
+    const page = (await service.request('GET', `/acme/api/v1/cards/${card.id}/history?limit=500${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`, { token })).body;
     names.push(...page.items.map((item) => item.name));
     cursor = page.next_cursor ?? undefined;
   }
@@ -259,8 +259,7 @@ export async function stormOfEvents(t, { context, service }, { events, kills, me
       const causes = happened.filter((event) => event.name === cause).length;
       assert.ok(effects <= causes, `m-${index}: ${effects} ${effect} of ${causes} ${cause}`);
     }
-    assert.equal(names.at(-1), { cancel: 'CardRevoked', suspend: 'CardSuspended', reinstate: 'CardReinstated' }[reference.get(`m-${index}`)]
-      ?? names.at(-1), `m-${index} ends as its member`);
+    assert.equal(names.at(-1) ?? 'CardReinstated', { cancel: 'CardRevoked', suspend: 'CardSuspended' }[reference.get(`m-${index}`)] ?? 'CardReinstated');
     for (let i = 1; i < names.length; i += 1) {
       assert.notEqual(names[i], names[i - 1]);
       assert.notEqual(names[i - 1], 'CardRevoked');

@@ -60,8 +60,8 @@ typedef struct membered_card {
     uint32_t partition;
     text_t member_id;
     uint8_t status;
-    bool is_by_member;         /* its suspension or revocation */
-    uint64_t issued_sequence;  /* of the partition */
+    bool is_by_member;        /* its suspension or revocation */
+    uint64_t issued_sequence; /* of the partition */
     int64_t issued_at;
     uint64_t revived_sequence; /* reinstated by hand, or renewed; 0: never */
     int64_t expires_at;

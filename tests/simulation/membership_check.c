@@ -111,8 +111,7 @@ static void count_revoked(world_t *world, uint32_t tenant, const journal_batch_t
         if (batch->events[i].name != event_name_card_revoked) {
             continue;
         }
-        const text_t member_id =
-            member_of(world->store->tenants[tenant], &batch->events[i], &data);
+        const text_t member_id = member_of(world->store->tenants[tenant], &batch->events[i], &data);
         revoking_t *const revoking = revoking_of(world, tenant, member_id);
         if (revoking != NULL && MESSAGE_HAS(event_data, &data, by_member)) {
             revoking->revoked++;
@@ -157,10 +156,9 @@ void memberships_told(world_t *world, const cards_notice_t *notice)
     }
     revoking->is_told = true;
     if (notice->body.count != revoking->revoked && notice->body.count != revoking->before) {
-        world_violation(world, 8,
-                        "tenant %u: %" PRIu64 " cards of %.*s are told, and %" PRIu64 " revoked",
-                        tenant, notice->body.count, TEXT_PRINT(notice->body.member_id),
-                        revoking->revoked);
+        world_violation(
+            world, 8, "tenant %u: %" PRIu64 " cards of %.*s are told, and %" PRIu64 " revoked",
+            tenant, notice->body.count, TEXT_PRINT(notice->body.member_id), revoking->revoked);
     }
 }
 

@@ -228,8 +228,8 @@ void ports_shard_publish(void *context, const uint8_t *bytes, size_t size)
         return;
     }
     network_send(world, process->id, relay, bytes, size, true);
-    if (world->bug == BUG_republish_as_new && generator_chance(&world->wire, 100) &&
-        is_good && MESSAGE_HAS(envelope, &envelope, event)) {
+    if (world->bug == BUG_republish_as_new && generator_chance(&world->wire, 100) && is_good &&
+        MESSAGE_HAS(envelope, &envelope, event)) {
         envelope.event.sequence++;
         send_changed(process, relay, &envelope);
     }
