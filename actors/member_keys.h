@@ -11,6 +11,8 @@
 typedef struct member_keys member_keys_t;
 typedef struct member_key member_key_t;
 
+/* Never NULL. `hash_key` is copied: random, so that nobody chooses ids that meet in one bucket.
+ * `entries_max` is at least 1. */
 member_keys_t *member_keys_create(const crypto_functions_t *crypto, const uint8_t hash_key[16],
                                   uint32_t entries_max);
 void member_keys_destroy(member_keys_t **keys);
@@ -25,8 +27,8 @@ void member_keys_put(member_keys_t *keys, text_t tenant, text_t member_id, const
 /* The same for a key that waits for its commit, which ends with exactly one of the next two. */
 member_key_t *member_keys_put_pinned(member_keys_t *keys, text_t tenant, text_t member_id,
                                      const crypto_key_t *key);
-void member_keys_committed(member_keys_t *keys, member_key_t *pinned);
-void member_keys_failed(member_keys_t *keys, member_key_t *pinned);
+void member_keys_committed(member_keys_t *keys, member_key_t *pinned); /* stays, as others do */
+void member_keys_failed(member_keys_t *keys, member_key_t *pinned);    /* goes, wiped */
 /* For who asks the store whether a member has a key: what it says ("none") is out of date once a
  * key that was made after the question has left this cache again. `moment` was taken with the
  * question.

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case " $* " in *" --help "*) sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+echo "chaos.sh: packages that are missing, then the release build (the first one takes some minutes)" >&2
 ./deploy/packages.sh build test bench
 cmake --preset release >/dev/null
 cmake --build --preset release --target digitalcard digitalcard-bench -- --quiet

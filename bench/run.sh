@@ -6,8 +6,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case " $* " in *" --help "*) sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}"; exit 0 ;; esac
+echo "run.sh: packages that are missing, then the release build (the first one takes some minutes)" >&2
 ./deploy/packages.sh build test bench
 cmake --preset release >/dev/null
 cmake --build --preset release --target digitalcard digitalcard-bench -- --quiet
 (cd bench/peers/node && npm ci --silent --no-audit --no-fund --ignore-scripts)
+case " $* " in *" --quick "*) time="four minutes" ;; *) time="half an hour" ;; esac
+echo "run.sh: everything runs on this machine and is ended again; about $time, best with nothing else running. Ctrl-C ends it early, without a page" >&2
 exec node bench/harness/matrix.mjs "$@"

@@ -15,6 +15,10 @@ function(digitalcard_test)
     set(TEST_LABELS unit)
   endif()
   set_tests_properties(${TEST_NAME} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
+  if(DIGITALCARD_SANITIZE MATCHES "thread")
+    set_property(TEST ${TEST_NAME} APPEND PROPERTY
+      ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.suppressions")
+  endif()
 endfunction()
 
 # digitalcard_fuzz(NAME name SOURCES a.c LIBRARIES … CORPUS folder)

@@ -2,8 +2,9 @@
  * and is to be restarted takes along: nobody (one for one), all (one for all), those spawned after
  * it (rest for one). All restarts of a group count together: more than `restarts_max` within
  * any `window_ms` and the group has failed: its children are stopped and its owner, if there is
- * one, gets ACTOR_SYSTEM_ESCALATED. The first restart is immediate; later ones wait, doubling, with
- * jitter. References to children stay good over restarts. */
+ * one, gets ACTOR_SYSTEM_ESCALATED, whatever else it waits for: the notice is made with the group.
+ * The first restart is immediate; later ones wait, doubling, with jitter. References to children
+ * stay good over restarts. */
 #ifndef RUNTIME_ACTOR_GROUP_H
 #define RUNTIME_ACTOR_GROUP_H
 
@@ -24,6 +25,7 @@ typedef struct actor_group_options {
     uint32_t backoff_ms_max;
 } actor_group_options_t;
 
+/* BUSY: there are LIMIT_ACTOR_GROUPS. NO_MEMORY. */
 MUST_USE result_t actor_group_create(actor_system_t *system, actor_ref_t owner,
                                      const actor_group_options_t *options, actor_group_t **group);
 /* Stops its children; not within a handler of one of them. What is left when the system is

@@ -121,6 +121,7 @@ struct actor_system {
     slab_t notices;
     timer_wheel_t wheel;
     actor_group_t *groups;
+    uint32_t group_count;
     uint64_t actors_max;
     uint64_t bytes_max;
     uint32_t activating_max;
@@ -192,6 +193,7 @@ struct actor_group {
     actor_system_t *system;
     actor_group_t *next;
     actor_ref_t owner;
+    actor_notice_t *escalation; /* for its owner; NULL: there is none, or it was told */
     actor_group_options_t options;
     actor_failures_t failures;
     uint32_t count;

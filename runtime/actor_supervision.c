@@ -203,7 +203,6 @@ static actor_t *group_child(const actor_group_t *group, uint32_t position)
 
 static void group_fail(actor_group_t *group, result_t why)
 {
-    actor_system_t *const system = group->system;
     group->has_failed = true;
     log_error("a group of actors failed too often: it is stopped",
               LOG_STRING("error", result_code(why)));
@@ -212,9 +211,9 @@ static void group_fail(actor_group_t *group, result_t why)
         actor_unlist(child);
         actor_end(child, why);
     }
-    actor_t *const owner = actor_get_inline(system, group->owner);
-    actor_notice_t *notice = NULL;
-    if (owner != NULL && notice_create(system, owner, NOTICE_ESCALATION, &notice) == RESULT_OK) {
+    actor_notice_t *const notice = group->escalation;
+    group->escalation = NULL;
+    if (notice != NULL) {
         notice_fire(notice, ACTOR_SYSTEM_ESCALATED, why);
     }
 }
@@ -279,10 +278,30 @@ static uint32_t or_limit(uint32_t value, uint32_t limit)
     return value == 0 ? limit : value;
 }
 
+/* Its own from the beginning, whatever else the owner owns by then, and over restarts of the owner.
+ */
+static result_t reserve_escalation(actor_group_t *group)
+{
+    if (actor_get_inline(group->system, group->owner) == NULL) {
+        return RESULT_OK; /* nobody is to be told */
+    }
+    const result_t result =
+        notice_create(group->system, NULL, NOTICE_ESCALATION, &group->escalation);
+    if (result == RESULT_OK) {
+        group->escalation->owner = group->owner;
+    }
+    return result;
+}
+
 result_t actor_group_create(actor_system_t *system, actor_ref_t owner,
                             const actor_group_options_t *options, actor_group_t **group)
 {
+    static_assert(2 * LIMIT_ACTOR_NOTICES_OWNED + LIMIT_ACTOR_GROUPS <= UINT16_MAX,
+                  "all groups may be of one owner, and fail before it has a turn");
     assert(options->restarts_max <= LIMIT_GROUP_RESTARTS);
+    if (system->group_count == LIMIT_ACTOR_GROUPS) {
+        return RESULT_BUSY;
+    }
     actor_group_t *const created = calloc(1, sizeof(*created));
     if (created == NULL) {
         return RESULT_NO_MEMORY;
@@ -296,6 +315,12 @@ result_t actor_group_create(actor_system_t *system, actor_ref_t owner,
         .backoff_ms_min = or_limit(options->backoff_ms_min, LIMIT_ACTOR_BACKOFF_MS_MIN),
         .backoff_ms_max = or_limit(options->backoff_ms_max, LIMIT_ACTOR_BACKOFF_MS_MAX),
     };
+    const result_t result = reserve_escalation(created);
+    if (result != RESULT_OK) {
+        free(created);
+        return result;
+    }
+    system->group_count++;
     created->next = system->groups;
     system->groups = created;
     *group = created;
@@ -319,6 +344,10 @@ void actor_group_destroy(actor_group_t **group)
         link = &(*link)->next;
     }
     *link = destroyed->next;
+    destroyed->system->group_count--;
+    if (destroyed->escalation != NULL) {
+        notice_destroy(destroyed->escalation);
+    }
     free(destroyed);
 }
 

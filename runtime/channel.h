@@ -26,6 +26,7 @@ typedef void channel_server_receive_t(void *context, uint32_t peer, const uint8_
                                       size_t size);
 typedef void channel_client_receive_t(void *context, const uint8_t *envelope, size_t size);
 
+/* Binds `endpoint`. ADDRESS_IN_USE, INVALID_ARGUMENT for one that is none, PERMISSION_DENIED. */
 MUST_USE result_t channel_server_create(loop_t *loop, const char *endpoint,
                                         channel_server_receive_t *receive, void *context,
                                         channel_server_t **server);
@@ -35,12 +36,14 @@ MUST_USE result_t channel_server_send(channel_server_t *server, uint32_t peer,
                                       const uint8_t *envelope, size_t size);
 uint64_t channel_server_dropped(const channel_server_t *server);
 
+/* Not connected. */
 MUST_USE result_t channel_client_create(loop_t *loop, channel_client_receive_t *receive,
                                         void *context, channel_client_t **client);
 void channel_client_destroy(channel_client_t **client); /* flushes first */
 /* Replaces the connection: what was queued for the old endpoint is forgotten. The endpoint need not
  * exist yet. */
 MUST_USE result_t channel_client_connect(channel_client_t *client, const char *endpoint);
+/* What was queued is forgotten; sending says UNAVAILABLE until the next connect. */
 void channel_client_disconnect(channel_client_t *client);
 /* From now on at most one message per interval, for a receiver that is in no hurry: the first after
  * a pause leaves at once, what follows it gathers. Once. */

@@ -13,6 +13,13 @@ enum {
     LIMIT_IPC_PATH_SIZE = 107,   /* sun_path less its NUL; ZeroMQ refuses longer ones */
     LIMIT_ROLE_NAME_SIZE = 32,   /* "adapters-12" and room for words of a test */
 
+    /* --- Host names --- */
+    LIMIT_NAME_ADDRESSES = 8,      /* of one host that are tried; few have more than three */
+    LIMIT_NAME_FRESH_MS = 1000,    /* a look-up is not repeated sooner, whoever reconnects */
+    LIMIT_NAME_WAIT_MS = 1000,     /* an answer is waited for; name servers take milliseconds */
+    LIMIT_NAME_WAIT_AGAIN_MS = 50, /* the same when the last one failed: the control store is asked
+                                      on loops, which do other work in between */
+
     /* --- Codes --- */
     LIMIT_QRCODE_TEXT_SIZE = 1024,       /* as long as a scanned text may be; ours has 66 bytes */
     LIMIT_QRCODE_PIXELS_PER_MODULE = 32, /* prints our code at 300 dpi 11 cm wide */
@@ -217,10 +224,11 @@ enum {
     LIMIT_HANDLER_BUDGET_US = 20000,      /* a handler that takes longer is counted and logged */
     LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
     LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
-    LIMIT_GROUP_CHILDREN = 64,            /* of one supervision group */
-    LIMIT_GROUP_RESTARTS = 16,            /* that a group may allow: each is remembered, 8 bytes */
-    LIMIT_SPAWN_ARGUMENT_SIZE = 64,       /* what an anonymous actor begins with */
-    LIMIT_ACTOR_RESTARTS = 5,             /* DESIGN 2.1, of one actor or group, in ... */
+    LIMIT_ACTOR_GROUPS = 16384,     /* of a shard, 1 KiB each; a mailbox holds a notice of all */
+    LIMIT_GROUP_CHILDREN = 64,      /* of one supervision group */
+    LIMIT_GROUP_RESTARTS = 16,      /* that a group may allow: each is remembered, 8 bytes */
+    LIMIT_SPAWN_ARGUMENT_SIZE = 64, /* what an anonymous actor begins with */
+    LIMIT_ACTOR_RESTARTS = 5,       /* DESIGN 2.1, of one actor or group, in ... */
     LIMIT_ACTOR_RESTARTS_WINDOW_MS = 10000, /* ... this time (DESIGN 2.1) */
     LIMIT_ACTOR_BACKOFF_MS_MIN = 10,        /* second restart; the first is immediate */
     LIMIT_ACTOR_BACKOFF_MS_MAX = 1000,      /* a card is back within the deadline of who asks */
@@ -276,6 +284,9 @@ enum {
     LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
                                      milliseconds, and 5 s is what a request waits */
     LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */
+    LIMIT_WORK_LOOP_MS = 60000,   /* of processor time for one call: then it loops. The longest of
+                                     ours builds an index of millions of rows, and done in vain it
+                                     would be begun again; so rare an end is no crash loop */
     LIMIT_WORK_JOBS_KEPT = 1024,  /* free job records kept for reuse, 48 bytes each */
     LIMIT_STORE_FILES_OPEN = 256, /* tenants open at once per role: five descriptors each */
     LIMIT_IDEMPOTENCY_AGE_S = 86400,     /* replies are kept for a day, unless told */
@@ -309,6 +320,7 @@ enum {
     LIMIT_RETAIN_MONTHS = 1200,        /* that go in one archive: a hundred years */
     LIMIT_RETAIN_LOCK_MS = 300,        /* waited for a lock that holds up the gate meanwhile */
     LIMIT_RETAIN_LOCK_TRIES = 50,      /* then somebody reads for longer: half a minute */
+    LIMIT_RESTORE_NAMES = 262144,      /* sealed names followed in one reading: 64 MiB at most */
     LIMIT_VERIFY_FILE_CARDS = 1048576, /* followed in one reading of a backup: 64 MiB */
     LIMIT_VERIFY_FILE_SLICES = 1024,   /* readings: for a thousand million cards */
 
@@ -341,6 +353,7 @@ enum {
     LIMIT_ROLLUP_SCANS = 32, /* rollup.scans */
 
     /* --- PostgreSQL --- */
+    LIMIT_POSTGRES_HOSTS = 8, /* in one URL: a primary and its standbys */
     LIMIT_POSTGRES_CONNECTIONS =
         16, /* per role, unless told: five roles stay below the server's 100 */
     LIMIT_POSTGRES_CONNECTIONS_MAX = 1024, /* what a setting may ask for */
@@ -423,9 +436,11 @@ enum {
     LIMIT_WEBHOOK_BODY_SIZE = 65536,   /* an event of 8 KiB with every byte escaped */
     LIMIT_WEBHOOK_OVERLAP_HOURS = 168, /* of an old secret after a rotation, at most */
     LIMIT_WEBHOOK_LOG = 1000,          /* deliveries of one webhook kept for people to read */
-    LIMIT_WEBHOOK_TICK_MS = 50,        /* deliveries are started and outcomes stored so often */
-    LIMIT_WEBHOOK_OUTCOMES = 512,      /* that wait for the next commit */
-    LIMIT_WEBHOOK_CURSORS = 512,       /* moved in one commit; the others in the next one */
+    LIMIT_WEBHOOK_CLAIM_MS = 10000, /* so long webhooks rest when the service that sends is gone */
+    LIMIT_WEBHOOK_CLAIM_AGAIN_MS = 2000, /* it says so often that it is there */
+    LIMIT_WEBHOOK_TICK_MS = 50,          /* deliveries are started and outcomes stored so often */
+    LIMIT_WEBHOOK_OUTCOMES = 512,        /* that wait for the next commit */
+    LIMIT_WEBHOOK_CURSORS = 512,         /* moved in one commit; the others in the next one */
     LIMIT_WEBHOOK_LOOK_MS = 30000, /* into the journal, for what a shard that died did not tell */
     LIMIT_RATE_ENTRIES = 16384,    /* tokens and tenants with requests in one second */
     LIMIT_RATE_MAX = 1000000,      /* --rate-per-…: above what one machine can do */

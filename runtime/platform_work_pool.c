@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 typedef struct work_job {
     struct work_job *next;
@@ -41,8 +42,10 @@ typedef struct worker {
     work_pool_t *pool;
     pthread_t thread;
     pthread_cond_t wake;
-    bool is_idle;      /* and in that list */
-    uint64_t began_us; /* its job; 0: it has none; guarded by the pool's mutex */
+    bool is_idle;               /* and in that list */
+    uint64_t began_us;          /* its job; 0: it has none; guarded by the pool's mutex */
+    uint64_t seen_us;           /* began_us at the last look; loop thread only, as: */
+    uint64_t seen_processor_ms; /* of the thread, when that job was seen first */
 } worker_t;
 
 struct work_pool {
@@ -57,6 +60,7 @@ struct work_pool {
     loop_timer_t *look; /* runs while there may be jobs; loop thread only */
     bool is_looking;
     bool is_late; /* and that was said */
+    uint64_t loop_ms_max;
 
     pthread_mutex_t mutex; /* guards what follows */
     worker_t *idle;        /* who became idle last stands first */
@@ -221,6 +225,44 @@ static void deliver(void *context)
     }
 }
 
+static uint64_t processor_ms(const worker_t *worker)
+{
+    clockid_t clock;
+    struct timespec time = {0};
+    if (pthread_getcpuclockid(worker->thread, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+        return 0;
+    }
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Counts the processor's time, of which a call that waits for the disk takes none: ending the role
+ * then would mend nothing, and its successor would wait for the same disk. */
+static bool computes_without_end(worker_t *worker)
+{
+    work_pool_t *const pool = worker->pool;
+    pthread_mutex_lock(&pool->mutex);
+    const uint64_t began_us = worker->began_us;
+    pthread_mutex_unlock(&pool->mutex);
+    if (began_us == 0 || began_us != worker->seen_us) {
+        worker->seen_us = began_us;
+        worker->seen_processor_ms = began_us == 0 ? 0 : processor_ms(worker);
+        return false;
+    }
+    return processor_ms(worker) - worker->seen_processor_ms >= pool->loop_ms_max;
+}
+
+/* A thread cannot be ended, a process can. No handler is in work now, so no command is blamed. */
+static void end_loops(work_pool_t *pool)
+{
+    for (uint32_t index = 0; index < pool->thread_count; index++) {
+        if (computes_without_end(&pool->workers[index])) {
+            log_error("a call of a store computes without end: the role ends, and is started anew",
+                      LOG_NUMBER("processor_ms_max", pool->loop_ms_max));
+            abort();
+        }
+    }
+}
+
 /* Nobody can end a call that hangs in the kernel; but whoever looks after the machine can be told.
  */
 static void look(void *context)
@@ -236,6 +278,7 @@ static void look(void *context)
                  LOG_NUMBER("waiting", pool->waiting));
     }
     pool->is_late = is_late;
+    end_loops(pool);
     if (pool->waiting == 0) {
         pool->is_looking = false;
         loop_timer_stop(pool->look);
@@ -273,6 +316,7 @@ result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max, work_
     }
     created->loop = loop;
     created->jobs_max = jobs_max;
+    created->loop_ms_max = LIMIT_WORK_LOOP_MS;
     created->delivery.callback = deliver;
     created->delivery.context = created;
     created->look = loop_timer_create(loop, look, created);
@@ -376,6 +420,11 @@ result_t work_submit(work_lane_t *lane, loop_callback_t *run, loop_callback_t *d
 size_t work_pool_waiting(const work_pool_t *pool)
 {
     return pool->waiting;
+}
+
+void work_pool_bound_loops(work_pool_t *pool, uint64_t processor_ms_max)
+{
+    pool->loop_ms_max = processor_ms_max;
 }
 
 uint64_t work_pool_oldest_ms(work_pool_t *pool)

@@ -30,5 +30,9 @@ size_t work_pool_waiting(const work_pool_t *pool);
 /* How long the job that runs longest has run; 0: none does. When it is LIMIT_WORK_LATE_MS the pool
  * says so in the log, once. */
 uint64_t work_pool_oldest_ms(work_pool_t *pool);
+/* How much of the processor's time one job may take, instead of LIMIT_WORK_LOOP_MS. Beyond it the
+ * process is ended (SIGABRT), since nothing else ends a loop in a thread; time that a job waits for
+ * the disk does not count, however long. */
+void work_pool_bound_loops(work_pool_t *pool, uint64_t processor_ms_max);
 
 #endif

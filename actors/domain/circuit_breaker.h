@@ -67,17 +67,21 @@ typedef struct circuit_answer {
     uint32_t jitter;      /* evenly distributed over all 32 bits */
 } circuit_answer_t;
 
+/* Closed, all counters 0. `now_ms`, here and below: monotonic, and never less than before. */
 void circuit_breaker_init(circuit_breaker_t *breaker, int64_t now_ms);
 
 /* True: call now, and end the call with exactly one of answer and abandon. False: do not;
  * circuit_breaker_retry_ms says when to ask again. */
 bool circuit_breaker_ask(circuit_breaker_t *breaker, int64_t now_ms, circuit_ticket_t *ticket);
+/* How the call of `ticket` went. One that was admitted before the last change of state is counted
+ * and changes nothing else. */
 void circuit_breaker_answer(circuit_breaker_t *breaker, const circuit_settings_t *settings,
                             circuit_ticket_t ticket, const circuit_answer_t *answer,
                             int64_t now_ms);
 /* The call was given up for a reason of the caller's own: a probe leaves its place to another. */
 void circuit_breaker_abandon(circuit_breaker_t *breaker, circuit_ticket_t ticket);
 
+/* By hand: CIRCUIT_HOLD, CIRCUIT_CLOSE, CIRCUIT_RESET. */
 void circuit_breaker_hold(circuit_breaker_t *breaker, int64_t now_ms);
 void circuit_breaker_close(circuit_breaker_t *breaker, int64_t now_ms);
 void circuit_breaker_reset(circuit_breaker_t *breaker, int64_t now_ms);

@@ -75,6 +75,8 @@ typedef struct gateway_reply {
 /* Called exactly once, possibly within gateway_submit. `reply` is borrowed for the call. */
 typedef void gateway_done_t(void *context, const gateway_reply_t *reply);
 
+/* `ports` is copied, what it points to outlives the gateway. All peers count as down until they are
+ * said to be up. NO_MEMORY. */
 MUST_USE result_t gateway_create(loop_t *loop, metrics_t *metrics, const gateway_ports_t *ports,
                                  gateway_t **gateway);
 void gateway_destroy(gateway_t **gateway);
@@ -91,8 +93,11 @@ void gateway_cancel(gateway_t *gateway, uint64_t handle);
 bool gateway_authorise(gateway_t *gateway, const gateway_request_t *request,
                        gateway_reply_t *why_not);
 
-/* From the transport. */
+/* An envelope that came from a shard or the relay; one that cannot be read is logged and dropped.
+ */
 void gateway_receive(gateway_t *gateway, const uint8_t *envelope, size_t size);
+/* What the supervisor says of shard `index` or of the relay (index 0). Draining: it answers what it
+ * has, new requests wait for its successor. Down: see above. */
 void gateway_peer_up(gateway_t *gateway, gateway_target_t target, uint32_t index);
 void gateway_peer_draining(gateway_t *gateway, gateway_target_t target, uint32_t index);
 void gateway_peer_down(gateway_t *gateway, gateway_target_t target, uint32_t index);

@@ -14,7 +14,7 @@
 
 typedef enum neighbour_adapter {
     NEIGHBOUR_MEMBERSHIP,
-    NEIGHBOUR_WALLET,       /* the vendors come with their own issue */
+    NEIGHBOUR_WALLET,       /* no vendor is built in yet: vendor_desk.h */
     NEIGHBOUR_NOTIFICATION, /* the same */
     NEIGHBOUR_GEOGRAPHY,    /* the same */
     NEIGHBOUR_ADAPTERS,
@@ -76,6 +76,7 @@ typedef struct neighbours_ports {
     void (*changed)(void *context, const neighbour_t *neighbour, const char *reason);
 } neighbours_ports_t;
 
+/* `ports` and `settings` are copied; their contexts outlive it. NO_MEMORY. */
 MUST_USE result_t neighbours_create(loop_t *loop, metrics_t *metrics,
                                     const neighbours_ports_t *ports,
                                     const neighbour_settings_t *settings,
@@ -96,12 +97,15 @@ typedef enum neighbour_hand { NEIGHBOUR_HOLD, NEIGHBOUR_CLOSE, NEIGHBOUR_RESET }
  * call. BUSY: LIMIT_NEIGHBOURS. */
 MUST_USE result_t neighbour_by_hand(neighbours_t *neighbours, text_t tenant,
                                     neighbour_adapter_t adapter, neighbour_hand_t hand);
+/* One that was never called counts as closed. */
 bool neighbour_is_closed(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter);
 /* 0: a call would be admitted now. */
 uint32_t neighbour_retry_ms(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter);
 
+/* "membership", "wallet", "notification", "geography"; parse is its reverse, false for others. */
 const char *neighbour_adapter_name(neighbour_adapter_t adapter);
 bool neighbour_adapter_parse(const char *name, neighbour_adapter_t *adapter);
+/* Of a record that is being visited; borrowed for the visit. */
 text_t neighbour_tenant(const neighbour_t *neighbour);
 neighbour_adapter_t neighbour_adapter_of(const neighbour_t *neighbour);
 const circuit_breaker_t *neighbour_breaker(const neighbour_t *neighbour);
@@ -121,6 +125,7 @@ void neighbour_numbers(const neighbour_t *neighbour, neighbour_numbers_t *number
 /* In no order; `visit` must not change anything. */
 void neighbours_visit(const neighbours_t *neighbours,
                       void (*visit)(void *context, const neighbour_t *neighbour), void *context);
+/* Attempts under way, of all records. */
 uint32_t neighbours_in_flight(const neighbours_t *neighbours);
 
 #endif

@@ -13,6 +13,9 @@
  * move.
  *  - A batch writes only if the partition's epoch and head are the expected ones; else FENCED. With
  * no events the same check is made, so that a read is answered only by the owner.
+ *  - Retention is the store's own (a command of the operator takes old validations out), the port
+ * tells of it: `archived_to`, `archived_before`, read_archived_sums. What stays of a card are its
+ * changes and its last event. A store that has no retention answers these with 0 and no sums.
  *  - Errors: STORE_FULL (disk), STORE_UNAVAILABLE (any other refusal; nothing was stored),
  * STORE_CORRUPT (the file is damaged; named in the log), FENCED, BUSY (bounded queue full: returned
  * by the call itself, and then `done` is not called). A failed fsync ends the process (CONVENTIONS,

@@ -109,6 +109,10 @@ typedef struct webhooks_functions {
     /* Newest first; only those being retried when so asked. */
     result_t (*visit_log)(webhooks_t *store, text_t tenant, text_t name, bool only_retrying,
                           webhook_delivery_visit_t *visit, void *context);
+    /* One sender for all: `is_ours` says whether `service` is the one for `ttl_ms` from now, by the
+     * store's clock. It stays so by asking again; another one takes over when that has ended. 0:
+     * gives it back. NULL: a store that one service alone has. */
+    result_t (*claim)(webhooks_t *store, text_t service, uint32_t ttl_ms, bool *is_ours);
 } webhooks_functions_t;
 
 struct webhooks {

@@ -32,6 +32,7 @@ typedef struct relay_ports {
     consumers_t *consumers; /* NULL: nobody can register */
     webhooks_t *webhooks;   /* NULL: there are none; else consumers and http_calls are needed */
     http_calls_t *http_calls;
+    text_t service; /* tells this service from others on its store, the roles' restarts included */
     uint32_t (*random)(uint32_t below);
     void (*random_fill)(void *out, size_t size);
     const crypto_functions_t *crypto;

@@ -103,6 +103,12 @@ static bool take_row(void *context, const webhook_row_t *row)
 
 void hook_begin_anew(hook_t *hook)
 {
+    if (hook->is_stale && hook->reading == 0 && hook->call_count == 0) {
+        hook_lanes_free(hook);
+        hook->replay = (webhook_range_t){0};
+        hook->is_stale = false;
+        hook->sender->version = 0; /* a replay that the other one has gone on with is in its row */
+    }
     if (hook->begins_anew && hook->reading == 0 && hook->call_count == 0) {
         hook_lanes_free(hook);
         hook->begins_anew = false;

@@ -4,18 +4,28 @@
 #include "runtime/log.h"
 #include <stdlib.h>
 
+static void serve(hook_t *hook)
+{
+    hook_begin_anew(hook);
+    if (!hook->is_stale) {
+        hook_read(hook);
+        hook_send(hook);
+    }
+}
+
 static void tick(void *context)
 {
     webhook_sender_t *const sender = context;
     hooks_load(sender);
+    const bool may_send = hooks_may_send(sender);
     int64_t open = 0;
     int64_t active = 0;
     for (uint32_t i = 0; i < sender->hook_count; i++) {
         hook_t *const hook = sender->hooks[(sender->turn + i) % sender->hook_count];
         if (!hook->is_gone && !hook->is_disabled) {
-            hook_begin_anew(hook);
-            hook_read(hook);
-            hook_send(hook);
+            if (may_send) {
+                serve(hook);
+            }
             active++;
         }
         open += circuit_breaker_is_closed(&hook->breaker) ? 0 : 1;
@@ -24,7 +34,10 @@ static void tick(void *context)
     metric_set(sender->events_held, sender->held);
     metric_set(sender->open, open);
     metric_set(sender->hooks_active, active);
-    hooks_store(sender);
+    metric_set(sender->sends, may_send ? 1 : 0);
+    if (may_send) {
+        hooks_store(sender);
+    }
     hooks_sweep(sender, false);
 }
 
@@ -52,6 +65,8 @@ result_t relay_webhooks_begin(relay_t *relay, metrics_t *metrics)
                                  "Webhooks whose endpoint is taken for dead");
     sender->hooks_active =
         metrics_gauge(metrics, "digitalcard_webhooks_active", "", "Webhooks that are not disabled");
+    sender->sends = metrics_gauge(metrics, "digitalcard_webhooks_sending", "",
+                                  "1: this service sends, among those on one store");
     sender->timer = loop_timer_create(relay->loop, tick, sender);
     if (sender->timer == NULL) {
         return RESULT_NO_MEMORY;
@@ -72,6 +87,7 @@ void relay_webhooks_stop(relay_t *relay)
         hook_cancel_calls(sender->hooks[i]);
     }
     hooks_store(sender);
+    hooks_release(sender);
 }
 
 void relay_webhooks_end(relay_t *relay)

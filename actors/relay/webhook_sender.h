@@ -67,6 +67,7 @@ struct hook {
     bool is_gone;     /* freed as soon as no journal is being read for it */
     bool begins_anew; /* it was enabled again: from its cursor, with attempts counted from 0 */
     bool forgets_tries;
+    bool is_stale; /* another service has sent meanwhile: from its cursors as they are stored */
     bool is_quick; /* its last answer came within LIMIT_WEBHOOK_QUICK_MS */
     char secret[WEBHOOK_SECRET_SIZE];
     char previous[WEBHOOK_SECRET_SIZE];
@@ -95,6 +96,9 @@ struct webhook_sender {
     loop_timer_t *timer;
     uint64_t version; /* of the control store when the rows were read; 0: never */
     bool is_stopped;
+    bool is_sending;           /* among services on one store: webhook_claim.c */
+    uint64_t claimed_until_ms; /* of loop_now_ms */
+    uint64_t claim_again_ms;
     uint32_t hook_count;
     hook_t *hooks[LIMIT_WEBHOOKS_ALL];
     uint32_t turn; /* hook to begin with */
@@ -110,6 +114,7 @@ struct webhook_sender {
     hook_lane_t *moved[LIMIT_WEBHOOK_CURSORS]; /* whose cursor it is */
     uint32_t cursor_count;
     metric_t *hooks_active;
+    metric_t *sends;
     metric_t *delivered;
     metric_t *failed;
     metric_t *given_up;
@@ -136,7 +141,7 @@ static inline text_t hook_name(const hook_t *hook)
 /* --- webhook_hooks.c: the rows of the control store as hooks --- */
 /* Brings the hooks up to date when the control store changed. */
 void hooks_load(webhook_sender_t *sender);
-/* One that was enabled again; a lane that is being read ends its turn first. */
+/* One that was enabled again, or is stale; a lane that is being read ends its turn first. */
 void hook_begin_anew(hook_t *hook);
 /* Frees those that are gone and not in use; all of them when `all`. */
 void hooks_sweep(webhook_sender_t *sender, bool all);
@@ -152,6 +157,12 @@ static inline hook_lane_t *hook_replay_lane(hook_t *hook)
 {
     return &hook->lanes[hook->lane_count - 1];
 }
+
+/* --- webhook_claim.c: one sender among services on one store --- */
+/* Once a turn. When it was so and is not any more, nothing is on its way and all is stale. */
+bool hooks_may_send(webhook_sender_t *sender);
+/* Another service may begin at once. */
+void hooks_release(webhook_sender_t *sender);
 
 /* --- webhook_calls.c: events to endpoints --- */
 /* Starts what may be started. */

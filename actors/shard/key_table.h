@@ -9,12 +9,14 @@
 
 typedef struct key_table key_table_t;
 
+/* Never NULL. `hash_key` is copied. */
 key_table_t *key_table_create(const uint8_t hash_key[16]);
 void key_table_destroy(key_table_t **table);
 
 /* Marks (tenant, key) of the message. KEY_IN_FLIGHT: a request with this key is under way, the same
  * or another one: which of the two the key belongs to is not known yet. BUSY: the table is full. */
 MUST_USE result_t key_table_add(key_table_t *table, shard_message_t *message);
+/* The request, which is marked (asserted), has its answer. */
 void key_table_remove(key_table_t *table, shard_message_t *message);
 uint32_t key_table_count(const key_table_t *table);
 

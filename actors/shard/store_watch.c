@@ -42,7 +42,7 @@ static bool is_unreadable(shard_t *shard)
 void store_watch_tick(shard_t *shard)
 {
     store_watch_t *const watch = &shard->store_watch;
-    const uint8_t before = watch->state;
+    const uint8_t before = watch->state == 0 ? (uint8_t)store_state_answers : watch->state;
     const bool silent = is_silent(shard);
     const bool unreadable = is_unreadable(shard);
     watch->state = silent       ? store_state_silent

@@ -79,4 +79,13 @@ MUST_USE result_t archive_read(archive_reader_t *reader, const archive_visitor_t
                                archive_totals_t *totals);
 void archive_close(archive_reader_t **reader);
 
+/* --- Checking --- */
+
+/* Whether the file is whole and its events follow on each other: `header` and `totals` say what it
+ * holds. `room`, a power of two, is how many cards are followed in one reading; a file of more is
+ * read several times, each time for the cards of another slice. What `archive_open` and
+ * `archive_read` return, and STORE_CORRUPT for a gap. */
+MUST_USE result_t archive_check(const char *path, uint32_t room, archive_header_t *header,
+                                archive_totals_t *totals, char *error);
+
 #endif

@@ -15,6 +15,7 @@ enum {
 };
 
 /* What `serve` hands down to the relay: "allow" or "refuse". */
+#define SERVICE_ENVIRONMENT "DIGITALCARD_SERVICE_NUMBER" /* drawn by each start of `serve` */
 #define WEBHOOKS_PRIVATE_ENVIRONMENT "DIGITALCARD_WEBHOOKS_PRIVATE"
 
 /* One text per setting; NULL: not given. */

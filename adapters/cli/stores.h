@@ -19,6 +19,8 @@
 
 #define STORES_ENVIRONMENT "DIGITALCARD_STORE"
 
+/* `store` is everywhere what --store says: "sqlite" or a URL of PostgreSQL; `data` the data
+ * directory. */
 bool stores_is_postgres(const char *store);
 /* Of a role: what the supervisor put into the environment, else "sqlite". */
 const char *stores_of_role(void);
@@ -74,6 +76,7 @@ typedef struct stores_usage {
     int64_t cards; /* living */
     int64_t bytes; /* of events */
 } stores_usage_t;
+/* As of now, from the partitions of the journal. MISSING: it has none. */
 MUST_USE result_t stores_usage(const char *store, const char *data, text_t tenant,
                                stores_usage_t *usage);
 
@@ -97,6 +100,7 @@ stores_schemas_t stores_schemas(void);
 
 struct control_postgres_place;
 struct journal_postgres_place;
+/* Both are wiped by whoever owns them: there is a password in each. */
 void stores_place_copy(const struct control_postgres_place *from,
                        struct journal_postgres_place *to);
 typedef result_t stores_with_place_t(const char *store, const struct journal_postgres_place *place,

@@ -258,9 +258,10 @@ static control_postgres_t *control_create(const control_postgres_options_t *opti
 
 static result_t url_check(const char *url)
 {
-    PQconninfoOption *const parsed = PQconninfoParse(url, NULL);
-    PQconninfoFree(parsed);
-    return parsed == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
+    postgres_hosts_t *hosts = postgres_hosts_of_url(url);
+    const result_t result = hosts == NULL ? RESULT_INVALID_ARGUMENT : RESULT_OK;
+    postgres_hosts_destroy(&hosts);
+    return result;
 }
 
 /* Without `create` nothing is made where nothing is. */
@@ -332,6 +333,7 @@ void control_postgres_close(control_store_t **store)
     control_disconnect(control);
     explicit_bzero(&control->restored, sizeof control->restored);
     explicit_bzero(&control->options, sizeof control->options);
+    postgres_hosts_destroy(&control->hosts);
     explicit_bzero(control->url, strlen(control->url));
     free(control->url);
     free(control);

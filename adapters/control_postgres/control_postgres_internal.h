@@ -5,6 +5,7 @@
 #include "actors/domain/card_id.h"
 #include "adapters/control_postgres/control_postgres.h"
 #include "adapters/shared_postgres/fields.h"
+#include "adapters/shared_postgres/hosts.h"
 #include <libpq-fe.h>
 
 typedef struct control_postgres {
@@ -16,8 +17,9 @@ typedef struct control_postgres {
     webhooks_t webhooks;
     control_postgres_options_t options;
     char *url;
-    PGconn *connection; /* NULL: none */
-    uint64_t retry_ms;  /* not before */
+    postgres_hosts_t *hosts; /* of it; made with the first connection */
+    PGconn *connection;      /* NULL: none */
+    uint64_t retry_ms;       /* not before */
     uint64_t logged_ms;
     char prefix[16];
     bool is_prepared;                  /* the schema was looked at since the start */

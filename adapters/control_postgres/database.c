@@ -42,12 +42,29 @@ static result_t database_error(control_postgres_t *control, const PGresult *rows
 
 /* --- The server may say nothing at all: no wait is without its end --- */
 
-static bool connection_make(control_postgres_t *control)
+/* False: nobody knows where the server is, nor did before. */
+static bool addresses_find(control_postgres_t *control, postgres_addresses_t *addresses)
 {
-    const char *const keywords[] = {"dbname", "fallback_application_name", "options", NULL};
-    const char *const values[] = {control->url, "digitalcard-control",
+    if (control->hosts == NULL) {
+        control->hosts = postgres_hosts_of_url(control->url);
+        assert(control->hosts != NULL); /* the URL was looked at before */
+    }
+    postgres_hosts_begin(control->hosts);
+    (void)postgres_hosts_wait(control->hosts); /* what is known by then */
+    return postgres_hosts_addresses(control->hosts, addresses);
+}
+
+static bool connection_make(control_postgres_t *control, const postgres_addresses_t *addresses)
+{
+    const char *const keywords[] = {
+        "dbname", "fallback_application_name", "options", "host", "hostaddr", "port", NULL};
+    const char *const values[] = {control->url,
+                                  "digitalcard-control",
                                   "-c statement_timeout=8000 -c lock_timeout=4000 "
                                   "-c client_min_messages=warning -c synchronous_commit=on",
+                                  addresses->host,
+                                  addresses->hostaddr,
+                                  addresses->port,
                                   NULL};
     const uint64_t deadline_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CONTROL_CONNECT_MS;
     control->connection = PQconnectStartParams(keywords, values, 1);
@@ -86,10 +103,15 @@ result_t database_ready(control_postgres_t *control)
         return RESULT_STORE_UNAVAILABLE;
     }
     control_disconnect(control);
-    if (connection_make(control)) {
+    postgres_addresses_t addresses;
+    const bool is_known = addresses_find(control, &addresses);
+    if (is_known && connection_make(control, &addresses)) {
         return RESULT_OK;
     }
     connection_rest(control);
+    if (!is_known) {
+        return database_error(control, NULL, "look up the name of the server");
+    }
     const bool is_silent =
         control->connection != NULL && PQstatus(control->connection) != CONNECTION_BAD;
     return database_error(control, NULL, is_silent ? "connect: no answer" : "connect");

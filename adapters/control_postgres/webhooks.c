@@ -330,6 +330,25 @@ static result_t webhook_visit_log(webhooks_t *store, text_t tenant, text_t name,
     return result;
 }
 
+/* --- One sender --- */
+
+static result_t webhook_claim(webhooks_t *store, text_t service, uint32_t ttl_ms, bool *is_ours)
+{
+    const value_t values[] = {value_bytes(service), value_integer(ttl_ms)};
+    PGresult *rows = NULL;
+    const result_t result = database_query(
+        control_of_webhooks(store),
+        "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8 AS now_ms) "
+        "INSERT INTO claim AS c (name, owner, epoch, ends_at) SELECT 'webhooks', $1::text, 1, "
+        "now_ms + $2::int8 FROM clock ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, "
+        "ends_at = excluded.ends_at, epoch = c.epoch + (c.owner <> excluded.owner)::int WHERE "
+        "c.owner = excluded.owner OR c.ends_at <= (SELECT now_ms FROM clock) RETURNING epoch",
+        values, 2, &rows);
+    *is_ours = result == RESULT_OK && PQntuples(rows) == 1 && ttl_ms > 0;
+    PQclear(rows);
+    return result;
+}
+
 static const webhooks_functions_t functions = {
     .add = webhook_add,
     .remove = webhook_remove,
@@ -339,6 +358,7 @@ static const webhooks_functions_t functions = {
     .record = webhook_record,
     .visit = webhook_visit_rows,
     .visit_log = webhook_visit_log,
+    .claim = webhook_claim,
 };
 
 void control_postgres_webhooks_init(control_postgres_t *control)

@@ -8,10 +8,14 @@
 
 /* --- What to connect to --- */
 
-static bool is_ours(const char *keyword)
+/* `has_addresses`: so are the hosts, looked up. */
+static bool is_ours(const char *keyword, bool has_addresses)
 {
-    static const char *const ours[] = {"dbname", "user", "password", "passfile", "options"};
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+    static const char *const ours[] = {"dbname",  "user", "password", "passfile",
+                                       "options", "host", "hostaddr", "port"};
+    enum { OF_HOSTS = 3 };
+    const size_t count = sizeof ours / sizeof ours[0] - (has_addresses ? 0 : OF_HOSTS);
+    for (size_t i = 0; i < count; i++) {
         if (strcmp(keyword, ours[i]) == 0) {
             return true;
         }
@@ -25,19 +29,21 @@ static const char loop_options[] =
     " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off "
     "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=4000 -c statement_timeout=";
 
-bool connection_keywords_fill(const PQconninfoOption *url, const journal_postgres_place_t *place,
-                              bool is_loop, connection_keywords_t *keywords)
+bool connection_keywords_fill(const PQconninfoOption *url, const postgres_addresses_t *addresses,
+                              const journal_postgres_place_t *place, bool is_loop,
+                              connection_keywords_t *keywords)
 {
     size_t count = 0;
+    const bool has_addresses = addresses->host[0] != '\0';
     const char *given = "";
     for (const PQconninfoOption *option = url; option->keyword != NULL; option++) {
         if (option->val != NULL && strcmp(option->keyword, "options") == 0) {
             given = option->val;
         }
-        if (option->val == NULL || is_ours(option->keyword)) {
+        if (option->val == NULL || is_ours(option->keyword, has_addresses)) {
             continue;
         }
-        if (count + 8 > CONNECTION_KEYWORDS_MAX) {
+        if (count + 11 > CONNECTION_KEYWORDS_MAX) {
             return false;
         }
         keywords->keywords[count] = option->keyword;
@@ -60,6 +66,9 @@ bool connection_keywords_fill(const PQconninfoOption *url, const journal_postgre
         {"options", keywords->options},
         {"connect_timeout", "5"},
         {"fallback_application_name", "digitalcard"},
+        {has_addresses ? "host" : NULL, addresses->host},
+        {"hostaddr", addresses->hostaddr},
+        {"port", addresses->port},
         {NULL, NULL},
     };
     for (size_t i = 0; i < sizeof added / sizeof added[0]; i++, count++) {
@@ -114,11 +123,18 @@ bool session_watch(lane_t *lane, int events)
     return uv_poll_start(lane->poll, events, polled) == 0;
 }
 
-bool session_start(lane_t *lane)
+/* With the addresses that are known now. */
+static bool session_connect(lane_t *lane)
 {
     journal_tenant_t *const tenant = lane->tenant;
+    postgres_addresses_t addresses;
     connection_keywords_t keywords;
-    if (!connection_keywords_fill(tenant->journal->url, &tenant->place, true, &keywords)) {
+    if (!postgres_hosts_addresses(tenant->journal->hosts, &addresses)) {
+        lane->is_told = true; /* that the name is not known */
+        return false;
+    }
+    if (!connection_keywords_fill(tenant->journal->url, &addresses, &tenant->place, true,
+                                  &keywords)) {
         trouble_tell(lane, TROUBLE_url, NULL, NULL);
         return false;
     }
@@ -130,6 +146,24 @@ bool session_start(lane_t *lane)
     }
     (void)PQsetErrorVerbosity(lane->connection, PQERRORS_VERBOSE); /* trouble_of_connecting */
     return session_watch(lane, UV_WRITABLE);
+}
+
+connection_progress_t session_look(lane_t *lane)
+{
+    const name_state_t state = postgres_hosts_state(lane->tenant->journal->hosts);
+    if (state == NAME_STATE_PENDING) {
+        return CONNECTION_GOES_ON;
+    }
+    if (state == NAME_STATE_FAILED) {
+        trouble_tell(lane, TROUBLE_name, NULL, NULL);
+    }
+    return session_connect(lane) ? CONNECTION_STANDS : CONNECTION_FAILED;
+}
+
+connection_progress_t session_start(lane_t *lane)
+{
+    postgres_hosts_begin(lane->tenant->journal->hosts);
+    return session_look(lane);
 }
 
 /* libpq may go on to another address, on another socket: the watch begins anew each time. */

@@ -136,7 +136,8 @@ static void upgrade_run(uv_work_t *work)
 {
     upgrade_t *const upgrade = work->data;
     const journal_tenant_t *const tenant = upgrade->tenant;
-    upgrade->result = schema_upgrade(tenant->journal->url, &tenant->place, &upgrade->outcome);
+    upgrade->result = schema_upgrade(tenant->journal->url, tenant->journal->hosts, &tenant->place,
+                                     &upgrade->outcome);
 }
 
 static void upgrade_finish(uv_work_t *work, int status)
@@ -324,8 +325,10 @@ result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,
 {
     char *fault = NULL;
     PQconninfoOption *const url = PQconninfoParse(options->url, &fault);
-    if (url == NULL || options->connections > LIMIT_POSTGRES_CONNECTIONS_MAX) {
+    postgres_hosts_t *hosts = url == NULL ? NULL : postgres_hosts_create(url);
+    if (hosts == NULL || options->connections > LIMIT_POSTGRES_CONNECTIONS_MAX) {
         PQfreemem(fault); /* not logged: it quotes the URL, and a password may be in it */
+        postgres_hosts_destroy(&hosts);
         PQconninfoFree(url);
         return RESULT_INVALID_ARGUMENT;
     }
@@ -335,6 +338,7 @@ result_t journal_postgres_create(loop_t *loop, metrics_t *metrics,
     created->base.tenants_max = LIMIT_POSTGRES_TENANTS / 2; /* others are being closed */
     created->loop = loop;
     created->url = url;
+    created->hosts = hosts;
     created->tails = card_tails_create();
     created->find = options->find;
     created->find_context = options->find_context;
@@ -392,6 +396,7 @@ void journal_postgres_destroy(journal_t **journal)
     assert(destroyed->tenants_open == 0);
     parameters_release(&destroyed->parameters);
     card_tails_destroy(&destroyed->tails);
+    postgres_hosts_destroy(&destroyed->hosts);
     PQconninfoFree(destroyed->url);
     free(destroyed);
 }

@@ -13,6 +13,7 @@
 #include "adapters/journal_postgres/card_tails.h"
 #include "adapters/journal_postgres/journal_postgres.h"
 #include "adapters/shared_postgres/fields.h"
+#include "adapters/shared_postgres/hosts.h"
 #include "adapters/shared_postgres/parameters.h"
 #include "messages/arena.h"
 #include <libpq-fe.h>
@@ -93,6 +94,7 @@ struct lane {
     bool is_broken;     /* the connection is of no use any more: dealt with by the timer */
     result_t broken_by; /* why; RESULT_OK: it just went */
     bool is_told;       /* why it is broken was told */
+    bool is_looking;    /* connecting, and the server's name is still being looked up */
     bool is_pumping;
     bool is_session_begun;
     loop_timer_t *timer;
@@ -161,7 +163,10 @@ typedef enum connection_progress {
     CONNECTION_STANDS,
     CONNECTION_FAILED,
 } connection_progress_t;
-MUST_USE bool session_start(lane_t *lane);
+/* Looks the server's names up, and begins to connect when they are known. GOES_ON: they are not
+ * yet, call session_look in a moment. STANDS: it has begun. */
+MUST_USE connection_progress_t session_start(lane_t *lane);
+MUST_USE connection_progress_t session_look(lane_t *lane);
 MUST_USE connection_progress_t session_continue(lane_t *lane);
 void session_close(lane_t *lane);
 /* Waits for what the connection needs: reading always, writing when `wants_write`. */
@@ -199,6 +204,7 @@ struct journal_postgres {
     journal_postgres_find_t *find;
     void *find_context;
     PQconninfoOption *url;     /* parsed */
+    postgres_hosts_t *hosts;   /* of it */
     journal_tenant_t *tenants; /* open and closing ones */
     uint32_t tenants_open;
     uint32_t openings; /* numbers them */
@@ -244,8 +250,9 @@ struct journal_tenant {
 /* After each command: a closing tenant goes when its last one is done. */
 void tenant_settle(journal_tenant_t *tenant);
 
-/* Keywords and values for libpq: the URL with the tenant's database, role and password. `values`
- * borrow from both. `is_loop`: settings of the session that serves actors. */
+/* Keywords and values for libpq: the URL with the tenant's database, role and password, and what
+ * its hosts were found to be. `values` borrow from all three. `is_loop`: settings of the session
+ * that serves actors. */
 enum { CONNECTION_KEYWORDS_MAX = 64 };
 typedef struct connection_keywords {
     const char *keywords[CONNECTION_KEYWORDS_MAX];
@@ -253,6 +260,7 @@ typedef struct connection_keywords {
     char options[512];
 } connection_keywords_t;
 MUST_USE bool connection_keywords_fill(const PQconninfoOption *url,
+                                       const postgres_addresses_t *addresses,
                                        const journal_postgres_place_t *place, bool is_loop,
                                        connection_keywords_t *keywords);
 
@@ -266,7 +274,8 @@ MUST_USE result_t journal_database_open(const char *url, const journal_postgres_
 result_t journal_database_error(const PGconn *connection, const PGresult *rows, const char *action);
 MUST_USE result_t journal_database_execute(PGconn *connection, const char *sql, const char *action);
 /* On a thread. */
-MUST_USE result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
+MUST_USE result_t schema_upgrade(const PQconninfoOption *url, postgres_hosts_t *hosts,
+                                 const journal_postgres_place_t *place,
                                  migration_outcome_t *outcome);
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */

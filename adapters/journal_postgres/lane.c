@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 100, SQL_SIZE = 8192 };
+enum { TICK_MS = 100, LOOK_MS = 5, SQL_SIZE = 8192 };
 
 static const char *const fixed_sql[STATEMENT_FIXED] = {
 #define STATEMENT(name, sql) [STATEMENT_##name] = sql,
@@ -224,15 +224,26 @@ static void lane_yield(lane_t *lane)
     connection_ask(lane);
 }
 
+/* The timer looks whether names are known, often: a connection takes 12 ms. */
+static void connecting_goes_on(lane_t *lane, connection_progress_t progress)
+{
+    const bool was_looking = lane->is_looking;
+    lane->is_looking = progress == CONNECTION_GOES_ON;
+    if (progress == CONNECTION_FAILED) {
+        lane_break(lane, RESULT_OK);
+    } else if (lane->is_looking != was_looking) {
+        const uint64_t tick_ms = lane->is_looking ? LOOK_MS : TICK_MS;
+        loop_timer_start(lane->timer, tick_ms, tick_ms);
+    }
+}
+
 void lane_granted(lane_t *lane)
 {
     state_set(lane, LANE_CONNECTING);
     if (lane->tenant->journal->connects != NULL) {
         metric_add(lane->tenant->journal->connects, 1);
     }
-    if (!session_start(lane)) {
-        lane_break(lane, RESULT_OK);
-    }
+    connecting_goes_on(lane, session_start(lane));
 }
 
 void lane_close_connection(lane_t *lane)
@@ -692,6 +703,7 @@ static void lane_repair(lane_t *lane)
     const bool was_connecting = lane->state == LANE_CONNECTING;
     const result_t why = repair_reason(lane, was_connecting);
     lane->is_told = false;
+    lane->is_looking = false;
     session_close(lane);
     state_set(lane, LANE_IDLE);
     pool_give(lane);
@@ -725,6 +737,8 @@ static void lane_tick(void *context)
     tenant_hold(lane);
     if (lane->is_broken || is_overdue(lane, now_ms)) {
         lane_repair(lane);
+    } else if (lane->is_looking) {
+        connecting_goes_on(lane, session_look(lane));
     } else if (lane->state == LANE_WAITING && lane->queue_first != NULL &&
                now_ms - lane->queue_first->submitted_us / 1000 > LIMIT_POSTGRES_WAIT_MS) {
         trouble_tell(lane, TROUBLE_queue, NULL, NULL);

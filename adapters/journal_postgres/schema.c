@@ -17,11 +17,19 @@ result_t journal_database_error(const PGconn *connection, const PGresult *rows, 
     return trouble_result(trouble_of(sqlstate));
 }
 
-static result_t connection_open(const PQconninfoOption *options,
+static result_t connection_open(const PQconninfoOption *options, postgres_hosts_t *hosts,
                                 const journal_postgres_place_t *place, PGconn **connection)
 {
+    postgres_addresses_t addresses;
     connection_keywords_t keywords;
-    if (options == NULL || !connection_keywords_fill(options, place, false, &keywords)) {
+    postgres_hosts_begin(hosts);
+    (void)postgres_hosts_wait(hosts); /* what is known by then */
+    if (!postgres_hosts_addresses(hosts, &addresses)) {
+        log_error("the name of the PostgreSQL server cannot be looked up: see the name server",
+                  LOG_STRING("database", place->database));
+        return RESULT_STORE_UNAVAILABLE;
+    }
+    if (!connection_keywords_fill(options, &addresses, place, false, &keywords)) {
         return RESULT_INVALID_ARGUMENT;
     }
     *connection = PQconnectdbParams(keywords.keywords, keywords.values, 0);
@@ -39,7 +47,10 @@ result_t journal_database_open(const char *url, const journal_postgres_place_t *
                                PGconn **connection)
 {
     PQconninfoOption *const options = PQconninfoParse(url, NULL);
-    const result_t result = connection_open(options, place, connection);
+    postgres_hosts_t *hosts = options == NULL ? NULL : postgres_hosts_create(options);
+    const result_t result = hosts == NULL ? RESULT_INVALID_ARGUMENT
+                                          : connection_open(options, hosts, place, connection);
+    postgres_hosts_destroy(&hosts);
     PQconninfoFree(options);
     return result;
 }
@@ -147,11 +158,11 @@ uint64_t journal_postgres_schema(void)
     return journal_postgres_migrations_count;
 }
 
-result_t schema_upgrade(const PQconninfoOption *url, const journal_postgres_place_t *place,
-                        migration_outcome_t *outcome)
+result_t schema_upgrade(const PQconninfoOption *url, postgres_hosts_t *hosts,
+                        const journal_postgres_place_t *place, migration_outcome_t *outcome)
 {
     PGconn *connection = NULL;
-    result_t result = connection_open(url, place, &connection);
+    result_t result = connection_open(url, hosts, place, &connection);
     if (result != RESULT_OK) {
         return result;
     }
@@ -174,7 +185,10 @@ result_t journal_postgres_migrate(const char *url, const journal_postgres_place_
 {
     *outcome = (migration_outcome_t){.known = journal_postgres_migrations_count};
     PQconninfoOption *const options = PQconninfoParse(url, NULL);
-    const result_t result = schema_upgrade(options, place, outcome);
+    postgres_hosts_t *hosts = options == NULL ? NULL : postgres_hosts_create(options);
+    const result_t result =
+        hosts == NULL ? RESULT_INVALID_ARGUMENT : schema_upgrade(options, hosts, place, outcome);
+    postgres_hosts_destroy(&hosts);
     PQconninfoFree(options);
     return result;
 }

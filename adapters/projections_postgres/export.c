@@ -86,7 +86,11 @@ result_t projections_postgres_export(const char *url, const projections_postgres
                                      projection_row_visit_t *visit, void *context)
 {
     fold_session_t session = {0};
-    result_t result = fold_session_connect(&session, url, place, PROJECTIONS_LIVE);
+    fold_server_t server;
+    result_t result = fold_server_init(&server, url);
+    if (result == RESULT_OK) {
+        result = fold_session_connect(&session, &server, place, PROJECTIONS_LIVE);
+    }
     if (result == RESULT_OK) {
         result = execute(session.connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
                                              "SET LOCAL statement_timeout = 0");
@@ -98,5 +102,6 @@ result_t projections_postgres_export(const char *url, const projections_postgres
         result = table_export(session.connection, (projection_table_t)table, visit, context);
     }
     fold_session_close(&session);
+    fold_server_deinit(&server);
     return result;
 }

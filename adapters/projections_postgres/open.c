@@ -112,8 +112,8 @@ static void open_run(fold_job_t *base, fold_session_t *session)
         memset(job->opened.cursors, 0, sizeof job->opened.cursors);
         base->result = RESULT_OK;
         if (session->connection == NULL) { /* it told of the damage, and was closed */
-            base->result = fold_session_connect(session, tenant->projections->url, &tenant->place,
-                                                tenant->slot);
+            base->result = fold_session_connect(session, &tenant->projections->server,
+                                                &tenant->place, tenant->slot);
         }
         if (base->result == RESULT_OK) {
             base->result = make_anew(tenant, session);

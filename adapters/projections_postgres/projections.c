@@ -114,8 +114,8 @@ static void job_run(void *context)
     fold_session_t *const session = session_take(tenant);
     job->result = RESULT_OK;
     if (session->connection == NULL) {
-        job->result =
-            fold_session_connect(session, tenant->projections->url, &tenant->place, tenant->slot);
+        job->result = fold_session_connect(session, &tenant->projections->server, &tenant->place,
+                                           tenant->slot);
     }
     if (job->result == RESULT_OK) {
         job->run(job, session);
@@ -181,7 +181,7 @@ static void close_tables(projections_tenant_t *tenant)
         fold_session_t *const session = session_take(tenant);
         result_t result = RESULT_OK;
         if (session->connection == NULL) {
-            result = fold_session_connect(session, tenant->projections->url, &tenant->place,
+            result = fold_session_connect(session, &tenant->projections->server, &tenant->place,
                                           tenant->slot);
         }
         if (result == RESULT_OK) {
@@ -253,6 +253,10 @@ result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
 {
     projections_postgres_t *created = calloc(1, sizeof *created);
     assert(created != NULL);
+    if (fold_server_init(&created->server, options->url) != RESULT_OK) {
+        free(created);
+        return RESULT_INVALID_ARGUMENT;
+    }
     created->base.functions = &functions;
     created->loop = loop;
     created->session_count = options->sessions == 0 ? LIMIT_PROJECTION_SESSIONS : options->sessions;
@@ -260,8 +264,6 @@ result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
     assert(created->session_count <= LIMIT_PROJECTION_SESSIONS_MAX);
     created->find = options->find;
     created->find_context = options->find_context;
-    created->url = strdup(options->url);
-    assert(created->url != NULL);
     created->lock = -1;
     const int size = asprintf(&created->lock_path, "%s/read_models.lock", options->directory);
     assert(size > 0);
@@ -273,7 +275,7 @@ result_t projections_postgres_create(loop_t *loop, metrics_t *metrics,
     if (result != RESULT_OK) {
         (void)pthread_mutex_destroy(&created->mutex);
         free(created->lock_path);
-        free(created->url);
+        fold_server_deinit(&created->server);
         free(created);
         return result;
     }
@@ -299,18 +301,22 @@ void projections_postgres_destroy(projections_t **projections)
         (void)close(destroyed->lock);
     }
     free(destroyed->lock_path);
-    explicit_bzero(destroyed->url, strlen(destroyed->url));
-    free(destroyed->url);
+    fold_server_deinit(&destroyed->server);
     free(destroyed);
 }
 
 result_t projections_postgres_remove(const char *url, const projections_postgres_place_t *place)
 {
     fold_session_t session = {0};
-    result_t result = fold_session_connect(&session, url, place, PROJECTIONS_LIVE);
+    fold_server_t server;
+    result_t result = fold_server_init(&server, url);
+    if (result == RESULT_OK) {
+        result = fold_session_connect(&session, &server, place, PROJECTIONS_LIVE);
+    }
     if (result == RESULT_OK) {
         result = fold_discard(&session, PROJECTIONS_LIVE);
     }
     fold_session_close(&session);
+    fold_server_deinit(&server);
     return result;
 }

@@ -9,6 +9,7 @@
 #include "actors/relay/projection_metrics.h"
 #include "adapters/projections_postgres/projections_postgres.h"
 #include "adapters/shared_postgres/fields.h"
+#include "adapters/shared_postgres/hosts.h"
 #include "adapters/shared_postgres/parameters.h"
 #include "runtime/work_pool.h"
 #include <libpq-fe.h>
@@ -31,9 +32,17 @@ typedef struct fold_session {
     bool is_prepared[FOLD_STATEMENT_COUNT];
 } fold_session_t;
 
+/* Where the server is. */
+typedef struct fold_server {
+    char *url;
+    postgres_hosts_t *hosts;
+} fold_server_t;
+MUST_USE result_t fold_server_init(fold_server_t *server, const char *url);
+void fold_server_deinit(fold_server_t *server);
+
 /* Store. Where the tables of a slot are. */
 const char *fold_schema(projections_slot_t slot);
-MUST_USE result_t fold_session_connect(fold_session_t *session, const char *url,
+MUST_USE result_t fold_session_connect(fold_session_t *session, const fold_server_t *server,
                                        const projections_postgres_place_t *place,
                                        projections_slot_t slot);
 void fold_session_close(fold_session_t *session);
@@ -57,7 +66,7 @@ typedef struct projections_postgres {
     projections_t base;
     loop_t *loop;
     work_pool_t *pool;
-    char *url;
+    fold_server_t server;
     char *lock_path;
     int lock; /* -1: not held */
     bool lock_is_missed;

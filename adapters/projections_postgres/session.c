@@ -108,6 +108,27 @@ static bool is_good(const PGresult *rows)
 
 /* --- Connecting --- */
 
+result_t fold_server_init(fold_server_t *server, const char *url)
+{
+    *server = (fold_server_t){.hosts = postgres_hosts_of_url(url)};
+    if (server->hosts == NULL) {
+        return RESULT_INVALID_ARGUMENT;
+    }
+    server->url = strdup(url);
+    assert(server->url != NULL);
+    return RESULT_OK;
+}
+
+void fold_server_deinit(fold_server_t *server)
+{
+    if (server->url != NULL) {
+        postgres_hosts_destroy(&server->hosts);
+        explicit_bzero(server->url, strlen(server->url));
+        free(server->url);
+        server->url = NULL;
+    }
+}
+
 static bool connection_make(fold_session_t *session)
 {
     PGconn *const connection = session->connection;
@@ -126,7 +147,7 @@ static bool connection_make(fold_session_t *session)
 
 /* Plans are made once per connection, when tables may still be empty: each statement has its index,
  * and neither a scan of a whole table nor a join of whole tables is ever the better way. */
-result_t fold_session_connect(fold_session_t *session, const char *url,
+result_t fold_session_connect(fold_session_t *session, const fold_server_t *server,
                               const projections_postgres_place_t *place, projections_slot_t slot)
 {
     char options[512];
@@ -137,10 +158,18 @@ result_t fold_session_connect(fold_session_t *session, const char *url,
                    "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=4000 "
                    "-c statement_timeout=%d",
                    fold_schema(slot), LIMIT_POSTGRES_STATEMENT_MS);
+    postgres_addresses_t addresses;
+    postgres_hosts_begin(server->hosts);
+    (void)postgres_hosts_wait(server->hosts); /* what is known by then */
+    if (!postgres_hosts_addresses(server->hosts, &addresses)) {
+        return session_error(session, NULL, "look up the name of the server");
+    }
     const char *const keywords[] = {
-        "dbname", "dbname", "user", "password", "options", "fallback_application_name", NULL};
-    const char *const values[] = {url,     place->database,    place->role, place->password,
-                                  options, "digitalcard-read", NULL};
+        "dbname", "dbname",   "user", "password", "options", "fallback_application_name",
+        "host",   "hostaddr", "port", NULL};
+    const char *const values[] = {
+        server->url,        place->database, place->role,        place->password, options,
+        "digitalcard-read", addresses.host,  addresses.hostaddr, addresses.port,  NULL};
     session->connection = PQconnectStartParams(keywords, values, 1); /* what comes later counts */
     return connection_make(session) ? RESULT_OK : session_error(session, NULL, "connect");
 }

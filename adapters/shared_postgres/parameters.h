@@ -37,17 +37,24 @@ typedef struct parameters {
     bool is_null[PARAMETERS_MAX];
 } parameters_t;
 
+/* Empties the list for the next statement and keeps its memory. */
 void parameters_reset(parameters_t *parameters);
+/* Frees the memory and empties the list. */
 void parameters_release(parameters_t *parameters);
-/* Makes `values`, `lengths` and `formats` what libpq wants. */
+/* Makes `values`, `lengths` and `formats` what PQexecParams and its kin want, until the next change
+ * of the list. Nothing may be added afterwards but after a reset. */
 void parameters_finish(parameters_t *parameters);
 
-void parameter_integer(parameters_t *parameters, int64_t value); /* int8 */
+/* Each adds one parameter, PARAMETERS_MAX at most (asserted); what it is given is copied. The type
+ * behind it is that of the statement: int8, bytea or text, uuid. */
+void parameter_integer(parameters_t *parameters, int64_t value);
 void parameter_bytes(parameters_t *parameters, text_t value);
 void parameter_uuid(parameters_t *parameters, const uuid_t *value);
 void parameter_null(parameters_t *parameters);
 
-/* An array of `count` elements of `type`, each added by one of the element functions. */
+/* An array: begin with the type of its elements (TYPE_BYTEA, TYPE_INT8, …) and their exact number,
+ * add each by the element function of that type or as NULL, end it. An array of none has no
+ * elements but begins and ends as well. */
 void parameter_array_begin(parameters_t *parameters, uint32_t type, size_t count);
 void parameter_array_end(parameters_t *parameters);
 void element_int8(parameters_t *parameters, int64_t value);

@@ -6,9 +6,9 @@ import http from 'node:http';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { checkAcknowledged } from './check.mjs';
-import { ROOT, Servers, bench, median, pause, tree, until } from './servers.mjs';
+import { ROOT, Servers, bench, checkedWords, median, pause, tree, until } from './servers.mjs';
 
-const words = process.argv.slice(2);
+const words = checkedWords({ '--seconds': true, '--seed': true, '--store': true, '--redis': false, '--rate': true, '--faults': true, '--reports': true });
 const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
 const SECONDS = Number(option('--seconds', 60));
 const SEED = Number(option('--seed', Date.now() % 1_000_000));

@@ -1,7 +1,7 @@
 // A service on a data directory that `digitalcard-bench journal --fill` has filled: start to ready beside an empty one, how long the relay
 // folds, memory of the tree before and after scans of cards chosen at random, and how long the first scan of each takes.
-//   node bench/harness/large.mjs DIRECTORY TENANT [--scans 100000] [--clients 8] [--starts 7] [--keep]
-// --keep leaves the service running (bench/pages.mjs) until Ctrl-C. Must not change the directory but by what its scans add.
+//   node bench/harness/large.mjs DIRECTORY TENANT [--scans 100000] [--clients 8] [--starts 7] [--cold] [--keep]
+// --cold drops the tenant's files from the page cache before the first scans; --keep leaves the service running (bench/pages.mjs) until Ctrl-C. Must not change the directory but by what its scans add.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import http from 'node:http';
@@ -16,7 +16,7 @@ const SCANS = Number(option('--scans', 100_000));
 const CLIENTS = Number(option('--clients', 8));
 const STARTS = Number(option('--starts', 7));
 if (tenant === undefined) {
-  console.error('usage: node bench/harness/large.mjs DIRECTORY TENANT [--scans N] [--clients N] [--starts N] [--keep]');
+  console.error('usage: node bench/harness/large.mjs DIRECTORY TENANT [--scans N] [--clients N] [--starts N] [--cold] [--keep]');
   process.exit(2);
 }
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
@@ -54,6 +54,13 @@ function someCards() {
   const query = `SELECT lower(hex(id)) FROM card WHERE number IN (SELECT abs(random()) % (SELECT max(number) FROM card) + 1 FROM generate_series(1, ${SCANS})) ORDER BY random()`;
   const text = execFileSync('sqlite3', [file, query], { maxBuffer: 1 << 30 }).toString();
   return text.trim().split('\n').map((id) => id.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'));
+}
+
+// The kernel forgets what it has of the files: the next read is one of the disk.
+function forget() {
+  for (const name of [`${tenant}.db`, `${tenant}.read.db`]) {
+    execFileSync('dd', [`of=${path.join(directory, 'tenants', name)}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'ignore' });
+  }
 }
 
 async function scans(service, token, cards) {
@@ -104,6 +111,7 @@ try {
   await pause(3000);
   said(`tree at rest ${memory(service)}`);
   const cards = someCards();
+  if (words.includes('--cold')) forget();
   said(`first: ${await scans(service, token, cards)}`);
   said(`tree afterwards ${memory(service)}`);
   said(`again: ${await scans(service, token, cards)}`);

@@ -4,9 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { BENCH, BINARY, ROOT, Servers, benchWithBudget, footprint, median } from './servers.mjs';
+import { BENCH, BINARY, ROOT, Servers, benchWithBudget, checkedWords, footprint, median } from './servers.mjs';
 
-const words = process.argv.slice(2);
+const words = checkedWords({ '--quick': false, '--rounds': true, '--seconds': true, '--stores': true, '--out': true, '--reports': true });
 const isQuick = words.includes('--quick');
 const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
 const ROUNDS = Number(option('--rounds', isQuick ? 3 : 5));

@@ -33,13 +33,29 @@ export function freePort() {
   });
 }
 
+// The words of the command line, when each is an option of this program (true: with a value): a mistyped one shall not begin half an hour of work.
+export function checkedWords(options) {
+  const words = process.argv.slice(2);
+  for (let index = 0; index < words.length; index += 1) {
+    const hasValue = options[words[index]];
+    if (hasValue === undefined || (hasValue && words[index + 1] === undefined)) {
+      console.error(`'${words[index]}' ${hasValue === undefined ? 'is no option' : 'needs a value'}; there are ${Object.keys(options).join(' ')}`);
+      process.exit(2);
+    }
+    index += hasValue ? 1 : 0;
+  }
+  return words;
+}
+
 // Everything started here, ended in reverse, whatever happens.
 export class Servers {
   constructor() {
     this.folder = mkdtempSync(path.join(process.env.DIGITALCARD_BENCH_DIR ?? tmpdir(), 'dcb-'));
     chmodSync(this.folder, 0o711);
     this.started = [];
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, async () => { await this.stop(); process.exit(130); });
+    const leave = async () => { await this.stop(); process.exit(130); };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, leave);
+    for (const stream of [process.stdout, process.stderr]) stream.once('error', leave); // `… | head` closes them: nothing may stay behind
   }
 
   directory(name) {

@@ -2,9 +2,9 @@
 // page, with what each role and the database's own memory came to; the run fails when the last quarter needs clearly more than the second one.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ROOT, Servers, bench, footprint, median, pause } from './servers.mjs';
+import { ROOT, Servers, bench, checkedWords, footprint, median, pause } from './servers.mjs';
 
-const words = process.argv.slice(2);
+const words = checkedWords({ '--minutes': true, '--rate': true, '--store': true, '--scenario': true, '--reports': true });
 const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
 const MINUTES = Number(option('--minutes', 10));
 const RATE = Number(option('--rate', 2000));

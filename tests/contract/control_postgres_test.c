@@ -64,6 +64,31 @@ static void an_empty_database_is_told_from_one_in_use(void **state)
     assert_int_equal(open_again(place, false, error, sizeof error), RESULT_OK);
 }
 
+static bool claims(webhooks_t *webhooks, const char *service, uint32_t ttl_ms)
+{
+    bool is_ours = false;
+    assert_int_equal(webhooks->functions->claim(webhooks, text_from_c(service), ttl_ms, &is_ours),
+                     RESULT_OK);
+    return is_ours;
+}
+
+static void one_service_sends_the_webhooks_until_its_claim_ends(void **state)
+{
+    postgres_place_t *const place = *state;
+    postgres_place_control_open(place);
+    webhooks_t *const webhooks = control_postgres_webhooks(place->control);
+    assert_true(claims(webhooks, "one", 60000));
+    assert_false(claims(webhooks, "two", 60000));
+    assert_true(claims(webhooks, "one", 60000)); /* renewed */
+    assert_false(claims(webhooks, "one", 0));    /* given back */
+    assert_true(claims(webhooks, "two", 60000));
+    assert_false(claims(webhooks, "one", 60000));
+    postgres_server_execute(&place->server, "digitalcard", "UPDATE claim SET ends_at = 1");
+    assert_false(claims(webhooks, "three", 0)); /* nothing to give back, and nothing is taken */
+    assert_true(claims(webhooks, "one", 60000));
+    assert_false(claims(webhooks, "two", 60000));
+}
+
 static void a_store_of_format_1_gets_its_dead_letters(void **state)
 {
     postgres_place_t *const place = *state;
@@ -72,7 +97,7 @@ static void a_store_of_format_1_gets_its_dead_letters(void **state)
     control_postgres_close(&place->control);
     postgres_server_execute(
         &place->server, "digitalcard",
-        "DROP TABLE webhook_delivery; DROP TABLE webhook; "
+        "DROP TABLE claim; DROP TABLE webhook_delivery; DROP TABLE webhook; "
         "DROP TABLE consumer_cursor; DROP TABLE consumer; DROP TABLE revoked_token; "
         "DROP TABLE flag; DROP TABLE dead_letter; ALTER TABLE tenant DROP COLUMN max_cards; "
         "ALTER TABLE tenant DROP COLUMN max_storage; ALTER TABLE tenant DROP "
@@ -128,6 +153,7 @@ int main(void)
         .context = &place, .open = factory_open, .close_and_clear = factory_close_and_clear};
     const struct CMUnitTest tests[] = {
         POSTGRES_TEST(an_empty_database_is_told_from_one_in_use),
+        POSTGRES_TEST(one_service_sends_the_webhooks_until_its_claim_ends),
         POSTGRES_TEST(a_store_of_format_1_gets_its_dead_letters),
         POSTGRES_TEST(a_newer_store_is_refused_and_left_alone),
         POSTGRES_TEST(a_wrong_password_is_told_without_it),

@@ -1,5 +1,6 @@
 set(journal_contract journal_contract.c journal_contract_pages.c journal_contract_model.c
-  journal_contract_reminders.c journal_contract_notes.c journal_contract_heads.c journal_harness.c)
+  journal_contract_reminders.c journal_contract_notes.c journal_contract_heads.c
+  journal_contract_archived.c journal_harness.c)
 digitalcard_test(NAME journal_sqlite_test
   SOURCES journal_sqlite_test.c journal_sqlite_place.c ${journal_contract}
   LIBRARIES digitalcard_journal_sqlite LABELS contract)

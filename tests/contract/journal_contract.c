@@ -657,6 +657,7 @@ int journal_contract_run(const journal_contract_factory_t *factory)
         CONTRACT_TEST(a_reminder_that_changed_since_it_was_read_is_not_taken),
         CONTRACT_TEST(ensuring_leaves_a_reminder_as_it_is),
         CONTRACT_TEST(partitions_count_cards_and_bytes_with_their_events),
+        CONTRACT_TEST(archived_validations_are_gaps_that_readers_are_told_of),
         CONTRACT_TEST(heads_are_those_of_every_partition_and_only_of_what_is_committed),
         CONTRACT_TEST(keys_come_in_the_order_of_the_members_asked_for),
         CONTRACT_TEST(keys_are_of_one_tenant_and_as_many_as_a_batch_needs),

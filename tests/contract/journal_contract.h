@@ -14,6 +14,9 @@ typedef struct journal_contract_factory {
     result_t (*create_tenant)(void *context, text_t tenant, uint32_t partitions);
     /* Whether the stored data of the tenant hold together (`store verify`). */
     bool (*is_sound)(void *context, text_t tenant);
+    /* Validations before a month go into an archive that the test does not keep; `events` gets how
+     * many. NULL: from this store nothing ever goes. */
+    result_t (*retain)(void *context, text_t tenant, int64_t before_ms, uint64_t *events);
 } journal_contract_factory_t;
 
 /* Number of failed tests. */

@@ -56,6 +56,9 @@ void heads_are_those_of_every_partition_and_only_of_what_is_committed(void **sta
 void keys_come_in_the_order_of_the_members_asked_for(void **state);
 void keys_are_of_one_tenant_and_as_many_as_a_batch_needs(void **state);
 
+/* journal_contract_archived.c */
+void archived_validations_are_gaps_that_readers_are_told_of(void **state);
+
 /* journal_contract_model.c */
 void a_thousand_random_batches_agree_with_a_model(void **state);
 

@@ -128,6 +128,24 @@ static result_t factory_create_tenant(void *context, text_t tenant, uint32_t par
     return place->control->functions->tenant_create(place->control, &made);
 }
 
+static result_t factory_retain(void *context, text_t tenant, int64_t before_ms, uint64_t *events)
+{
+    postgres_place_t *const place = context;
+    const journal_postgres_retained_t retained = {.archived_at = before_ms};
+    journal_postgres_place_t where;
+    journal_postgres_retain_t *retain = NULL;
+    result_t result = find(place, tenant, &where);
+    if (result == RESULT_OK) {
+        result =
+            journal_postgres_retain_begin(place->server.url, &where, before_ms, &retain, events);
+    }
+    if (result == RESULT_OK && *events > 0) {
+        return journal_postgres_retain_finish(&retain, &retained);
+    }
+    journal_postgres_retain_abandon(&retain);
+    return result;
+}
+
 static bool factory_is_sound(void *context, text_t tenant)
 {
     postgres_place_t *const place = context;
@@ -151,5 +169,6 @@ journal_contract_factory_t postgres_place_factory(postgres_place_t *place)
                                         .create = factory_create,
                                         .destroy = factory_destroy,
                                         .create_tenant = factory_create_tenant,
-                                        .is_sound = factory_is_sound};
+                                        .is_sound = factory_is_sound,
+                                        .retain = factory_retain};
 }

@@ -264,7 +264,13 @@ test('rows whose sealed contents do not open are refused when they are restored,
       assert.match(result.stderr, pattern);
       assert.equal(JSON.parse(await service.command('tenant', 'list', '--json')).tenants.length, 0);
     }
-    await good(service, 'restore', '--tenant', 'acme', file);
+    // The name itself, in the event of its card: the journal would take it, and the name would be gone for good.
+    writeFileSync(bad, forge(file, (payload) => { const at = payload.indexOf('member-of-second'); payload[at + 60] ^= 1; }));
+    const result = await store(service, 'restore', '--tenant', 'acme', bad);
+    assert.equal(result.status, 1);
+    assert.match(result.stderr, /a sealed name of the member of row 2 of member_key does not open under that key; nothing was restored/);
+    const restored = JSON.parse(await good(service, 'restore', '--tenant', 'acme', file, '--json'));
+    assert.deepEqual(restored.names, { opened: 4, erased: 0, complete: true }, 'each in its event and in its snapshot');
   } finally {
     await service.destroy();
   }

@@ -8,8 +8,9 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { EventFollower } from './clients.mjs';
 import { Postgres } from './postgres.mjs';
+import { Receiver } from './receiver.mjs';
 import { Redis } from './redis.mjs';
-import { Service, until } from './service.mjs';
+import { Service, roles, until } from './service.mjs';
 
 const PASSWORD = 'pass-that-nobody-may-see';
 const nodes = [];
@@ -23,13 +24,14 @@ before(async () => {
   redis = await Redis.start(PASSWORD);
   process.env.DIGITALCARD_STORE = postgres.url;
   process.env.DIGITALCARD_REDIS = redis.url;
-  nodes.push(await Service.start());
+  nodes.push(await Service.start({ arguments: ['--webhooks-private', 'allow'] }));
   folder = mkdtempSync(path.join(tmpdir(), 'dc-second-'));
   copyFileSync(path.join(nodes[0].data, 'master.key'), path.join(folder, 'master.key')); // one installation, one key
-  nodes.push(await Service.start({ data: folder }));
+  nodes.push(await Service.start({ data: folder, arguments: ['--webhooks-private', 'allow'] }));
   token = await nodes[0].tenant('acme', '--partitions', '2');
 });
 after(async () => {
+  Receiver.closeAll();
   for (const node of nodes) await node.destroy();
   if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   await redis?.destroy();
@@ -86,4 +88,35 @@ test('both decide for the same cards in turn: each command once, no gap, and no 
     assert.equal(history.filter((item) => item.name === 'CardValidated').length, 6);
     assert.deepEqual(history.map((item) => item.card_sequence), history.map((_, i) => history.length - i));
   }
+});
+
+test('one of both sends the webhooks, each event once; when it is killed the other one goes on', async () => {
+  const sends = async (node) => /^digitalcard_webhooks_sending\{[^}]*\} 1$/m.test((await node.request('GET', '/metrics')).raw.toString());
+  const sender = async () => {
+    const said = await Promise.all(nodes.map(sends));
+    return said.filter(Boolean).length === 1 ? nodes[said.indexOf(true)] : null;
+  };
+  const receiver = await Receiver.start(() => new Promise((resolve) => setTimeout(() => resolve(200), 5)));
+  await nodes[0].command('webhooks', 'add', 'crm', '--url', receiver.url, '--tenant', 'acme', '--json');
+  const first = await until(sender, 'one of them sends', 20_000);
+  const second = nodes.find((node) => node !== first);
+  const issue = (node, index) => decide(node, '/acme/api/v1/cards', { member_id: `w-${index}`, expires_at: '2035-01-01T00:00:00Z', activate: true }, `hook-${index}`);
+  const cards = [];
+  for (let i = 0; i < 8; i += 1) cards.push((await issue(nodes[i % 2], i)).body.id); // both make events
+  const of = (list) => receiver.accepted.filter((event) => list.includes(event.card)).map((event) => `${event.partition}:${event.sequence}`);
+  await until(() => new Set(of(cards)).size === 16, 'every event arrives', 30_000);
+  assert.equal(receiver.got.length, 16, 'and each once');
+  const stored = async () => JSON.parse(await second.command('webhooks', 'log', 'crm', '--limit', '100', '--tenant', 'acme', '--json'))
+    .deliveries.filter((entry) => entry.state === 'delivered').length;
+  await until(async () => await stored() === 16, 'what was delivered is stored', 10_000);
+  const { pid } = roles(await first.tree()).relay;
+  first.process.kill('SIGKILL');
+  process.kill(pid, 'SIGKILL'); // it gives nothing back: its claim has to end
+  await first.exited;
+  nodes.splice(nodes.indexOf(first), 1);
+  const later = [];
+  for (let i = 8; i < 12; i += 1) later.push((await issue(second, i)).body.id);
+  await until(() => new Set(of(later)).size === 8, 'the other one sends what is new', 40_000);
+  assert.equal(receiver.got.length, 24, 'and nothing again, since all was stored');
+  await first.destroy();
 });

@@ -155,6 +155,28 @@ static void group_that_fails_too_often_is_stopped_and_its_owner_told(void **stat
     assert_null(family.group);
 }
 
+static result_t owns_all_it_may(actor_t *self, actor_message_t *message, probes_t *probes)
+{
+    (void)message;
+    uint64_t timer = 0;
+    while (actor_timer_start(self, 3600000, 0, &timer) == RESULT_OK) {
+        probes->number++; /* LIMIT_ACTOR_NOTICES_OWNED */
+    }
+    return RESULT_OK;
+}
+
+static void owner_with_as_many_notices_as_it_may_own_is_told_all_the_same(void **state)
+{
+    probes_t *const probes = *state;
+    const family_t family = family_begin(probes, ACTOR_ONE_FOR_ONE);
+    probes_run(probes, family.owner, owns_all_it_may);
+    assert_int_equal(probes->number, LIMIT_ACTOR_NOTICES_OWNED);
+    trace_clear(probes);
+    probes->directive = ACTOR_DIRECTIVE_ESCALATE;
+    probes_run(probes, family.children[0], probe_fails);
+    assert_string_equal(probes->trace, "1:fails 3:ends 2:ends 1:ends 9:escalated(internal_error) ");
+}
+
 static void escalating_child_takes_its_group_along(void **state)
 {
     probes_t *const probes = *state;
@@ -256,6 +278,7 @@ int main(void)
         PROBE_TEST(one_for_all_restarts_all_in_order),
         PROBE_TEST(rest_for_one_restarts_those_after_it_too),
         PROBE_TEST(group_that_fails_too_often_is_stopped_and_its_owner_told),
+        PROBE_TEST(owner_with_as_many_notices_as_it_may_own_is_told_all_the_same),
         PROBE_TEST(escalating_child_takes_its_group_along),
         PROBE_TEST(child_that_stops_leaves_its_group),
         PROBE_TEST(destroyed_group_stops_its_children_youngest_first),

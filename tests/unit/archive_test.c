@@ -239,6 +239,89 @@ static void archive_refuses_a_tenant_whose_partitions_are_missing(void **state)
     archive_close(&reader);
 }
 
+/* --- Sequences, followed in slices --- */
+
+enum { CARDS = 200, ROOM = 8, EVENTS_PER_CARD = 3 };
+
+static void event_write(archive_writer_t *writer, uint32_t number, uint8_t card, uint64_t sequence)
+{
+    uuid_t id = {{0}};
+    const text_t nothing = {.data = "", .size = 0};
+    id.bytes[0] = card;
+    const text_t bytes = {.data = (const char *)id.bytes, .size = sizeof id.bytes};
+    const store_row_t row = {.table = STORE_TABLE_event,
+                             .count = 10,
+                             .values = {{.number = number},
+                                        {.bytes = bytes},
+                                        {.number = (int64_t)sequence},
+                                        {.number = 1},
+                                        {.number = 1},
+                                        {.number = 1},
+                                        {.bytes = bytes},
+                                        {.is_null = true},
+                                        {.bytes = nothing},
+                                        {.is_null = true}}};
+    assert_int_equal(archive_write_row(writer, &row), RESULT_OK);
+}
+
+/* Cards in turn; `skips` loses the second event of that one. */
+static void cards_write(fixture_t *fixture, uint32_t skips)
+{
+    archive_writer_t *writer = NULL;
+    control_card_key_t key = {.kid = 1, .sealed_secret = TEXT_LITERAL("sealed")};
+    const control_tenant_t tenant = {
+        .partitions = 1, .sealed_secret = TEXT_LITERAL("sealed"), .keys = &key, .key_count = 1};
+    const store_row_t partition = {.table = STORE_TABLE_partition,
+                                   .count = 7,
+                                   .values = {[2] = {.number = (int64_t)CARDS * EVENTS_PER_CARD}}};
+    uint32_t number = 0;
+    (void)unlink(fixture->path);
+    assert_int_equal(archive_create(fixture->path, ARCHIVE_BACKUP, TEXT_LITERAL("acme"), 1,
+                                    fixture->error, &writer),
+                     RESULT_OK);
+    assert_int_equal(archive_write_tenant(writer, &tenant), RESULT_OK);
+    assert_int_equal(archive_write_row(writer, &partition), RESULT_OK);
+    for (uint32_t sequence = 1; sequence <= EVENTS_PER_CARD; sequence++) {
+        for (uint32_t card = 0; card < CARDS; card++) {
+            number++;
+            event_write(writer, number, (uint8_t)card,
+                        sequence + (card == skips && sequence > 1 ? 1 : 0));
+        }
+    }
+    assert_int_equal(archive_finish(&writer, true, NULL, NULL), RESULT_OK);
+}
+
+static void archive_check_finds_a_gap_in_any_card_whatever_room_there_is(void **state)
+{
+    fixture_t *fixture = *state;
+    archive_header_t header;
+    archive_totals_t totals;
+    for (uint32_t room = ROOM; room <= 256; room *= 2) {
+        cards_write(fixture, UINT32_MAX);
+        assert_int_equal(archive_check(fixture->path, room, &header, &totals, fixture->error),
+                         RESULT_OK);
+        assert_int_equal(totals.rows[STORE_TABLE_event], CARDS * EVENTS_PER_CARD);
+    }
+    for (uint32_t card = 0; card < CARDS; card += 11) { /* in many slices: each is a file */
+        cards_write(fixture, card);
+        assert_int_equal(archive_check(fixture->path, ROOM, &header, &totals, fixture->error),
+                         RESULT_STORE_CORRUPT);
+        assert_non_null(strstr(fixture->error, "the events of a card have a gap"));
+    }
+}
+
+static void archive_check_says_when_there_are_more_cards_than_it_can_follow(void **state)
+{
+    fixture_t *fixture = *state;
+    archive_header_t header;
+    archive_totals_t totals;
+    cards_write(fixture, UINT32_MAX);
+    /* One card per reading, and of 200 some share each of the slices that are allowed. */
+    assert_int_equal(archive_check(fixture->path, 1, &header, &totals, fixture->error),
+                     RESULT_INVALID_ARGUMENT);
+    assert_non_null(strstr(fixture->error, "more cards than can be checked"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +332,10 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             archive_refuses_a_format_that_it_does_not_know_and_names_both, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            archive_check_finds_a_gap_in_any_card_whatever_room_there_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            archive_check_says_when_there_are_more_cards_than_it_can_follow, setup, teardown),
         cmocka_unit_test_setup_teardown(archive_completes_a_row_of_an_older_format, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(

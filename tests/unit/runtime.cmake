@@ -13,3 +13,11 @@ foreach(subject timer_wheel slab process migration)
   digitalcard_test(NAME runtime_${subject}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c
                    LIBRARIES digitalcard_runtime)
 endforeach()
+# On a name system that is a stand-in.
+digitalcard_test(NAME runtime_name_lookup_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/name_lookup_test.c
+                 LIBRARIES digitalcard_runtime Threads::Threads)
+digitalcard_test(NAME postgres_hosts_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_hosts_test.c
+                 LIBRARIES digitalcard_shared_postgres PkgConfig::libpq)
+foreach(test runtime_name_lookup_test postgres_hosts_test)
+  target_link_options(${test} PRIVATE -Wl,--wrap=getaddrinfo)
+endforeach()

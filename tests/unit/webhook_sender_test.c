@@ -44,6 +44,38 @@ static void events_of_a_card_leave_one_after_the_other(void **state)
     assert_string_equal(hooks_log(fixture, "acme", "crm", 5), "delivered 200 1");
 }
 
+static void nothing_is_sent_while_another_service_sends(void **state)
+{
+    hooks_fixture_t *const fixture = *state;
+    fixture->has_others = true;
+    hooks_add(fixture, "acme", "crm");
+    hooks_commit(fixture, fixture->relay->acme, 3);
+    hooks_turn(fixture, 5000);
+    assert_int_equal(fixture->http.waiting, 0);
+    fixture->is_claimed = true; /* the other one is gone */
+    hooks_turn(fixture, LIMIT_WEBHOOK_CLAIM_AGAIN_MS + 500);
+    answer(fixture, "/crm", 1, 200);
+    hooks_turn(fixture, 200);
+    assert_non_null(call_of(fixture, "/crm", 2));
+    fixture->is_claimed = false; /* and ours is not the one any more */
+    hooks_turn(fixture, LIMIT_WEBHOOK_CLAIM_AGAIN_MS + 500);
+    assert_int_equal(fixture->http.waiting, 0);
+    assert_int_equal(hooks_cursor(fixture, "acme", "crm"), 1);
+    /* The other one delivers 2 meanwhile. */
+    const webhook_cursor_t cursor = {.tenant = TEXT_LITERAL("acme"),
+                                     .name = TEXT_LITERAL("crm"),
+                                     .created_at = 500,
+                                     .sequence = 2};
+    const webhook_progress_t progress = {.cursors = &cursor, .cursor_count = 1};
+    assert_int_equal(fixture->functions->record(fixture->store, &progress), RESULT_OK);
+    fixture->is_claimed = true;
+    hooks_turn(fixture, LIMIT_WEBHOOK_CLAIM_AGAIN_MS + 500);
+    assert_null(call_of(fixture, "/crm", 2));
+    answer(fixture, "/crm", 3, 200);
+    hooks_turn(fixture, 200);
+    assert_int_equal(hooks_cursor(fixture, "acme", "crm"), 3);
+}
+
 static void failed_event_waits_longer_each_time_and_holds_back_its_card_alone(void **state)
 {
     hooks_fixture_t *const fixture = *state;
@@ -529,6 +561,7 @@ int main(void)
 #define TEST(test) cmocka_unit_test_setup_teardown(test, hooks_setup, hooks_teardown)
     const struct CMUnitTest tests[] = {
         TEST(events_of_a_card_leave_one_after_the_other),
+        TEST(nothing_is_sent_while_another_service_sends),
         TEST(failed_event_waits_longer_each_time_and_holds_back_its_card_alone),
         TEST(receiver_that_names_a_time_is_not_asked_before),
         TEST(silence_redirects_and_late_answers_are_failures),

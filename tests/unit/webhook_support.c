@@ -51,6 +51,15 @@ static result_t visit_rows(webhooks_t *store, text_t tenant, webhook_visit_t *vi
                                    : fixture->functions->visit(store, tenant, visit, context);
 }
 
+static result_t claim(webhooks_t *store, text_t service, uint32_t ttl_ms, bool *is_ours)
+{
+    (void)store;
+    (void)service;
+    (void)ttl_ms;
+    *is_ours = hooks_fixture()->is_claimed || !hooks_fixture()->has_others;
+    return RESULT_OK;
+}
+
 static result_t make_journal(const char *directory, text_t tenant, uint32_t partitions)
 {
     char path[256];
@@ -96,6 +105,7 @@ static void wrap_store(hooks_fixture_t *fixture)
     functions = *fixture->functions;
     functions.record = record;
     functions.visit = visit_rows;
+    functions.claim = claim;
     fixture->store->functions = &functions;
 }
 

@@ -19,6 +19,8 @@ typedef struct hooks_fixture {
     const webhooks_functions_t *functions; /* of the real store */
     result_t record_result;                /* RESULT_OK: as the store says */
     int64_t created_at;                    /* of the next webhook */
+    bool has_others;                       /* services on the store: the claim decides */
+    bool is_claimed;                       /* by ours */
     uint32_t visit_rows;                   /* so many in place of the store's; 0: the store's */
     char directory[DIRECTORY_SIZE];
 } hooks_fixture_t;

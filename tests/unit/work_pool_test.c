@@ -2,13 +2,17 @@
 #include "runtime/limits.h"
 #include "runtime/work_pool.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -229,6 +233,59 @@ static void job_that_runs_longest_is_known(void **state)
     fixture_destroy(fixture);
 }
 
+/* --- Calls that do not come back --- */
+
+static _Noreturn void run_computing(void *context)
+{
+    (void)context;
+    volatile uint64_t turns = 0;
+    for (;;) {
+        turns = turns + 1;
+    }
+}
+
+static void run_waiting(void *context)
+{
+    (void)context;
+    (void)poll(NULL, 0, 2 * LIMIT_WORK_LOOK_MS + LIMIT_WORK_LOOK_MS / 2);
+}
+
+/* How the process ends in which this job may compute for 100 ms. */
+static int status_with(loop_callback_t *run)
+{
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fixture_t *const fixture = fixture_create(2, 3);
+        (void)alarm(60); /* nobody waits for ever */
+        work_pool_bound_loops(fixture->pool, 100);
+        fixture->done_expected = 1;
+        if (submit(fixture, 0, run) == RESULT_OK) {
+            loop_run(fixture->loop);
+        }
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void job_that_computes_without_end_ends_the_process(void **state)
+{
+    (void)state;
+    const int status = status_with(run_computing);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static void job_that_waits_in_the_kernel_ends_nobody(void **state)
+{
+    (void)state;
+    const int status = status_with(run_waiting);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void work_lanes_run_side_by_side(void **state)
 {
     (void)state;
@@ -283,6 +340,8 @@ int main(void)
         cmocka_unit_test(work_lanes_share_the_threads_round_robin),
         cmocka_unit_test(work_submit_answers_busy_at_the_bound),
         cmocka_unit_test(job_that_runs_longest_is_known),
+        cmocka_unit_test(job_that_computes_without_end_ends_the_process),
+        cmocka_unit_test(job_that_waits_in_the_kernel_ends_nobody),
         cmocka_unit_test(work_lanes_run_side_by_side),
         cmocka_unit_test(work_done_may_submit_and_a_stopping_pool_refuses),
     };

@@ -2,6 +2,7 @@
  * store. Nothing is held in memory but one chunk, and nothing half is ever left under a name that
  * counts. */
 #include "adapters/cli/commands/backup.h"
+#include "adapters/cli/commands/backup_names.h"
 #include "adapters/cli/control/control_backup.h"
 #include "adapters/cli/control/control_client.h"
 #include "adapters/cli/stores_archive.h"
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPTIONS_MAX = CONFIGURATION_SETTINGS + 5 };
@@ -57,7 +59,7 @@ static bool begin(const command_t *command, int argc, char **argv, backup_argume
 }
 
 static int finish(backup_arguments_t *arguments, bool is_good, const char *done,
-                  const archive_totals_t *totals, uint64_t size)
+                  const archive_totals_t *totals, uint64_t size, const backup_names_t *names)
 {
     configuration_release(&arguments->configuration);
     if (!is_good) {
@@ -66,14 +68,28 @@ static int finish(backup_arguments_t *arguments, bool is_good, const char *done,
     const uint64_t events = totals->rows[STORE_TABLE_event];
     const uint64_t cards = totals->rows[STORE_TABLE_card];
     if (arguments->json) {
-        return command_print_json(
+        json_t *const document =
             json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I}", "tenant", arguments->tenant, "file",
                       arguments->file, "events", (json_int_t)events, "cards", (json_int_t)cards,
                       "members", (json_int_t)totals->rows[STORE_TABLE_member_key], "replies",
-                      (json_int_t)totals->rows[STORE_TABLE_idempotency], "size", (json_int_t)size));
+                      (json_int_t)totals->rows[STORE_TABLE_idempotency], "size", (json_int_t)size);
+        if (names != NULL) {
+            (void)json_object_set_new(
+                document, "names",
+                json_pack("{s:I,s:I,s:b}", "opened", (json_int_t)names->opened, "erased",
+                          (json_int_t)names->erased, "complete", names->is_complete ? 1 : 0));
+        }
+        return command_print_json(document);
     }
     (void)printf("%s %s: %" PRIu64 " events of %" PRIu64 " cards, %s\n", done, arguments->tenant,
                  events, cards, arguments->file);
+    if (names != NULL && names->erased > 0) {
+        (void)printf("%" PRIu64 " names are of members that were erased: nobody can read them\n",
+                     names->erased);
+    }
+    if (names != NULL && !names->is_complete) {
+        (void)printf("not every name was looked at: FILE is a pipe, or one member has too many\n");
+    }
     return EXIT_OK;
 }
 
@@ -90,7 +106,7 @@ int command_store_backup(const command_t *command, int argc, char **argv)
     }
     const bool is_good =
         backup_run(&arguments.configuration, arguments.tenant, arguments.file, &totals, &size);
-    return finish(&arguments, is_good, "backed up", &totals, size);
+    return finish(&arguments, is_good, "backed up", &totals, size, NULL);
 }
 
 /* --- Restore --- */
@@ -105,6 +121,7 @@ typedef struct restore {
     uint8_t sealed[CONTROL_KEYS_PER_TENANT_MAX + 1][SECRET_SEALED_KEY_SIZE];
     crypto_key_t secret;             /* of the tenant: what its rows are sealed under */
     uint64_t rows[STORE_TABLES_END]; /* until now, by table */
+    backup_names_t names;
     bool is_told;
 } restore_t;
 
@@ -285,6 +302,17 @@ static result_t import(restore_t *restore, archive_reader_t *reader, archive_tot
     return result;
 }
 
+/* What comes through a pipe can be read only once. */
+static result_t names_check(restore_t *restore, char *error)
+{
+    struct stat status;
+    const char *const file = restore->arguments->file;
+    return stat(file, &status) == 0 && S_ISREG(status.st_mode)
+               ? backup_names_check(file, LIMIT_RESTORE_NAMES, &restore->there, &restore->names,
+                                    error)
+               : RESULT_OK;
+}
+
 static bool restore_run(restore_t *restore, archive_totals_t *totals)
 {
     char error[ARCHIVE_ERROR_SIZE] = "";
@@ -307,6 +335,9 @@ static bool restore_run(restore_t *restore, archive_totals_t *totals)
         restore->is_told = true;
         result = keys_ready(restore) ? RESULT_OK : RESULT_UNAVAILABLE;
         restore->is_told = result != RESULT_OK;
+    }
+    if (result == RESULT_OK) {
+        result = names_check(restore, error);
     }
     if (result == RESULT_OK) {
         result = import(restore, reader, totals, error);
@@ -332,7 +363,8 @@ int command_store_restore(const command_t *command, int argc, char **argv)
     assert(restore != NULL);
     restore->arguments = &arguments;
     const bool is_good = restore_run(restore, &totals);
+    const backup_names_t names = restore->names;
     signer_functions.wipe(restore, sizeof *restore);
     free(restore);
-    return finish(&arguments, is_good, "restored", &totals, 0);
+    return finish(&arguments, is_good, "restored", &totals, 0, &names);
 }

@@ -1,4 +1,5 @@
 /* breaker list|open|close|reset: arguments in, commands of the adapters role, their answers out. */
+#include "adapters/cli/commands/answer.h"
 #include "adapters/cli/control/control_client.h"
 
 #include <stdio.h>
@@ -35,17 +36,6 @@ static bool begin(const command_t *command, int argc, char **argv, breaker_argum
     return configuration_load_for(&arguments->configuration, status);
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text == NULL ? "" : text;
-}
-
-static long long number_of(const json_t *object, const char *name)
-{
-    return (long long)json_integer_value(json_object_get(object, name));
-}
-
 static void print_list(const json_t *answer)
 {
     const json_t *entry = NULL;
@@ -55,10 +45,10 @@ static void print_list(const json_t *answer)
     json_array_foreach(json_object_get(answer, "breakers"), i, entry)
     {
         (void)printf("%-24s  %-12s  %-9s  %7lld  %8lld  %8lld  %9lld  %s%s\n",
-                     text_of(entry, "tenant"), text_of(entry, "adapter"), text_of(entry, "state"),
-                     number_of(entry, "changed_ms_ago") / 1000, number_of(entry, "answered"),
-                     number_of(entry, "failed"), number_of(entry, "not_asked"),
-                     text_of(entry, "last_error"),
+                     answer_text(entry, "tenant"), answer_text(entry, "adapter"),
+                     answer_text(entry, "state"), answer_number(entry, "changed_ms_ago") / 1000,
+                     answer_number(entry, "answered"), answer_number(entry, "failed"),
+                     answer_number(entry, "not_asked"), answer_text(entry, "last_error"),
                      json_is_true(json_object_get(entry, "by_hand")) ? " (by hand)" : "");
     }
 }
@@ -67,16 +57,8 @@ static void print_list(const json_t *answer)
 static int run(breaker_arguments_t *arguments, json_t *command)
 {
     json_t *answer = control_client_ask_service(&arguments->configuration, command);
-    int status = EXIT_FAILED;
-    if (answer != NULL && arguments->json) {
-        status = command_print_json(answer);
-    } else if (answer != NULL) {
-        print_list(answer);
-        json_decref(answer);
-        status = EXIT_OK;
-    }
     configuration_release(&arguments->configuration);
-    return status;
+    return answer_finish(answer, arguments->json, print_list);
 }
 
 static int change(const command_t *command, int argc, char **argv, const char *name)

@@ -1,4 +1,5 @@
 /* deadletters list|show|replay|drop: arguments in, control commands, their answers out. */
+#include "adapters/cli/commands/answer.h"
 #include "adapters/cli/control/control_client.h"
 #include "runtime/clock.h"
 
@@ -35,17 +36,6 @@ static bool begin(const command_t *command, int argc, char **argv, letter_argume
     return configuration_load_for(&arguments->configuration, status);
 }
 
-static const char *text_of(const json_t *letter, const char *name)
-{
-    const char *text = json_string_value(json_object_get(letter, name));
-    return text == NULL ? "" : text;
-}
-
-static long long number_of(const json_t *letter, const char *name)
-{
-    return (long long)json_integer_value(json_object_get(letter, name));
-}
-
 static void print_list(const json_t *answer)
 {
     const json_t *letter = NULL;
@@ -54,10 +44,10 @@ static void print_list(const json_t *answer)
                  "SINCE", "KILLS", "TENANT");
     json_array_foreach(json_object_get(answer, "dead_letters"), i, letter)
     {
-        (void)printf("%-32s  %-12s  %-7s  %-15s  %-24s  %5lld  %s\n", text_of(letter, "id"),
-                     text_of(letter, "state"), text_of(letter, "scope"), text_of(letter, "type"),
-                     text_of(letter, "stored_at"), number_of(letter, "kills"),
-                     text_of(letter, "tenant"));
+        (void)printf("%-32s  %-12s  %-7s  %-15s  %-24s  %5lld  %s\n", answer_text(letter, "id"),
+                     answer_text(letter, "state"), answer_text(letter, "scope"),
+                     answer_text(letter, "type"), answer_text(letter, "stored_at"),
+                     answer_number(letter, "kills"), answer_text(letter, "tenant"));
     }
 }
 
@@ -67,26 +57,12 @@ static void print_letter(const json_t *answer)
                                         "card", "reason", "stored_at", "trace_id", "outcome"};
     const json_t *letter = json_object_get(answer, "dead_letter");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        (void)printf("%-12s  %s\n", names[i], text_of(letter, names[i]));
+        (void)printf("%-12s  %s\n", names[i], answer_text(letter, names[i]));
     }
-    (void)printf("%-12s  %lld\n", "kills", number_of(letter, "kills"));
+    (void)printf("%-12s  %lld\n", "kills", answer_number(letter, "kills"));
     (void)printf("%-12s  ", "request");
     (void)json_dumpf(json_object_get(letter, "request"), stdout, JSON_COMPACT | JSON_ENCODE_ANY);
     (void)putchar('\n');
-}
-
-static int finish(const letter_arguments_t *arguments, json_t *answer,
-                  void (*print)(const json_t *answer))
-{
-    if (answer == NULL) {
-        return EXIT_FAILED;
-    }
-    if (arguments->json) {
-        return command_print_json(answer);
-    }
-    print(answer);
-    json_decref(answer);
-    return EXIT_OK;
 }
 
 int command_deadletters_list(const command_t *command, int argc, char **argv)
@@ -98,8 +74,8 @@ int command_deadletters_list(const command_t *command, int argc, char **argv)
     }
     json_t *list =
         json_pack("{s:s,s:s*}", "command", "deadletters.list", "tenant", arguments.tenant);
-    status = finish(&arguments, control_client_execute(&arguments.configuration, list, false),
-                    print_list);
+    status = answer_finish(control_client_execute(&arguments.configuration, list, false),
+                           arguments.json, print_list);
     configuration_release(&arguments.configuration);
     return status;
 }
@@ -116,17 +92,16 @@ int command_deadletters_show(const command_t *command, int argc, char **argv)
     if (!begin(command, argc, argv, &arguments, &status)) {
         return status;
     }
-    status = finish(&arguments,
-                    control_client_execute(&arguments.configuration,
-                                           named("deadletters.show", &arguments), false),
-                    print_letter);
+    status = answer_finish(control_client_execute(&arguments.configuration,
+                                                  named("deadletters.show", &arguments), false),
+                           arguments.json, print_letter);
     configuration_release(&arguments.configuration);
     return status;
 }
 
 static void print_dropped(const json_t *answer)
 {
-    (void)printf("%s is dropped: what it names is no longer refused\n", text_of(answer, "id"));
+    (void)printf("%s is dropped: what it names is no longer refused\n", answer_text(answer, "id"));
 }
 
 int command_deadletters_drop(const command_t *command, int argc, char **argv)
@@ -136,10 +111,9 @@ int command_deadletters_drop(const command_t *command, int argc, char **argv)
     if (!begin(command, argc, argv, &arguments, &status)) {
         return status;
     }
-    status = finish(&arguments,
-                    control_client_execute(&arguments.configuration,
-                                           named("deadletters.drop", &arguments), false),
-                    print_dropped);
+    status = answer_finish(control_client_execute(&arguments.configuration,
+                                                  named("deadletters.drop", &arguments), false),
+                           arguments.json, print_dropped);
     configuration_release(&arguments.configuration);
     return status;
 }
@@ -148,7 +122,7 @@ int command_deadletters_drop(const command_t *command, int argc, char **argv)
 
 static bool is_on_its_way(const json_t *answer)
 {
-    const char *state = text_of(json_object_get(answer, "dead_letter"), "state");
+    const char *state = answer_text(json_object_get(answer, "dead_letter"), "state");
     return strcmp(state, "replay_asked") == 0 || strcmp(state, "replaying") == 0;
 }
 
@@ -173,19 +147,19 @@ static json_t *wait_replayed(const letter_arguments_t *arguments)
 static int say_replayed(const letter_arguments_t *arguments, json_t *answer)
 {
     const json_t *letter = json_object_get(answer, "dead_letter");
-    const bool is_replayed = strcmp(text_of(letter, "state"), "replayed") == 0;
+    const bool is_replayed = strcmp(answer_text(letter, "state"), "replayed") == 0;
     int status = is_replayed ? EXIT_OK : EXIT_FAILED;
     if (arguments->json) {
         (void)command_print_json(answer);
         return status;
     }
     if (is_replayed) {
-        (void)printf("%s was replayed: %s\n", arguments->id, text_of(letter, "outcome"));
+        (void)printf("%s was replayed: %s\n", arguments->id, answer_text(letter, "outcome"));
     } else if (is_on_its_way(answer)) {
         (void)command_fail("%s was not replayed yet; see deadletters show", arguments->id);
     } else {
         (void)command_fail("%s is quarantined again: it was %s", arguments->id,
-                           text_of(letter, "reason"));
+                           answer_text(letter, "reason"));
     }
     json_decref(answer);
     return status;

@@ -1,5 +1,6 @@
 /* flag list|set|unset: arguments in, control commands, their answers out. */
 #include "actors/domain/flag.h"
+#include "adapters/cli/commands/answer.h"
 #include "adapters/cli/control/control_client.h"
 
 #include <stdio.h>
@@ -39,26 +40,20 @@ static bool begin(const command_t *command, int argc, char **argv, bool with_per
     return configuration_load_for(&arguments->configuration, status);
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text == NULL ? "" : text;
-}
-
 static void print_list(const json_t *answer)
 {
     const json_t *entry = NULL;
     size_t i = 0;
     json_array_foreach(json_object_get(answer, "known"), i, entry)
     {
-        (void)printf("%s: %s\n", text_of(entry, "name"), text_of(entry, "about"));
+        (void)printf("%s: %s\n", answer_text(entry, "name"), answer_text(entry, "about"));
     }
     (void)printf("\n%-24s  %-32s  %7s  %s\n", "TENANT", "FLAG", "PERCENT", "SINCE");
     json_array_foreach(json_object_get(answer, "flags"), i, entry)
     {
-        (void)printf("%-24s  %-32s  %7lld  %s\n", text_of(entry, "tenant"), text_of(entry, "name"),
-                     (long long)json_integer_value(json_object_get(entry, "percent")),
-                     text_of(entry, "changed_at"));
+        (void)printf("%-24s  %-32s  %7lld  %s\n", answer_text(entry, "tenant"),
+                     answer_text(entry, "name"), answer_number(entry, "percent"),
+                     answer_text(entry, "changed_at"));
     }
 }
 
@@ -66,28 +61,20 @@ static void print_change(const json_t *answer)
 {
     const json_t *percent = json_object_get(answer, "percent");
     if (json_is_null(percent)) {
-        (void)printf("%s is no longer set for %s\n", text_of(answer, "name"),
-                     text_of(answer, "tenant"));
+        (void)printf("%s is no longer set for %s\n", answer_text(answer, "name"),
+                     answer_text(answer, "tenant"));
     } else {
-        (void)printf("%s is on for %lld percent of the cards of %s\n", text_of(answer, "name"),
-                     (long long)json_integer_value(percent), text_of(answer, "tenant"));
+        (void)printf("%s is on for %lld percent of the cards of %s\n", answer_text(answer, "name"),
+                     (long long)json_integer_value(percent), answer_text(answer, "tenant"));
     }
 }
 
 /* Takes `command`. */
 static int run(flag_arguments_t *arguments, json_t *command, void (*print)(const json_t *answer))
 {
-    int status = EXIT_FAILED;
     json_t *answer = control_client_execute(&arguments->configuration, command, false);
-    if (answer != NULL && arguments->json) {
-        status = command_print_json(answer);
-    } else if (answer != NULL) {
-        print(answer);
-        json_decref(answer);
-        status = EXIT_OK;
-    }
     configuration_release(&arguments->configuration);
-    return status;
+    return answer_finish(answer, arguments->json, print);
 }
 
 int command_flag_list(const command_t *command, int argc, char **argv)

@@ -1,5 +1,6 @@
 /* key list|rotate|retire|compromise and token mint: arguments in, one control command, its answer
  * out. */
+#include "adapters/cli/commands/answer.h"
 #include "adapters/cli/control/control_client.h"
 #include "messages/message.h"
 #include "messages/messages.h"
@@ -45,34 +46,23 @@ static void print_keys(const json_t *answer)
     (void)printf("%6s  %-12s  %s\n", "KEY", "STATE", "CREATED");
     json_array_foreach(json_object_get(answer, "keys"), i, key)
     {
-        (void)printf("%6lld  %-12s  %s\n",
-                     (long long)json_integer_value(json_object_get(key, "kid")),
-                     json_string_value(json_object_get(key, "state")),
-                     json_string_value(json_object_get(key, "created_at")));
+        (void)printf("%6lld  %-12s  %s\n", answer_number(key, "kid"), answer_text(key, "state"),
+                     answer_text(key, "created_at"));
     }
 }
 
 static void print_key(const json_t *answer)
 {
-    const char *state = json_string_value(json_object_get(answer, "state"));
-    (void)printf(
-        "key %lld of %s is %s\n", (long long)json_integer_value(json_object_get(answer, "kid")),
-        json_string_value(json_object_get(answer, "tenant")), state == NULL ? "active" : state);
+    const char *state = answer_text(answer, "state");
+    (void)printf("key %lld of %s is %s\n", answer_number(answer, "kid"),
+                 answer_text(answer, "tenant"), *state == '\0' ? "active" : state);
 }
 
 static int finish(key_arguments_t *arguments, json_t *command, void (*print)(const json_t *answer))
 {
     json_t *answer = control_client_execute(&arguments->configuration, command, false);
     configuration_release(&arguments->configuration);
-    if (answer == NULL) {
-        return EXIT_FAILED;
-    }
-    if (arguments->json) {
-        return command_print_json(answer);
-    }
-    print(answer);
-    json_decref(answer);
-    return EXIT_OK;
+    return answer_finish(answer, arguments->json, print);
 }
 
 int command_key_list(const command_t *command, int argc, char **argv)

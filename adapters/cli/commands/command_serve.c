@@ -10,7 +10,9 @@
 #include "adapters/cli/stores.h"
 #include "runtime/limits.h"
 #include "runtime/platform_process.h"
+#include "runtime/random.h"
 #include "runtime/supervisor.h"
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +182,17 @@ static bool starts_without(const service_t *service, result_t result)
            installation_has_key(&service->installation);
 }
 
+/* Services on one store are told apart by it, and a role that is restarted is still of its service.
+ */
+static bool hand_down_number(void)
+{
+    uint64_t number[2];
+    char text[2 * sizeof number + 1];
+    random_fill(number, sizeof number);
+    (void)snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, number[0], number[1]);
+    return setenv(SERVICE_ENVIRONMENT, text, 1) == 0;
+}
+
 static bool open_data(service_t *service)
 {
     char error[1024];
@@ -188,7 +201,7 @@ static bool open_data(service_t *service)
         !connections_hand_down(&service->configuration.connections) ||
         setenv(WEBHOOKS_PRIVATE_ENVIRONMENT, service->configuration.texts.webhooks_private, 1) !=
             0 ||
-        !membership_options_hand_down(&service->configuration.texts)) {
+        !hand_down_number() || !membership_options_hand_down(&service->configuration.texts)) {
         return false;
     }
     result_t result = installation_open_stores(&service->installation, true, error, sizeof error);

@@ -1,6 +1,7 @@
 /* tenant create|list|show|delete: arguments in, one control command, its answer out. */
 #include "actors/domain/card_id.h"
 #include "adapters/cli/command.h"
+#include "adapters/cli/commands/answer.h"
 #include "adapters/cli/commands/backup.h"
 #include "adapters/cli/control/control_client.h"
 #include "adapters/cli/stores.h"
@@ -45,26 +46,7 @@ static int finish(tenant_arguments_t *arguments, json_t *answer,
                   void (*print)(const json_t *answer))
 {
     configuration_release(&arguments->configuration);
-    if (answer == NULL) {
-        return EXIT_FAILED;
-    }
-    if (arguments->json) {
-        return command_print_json(answer);
-    }
-    print(answer);
-    json_decref(answer);
-    return EXIT_OK;
-}
-
-static const char *member(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text == NULL ? "" : text;
-}
-
-static long long number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
+    return answer_finish(answer, arguments->json, print);
 }
 
 /* `used` names the member of the usage beside it; NULL: nothing is counted. */
@@ -79,7 +61,7 @@ static void print_quota(const json_t *tenant, const char *name, const char *labe
         (void)printf("%s  none", label);
     }
     if (used != NULL && json_is_object(usage)) {
-        (void)printf(", %lld%s in use", number(usage, used), unit);
+        (void)printf(", %lld%s in use", answer_number(usage, used), unit);
     }
     (void)printf("\n");
 }
@@ -122,15 +104,15 @@ static void print_tenant(const json_t *answer)
     const json_t *tenant = json_object_get(answer, "tenant");
     const json_t *key = NULL;
     size_t i = 0;
-    (void)printf("tenant      %s\npartitions  %lld\ncreated     %s\n", member(tenant, "name"),
-                 number(tenant, "partitions"), member(tenant, "created_at"));
+    (void)printf("tenant      %s\npartitions  %lld\ncreated     %s\n", answer_text(tenant, "name"),
+                 answer_number(tenant, "partitions"), answer_text(tenant, "created_at"));
     print_quota(tenant, "max_cards", "max cards ", "", "cards");
     print_quota(tenant, "max_storage", "max storage", " bytes", "storage");
     print_quota(tenant, "max_rate", "max rate  ", " requests/s", NULL);
     json_array_foreach(json_object_get(tenant, "keys"), i, key)
     {
-        (void)printf("key %-7lld %s since %s\n", number(key, "kid"), member(key, "state"),
-                     member(key, "created_at"));
+        (void)printf("key %-7lld %s since %s\n", answer_number(key, "kid"),
+                     answer_text(key, "state"), answer_text(key, "created_at"));
     }
 }
 
@@ -141,17 +123,17 @@ static void print_tenants(const json_t *answer)
     (void)printf("%-39s  %10s  %s\n", "TENANT", "PARTITIONS", "CREATED");
     json_array_foreach(json_object_get(answer, "tenants"), i, tenant)
     {
-        (void)printf("%-39s  %10lld  %s\n", member(tenant, "name"), number(tenant, "partitions"),
-                     member(tenant, "created_at"));
+        (void)printf("%-39s  %10lld  %s\n", answer_text(tenant, "name"),
+                     answer_number(tenant, "partitions"), answer_text(tenant, "created_at"));
     }
 }
 
 static void print_deleted(const json_t *answer)
 {
-    (void)printf("deleted %s; its journal is kept as %s\n", member(answer, "deleted"),
-                 member(answer, "kept_as"));
+    (void)printf("deleted %s; its journal is kept as %s\n", answer_text(answer, "deleted"),
+                 answer_text(answer, "kept_as"));
     if (json_object_get(answer, "backup") != NULL) {
-        (void)printf("backup of it: %s\n", member(answer, "backup"));
+        (void)printf("backup of it: %s\n", answer_text(answer, "backup"));
     }
 }
 

@@ -1,5 +1,6 @@
 /* webhooks list|add|remove|enable|rotate|replay|log: arguments in, control commands, their answers
  * out. */
+#include "adapters/cli/commands/answer.h"
 #include "adapters/cli/control/control_client.h"
 #include "runtime/limits.h"
 
@@ -45,31 +46,12 @@ static bool begin(const command_t *command, int argc, char **argv, const option_
     return configuration_load_for(&arguments->configuration, status);
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text == NULL ? "" : text;
-}
-
-static long long number_of(const json_t *object, const char *name)
-{
-    return (long long)json_integer_value(json_object_get(object, name));
-}
-
 /* Takes `request`. */
 static int run(webhook_arguments_t *arguments, json_t *request, void (*print)(const json_t *answer))
 {
-    int status = EXIT_FAILED;
     json_t *answer = control_client_execute(&arguments->configuration, request, false);
-    if (answer != NULL && arguments->json) {
-        status = command_print_json(answer);
-    } else if (answer != NULL) {
-        print(answer);
-        json_decref(answer);
-        status = EXIT_OK;
-    }
     configuration_release(&arguments->configuration);
-    return status;
+    return answer_finish(answer, arguments->json, print);
 }
 
 static void print_list(const json_t *answer)
@@ -79,24 +61,25 @@ static void print_list(const json_t *answer)
     (void)printf("%-24s  %-24s  %-9s  %-18s  %s\n", "TENANT", "WEBHOOK", "STATE", "REASON", "URL");
     json_array_foreach(json_object_get(answer, "webhooks"), i, entry)
     {
-        (void)printf("%-24s  %-24s  %-9s  %-18s  %s\n", text_of(entry, "tenant"),
-                     text_of(entry, "name"), text_of(entry, "state"), text_of(entry, "reason"),
-                     text_of(entry, "url"));
+        (void)printf("%-24s  %-24s  %-9s  %-18s  %s\n", answer_text(entry, "tenant"),
+                     answer_text(entry, "name"), answer_text(entry, "state"),
+                     answer_text(entry, "reason"), answer_text(entry, "url"));
     }
 }
 
 static void print_secret(const json_t *answer)
 {
-    (void)printf("The secret of %s, shown only now:\n%s\n", text_of(answer, "name"),
-                 text_of(answer, "secret"));
+    (void)printf("The secret of %s, shown only now:\n%s\n", answer_text(answer, "name"),
+                 answer_text(answer, "secret"));
     if (json_object_get(answer, "previous_secret_until") != NULL) {
-        (void)printf("The old one signs too until %s\n", text_of(answer, "previous_secret_until"));
+        (void)printf("The old one signs too until %s\n",
+                     answer_text(answer, "previous_secret_until"));
     }
 }
 
 static void print_done(const json_t *answer)
 {
-    (void)printf("%s of %s: done\n", text_of(answer, "name"), text_of(answer, "tenant"));
+    (void)printf("%s of %s: done\n", answer_text(answer, "name"), answer_text(answer, "tenant"));
 }
 
 static void print_log(const json_t *answer)
@@ -108,10 +91,10 @@ static void print_log(const json_t *answer)
     json_array_foreach(json_object_get(answer, "deliveries"), i, entry)
     {
         (void)printf("%-24s  %9lld  %10lld  %-18s  %-9s  %8lld  %6lld  %s\n",
-                     text_of(entry, "last_at"), number_of(entry, "partition"),
-                     number_of(entry, "sequence"), text_of(entry, "event"), text_of(entry, "state"),
-                     number_of(entry, "attempts"), number_of(entry, "status"),
-                     text_of(entry, "detail"));
+                     answer_text(entry, "last_at"), answer_number(entry, "partition"),
+                     answer_number(entry, "sequence"), answer_text(entry, "event"),
+                     answer_text(entry, "state"), answer_number(entry, "attempts"),
+                     answer_number(entry, "status"), answer_text(entry, "detail"));
     }
 }
 

@@ -11,7 +11,7 @@
 #include "runtime/metrics.h"
 
 typedef struct role_options {
-    const char *kind; /* front, shard, relay */
+    const char *kind; /* front, shard, relay, adapters */
     const char *name;
     const char *data; /* absolute */
     const char *log_level;
@@ -41,6 +41,7 @@ typedef struct role_base {
 /* Prepares the process (DIR/run as its directory, limits, log) and makes loop, metrics and link. */
 MUST_USE result_t role_begin(role_base_t *base, const role_options_t *options,
                              const link_handler_t *handler, void *context);
+/* The reverse of role_begin; what the role made on the loop is destroyed before. */
 void role_end(role_base_t *base);
 
 /* Writes a JSON object as message_to_json does. */
@@ -48,6 +49,7 @@ typedef size_t role_status_t(const void *context, char *out, size_t capacity);
 /* Answers `metrics` and `status`. False: another command, the request is untouched. */
 bool role_answer(role_base_t *base, link_request_t **request, const char *json, size_t size,
                  role_status_t *status, const void *context);
+/* Says that this role does not know the command. */
 void role_answer_unknown(link_request_t **request);
 
 /* Logs why a role could not be composed. Returns the exit status. */
@@ -60,6 +62,7 @@ bool role_name_is_front(const char *name, uint32_t *index);
 MUST_USE result_t role_open_control(const role_base_t *base, stores_opening_t opening,
                                     crypto_key_t *master_key, control_store_t **control);
 
+/* Each runs its role until the supervisor ends it, and returns the exit status of the process. */
 int role_front_run(const role_options_t *options);
 int role_shard_run(const role_options_t *options);
 int role_relay_run(const role_options_t *options);

@@ -189,7 +189,9 @@ static result_t relay_role_compose(relay_role_t *role)
         result = http_calls_create(loop, role->base.metrics, &client_options, &role->http_calls);
     }
     if (result == RESULT_OK) {
+        const char *const service = getenv(SERVICE_ENVIRONMENT);
         const relay_ports_t ports = {.journal = role->journal,
+                                     .service = text_from_c(service == NULL ? "" : service),
                                      .projections = role->projections,
                                      .control = role->control,
                                      .flags = stores_flags(stores_of_role(), role->control),
