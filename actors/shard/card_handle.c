@@ -414,8 +414,7 @@ static void judge(handling_t *handling, card_command_t *command)
         return;
     }
     if (command->kind == CARD_VALIDATE && handling->state.status != card_status_none) {
-        member_judge_scan(tenant, handling->state.member_id, handling->now_ms,
-                          &handling->judgement);
+        member_judge_scan(tenant, handling->state.member_id, &handling->judgement);
     } else if (command->kind == CARD_ISSUE) {
         member_judge_issue(tenant, message, message->command.issue.member_id, handling->now_ms,
                            handling->batch, &handling->judgement);

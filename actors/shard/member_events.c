@@ -204,6 +204,8 @@ static void apply(events_task_t *task, const member_event_t *event, member_t *me
     partition_t *const partition = &tenant->partitions[task->message->request.partition];
     batch_t *const batch = partition_gather_quietly(partition);
     if (change_member(member, event, tenant->shard->ports.wall_ms())) {
+        member->known_ms = (int64_t)loop_now_ms(tenant->shard->loop);
+        member->is_missing = false;
         if (event->sequence > member->sequence) { /* a dead letter that is run again is older */
             member->sequence = event->sequence;
         }

@@ -21,6 +21,7 @@ void member_tenant_opened(tenant_t *tenant)
         membership_setting_of(shard->options.membership_policies, name), TEXT_LITERAL("refuse"));
     tenant->is_context_away = false;
     tenant->context_current_at = 0;
+    tenant->context_current_ms = MEMBER_NEVER;
     tenant->are_notes_read = false;
     tenant->are_notes_being_read = false;
     tenant->are_notes_left = false;
@@ -47,6 +48,15 @@ text_t member_note_key(text_t member_id, char key[MEMBER_NOTE_KEY_SIZE])
     const int size = snprintf(key, MEMBER_NOTE_KEY_SIZE, "member:%.*s", TEXT_PRINT(member_id));
     assert(size > 0 && size < MEMBER_NOTE_KEY_SIZE); /* ids have 128 bytes at most */
     return (text_t){.data = key, .size = (size_t)size};
+}
+
+int64_t member_moment(const shard_t *shard, int64_t wall_ms)
+{
+    const int64_t age_ms = shard->ports.wall_ms() - wall_ms;
+    if (age_ms < -(int64_t)LIMIT_CLOCK_SKEW_S * 1000) {
+        return MEMBER_NEVER;
+    }
+    return (int64_t)loop_now_ms(shard->loop) - (age_ms > 0 ? age_ms : 0);
 }
 
 static void take_row(member_t *member, const member_row_t *row)
@@ -84,6 +94,7 @@ bool member_loaded(tenant_t *tenant, text_t member_id, text_t body)
     }
     member_t *const member = members_put(members, tenant_name(tenant), member_id);
     take_row(member, &row);
+    member->known_ms = member_moment(tenant->shard, row.known_at);
     if (member_has_work(member)) {
         member_work_begin(tenant, member);
     }
@@ -183,29 +194,41 @@ static member_t *find(const tenant_t *tenant, text_t member_id)
     return members_find(tenant->shard->members, tenant_name(tenant), member_id);
 }
 
-/* When the context last said, or would have said, what is known. */
-static int64_t known_at(const tenant_t *tenant, const member_t *member)
-{
-    return member->known_at > tenant->context_current_at ? member->known_at
-                                                         : tenant->context_current_at;
-}
-
 /* What is known of a member here, or else what the nodes remember together. */
 typedef struct knowledge {
     uint8_t status; /* none: nothing */
+    bool has_age;
     int64_t age_ms;
 } knowledge_t;
 
-static knowledge_t knowledge_of(const tenant_t *tenant, const member_t *member, int64_t now_ms)
+static knowledge_t knowledge_since(const tenant_t *tenant, uint8_t status, int64_t moment_ms)
+{
+    if (moment_ms == MEMBER_NEVER) {
+        return (knowledge_t){.status = status};
+    }
+    const int64_t age_ms = (int64_t)loop_now_ms(tenant->shard->loop) - moment_ms;
+    return (knowledge_t){.status = status, .has_age = true, .age_ms = age_ms > 0 ? age_ms : 0};
+}
+
+static knowledge_t knowledge_of(const tenant_t *tenant, const member_t *member)
 {
     if (member->status != member_status_none) {
-        return (knowledge_t){.status = member->status, .age_ms = now_ms - known_at(tenant, member)};
+        /* When the context last said, or would have said, what is known. */
+        const bool is_current = tenant->context_current_ms > member->known_ms;
+        return knowledge_since(tenant, member->status,
+                               is_current ? tenant->context_current_ms : member->known_ms);
     }
     if (member->recalled_status != member_status_none) {
-        return (knowledge_t){.status = member->recalled_status,
-                             .age_ms = now_ms - member->recalled_at};
+        return knowledge_since(tenant, member->recalled_status, member->recalled_ms);
     }
     return (knowledge_t){.status = member_status_none};
+}
+
+/* Too old, or of no known age, or of a member whom the context does not know any more. */
+static bool is_stale(const tenant_t *tenant, const member_t *member, const knowledge_t *knowledge)
+{
+    return knowledge->status == member_status_none || !knowledge->has_age || member->is_missing ||
+           knowledge->age_ms > tenant->shard->options.membership_stale_ms;
 }
 
 text_t member_to_recall(const tenant_t *tenant, text_t member_id)
@@ -244,19 +267,16 @@ static void send_question(shard_t *shard, const tenant_t *tenant, text_t member_
 
 static void refresh(tenant_t *tenant, text_t member_id);
 
-void member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                       member_judgement_t *judgement)
+void member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement)
 {
     member_t *const member = find(tenant, member_id);
     assert(member != NULL); /* member_missing asked for it */
     const int64_t stale_ms = tenant->shard->options.membership_stale_ms;
     const bool is_away = is_context_away(tenant);
-    const knowledge_t knowledge = knowledge_of(tenant, member, now_ms);
-    const bool is_known = knowledge.status != member_status_none;
-    const int64_t age_ms = knowledge.age_ms;
+    const knowledge_t knowledge = knowledge_of(tenant, member);
     judgement->refusal = refusal_of(knowledge.status);
-    if (!is_away && member->status != member_status_none) {
-        if (age_ms > stale_ms / 2) {
+    if (!is_away && member->status != member_status_none && !member->is_missing) {
+        if (!knowledge.has_age || knowledge.age_ms > stale_ms / 2) {
             refresh(tenant, member_id);
         }
         return;
@@ -266,11 +286,11 @@ void member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
         member_recall_again(tenant, member);
     }
     judgement->is_fallback = true;
-    judgement->has_age = is_known;
-    judgement->age_s = age_ms > 0 ? (uint64_t)age_ms / 1000 : 0;
+    judgement->has_age = knowledge.has_age;
+    judgement->age_s = (uint64_t)knowledge.age_ms / 1000;
     /* That a membership ended does not become less true with time; that it goes on does. */
-    const bool is_stale = !is_known || age_ms > stale_ms;
-    if (is_stale && judgement->refusal == reason_none && tenant->is_policy_refuse) {
+    if (judgement->refusal == reason_none && tenant->is_policy_refuse &&
+        is_stale(tenant, member, &knowledge)) {
         judgement->refusal = reason_member_inactive;
     }
 }
@@ -283,6 +303,8 @@ static void change_status(tenant_t *tenant, member_t *member, uint8_t status, in
     const uint8_t before = member->status;
     member->status = status;
     member->known_at = now_ms;
+    member->known_ms = (int64_t)loop_now_ms(tenant->shard->loop);
+    member->is_missing = false;
     member->valid_until = until > 0 ? until : member->valid_until;
     /* What no event said yet: the cards follow as if one had. But an answer does not say when a
      * membership ended, and so not which cards that concerns: they are suspended, which heals, and
@@ -315,6 +337,7 @@ void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t
     if (message->member_said == member_status_missing) {
         member_remember(tenant, member_id, member_status_missing, now_ms,
                         message->member_asked_watermark);
+        member->is_missing = member->sequence <= message->member_asked_watermark;
         judgement->refusal = reason_unknown_member;
         return;
     }
@@ -329,11 +352,10 @@ void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t
         judge_known(member, member->status, judgement);
         return;
     }
-    const knowledge_t knowledge = knowledge_of(tenant, member, now_ms);
-    const bool is_stale = knowledge.status == member_status_none ||
-                          knowledge.age_ms > tenant->shard->options.membership_stale_ms;
+    const knowledge_t knowledge = knowledge_of(tenant, member);
     judge_known(member, knowledge.status, judgement);
-    if (is_stale && judgement->refusal == reason_none && tenant->is_policy_refuse) {
+    if (judgement->refusal == reason_none && tenant->is_policy_refuse &&
+        is_stale(tenant, member, &knowledge)) {
         judgement->failure = RESULT_MEMBERSHIP_UNAVAILABLE;
     }
 }
@@ -466,6 +488,25 @@ static void refresh(tenant_t *tenant, text_t member_id)
     send_question(shard, tenant, member_id, (UINT64_C(1) << REFRESH_BIT) | serial);
 }
 
+/* That the context does not know the member any more ends no card, since only an event says what
+ * ended and when: the policy decides, as of one of whom nothing recent is known. */
+static void take_refreshed(tenant_t *tenant, member_t *member, const member_answer_t *answer,
+                           uint64_t watermark)
+{
+    shard_t *const shard = tenant->shard;
+    const int64_t now_ms = shard->ports.wall_ms();
+    if (answer->status == member_status_missing) {
+        member->is_missing = true;
+        member_remember(tenant, member->member_id, member_status_missing, now_ms, watermark);
+        return;
+    }
+    partition_t *const partition = partition_of(tenant, member->member_id);
+    batch_t *const batch = partition_gather_quietly(partition);
+    change_status(tenant, member, answer->status, answer->valid_until, now_ms, batch);
+    member_remember(tenant, member->member_id, member->status, member->known_at, watermark);
+    partition_want(partition);
+}
+
 static void refreshed(shard_t *shard, const member_answer_t *answer)
 {
     const uint64_t serial = answer->correlation & ((UINT64_C(1) << REFRESH_BIT) - 1);
@@ -476,19 +517,14 @@ static void refreshed(shard_t *shard, const member_answer_t *answer)
     const text_t name = text_from_c(shard->refresh_tenant[place]);
     tenant_t *const tenant = text_is_empty(name) ? NULL : tenant_find(shard, name);
     const text_t member_id = text_from_c(shard->refresh_member[place]);
-    if (tenant != NULL && tenant->status == TENANT_OPEN && tenant->has_membership &&
-        answer->status != member_status_none && answer->status != member_status_missing) {
-        member_t *const member = find(tenant, member_id);
-        /* An event that was applied meanwhile is newer than the answer. */
-        if (member != NULL && member->sequence <= shard->refresh_watermark[place]) {
-            partition_t *const partition = partition_of(tenant, member_id);
-            batch_t *const batch = partition_gather_quietly(partition);
-            change_status(tenant, member, answer->status, answer->valid_until,
-                          shard->ports.wall_ms(), batch);
-            member_remember(tenant, member_id, member->status, member->known_at,
-                            shard->refresh_watermark[place]);
-            partition_want(partition);
-        }
+    member_t *const member =
+        tenant != NULL && tenant->status == TENANT_OPEN && tenant->has_membership
+            ? find(tenant, member_id)
+            : NULL;
+    /* An event that was applied meanwhile is newer than the answer. */
+    if (member != NULL && answer->status != member_status_none &&
+        member->sequence <= shard->refresh_watermark[place]) {
+        take_refreshed(tenant, member, answer, shard->refresh_watermark[place]);
     }
     shard->refresh_tenant[place][0] = '\0';
 }
@@ -520,8 +556,13 @@ static void take_standing(shard_t *shard, const membership_standing_t *standing)
         return;
     }
     tenant->is_context_away = !standing->is_reachable;
-    if (standing->current_at > tenant->context_current_at) {
+    /* It is told again and again: by the clock of the process, the first time counts. */
+    if (standing->current_at != tenant->context_current_at) {
+        const int64_t moment_ms = member_moment(shard, standing->current_at);
         tenant->context_current_at = standing->current_at;
+        if (moment_ms > tenant->context_current_ms) {
+            tenant->context_current_ms = moment_ms;
+        }
     }
 }
 

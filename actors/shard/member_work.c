@@ -63,6 +63,7 @@ static void begin_anew(member_t *member)
         member->is_work_done = false;
     }
     member->cursor_size = 0;
+    member->cards_done = 0;
 }
 
 void member_work_set(member_t *member, uint8_t work)
@@ -217,6 +218,22 @@ static void list_cards(tenant_t *tenant, member_t *member)
     tenant_operation_begin(tenant);
 }
 
+static void note_done(const tenant_t *tenant, member_t *member, uint8_t command)
+{
+    const shard_metrics_t *const metrics = &tenant->shard->metrics;
+    metric_t *const done = command == CARD_REVOKE      ? metrics->member_revoked
+                           : command == CARD_SUSPEND   ? metrics->member_suspended
+                           : command == CARD_REINSTATE ? metrics->member_reinstated
+                                                       : metrics->member_renewed;
+    metric_add(done, 1);
+    member->cards_done++;
+    if (member->cards_done % LONG_WORK_CARDS == 0) {
+        log_info("the cards of a member are being worked on",
+                 LOG_TEXT("tenant", tenant->name, tenant->name_size),
+                 LOG_NUMBER("done", member->cards_done));
+    }
+}
+
 void member_work_card_done(const shard_message_t *message)
 {
     tenant_t *const tenant = message->tenant;
@@ -227,6 +244,9 @@ void member_work_card_done(const shard_message_t *message)
     assert(member->pending > 0);
     member->pending--;
     member->is_slice_bad = member->is_slice_bad || !message->is_member_done;
+    if (message->is_member_done) {
+        note_done(tenant, member, message->member_command);
+    }
     loop_again(tenant->shard->loop);
 }
 
@@ -247,11 +267,6 @@ void member_work_count(tenant_t *tenant, text_t member_id, batch_t *batch)
         return; /* of work that nobody waits for any more */
     }
     member->work_count++;
-    if (member->work_count % LONG_WORK_CARDS == 0) {
-        log_info("the cards of a cancelled member are being revoked",
-                 LOG_TEXT("tenant", tenant->name, tenant->name_size),
-                 LOG_NUMBER("revoked", member->work_count));
-    }
     member_store(tenant, member, batch);
 }
 
@@ -368,13 +383,16 @@ void members_work(shard_t *shard)
         return;
     }
     bool is_left = false;
+    uint32_t works = 0;
     for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
         for (tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
             if (tenant->status == TENANT_OPEN &&
                 (tenant->work_first != NULL || tenant->are_notes_left)) {
                 is_left = work_tenant(tenant) || is_left;
+                works += tenant->work_count;
             }
         }
     }
     shard->has_member_work = is_left;
+    metric_set(shard->metrics.member_works, works);
 }

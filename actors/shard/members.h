@@ -10,6 +10,8 @@
 
 enum { MEMBER_CURSOR_SIZE = 64 };
 
+#define MEMBER_NEVER INT64_MIN /* a moment of which nobody can say how long ago it was */
+
 typedef enum member_step {
     MEMBER_AT_REST,
     MEMBER_WAITING, /* its row is not durable yet, or another step has to be tried again */
@@ -30,6 +32,8 @@ struct member {
     text_t member_id;
     uint8_t status; /* enum member_status; none: unknown */
     int64_t known_at;
+    int64_t known_ms; /* the same by the clock of the process, which nobody sets */
+    bool is_missing;  /* the context said since then that it does not know the member */
     int64_t valid_until;
     uint8_t work; /* enum member_work: revoke, suspend, reinstate */
     int64_t work_until;
@@ -40,8 +44,9 @@ struct member {
     size_t next_size; /* of the cursor after the slice that is being worked on */
     char next[MEMBER_CURSOR_SIZE];
     member_step_t step;
-    uint64_t serial;  /* of the slice: what belongs to another one does not count */
-    uint32_t pending; /* cards of the slice, and one while they are told */
+    uint64_t serial;     /* of the slice: what belongs to another one does not count */
+    uint64_t cards_done; /* of the work, in this process: for who looks */
+    uint32_t pending;    /* cards of the slice, and one while they are told */
     bool is_slice_bad;
     bool is_work_done;     /* the row says so; memory, when that is durable */
     uint64_t batch_number; /* of the batch of its partition that has its newest row; 0: none */
@@ -50,10 +55,10 @@ struct member {
     uint64_t asked_at_ms; /* the context, in the background */
     /* What nodes remember together (member_recall.c), for as long as nothing is known here. */
     uint64_t recall_asked_ms; /* 0: never */
-    int64_t recalled_at;
-    uint8_t recalled_status; /* none: nothing */
-    uint64_t sequence;       /* of the last event that changed it: what was asked before is older */
-    member_t *work_next;     /* of its tenant's list */
+    int64_t recalled_ms;      /* by the clock of the process: since when that is known */
+    uint8_t recalled_status;  /* none: nothing */
+    uint64_t sequence;   /* of the last event that changed it: what was asked before is older */
+    member_t *work_next; /* of its tenant's list */
     bool is_listed;
     char texts[];
 };

@@ -128,6 +128,24 @@ test('events suspend, reinstate exactly those, renew and revoke; members without
 test('duplicates, disorder, gaps, later versions and poison end as the reference says', async (t) =>
   disorderAndPoison(await start(t)));
 
+test('a member whom the context does not know any more: the policy decides, no card ends, and an event counts again', async (t) => {
+  for (const [policy, reason] of [['refuse', 'member_inactive'], ['assume_active', 'valid']]) {
+    const { context, service, token } = await start(t, { policy, stale: 1 });
+    const card = await issue(service, token, context, 'm-1');
+    assert.equal((await verdict(service, token, card)).fallback, false);
+    context.members.delete('acme/m-1');
+    const seen = await until(async () => {
+      const each = await verdict(service, token, card);
+      return each.fallback ? each : null;
+    }, 'it was asked after', 15_000);
+    assert.equal(seen.reason, reason);
+    assert.equal(await statusOf(service, token, card), 'active');
+    context.member('acme', 'm-1');
+    context.happen('acme', 'update', 'm-1');
+    await until(async () => (await verdict(service, token, card)).fallback === false, 'known again', 10_000);
+  }
+});
+
 const statusOf = async (service, token, card) => (await service.request('GET', `/acme/api/v1/cards/${card.id}`, { token })).body.status;
 
 test('a cancellation that is heard late does not revoke the card that was issued after it', async (t) => {

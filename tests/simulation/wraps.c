@@ -31,10 +31,8 @@ void __wrap_card_decide(const card_state_t *state, const card_command_t *command
                         card_decision_t *decision);
 inbox_taken_t __real_inbox_take(inbox_t *inbox, const member_event_t *event);
 inbox_taken_t __wrap_inbox_take(inbox_t *inbox, const member_event_t *event);
-void __real_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                              member_judgement_t *judgement);
-void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                              member_judgement_t *judgement);
+void __real_member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement);
+void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement);
 void __real_member_store(tenant_t *tenant, member_t *member, batch_t *batch);
 void __wrap_member_store(tenant_t *tenant, member_t *member, batch_t *batch);
 void __real_member_work_begin(tenant_t *tenant, member_t *member);
@@ -59,10 +57,9 @@ inbox_taken_t __wrap_inbox_take(inbox_t *inbox, const member_event_t *event)
     return __real_inbox_take(inbox, event);
 }
 
-void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                              member_judgement_t *judgement)
+void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement)
 {
-    __real_member_judge_scan(tenant, member_id, now_ms, judgement);
+    __real_member_judge_scan(tenant, member_id, judgement);
     if (world_current()->bug == BUG_member_status_ignored) {
         judgement->refusal = reason_none;
     }
