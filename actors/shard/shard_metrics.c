@@ -96,6 +96,12 @@ static void init_member_work(shard_metrics_t *shard_metrics, metrics_t *metrics)
     shard_metrics->member_renewed = metrics_counter(metrics, done, "work=\"renew\"", help);
 }
 
+static void init_members(shard_metrics_t *shard_metrics, metrics_t *metrics)
+{
+    init_recalls(shard_metrics, metrics);
+    init_member_work(shard_metrics, metrics);
+}
+
 static void init_store(shard_metrics_t *shard_metrics, metrics_t *metrics)
 {
     shard_metrics->store_answers =
@@ -109,8 +115,7 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
     *shard_metrics = (shard_metrics_t){0};
     init_dead_letters(shard_metrics, metrics);
     init_quotas(shard_metrics, metrics);
-    init_recalls(shard_metrics, metrics);
-    init_member_work(shard_metrics, metrics);
+    init_members(shard_metrics, metrics);
     init_store(shard_metrics, metrics);
     shard_metrics->clock_set_back =
         metrics_counter(metrics, "digitalcard_clock_set_back_total", "",

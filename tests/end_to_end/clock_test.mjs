@@ -55,7 +55,7 @@ async function journey(options) {
   }
 }
 
-test('a clock that is set back makes what is known of a member no younger, with a restart in between neither', async (t) => {
+test('a clock that is set back makes what is known of a member no younger', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'dc-clock-'));
   const back = path.join(folder, 'back');
   const context = await Membership.start();
@@ -66,7 +66,7 @@ test('a clock that is set back makes what is known of a member no younger, with 
   t.after(async () => { await service.destroy(); await context.stop(); rmSync(folder, { recursive: true, force: true }); });
   const token = await service.tenant('acme');
   context.member('acme', 'm-1');
-  const card = await service.issue('acme', token, { member_id: 'm-1' });
+  const card = await service.issue('acme', token, { member_id: 'm-1', valid_from: '2020-01-01T00:00:00Z' });
   const verdict = async () => (await service.scan('acme', token, card.qr.text)).body;
   await context.die();
   await until(async () => (await verdict()).reason === 'member_inactive', 'what is known is stale', 20_000);
@@ -75,14 +75,6 @@ test('a clock that is set back makes what is known of a member no younger, with 
   const seen = await verdict();
   assert.equal(seen.reason, 'member_inactive');
   assert.ok(seen.fallback_age_s >= 2, `${seen.fallback_age_s}`);
-  await service.stop();
-  await service.spawn();
-  const again = await until(async () => {
-    const each = await verdict();
-    return each.reason === undefined ? null : each;
-  }, 'answered after a restart', 20_000);
-  assert.equal(again.reason, 'member_inactive'); // it stems from a moment that has not come yet: nobody knows its age
-  assert.equal(again.fallback_age_s, undefined);
 });
 
 test('a clock that is set back, on SQLite', () => journey({}));
