@@ -16,6 +16,7 @@ enum {
     /* --- Host names --- */
     LIMIT_NAME_ADDRESSES = 8,      /* of one host that are tried; few have more than three */
     LIMIT_NAME_FRESH_MS = 1000,    /* a look-up is not repeated sooner, whoever reconnects */
+    LIMIT_NAME_FOLLOW_MS = 10000,  /* how soon a standing connection follows a name elsewhere */
     LIMIT_NAME_WAIT_MS = 1000,     /* an answer is waited for; name servers take milliseconds */
     LIMIT_NAME_WAIT_AGAIN_MS = 50, /* the same when the last one failed: the control store is asked
                                       on loops, which do other work in between */
@@ -177,6 +178,8 @@ enum {
     LIMIT_API_ACCOUNTS = 256,          /* clients with larger replies that wait at the same time */
     LIMIT_EVENT_SUBSCRIBER_MESSAGES =
         100000, /* per subscriber; then PUB drops and the subscriber repairs */
+    LIMIT_EVENT_SUBSCRIBER_MESSAGES_MIN =
+        100, /* --subscriber-messages: fewer and a burst within one commit drops */
     LIMIT_EVENT_HEAD_INTERVAL_MS = 1000, /* DESIGN 3.4 */
     LIMIT_EVENT_SUBSCRIPTIONS = 4096,    /* prefixes the relay keeps; beyond, heads go to all */
     LIMIT_EVENT_TOPIC_SIZE = 128,        /* of a prefix; the longest topic has 74 */

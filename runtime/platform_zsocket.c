@@ -27,7 +27,9 @@ struct zsocket {
     zsocket_receive_t *receive;
     void *context;
     bool is_paused;
+    bool counts_overflows; /* XPUB with ZMQ_XPUB_NODROP but for the moments of send_dropping */
     uint64_t dropped;
+    uint64_t overflows;
     int listener;  /* the descriptor it was given; -1: none */
     uint16_t port; /* bound over TCP; 0: not */
 };
@@ -186,6 +188,9 @@ static bool set_options(void *handle, const zsocket_options_t *options)
     if (options->type == ZMQ_XPUB && options->xpub_verbose) {
         is_set = is_set && set_number(handle, ZMQ_XPUB_VERBOSER, 1);
     }
+    if (options->type == ZMQ_XPUB && options->xpub_overflows) {
+        is_set = is_set && set_number(handle, ZMQ_XPUB_NODROP, 1);
+    }
     if (options->use_fd >= 0) {
         /* ZeroMQ accepts on it in its own thread, which must not block there. */
         const int flags = fcntl(options->use_fd, F_GETFL);
@@ -226,6 +231,7 @@ result_t zsocket_create(loop_t *loop, const zsocket_options_t *options, zsocket_
     }
     created->loop = loop;
     created->listener = options->use_fd;
+    created->counts_overflows = options->type == ZMQ_XPUB && options->xpub_overflows;
     created->receive = receive;
     created->context = context;
     created->handle = zmq_socket(loop_zmq_context(loop), options->type);
@@ -315,6 +321,13 @@ result_t zsocket_connect(zsocket_t *socket, const char *endpoint)
     return result;
 }
 
+result_t zsocket_disconnect(zsocket_t *socket, const char *endpoint)
+{
+    const int failed = zmq_disconnect(socket->handle, endpoint);
+    loop_source_mark(socket->loop, &socket->source);
+    return failed == 0 ? RESULT_OK : RESULT_MISSING;
+}
+
 void zsocket_set_linger(zsocket_t *socket, int linger_ms)
 {
     const bool is_set = set_number(socket->handle, ZMQ_LINGER, linger_ms);
@@ -332,6 +345,28 @@ static int send_frame(void *handle, const zframe_view_t *frame, zmq_msg_t *messa
     return size;
 }
 
+/* The first frame of a message that ZeroMQ refused because some subscriber is full: all others get
+ * it. ZeroMQ then passes the full one over until it has read, so that this happens once for each
+ * time that one becomes full, and costs nothing in between. */
+static int send_dropping(zsocket_t *socket, const zframe_view_t *frame, zmq_msg_t *message,
+                         int flags)
+{
+    socket->overflows++;
+    const bool drops = set_number(socket->handle, ZMQ_XPUB_NODROP, 0);
+    const int size = send_frame(socket->handle, frame, message, flags);
+    const bool refuses = set_number(socket->handle, ZMQ_XPUB_NODROP, 1);
+    assert(drops && refuses); /* ZeroMQ takes the option at any time */
+    return size;
+}
+
+static int send_first(zsocket_t *socket, const zframe_view_t *frame, zmq_msg_t *message, int flags)
+{
+    const int size = send_frame(socket->handle, frame, message, flags);
+    return size < 0 && socket->counts_overflows && zmq_errno() == EAGAIN
+               ? send_dropping(socket, frame, message, flags)
+               : size;
+}
+
 result_t zsocket_send_message(zsocket_t *socket, const zframe_view_t *frames, size_t frame_count,
                               void *last)
 {
@@ -340,7 +375,10 @@ result_t zsocket_send_message(zsocket_t *socket, const zframe_view_t *frames, si
     for (size_t index = 0; index < frame_count; index++) {
         const bool is_last = index + 1 == frame_count;
         const int flags = ZMQ_DONTWAIT | (is_last ? 0 : ZMQ_SNDMORE);
-        if (send_frame(socket->handle, &frames[index], is_last ? last : NULL, flags) < 0) {
+        zmq_msg_t *const message = is_last ? last : NULL;
+        const int size = index == 0 ? send_first(socket, &frames[index], message, flags)
+                                    : send_frame(socket->handle, &frames[index], message, flags);
+        if (size < 0) {
             const int error = zmq_errno();
             if (index == 0) {
                 return result_of_errno(error);
@@ -369,4 +407,9 @@ void zsocket_pause(zsocket_t *socket, bool paused)
 uint64_t zsocket_dropped(const zsocket_t *socket)
 {
     return socket->dropped;
+}
+
+uint64_t zsocket_overflows(const zsocket_t *socket)
+{
+    return socket->overflows;
 }

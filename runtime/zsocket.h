@@ -28,6 +28,7 @@ typedef struct zsocket_options {
     int64_t message_size_max; /* ZMQ_MAXMSGSIZE per frame; a peer that sends more is disconnected */
     int use_fd;        /* a bound, listening descriptor from the supervisor (ZMQ_USE_FD), or -1 */
     bool xpub_verbose; /* XPUB: report every subscription and unsubscription (ZMQ_XPUB_VERBOSER) */
+    bool xpub_overflows; /* XPUB: count when a subscriber becomes full (zsocket_overflows) */
     int linger_ms; /* how long the end of the process waits for what was sent last; 0: not at all */
 } zsocket_options_t;
 
@@ -48,7 +49,12 @@ void zsocket_gather(zsocket_t *socket);
 /* … and leaves in one piece with the end of the connection, so that a peer which answers to it
  * knows already that it has to answer elsewhere. Other transports: nothing happens. */
 void zsocket_finish(zsocket_t *socket);
+/* ZeroMQ's one thread connects for all sockets, and looks names up itself, one after the other: a
+ * name that hangs would stop them all. Whoever connects to what others configure gives an address
+ * (runtime/name_lookup.h). */
 MUST_USE result_t zsocket_connect(zsocket_t *socket, const char *endpoint);
+/* What waits for that peer is dropped. MISSING: it was never connected to. */
+MUST_USE result_t zsocket_disconnect(zsocket_t *socket, const char *endpoint);
 
 /* Of a socket that will be destroyed: overrides `linger_ms`. */
 void zsocket_set_linger(zsocket_t *socket, int linger_ms);
@@ -70,5 +76,8 @@ MUST_USE result_t zsocket_send_on(zsocket_t *socket, const zframe_view_t *frames
 /* Reading on and off, for back-pressure. On at first. */
 void zsocket_pause(zsocket_t *socket, bool paused);
 uint64_t zsocket_dropped(const zsocket_t *socket);
+/* Of an XPUB: how often a subscriber was at its high-water mark, so that what is sent is dropped
+ * for it until it has read. ZeroMQ does not say how many messages that were. */
+uint64_t zsocket_overflows(const zsocket_t *socket);
 
 #endif

@@ -80,6 +80,20 @@ static bool check_replies(configuration_t *configuration)
     return true;
 }
 
+static bool check_subscribers(const configuration_texts_t *texts)
+{
+    uint64_t messages = 0;
+    if (!arguments_number(texts->subscriber_messages, &messages) ||
+        messages < LIMIT_EVENT_SUBSCRIBER_MESSAGES_MIN ||
+        messages > LIMIT_EVENT_SUBSCRIBER_MESSAGES) {
+        (void)command_fail("--subscriber-messages %s: must be a whole number from %d to %d",
+                           texts->subscriber_messages, LIMIT_EVENT_SUBSCRIBER_MESSAGES_MIN,
+                           LIMIT_EVENT_SUBSCRIBER_MESSAGES);
+        return false;
+    }
+    return true;
+}
+
 static bool check_rate(const char *flag, const char *text, uint32_t *rate)
 {
     uint64_t number = 0;
@@ -102,7 +116,7 @@ static bool check_sharing(configuration_t *configuration)
         (void)command_fail("--redis: %s", problem); /* not the URL: it may hold a password */
         return false;
     }
-    return check_replies(configuration) &&
+    return check_replies(configuration) && check_subscribers(texts) &&
            check_rate("rate-per-token", texts->rate_per_token, &configuration->rate_per_token) &&
            check_rate("rate-per-tenant", texts->rate_per_tenant, &configuration->rate_per_tenant);
 }

@@ -17,6 +17,8 @@ struct events_publisher {
     void *context;
     metric_t *events;
     metric_t *failures;
+    metric_t *overflows;
+    uint64_t overflows_counted;
     metric_t *subscriptions;
     metric_t *ignored;
 };
@@ -46,6 +48,9 @@ static void metrics_init(events_publisher_t *publisher, metrics_t *metrics)
                                         "Messages handed to the XPUB socket");
     publisher->failures = metrics_counter(metrics, "digitalcard_events_unsent_total", "",
                                           "Messages that the XPUB socket did not take");
+    publisher->overflows =
+        metrics_counter(metrics, "digitalcard_events_subscriber_overflows_total", "",
+                        "Times a subscriber was so far behind that it began to miss messages");
     publisher->subscriptions = metrics_counter(metrics, "digitalcard_events_subscriptions_total",
                                                "", "Subscriptions that were made");
     publisher->ignored = metrics_counter(metrics, "digitalcard_events_ignored_total", "",
@@ -53,7 +58,8 @@ static void metrics_init(events_publisher_t *publisher, metrics_t *metrics)
 }
 
 result_t events_publisher_create(loop_t *loop, metrics_t *metrics, const char *endpoint,
-                                 int listen_descriptor, events_subscription_t *subscribed,
+                                 int listen_descriptor, uint32_t messages_max,
+                                 events_subscription_t *subscribed,
                                  events_subscription_t *unsubscribed, void *context,
                                  events_publisher_t **publisher)
 {
@@ -67,11 +73,12 @@ result_t events_publisher_create(loop_t *loop, metrics_t *metrics, const char *e
     metrics_init(made, metrics);
     const zsocket_options_t options = {
         .type = ZMQ_XPUB,
-        .send_messages_max = LIMIT_EVENT_SUBSCRIBER_MESSAGES,
+        .send_messages_max = (int)messages_max,
         .receive_messages_max = LIMIT_EVENT_SUBSCRIPTIONS_WAITING,
         .message_size_max = LIMIT_EVENT_SUBSCRIPTION_SIZE,
         .use_fd = listen_descriptor,
         .xpub_verbose = true,
+        .xpub_overflows = true,
         .linger_ms = LIMIT_CHANNEL_LINGER_MS,
     };
     result_t result = zsocket_create(loop, &options, on_receive, made, &made->socket);
@@ -110,5 +117,10 @@ result_t events_publisher_send(events_publisher_t *publisher, text_t topic, cons
     const result_t result =
         zsocket_send(publisher->socket, frames, sizeof(frames) / sizeof(frames[0]));
     metric_add(result == RESULT_OK ? publisher->events : publisher->failures, 1);
+    const uint64_t overflows = zsocket_overflows(publisher->socket);
+    if (overflows != publisher->overflows_counted) {
+        metric_add(publisher->overflows, overflows - publisher->overflows_counted);
+        publisher->overflows_counted = overflows;
+    }
     return result;
 }

@@ -11,9 +11,11 @@ typedef void
 events_subscription_t(void *context,
                       text_t topic); /* prefix as the subscriber gave it, at most 128 bytes */
 
-/* Each (un)subscription is reported (XPUB_VERBOSER), also repeated ones. */
+/* Each (un)subscription is reported (XPUB_VERBOSER), also repeated ones. For a subscriber that has
+ * not read `messages_max` messages the next ones are dropped. */
 MUST_USE result_t events_publisher_create(loop_t *loop, metrics_t *metrics, const char *endpoint,
-                                          int listen_descriptor, events_subscription_t *subscribed,
+                                          int listen_descriptor, uint32_t messages_max,
+                                          events_subscription_t *subscribed,
                                           events_subscription_t *unsubscribed, void *context,
                                           events_publisher_t **publisher);
 void events_publisher_destroy(events_publisher_t **publisher);

@@ -24,6 +24,19 @@ test('issuing asks the context: unknown, suspended and cancelled members get no 
   assert.equal(seen.fallback, false);
 });
 
+// What a series of the adapters role says, whatever the order of its labels.
+async function measured(service, name, ...labels) {
+  const text = (await service.request('GET', '/metrics')).raw.toString();
+  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) && ['adapter="membership"', ...labels].every((label) => line.includes(label)));
+  assert.equal(lines.length, 1, `${name} ${labels}`);
+  return Number(lines[0].slice(lines[0].lastIndexOf(' ')));
+}
+
+// The log lines of the breaker's changes, in order.
+function logged(service) {
+  return service.log.split('\n').filter((line) => line.includes('"a circuit breaker c')).map((line) => JSON.parse(line));
+}
+
 test('with the context dead every scan of a known member is answered; the breaker closes by itself', async (t) => {
   const { context, service, token } = await start(t);
   const cards = [];
@@ -36,8 +49,13 @@ test('with the context dead every scan of a known member is answered; the breake
   const heard = [];
   (async () => { for await (const [topic, header, body] of subscriber) heard.push({ topic: String(topic), header: decode(header), body: decode(body) }); })().catch(() => {});
 
+  assert.equal(await measured(service, 'digitalcard_breakers_open'), 0);
+  assert.equal(await measured(service, 'digitalcard_breaker_changes_total'), 0);
+  const asked = await measured(service, 'digitalcard_neighbour_calls_total', 'end="answered"');
+  assert.ok(asked >= cards.length, 'each issue asked');
   await context.die();
   await until(async () => (await breaker(service)).state !== 'closed', 'the breaker opens', 20_000);
+  await until(async () => await measured(service, 'digitalcard_breakers_open') === 1, 'the gauge');
   let answered = 0;
   for (let i = 0; i < 200; i += 1) {
     const seen = await verdict(service, token, cards[i % cards.length]);
@@ -67,6 +85,19 @@ test('with the context dead every scan of a known member is answered; the breake
   assert.ok(probes >= 3, `${probes} probes`);
   assert.equal(heard[0].header.sequence, null);
   assert.equal(heard[0].body.adapter, 'membership');
+  // The same history in numbers and in the log.
+  assert.equal(await measured(service, 'digitalcard_breakers_open'), 0);
+  assert.equal(await measured(service, 'digitalcard_breaker_changes_total'), heard.length);
+  assert.ok(await measured(service, 'digitalcard_neighbour_calls_total', 'end="failed"') >= 1, 'what opened it');
+  assert.ok(await measured(service, 'digitalcard_neighbour_calls_total', 'end="answered"') >= asked + 3, 'what closed it');
+  await until(() => logged(service).length === heard.length, 'a line for each change');
+  const states = { open: 'BreakerOpened', half_open: 'BreakerHalfOpened' };
+  assert.deepEqual(logged(service).map((line) => states[line.state] ?? 'BreakerClosed'), names);
+  for (const line of logged(service)) {
+    assert.deepEqual([line.tenant, line.adapter], ['acme', 'membership']);
+    assert.equal(line.level, line.state === undefined ? 'info' : 'warn');
+    assert.ok(line.why.length > 0);
+  }
   const shown = await breaker(service);
   assert.ok(shown.answered >= 3, 'three good probes');
 });

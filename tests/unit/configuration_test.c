@@ -98,6 +98,20 @@ static void memory_and_activations_have_bounds(void **state)
     }
 }
 
+static void what_waits_for_a_subscriber_has_bounds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *messages;
+        bool is_good;
+    } cases[] = {{"100", true}, {"100000", true}, {"99", false}, {"100001", false}, {"all", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        configuration_t configuration = {.given.subscriber_messages = cases[i].messages};
+        assert_int_equal(configuration_load(&configuration), cases[i].is_good);
+        configuration_release(&configuration);
+    }
+}
+
 static void replies_are_kept_an_hour_to_a_month(void **state)
 {
     (void)state;
@@ -390,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(defaults_hold_when_nothing_is_given),
         TEST(memory_and_activations_have_bounds),
+        TEST(what_waits_for_a_subscriber_has_bounds),
         TEST(replies_are_kept_an_hour_to_a_month),
         TEST(flags_beat_environment_beats_file),
         TEST(unusable_files_are_refused_in_one_line),

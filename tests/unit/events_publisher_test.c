@@ -7,10 +7,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <zmq.h>
 
 #include <cmocka.h>
+
+enum { MESSAGES_MAX = 100 };
 
 static loop_t *loop;
 static metrics_t *metrics;
@@ -47,8 +50,9 @@ static int start(void **state)
     assert_int_equal(loop_create(&loop), RESULT_OK);
     metrics = metrics_create("test");
     (void)snprintf(endpoint, sizeof(endpoint), "ipc:///tmp/events-test-%d", (int)getpid());
-    assert_int_equal(events_publisher_create(loop, metrics, endpoint, -1, on_subscribed,
-                                             on_unsubscribed, &publisher, &publisher),
+    assert_int_equal(events_publisher_create(loop, metrics, endpoint, -1, MESSAGES_MAX,
+                                             on_subscribed, on_unsubscribed, &publisher,
+                                             &publisher),
                      RESULT_OK);
     return 0;
 }
@@ -149,12 +153,54 @@ static void sending_to_nobody_is_no_error(void **state)
     }
 }
 
+/* The value of a metric in what is printed of them. */
+static long counted(const char *name)
+{
+    static char text[65536];
+    const size_t size = metrics_print(metrics, text, sizeof text - 1);
+    assert_true(size < sizeof text);
+    text[size] = '\0';
+    const char *const line = strstr(text, name);
+    assert_non_null(line);
+    return strtol(strchr(line, ' ') + 1, NULL, 10);
+}
+
+static void who_does_not_read_misses_and_is_counted_and_nobody_else_misses(void **state)
+{
+    (void)state;
+    zmq_client_t lazy;
+    zmq_client_t eager;
+    zmq_client_open(&lazy, loop, ZMQ_SUB, endpoint);
+    zmq_client_open(&eager, loop, ZMQ_SUB, endpoint);
+    subscribe(&lazy, "digitalcard.");
+    subscribe(&eager, "digitalcard.");
+    until(&subscribed, 2);
+    static char body[8192];
+    memset(body, 'b', sizeof body - 1);
+    uint32_t sent = 0;
+    while (counted("\ndigitalcard_events_subscriber_overflows_total") == 0) {
+        publish("digitalcard.acme.CardIssued", "h", body);
+        zmq_client_read(&eager); /* each of them */
+        assert_int_equal(eager.count, 3);
+        sent++;
+        assert_true(sent < 100000);
+    }
+    for (int i = 0; i < 3 * MESSAGES_MAX; i++) {
+        publish("digitalcard.acme.CardIssued", "h", body);
+        zmq_client_read(&eager);
+    }
+    assert_int_equal(counted("\ndigitalcard_events_subscriber_overflows_total"), 1);
+    assert_int_equal(counted("\ndigitalcard_events_unsent_total"), 0);
+    zmq_client_close(&lazy);
+    zmq_client_close(&eager);
+}
+
 static void an_endpoint_that_cannot_be_bound_is_told(void **state)
 {
     (void)state;
     events_publisher_t *second = NULL;
-    assert_int_equal(events_publisher_create(loop, metrics, "nonsense://x", -1, on_subscribed,
-                                             on_unsubscribed, NULL, &second),
+    assert_int_equal(events_publisher_create(loop, metrics, "nonsense://x", -1, MESSAGES_MAX,
+                                             on_subscribed, on_unsubscribed, NULL, &second),
                      RESULT_INVALID_ARGUMENT);
     assert_null(second);
 }
@@ -167,6 +213,7 @@ int main(void)
         WITH(every_subscription_is_reported_also_repeated_ones),
         WITH(long_prefixes_and_foreign_frames_are_ignored),
         WITH(sending_to_nobody_is_no_error),
+        WITH(who_does_not_read_misses_and_is_counted_and_nobody_else_misses),
         WITH(an_endpoint_that_cannot_be_bound_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

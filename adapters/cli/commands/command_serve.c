@@ -293,6 +293,8 @@ static void declare_roles(service_t *service)
     relay->descriptors[0] = service->events.descriptor;
     add_argument(relay_text, "--zmq-descriptor", service->events.is_ipc ? "0" : "4");
     add_argument(relay_text, "--events", service->events.text);
+    add_argument(relay_text, "--subscriber-messages",
+                 service->configuration.texts.subscriber_messages);
 }
 
 static void started(void *context)

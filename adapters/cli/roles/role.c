@@ -20,7 +20,10 @@ enum { LINK_DESCRIPTOR = PROCESS_DESCRIPTOR_FIRST, TEXT_SIZE_FIRST = 16384, PRIN
 int command_role(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
-    role_options_t values = {.log_level = "info", .api = "", .events = ""};
+    role_options_t values = {.log_level = "info",
+                             .api = "",
+                             .events = "",
+                             .subscriber_messages = LIMIT_EVENT_SUBSCRIBER_MESSAGES};
     const option_t options[] = {
         OPTION_TEXT("name", "NAME", &values.name, "Name of the role"),
         OPTION_TEXT("data", "DIR", &values.data, "Data directory, absolute"),
@@ -34,6 +37,7 @@ int command_role(const command_t *command, int argc, char **argv)
         OPTION_NUMBER("replies-hours", "HOURS", &values.replies_hours, "Replies are kept"),
         OPTION_NUMBER("http-descriptor", "N", &values.http_descriptor, "Listening for HTTP"),
         OPTION_NUMBER("zmq-descriptor", "N", &values.zmq_descriptor, "Listening for ZeroMQ"),
+        OPTION_NUMBER("subscriber-messages", "N", &values.subscriber_messages, "Kept for each"),
         OPTION_NUMBER("rate-per-token", "N", &values.rate_per_token, "0: no limit"),
         OPTION_NUMBER("rate-per-tenant", "N", &values.rate_per_tenant, "0: no limit"),
         OPTION_NUMBER("crash-slot", "N", &values.crash_slot, "Names the command in work")};

@@ -22,8 +22,9 @@ typedef struct role_options {
     uint64_t actor_bytes_max; /* shard */
     uint64_t activations_max;
     uint64_t replies_hours;
-    uint64_t http_descriptor; /* 0: none */
-    uint64_t zmq_descriptor;  /* of --api or --events; 0: none */
+    uint64_t http_descriptor;     /* 0: none */
+    uint64_t zmq_descriptor;      /* of --api or --events; 0: none */
+    uint64_t subscriber_messages; /* relay */
     uint64_t rate_per_token;
     uint64_t rate_per_tenant;
     uint64_t crash_slot; /* descriptor (runtime/crash_slot.h); 0: none */

@@ -175,9 +175,10 @@ static result_t relay_role_compose(relay_role_t *role)
     }
     if (result == RESULT_OK) {
         const int descriptor = options->zmq_descriptor == 0 ? -1 : (int)options->zmq_descriptor;
-        result = events_publisher_create(loop, role->base.metrics, options->events, descriptor,
-                                         relay_role_subscribed, relay_role_unsubscribed, role,
-                                         &role->publisher);
+        result =
+            events_publisher_create(loop, role->base.metrics, options->events, descriptor,
+                                    (uint32_t)options->subscriber_messages, relay_role_subscribed,
+                                    relay_role_unsubscribed, role, &role->publisher);
     }
     if (result == RESULT_OK) {
         result = caches_create(loop, role->base.metrics, &role->cache);
