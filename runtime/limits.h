@@ -16,6 +16,7 @@ enum {
     /* --- Host names --- */
     LIMIT_NAME_ADDRESSES = 8,      /* of one host that are tried; few have more than three */
     LIMIT_NAME_FRESH_MS = 1000,    /* a look-up is not repeated sooner, whoever reconnects */
+    LIMIT_NAME_FOLLOW_MS = 10000,  /* how soon a standing connection follows a name elsewhere */
     LIMIT_NAME_WAIT_MS = 1000,     /* an answer is waited for; name servers take milliseconds */
     LIMIT_NAME_WAIT_AGAIN_MS = 50, /* the same when the last one failed: the control store is asked
                                       on loops, which do other work in between */

@@ -321,6 +321,13 @@ result_t zsocket_connect(zsocket_t *socket, const char *endpoint)
     return result;
 }
 
+result_t zsocket_disconnect(zsocket_t *socket, const char *endpoint)
+{
+    const int failed = zmq_disconnect(socket->handle, endpoint);
+    loop_source_mark(socket->loop, &socket->source);
+    return failed == 0 ? RESULT_OK : RESULT_MISSING;
+}
+
 void zsocket_set_linger(zsocket_t *socket, int linger_ms)
 {
     const bool is_set = set_number(socket->handle, ZMQ_LINGER, linger_ms);

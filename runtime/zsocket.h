@@ -49,7 +49,12 @@ void zsocket_gather(zsocket_t *socket);
 /* … and leaves in one piece with the end of the connection, so that a peer which answers to it
  * knows already that it has to answer elsewhere. Other transports: nothing happens. */
 void zsocket_finish(zsocket_t *socket);
+/* ZeroMQ's one thread connects for all sockets, and looks names up itself, one after the other: a
+ * name that hangs would stop them all. Whoever connects to what others configure gives an address
+ * (runtime/name_lookup.h). */
 MUST_USE result_t zsocket_connect(zsocket_t *socket, const char *endpoint);
+/* What waits for that peer is dropped. MISSING: it was never connected to. */
+MUST_USE result_t zsocket_disconnect(zsocket_t *socket, const char *endpoint);
 
 /* Of a socket that will be destroyed: overrides `linger_ms`. */
 void zsocket_set_linger(zsocket_t *socket, int linger_ms);

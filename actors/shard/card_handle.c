@@ -414,8 +414,7 @@ static void judge(handling_t *handling, card_command_t *command)
         return;
     }
     if (command->kind == CARD_VALIDATE && handling->state.status != card_status_none) {
-        member_judge_scan(tenant, handling->state.member_id, handling->now_ms,
-                          &handling->judgement);
+        member_judge_scan(tenant, handling->state.member_id, &handling->judgement);
     } else if (command->kind == CARD_ISSUE) {
         member_judge_issue(tenant, message, message->command.issue.member_id, handling->now_ms,
                            handling->batch, &handling->judgement);
@@ -584,9 +583,9 @@ static void run_command(handling_t *handling, shard_message_t **message)
         return;
     }
     apply(handling, &decision);
-    if ((*message)->kind == SHARD_MEMBER) {
-        (*message)->is_member_revoked = handling->state.status == card_status_revoked &&
-                                        MESSAGE_HAS(card_snapshot, &handling->state, by_member);
+    if ((*message)->kind == SHARD_MEMBER && (*message)->member_command == CARD_REVOKE &&
+        decision.outcome == CARD_ACCEPTED) {
+        member_work_count(handling->tenant, handling->state.member_id, handling->batch);
     }
     if ((*message)->kind != SHARD_REQUEST) {
         if (decision.event_count == 0) {

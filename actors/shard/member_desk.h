@@ -16,6 +16,10 @@ enum { SHARD_PEER_ADAPTERS = UINT32_MAX }; /* replies to it leave by neighbour_s
 void member_tenant_opened(tenant_t *tenant);
 void member_tenant_closed(tenant_t *tenant);
 
+/* A moment of the wall clock by the clock of the process, from when on nobody who sets the wall
+ * clock makes it younger. What lies in the future was told by a clock that was wrong. */
+int64_t member_moment(const shard_t *shard, int64_t wall_ms);
+
 /* The key of a member's note. */
 enum { MEMBER_NOTE_KEY_SIZE = 160 };
 text_t member_note_key(text_t member_id, char key[MEMBER_NOTE_KEY_SIZE]);
@@ -40,8 +44,7 @@ typedef struct member_judgement {
 } member_judgement_t;
 
 /* For a scan: answers at once, and has old knowledge refreshed in the background. */
-void member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                       member_judgement_t *judgement);
+void member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement);
 /* For issuing and replacing: what the context said to this message, if it did. Keeps what it said
  * in `batch`. */
 void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t member_id,
@@ -95,10 +98,20 @@ void member_events_read_on(tenant_t *tenant);
 
 /* --- member_work.c --- */
 
+/* What is to be done to its cards from now on. Revoking goes on, whatever is asked for meanwhile:
+ * the cards that it does not concern follow the member's status. Begins with the first card: what
+ * was done already is refused, harmlessly. */
+void member_work_set(member_t *member, uint8_t work);
+/* Every card issued up to `moment`. While cards are being revoked, the later moment counts. */
+void member_work_to_revoke(member_t *member, int64_t moment);
+void member_work_to_renew(member_t *member, int64_t until);
 /* The member's row, with its work, is in `batch`: begins when that is durable. */
 void member_work_begin(tenant_t *tenant, member_t *member);
 /* At the end of a turn. */
 void members_work(shard_t *shard);
+/* A card of it was revoked, in this batch: the count goes with it, so that no crash comes between.
+ */
+void member_work_count(tenant_t *tenant, text_t member_id, batch_t *batch);
 /* A card has done its part, or has not. */
 void member_work_card_done(const shard_message_t *message);
 void member_work_forget(tenant_t *tenant);

@@ -158,15 +158,6 @@ static void put_watermark(const events_task_t *task, batch_t *batch, uint64_t se
     batch->stored_size += note->key.size + note->body.size;
 }
 
-/* Revoking goes on, whatever becomes of the member meanwhile: those cards stay revoked, and new
- * ones are issued when it is done. */
-static void set_work(member_t *member, uint8_t work)
-{
-    if (member->work != member_work_revoke) {
-        member->work = work;
-    }
-}
-
 /* What an event means for the member. False: nothing. */
 static bool change_member(member_t *member, const member_event_t *event, int64_t now_ms)
 {
@@ -174,26 +165,27 @@ static bool change_member(member_t *member, const member_event_t *event, int64_t
     switch (event->name) {
     case member_event_name_cancelled:
         member->status = member_status_cancelled;
-        member->work = member_work_revoke;
         member->work_until = 0;
+        /* It may be heard long after it happened: a card that was issued since then belongs to what
+         * became of the member later. */
+        member_work_to_revoke(
+            member, MESSAGE_HAS(member_event, event, occurred_at) ? event->occurred_at : INT64_MAX);
         break;
     case member_event_name_suspended:
         if (is_cancelled) {
             return false; /* a cancelled membership cannot be suspended */
         }
         member->status = member_status_suspended;
-        set_work(member, member_work_suspend);
+        member_work_set(member, member_work_suspend);
         break;
     case member_event_name_reinstated:
         member->status = member_status_active;
-        if (!is_cancelled) {
-            set_work(member, member_work_reinstate);
-        }
+        member_work_set(member, member_work_reinstate);
         break;
     case member_event_name_renewed:
         member->valid_until = event->valid_until;
         if (!is_cancelled) {
-            member->work_until = event->valid_until;
+            member_work_to_renew(member, event->valid_until);
         }
         member->status =
             member->status == member_status_none ? (uint8_t)member_status_active : member->status;
@@ -203,9 +195,6 @@ static bool change_member(member_t *member, const member_event_t *event, int64_t
         return member->status != member_status_none;
     }
     member->known_at = now_ms;
-    member->cursor_size = 0; /* begins anew; what was done already is refused, harmlessly */
-    member->work_count = 0;
-    member->is_work_done = false;
     return true;
 }
 
@@ -215,6 +204,8 @@ static void apply(events_task_t *task, const member_event_t *event, member_t *me
     partition_t *const partition = &tenant->partitions[task->message->request.partition];
     batch_t *const batch = partition_gather_quietly(partition);
     if (change_member(member, event, tenant->shard->ports.wall_ms())) {
+        member->known_ms = (int64_t)loop_now_ms(tenant->shard->loop);
+        member->is_missing = false;
         if (event->sequence > member->sequence) { /* a dead letter that is run again is older */
             member->sequence = event->sequence;
         }

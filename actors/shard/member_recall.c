@@ -167,7 +167,7 @@ static void take_value(const recall_t *recall, text_t value)
     int64_t known_at = 0;
     if (member != NULL && read_value(tenant, member_id, value, &status, &known_at)) {
         member->recalled_status = status;
-        member->recalled_at = known_at;
+        member->recalled_ms = member_moment(shard, known_at);
         metric_add(shard->metrics.recalls_found, 1);
     }
 }

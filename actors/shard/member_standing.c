@@ -21,6 +21,7 @@ void member_tenant_opened(tenant_t *tenant)
         membership_setting_of(shard->options.membership_policies, name), TEXT_LITERAL("refuse"));
     tenant->is_context_away = false;
     tenant->context_current_at = 0;
+    tenant->context_current_ms = MEMBER_NEVER;
     tenant->are_notes_read = false;
     tenant->are_notes_being_read = false;
     tenant->are_notes_left = false;
@@ -49,6 +50,15 @@ text_t member_note_key(text_t member_id, char key[MEMBER_NOTE_KEY_SIZE])
     return (text_t){.data = key, .size = (size_t)size};
 }
 
+int64_t member_moment(const shard_t *shard, int64_t wall_ms)
+{
+    const int64_t age_ms = shard->ports.wall_ms() - wall_ms;
+    if (age_ms < -(int64_t)LIMIT_CLOCK_SKEW_S * 1000) {
+        return MEMBER_NEVER;
+    }
+    return (int64_t)loop_now_ms(shard->loop) - (age_ms > 0 ? age_ms : 0);
+}
+
 static void take_row(member_t *member, const member_row_t *row)
 {
     member->status = row->status;
@@ -56,6 +66,8 @@ static void take_row(member_t *member, const member_row_t *row)
     member->valid_until = row->valid_until;
     member->work = row->work;
     member->work_until = row->work_until;
+    /* Rows of older versions do not say: then every card was meant. */
+    member->work_moment = MESSAGE_HAS(member_row, row, work_moment) ? row->work_moment : INT64_MAX;
     member->work_count = row->work_count;
     member->sequence = row->sequence;
     member->cursor_size = row->work_cursor.size;
@@ -82,6 +94,7 @@ bool member_loaded(tenant_t *tenant, text_t member_id, text_t body)
     }
     member_t *const member = members_put(members, tenant_name(tenant), member_id);
     take_row(member, &row);
+    member->known_ms = member_moment(tenant->shard, row.known_at);
     if (member_has_work(member)) {
         member_work_begin(tenant, member);
     }
@@ -107,6 +120,24 @@ bool member_may_go(void *context, const member_t *member)
            partition_is_durable(partition_of(tenant, member->member_id), member->batch_number);
 }
 
+/* Of one batch only the newest row counts: it takes the place of an older one in it. */
+static journal_note_t *note_place(member_t *member, batch_t *batch, text_t name)
+{
+    if (member->batch_number == batch->number && member->note_index < batch->note_count &&
+        text_equal(batch->notes[member->note_index].key, name)) {
+        journal_note_t *const older = &batch->notes[member->note_index];
+        batch->stored_size -= older->body.size;
+        return older;
+    }
+    assert(batch->note_count < LIMIT_BATCH_NOTES);
+    journal_note_t *const note = &batch->notes[batch->note_count];
+    member->note_index = batch->note_count;
+    batch->note_count++;
+    note->key = batch_copy(batch, name);
+    batch->stored_size += name.size;
+    return note;
+}
+
 void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
 {
     char key[MEMBER_NOTE_KEY_SIZE];
@@ -125,23 +156,25 @@ void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
     if (member_has_work(member) && member->work_until > 0) {
         MESSAGE_SET(member_row, &row, work_until, member->work_until);
     }
+    if (member_has_work(member) && member->work == member_work_revoke &&
+        member->work_moment != INT64_MAX) {
+        MESSAGE_SET(member_row, &row, work_moment, member->work_moment);
+    }
     if (member_has_work(member) && member->cursor_size > 0) {
         const text_t cursor = {.data = member->cursor, .size = member->cursor_size};
         MESSAGE_SET(member_row, &row, work_cursor, cursor);
     }
-    if (member->work_count > 0) {
+    if (member_has_work(member) && member->work_count > 0) {
         MESSAGE_SET(member_row, &row, work_count, member->work_count);
     }
     if (member->sequence > 0) {
         MESSAGE_SET(member_row, &row, sequence, member->sequence);
     }
-    assert(batch->note_count < LIMIT_BATCH_NOTES);
-    journal_note_t *const note = &batch->notes[batch->note_count];
-    batch->note_count++;
-    note->key = batch_copy(batch, member_note_key(member->member_id, key));
+    const text_t name = member_note_key(member->member_id, key);
+    journal_note_t *const note = note_place(member, batch, name);
     note->body = batch_pack(batch, &member_row_message, &row);
     note->is_open = member_has_work(member);
-    batch->stored_size += note->key.size + note->body.size;
+    batch->stored_size += note->body.size;
     member->batch_number = batch->number;
     (void)tenant;
 }
@@ -161,29 +194,41 @@ static member_t *find(const tenant_t *tenant, text_t member_id)
     return members_find(tenant->shard->members, tenant_name(tenant), member_id);
 }
 
-/* When the context last said, or would have said, what is known. */
-static int64_t known_at(const tenant_t *tenant, const member_t *member)
-{
-    return member->known_at > tenant->context_current_at ? member->known_at
-                                                         : tenant->context_current_at;
-}
-
 /* What is known of a member here, or else what the nodes remember together. */
 typedef struct knowledge {
     uint8_t status; /* none: nothing */
+    bool has_age;
     int64_t age_ms;
 } knowledge_t;
 
-static knowledge_t knowledge_of(const tenant_t *tenant, const member_t *member, int64_t now_ms)
+static knowledge_t knowledge_since(const tenant_t *tenant, uint8_t status, int64_t moment_ms)
+{
+    if (moment_ms == MEMBER_NEVER) {
+        return (knowledge_t){.status = status};
+    }
+    const int64_t age_ms = (int64_t)loop_now_ms(tenant->shard->loop) - moment_ms;
+    return (knowledge_t){.status = status, .has_age = true, .age_ms = age_ms > 0 ? age_ms : 0};
+}
+
+static knowledge_t knowledge_of(const tenant_t *tenant, const member_t *member)
 {
     if (member->status != member_status_none) {
-        return (knowledge_t){.status = member->status, .age_ms = now_ms - known_at(tenant, member)};
+        /* When the context last said, or would have said, what is known. */
+        const bool is_current = tenant->context_current_ms > member->known_ms;
+        return knowledge_since(tenant, member->status,
+                               is_current ? tenant->context_current_ms : member->known_ms);
     }
     if (member->recalled_status != member_status_none) {
-        return (knowledge_t){.status = member->recalled_status,
-                             .age_ms = now_ms - member->recalled_at};
+        return knowledge_since(tenant, member->recalled_status, member->recalled_ms);
     }
     return (knowledge_t){.status = member_status_none};
+}
+
+/* Too old, or of no known age, or of a member whom the context does not know any more. */
+static bool is_stale(const tenant_t *tenant, const member_t *member, const knowledge_t *knowledge)
+{
+    return knowledge->status == member_status_none || !knowledge->has_age || member->is_missing ||
+           knowledge->age_ms > tenant->shard->options.membership_stale_ms;
 }
 
 text_t member_to_recall(const tenant_t *tenant, text_t member_id)
@@ -222,19 +267,16 @@ static void send_question(shard_t *shard, const tenant_t *tenant, text_t member_
 
 static void refresh(tenant_t *tenant, text_t member_id);
 
-void member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                       member_judgement_t *judgement)
+void member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement)
 {
     member_t *const member = find(tenant, member_id);
     assert(member != NULL); /* member_missing asked for it */
     const int64_t stale_ms = tenant->shard->options.membership_stale_ms;
     const bool is_away = is_context_away(tenant);
-    const knowledge_t knowledge = knowledge_of(tenant, member, now_ms);
-    const bool is_known = knowledge.status != member_status_none;
-    const int64_t age_ms = knowledge.age_ms;
+    const knowledge_t knowledge = knowledge_of(tenant, member);
     judgement->refusal = refusal_of(knowledge.status);
-    if (!is_away && member->status != member_status_none) {
-        if (age_ms > stale_ms / 2) {
+    if (!is_away && member->status != member_status_none && !member->is_missing) {
+        if (!knowledge.has_age || knowledge.age_ms > stale_ms / 2) {
             refresh(tenant, member_id);
         }
         return;
@@ -244,11 +286,11 @@ void member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
         member_recall_again(tenant, member);
     }
     judgement->is_fallback = true;
-    judgement->has_age = is_known;
-    judgement->age_s = age_ms > 0 ? (uint64_t)age_ms / 1000 : 0;
+    judgement->has_age = knowledge.has_age;
+    judgement->age_s = (uint64_t)knowledge.age_ms / 1000;
     /* That a membership ended does not become less true with time; that it goes on does. */
-    const bool is_stale = !is_known || age_ms > stale_ms;
-    if (is_stale && judgement->refusal == reason_none && tenant->is_policy_refuse) {
+    if (judgement->refusal == reason_none && tenant->is_policy_refuse &&
+        is_stale(tenant, member, &knowledge)) {
         judgement->refusal = reason_member_inactive;
     }
 }
@@ -261,25 +303,19 @@ static void change_status(tenant_t *tenant, member_t *member, uint8_t status, in
     const uint8_t before = member->status;
     member->status = status;
     member->known_at = now_ms;
+    member->known_ms = (int64_t)loop_now_ms(tenant->shard->loop);
+    member->is_missing = false;
     member->valid_until = until > 0 ? until : member->valid_until;
-    /* What no event said: the cards follow as if one had. Revoking goes on, whatever is said. */
-    if (member->work == member_work_revoke) {
+    /* What no event said yet: the cards follow as if one had. But an answer does not say when a
+     * membership ended, and so not which cards that concerns: they are suspended, which heals, and
+     * the event revokes them. */
+    const bool is_ended = refusal_of(status) != reason_none;
+    const bool is_same = is_ended == (refusal_of(before) != reason_none);
+    if (before == member_status_none || is_same) {
         member_store(tenant, member, batch);
         return;
     }
-    if (before == member_status_active && status == member_status_cancelled) {
-        member->work = member_work_revoke;
-    } else if (before == member_status_active && status == member_status_suspended) {
-        member->work = member_work_suspend;
-    } else if (before == member_status_suspended && status == member_status_active) {
-        member->work = member_work_reinstate;
-    } else {
-        member_store(tenant, member, batch);
-        return;
-    }
-    member->cursor_size = 0;
-    member->work_count = 0;
-    member->is_work_done = false;
+    member_work_set(member, is_ended ? member_work_suspend : member_work_reinstate);
     member_store(tenant, member, batch);
     member_work_begin(tenant, member);
 }
@@ -301,6 +337,7 @@ void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t
     if (message->member_said == member_status_missing) {
         member_remember(tenant, member_id, member_status_missing, now_ms,
                         message->member_asked_watermark);
+        member->is_missing = member->sequence <= message->member_asked_watermark;
         judgement->refusal = reason_unknown_member;
         return;
     }
@@ -315,11 +352,10 @@ void member_judge_issue(tenant_t *tenant, const shard_message_t *message, text_t
         judge_known(member, member->status, judgement);
         return;
     }
-    const knowledge_t knowledge = knowledge_of(tenant, member, now_ms);
-    const bool is_stale = knowledge.status == member_status_none ||
-                          knowledge.age_ms > tenant->shard->options.membership_stale_ms;
+    const knowledge_t knowledge = knowledge_of(tenant, member);
     judge_known(member, knowledge.status, judgement);
-    if (is_stale && judgement->refusal == reason_none && tenant->is_policy_refuse) {
+    if (judgement->refusal == reason_none && tenant->is_policy_refuse &&
+        is_stale(tenant, member, &knowledge)) {
         judgement->failure = RESULT_MEMBERSHIP_UNAVAILABLE;
     }
 }
@@ -452,6 +488,25 @@ static void refresh(tenant_t *tenant, text_t member_id)
     send_question(shard, tenant, member_id, (UINT64_C(1) << REFRESH_BIT) | serial);
 }
 
+/* That the context does not know the member any more ends no card, since only an event says what
+ * ended and when: the policy decides, as of one of whom nothing recent is known. */
+static void take_refreshed(tenant_t *tenant, member_t *member, const member_answer_t *answer,
+                           uint64_t watermark)
+{
+    shard_t *const shard = tenant->shard;
+    const int64_t now_ms = shard->ports.wall_ms();
+    if (answer->status == member_status_missing) {
+        member->is_missing = true;
+        member_remember(tenant, member->member_id, member_status_missing, now_ms, watermark);
+        return;
+    }
+    partition_t *const partition = partition_of(tenant, member->member_id);
+    batch_t *const batch = partition_gather_quietly(partition);
+    change_status(tenant, member, answer->status, answer->valid_until, now_ms, batch);
+    member_remember(tenant, member->member_id, member->status, member->known_at, watermark);
+    partition_want(partition);
+}
+
 static void refreshed(shard_t *shard, const member_answer_t *answer)
 {
     const uint64_t serial = answer->correlation & ((UINT64_C(1) << REFRESH_BIT) - 1);
@@ -462,19 +517,14 @@ static void refreshed(shard_t *shard, const member_answer_t *answer)
     const text_t name = text_from_c(shard->refresh_tenant[place]);
     tenant_t *const tenant = text_is_empty(name) ? NULL : tenant_find(shard, name);
     const text_t member_id = text_from_c(shard->refresh_member[place]);
-    if (tenant != NULL && tenant->status == TENANT_OPEN && tenant->has_membership &&
-        answer->status != member_status_none && answer->status != member_status_missing) {
-        member_t *const member = find(tenant, member_id);
-        /* An event that was applied meanwhile is newer than the answer. */
-        if (member != NULL && member->sequence <= shard->refresh_watermark[place]) {
-            partition_t *const partition = partition_of(tenant, member_id);
-            batch_t *const batch = partition_gather_quietly(partition);
-            change_status(tenant, member, answer->status, answer->valid_until,
-                          shard->ports.wall_ms(), batch);
-            member_remember(tenant, member_id, member->status, member->known_at,
-                            shard->refresh_watermark[place]);
-            partition_want(partition);
-        }
+    member_t *const member =
+        tenant != NULL && tenant->status == TENANT_OPEN && tenant->has_membership
+            ? find(tenant, member_id)
+            : NULL;
+    /* An event that was applied meanwhile is newer than the answer. */
+    if (member != NULL && answer->status != member_status_none &&
+        member->sequence <= shard->refresh_watermark[place]) {
+        take_refreshed(tenant, member, answer, shard->refresh_watermark[place]);
     }
     shard->refresh_tenant[place][0] = '\0';
 }
@@ -506,8 +556,13 @@ static void take_standing(shard_t *shard, const membership_standing_t *standing)
         return;
     }
     tenant->is_context_away = !standing->is_reachable;
-    if (standing->current_at > tenant->context_current_at) {
+    /* It is told again and again: by the clock of the process, the first time counts. */
+    if (standing->current_at != tenant->context_current_at) {
+        const int64_t moment_ms = member_moment(shard, standing->current_at);
         tenant->context_current_at = standing->current_at;
+        if (moment_ms > tenant->context_current_ms) {
+            tenant->context_current_ms = moment_ms;
+        }
     }
 }
 

@@ -54,6 +54,44 @@ void member_work_begin(tenant_t *tenant, member_t *member)
     loop_again(shard->loop);
 }
 
+static void begin_anew(member_t *member)
+{
+    if (member->is_work_done) { /* that one is over, and was told */
+        member->work = member_work_none;
+        member->work_until = 0;
+        member->work_count = 0;
+        member->is_work_done = false;
+    }
+    member->cursor_size = 0;
+    member->cards_done = 0;
+}
+
+void member_work_set(member_t *member, uint8_t work)
+{
+    begin_anew(member);
+    if (member->work != member_work_revoke) {
+        member->work = work;
+    }
+}
+
+void member_work_to_revoke(member_t *member, int64_t moment)
+{
+    begin_anew(member);
+    if (member->work != member_work_revoke || moment > member->work_moment) {
+        member->work_moment = moment;
+    }
+    if (member->work != member_work_revoke) {
+        member->work_count = 0;
+    }
+    member->work = member_work_revoke;
+}
+
+void member_work_to_renew(member_t *member, int64_t until)
+{
+    begin_anew(member);
+    member->work_until = until;
+}
+
 void member_work_forget(tenant_t *tenant)
 {
     tenant->work_first = NULL; /* the members themselves are forgotten by whoever calls */
@@ -85,15 +123,19 @@ static void tell_card(tenant_t *tenant, member_t *member, const uuid_t *card, ui
     tenant_send_to_card(tenant, &message);
 }
 
-static uint8_t command_of(uint8_t work)
+/* A card that was issued after the cancellation follows what the member is now. */
+static uint8_t command_for(const member_t *member, int64_t issued_at)
 {
-    switch (work) {
+    switch (member->work) {
     case member_work_suspend:
         return CARD_SUSPEND;
     case member_work_reinstate:
         return CARD_REINSTATE;
     default:
-        return CARD_REVOKE;
+        if (issued_at <= member->work_moment) {
+            return CARD_REVOKE;
+        }
+        return member->status == member_status_active ? CARD_REINSTATE : CARD_SUSPEND;
     }
 }
 
@@ -101,7 +143,6 @@ static void tell_cards(tenant_t *tenant, member_t *member, const journal_cards_t
 {
     member->step = MEMBER_RUNNING;
     member->is_slice_bad = false;
-    member->revoked = 0;
     member->pending = 1; /* this loop itself */
     const uint64_t serial = member->serial;
     for (size_t i = 0; i < cards->row_count; i++) {
@@ -115,7 +156,7 @@ static void tell_cards(tenant_t *tenant, member_t *member, const journal_cards_t
             continue; /* lists overlook case, members do not */
         }
         if (member->work != member_work_none) {
-            tell_card(tenant, member, &state.id, command_of(member->work), 0);
+            tell_card(tenant, member, &state.id, command_for(member, state.issued_at), 0);
         }
         if (member->work_until > 0) {
             tell_card(tenant, member, &state.id, CARD_RENEW, member->work_until);
@@ -177,6 +218,22 @@ static void list_cards(tenant_t *tenant, member_t *member)
     tenant_operation_begin(tenant);
 }
 
+static void note_done(const tenant_t *tenant, member_t *member, uint8_t command)
+{
+    const shard_metrics_t *const metrics = &tenant->shard->metrics;
+    metric_t *const done = command == CARD_REVOKE      ? metrics->member_revoked
+                           : command == CARD_SUSPEND   ? metrics->member_suspended
+                           : command == CARD_REINSTATE ? metrics->member_reinstated
+                                                       : metrics->member_renewed;
+    metric_add(done, 1);
+    member->cards_done++;
+    if (member->cards_done % LONG_WORK_CARDS == 0) {
+        log_info("the cards of a member are being worked on",
+                 LOG_TEXT("tenant", tenant->name, tenant->name_size),
+                 LOG_NUMBER("done", member->cards_done));
+    }
+}
+
 void member_work_card_done(const shard_message_t *message)
 {
     tenant_t *const tenant = message->tenant;
@@ -187,30 +244,44 @@ void member_work_card_done(const shard_message_t *message)
     assert(member->pending > 0);
     member->pending--;
     member->is_slice_bad = member->is_slice_bad || !message->is_member_done;
-    const bool is_revoked = message->is_member_revoked && message->member_command == CARD_REVOKE;
-    member->revoked += is_revoked ? 1U : 0U;
+    if (message->is_member_done) {
+        note_done(tenant, member, message->member_command);
+    }
     loop_again(tenant->shard->loop);
 }
 
 /* --- How far it has come --- */
 
-static void store_progress(tenant_t *tenant, member_t *member)
+static void store_row(tenant_t *tenant, member_t *member)
 {
     partition_t *const partition = partition_of(tenant, member);
-    batch_t *const batch = partition_gather_quietly(partition);
-    const uint64_t before = member->work_count;
-    member->work_count += member->revoked;
+    member->step = MEMBER_SAVING;
+    member_store(tenant, member, partition_gather_quietly(partition));
+    partition_want(partition);
+}
+
+void member_work_count(tenant_t *tenant, text_t member_id, batch_t *batch)
+{
+    member_t *const member = members_find(tenant->shard->members, tenant_name(tenant), member_id);
+    if (member == NULL || member->work != member_work_revoke || member->is_work_done) {
+        return; /* of work that nobody waits for any more */
+    }
+    member->work_count++;
+    member_store(tenant, member, batch);
+}
+
+/* The row of a revocation closes only when the end has been told: a crash in between tells it a
+ * second time. */
+static void end_slice(tenant_t *tenant, member_t *member)
+{
     member->cursor_size = member->next_size;
     memcpy(member->cursor, member->next, member->next_size);
-    member->step = MEMBER_SAVING;
-    if (member->work_count / LONG_WORK_CARDS > before / LONG_WORK_CARDS) {
-        log_info("the cards of a cancelled member are being revoked",
-                 LOG_TEXT("tenant", tenant->name, tenant->name_size),
-                 LOG_NUMBER("revoked", member->work_count));
+    if (member->cursor_size == 0 && member->work == member_work_revoke) {
+        member->step = MEMBER_TELLING;
+        return;
     }
     member->is_work_done = member->cursor_size == 0;
-    member_store(tenant, member, batch);
-    partition_want(partition);
+    store_row(tenant, member);
 }
 
 static void tell_end(const tenant_t *tenant, const member_t *member)
@@ -228,6 +299,9 @@ static void tell_end(const tenant_t *tenant, const member_t *member)
     MESSAGE_MARK(cards_notice, notice, body);
     MESSAGE_SET(cards_revoked, &notice->body, member_id, member->member_id);
     MESSAGE_SET(cards_revoked, &notice->body, count, member->work_count);
+    if (member->work_moment != INT64_MAX) {
+        MESSAGE_SET(cards_revoked, &notice->body, cancelled_at, member->work_moment);
+    }
     const size_t size =
         message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS, bytes, sizeof bytes);
     assert(size <= sizeof bytes);
@@ -249,7 +323,15 @@ static bool advance(tenant_t *tenant, member_t *member)
         if (member->pending == 0 && member->is_slice_bad) {
             retry_later(tenant, member);
         } else if (member->pending == 0) {
-            store_progress(tenant, member);
+            end_slice(tenant, member);
+            loop_again(tenant->shard->loop);
+        }
+        return false;
+    case MEMBER_TELLING:
+        if (is_durable) {
+            tell_end(tenant, member);
+            member->is_work_done = true;
+            store_row(tenant, member);
         }
         return false;
     case MEMBER_SAVING:
@@ -259,9 +341,6 @@ static bool advance(tenant_t *tenant, member_t *member)
         if (member->cursor_size > 0) {
             list_cards(tenant, member);
             return false;
-        }
-        if (member->work == member_work_revoke) {
-            tell_end(tenant, member);
         }
         return true;
     default:
@@ -273,6 +352,7 @@ static void finish(tenant_t *tenant, member_t *member)
 {
     member->work = member_work_none;
     member->work_until = 0;
+    member->work_moment = 0;
     member->work_count = 0;
     member->is_work_done = false;
     member->step = MEMBER_AT_REST;
@@ -303,13 +383,16 @@ void members_work(shard_t *shard)
         return;
     }
     bool is_left = false;
+    uint32_t works = 0;
     for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
         for (tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
             if (tenant->status == TENANT_OPEN &&
                 (tenant->work_first != NULL || tenant->are_notes_left)) {
                 is_left = work_tenant(tenant) || is_left;
+                works += tenant->work_count;
             }
         }
     }
     shard->has_member_work = is_left;
+    metric_set(shard->metrics.member_works, works);
 }

@@ -10,12 +10,16 @@
 
 enum { MEMBER_CURSOR_SIZE = 64 };
 
+#define MEMBER_NEVER INT64_MIN /* a moment of which nobody can say how long ago it was */
+
 typedef enum member_step {
     MEMBER_AT_REST,
     MEMBER_WAITING, /* its row is not durable yet, or another step has to be tried again */
     MEMBER_LISTING, /* cards are being read */
     MEMBER_RUNNING, /* cards work */
     MEMBER_SAVING,  /* how far it has come is not durable yet */
+    MEMBER_TELLING, /* every card is revoked: when that is durable it is told, then the row closes
+                     */
 } member_step_t;
 
 typedef struct member member_t;
@@ -28,29 +32,33 @@ struct member {
     text_t member_id;
     uint8_t status; /* enum member_status; none: unknown */
     int64_t known_at;
+    int64_t known_ms; /* the same by the clock of the process, which nobody sets */
+    bool is_missing;  /* the context said since then that it does not know the member */
     int64_t valid_until;
     uint8_t work; /* enum member_work: revoke, suspend, reinstate */
     int64_t work_until;
-    uint64_t work_count;
+    int64_t work_moment; /* revoking: of the cancellation; cards issued later stay */
+    uint64_t work_count; /* cards revoked, as stored with each of them */
     size_t cursor_size;
     char cursor[MEMBER_CURSOR_SIZE];
     size_t next_size; /* of the cursor after the slice that is being worked on */
     char next[MEMBER_CURSOR_SIZE];
     member_step_t step;
-    uint64_t serial;  /* of the slice: what belongs to another one does not count */
-    uint32_t pending; /* cards of the slice, and one while they are told */
-    uint32_t revoked; /* of the slice */
+    uint64_t serial;     /* of the slice: what belongs to another one does not count */
+    uint64_t cards_done; /* of the work, in this process: for who looks */
+    uint32_t pending;    /* cards of the slice, and one while they are told */
     bool is_slice_bad;
     bool is_work_done;     /* the row says so; memory, when that is durable */
     uint64_t batch_number; /* of the batch of its partition that has its newest row; 0: none */
+    size_t note_index;     /* in that batch */
     uint64_t retry_at_ms;
     uint64_t asked_at_ms; /* the context, in the background */
     /* What nodes remember together (member_recall.c), for as long as nothing is known here. */
     uint64_t recall_asked_ms; /* 0: never */
-    int64_t recalled_at;
-    uint8_t recalled_status; /* none: nothing */
-    uint64_t sequence;       /* of the last event that changed it: what was asked before is older */
-    member_t *work_next;     /* of its tenant's list */
+    int64_t recalled_ms;      /* by the clock of the process: since when that is known */
+    uint8_t recalled_status;  /* none: nothing */
+    uint64_t sequence;   /* of the last event that changed it: what was asked before is older */
+    member_t *work_next; /* of its tenant's list */
     bool is_listed;
     char texts[];
 };

@@ -83,6 +83,25 @@ static void init_recalls(shard_metrics_t *shard_metrics, metrics_t *metrics)
                                                   "", "Of these, nobody waited any longer");
 }
 
+static void init_member_work(shard_metrics_t *shard_metrics, metrics_t *metrics)
+{
+    static const char *const done = "digitalcard_member_cards_done_total";
+    static const char *const help = "Cards that followed what became of their member's membership";
+    shard_metrics->member_works =
+        metrics_gauge(metrics, "digitalcard_member_works", "",
+                      "Members whose cards are following what became of the membership");
+    shard_metrics->member_revoked = metrics_counter(metrics, done, "work=\"revoke\"", help);
+    shard_metrics->member_suspended = metrics_counter(metrics, done, "work=\"suspend\"", help);
+    shard_metrics->member_reinstated = metrics_counter(metrics, done, "work=\"reinstate\"", help);
+    shard_metrics->member_renewed = metrics_counter(metrics, done, "work=\"renew\"", help);
+}
+
+static void init_members(shard_metrics_t *shard_metrics, metrics_t *metrics)
+{
+    init_recalls(shard_metrics, metrics);
+    init_member_work(shard_metrics, metrics);
+}
+
 static void init_store(shard_metrics_t *shard_metrics, metrics_t *metrics)
 {
     shard_metrics->store_answers =
@@ -96,7 +115,7 @@ void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)
     *shard_metrics = (shard_metrics_t){0};
     init_dead_letters(shard_metrics, metrics);
     init_quotas(shard_metrics, metrics);
-    init_recalls(shard_metrics, metrics);
+    init_members(shard_metrics, metrics);
     init_store(shard_metrics, metrics);
     shard_metrics->clock_set_back =
         metrics_counter(metrics, "digitalcard_clock_set_back_total", "",

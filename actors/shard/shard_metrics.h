@@ -34,6 +34,11 @@ typedef struct shard_metrics {
     metric_t *recalls_missing;
     metric_t *recalls_failed;
     metric_t *recalls_late;
+    metric_t *member_works; /* members whose cards are being worked on */
+    metric_t *member_revoked;
+    metric_t *member_suspended;
+    metric_t *member_reinstated;
+    metric_t *member_renewed;
     metric_t *tenants_open;
     metric_t *keys_in_flight;
     metric_t *batch_events_last;

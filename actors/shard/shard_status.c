@@ -1,6 +1,7 @@
 /* What `tree` and `top` show of a shard, as a JSON object. Changes nothing. */
 #include "actors/domain/card_id.h"
 #include "actors/shard/card_actor_internal.h"
+#include "actors/shard/members.h"
 #include "actors/shard/shard_internal.h"
 #include "actors/shard/tenant_actor.h"
 #include <inttypes.h>
@@ -54,6 +55,28 @@ static void print_batches(printer_t *printer, const shard_t *shard)
           metric_quantile_us(metrics->commit_seconds, 0.99));
 }
 
+static void print_member_work(printer_t *printer, const shard_t *shard)
+{
+    uint32_t kinds[4] = {0};
+    uint32_t renewals = 0;
+    uint64_t cards_done = 0;
+    for (size_t i = 0; i < SHARD_TENANT_BUCKETS; i++) {
+        for (const tenant_t *tenant = shard->tenants[i]; tenant != NULL; tenant = tenant->chain) {
+            const member_t *member = tenant->work_first;
+            for (; member != NULL; member = member->work_next) { /* LIMIT_MEMBER_WORKS */
+                kinds[member->work % 4]++;
+                renewals += member->work_until > 0 ? 1U : 0U;
+                cards_done += member->cards_done;
+            }
+        }
+    }
+    print(printer,
+          ",\"member_work\":{\"revoke\":%" PRIu32 ",\"suspend\":%" PRIu32 ",\"reinstate\":%" PRIu32
+          ",\"renew\":%" PRIu32 ",\"cards_done\":%" PRIu64 "}",
+          kinds[member_work_revoke], kinds[member_work_suspend], kinds[member_work_reinstate],
+          renewals, cards_done);
+}
+
 size_t shard_status(const shard_t *shard, char *out, size_t capacity)
 {
     printer_t printer = {.out = out, .capacity = capacity};
@@ -63,6 +86,7 @@ size_t shard_status(const shard_t *shard, char *out, size_t capacity)
     }
     print(&printer, "],");
     print_batches(&printer, shard);
+    print_member_work(&printer, shard);
     print(&printer,
           ",\"actor_bytes\":%" PRIu64 ",\"actor_bytes_max\":%" PRIu64
           ",\"activations_max\":%" PRIu32 ",\"tenants\":{\"known\":%" PRIu32 ",\"open\":%" PRIu32

@@ -86,6 +86,7 @@ struct tenant {
     bool is_policy_refuse;
     bool is_context_away;       /* its breaker is not closed */
     int64_t context_current_at; /* all events up to then are applied or on their way; 0: unknown */
+    int64_t context_current_ms; /* the same by the clock of the process */
     bool are_notes_read;        /* watermarks and open work are known */
     bool are_notes_being_read;
     bool are_notes_left;        /* open ones that had no room in memory, or could not be read */

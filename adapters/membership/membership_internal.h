@@ -3,10 +3,11 @@
 #define ADAPTERS_MEMBERSHIP_MEMBERSHIP_INTERNAL_H
 
 #include "adapters/membership/membership.h"
+#include "runtime/name_lookup.h"
 #include "runtime/zsocket.h"
 #include <jansson.h>
 
-enum { ENDPOINT_SIZE = 256, ENDPOINTS_MAX = 64 };
+enum { ENDPOINT_SIZE = 256, ENDPOINTS_MAX = 64, FRAME_SIZE = 1024 };
 
 typedef struct membership_adapter membership_adapter_t;
 
@@ -16,7 +17,18 @@ typedef struct membership_dealer {
     membership_adapter_t *adapter;
     zsocket_t *socket;
     char endpoint[ENDPOINT_SIZE];
+    name_lookup_t *lookup; /* of its host; NULL: that is no name */
+    uint64_t look_ms;      /* when it is looked up next, of loop_now_ms */
+    /* Where the socket is connected to; empty: nowhere yet. */
+    char connected[ENDPOINT_SIZE + NAME_ADDRESS_SIZE];
 } membership_dealer_t;
+
+typedef struct membership_frames {
+    uint8_t header[FRAME_SIZE];
+    uint8_t body[FRAME_SIZE];
+    size_t header_size;
+    size_t body_size;
+} membership_frames_t;
 
 struct membership_call {
     membership_call_t *next; /* those over ZeroMQ that wait */
@@ -29,6 +41,7 @@ struct membership_call {
     http_call_t *http;                 /* NULL: over ZeroMQ */
     uint64_t number;                   /* over ZeroMQ: the id of the request */
     const membership_dealer_t *dealer; /* over ZeroMQ: who was asked, and alone may answer */
+    membership_frames_t *unsent;       /* over ZeroMQ: waits for the dealer's name; NULL: sent */
     uint64_t deadline_ms;              /* of loop_now_ms */
 };
 
@@ -72,15 +85,25 @@ result_t membership_ask_http(membership_adapter_t *adapter, text_t url,
 result_t membership_ask_zmq(membership_adapter_t *adapter, text_t endpoint,
                             const membership_question_t *question, membership_call_t *call);
 void membership_forget_zmq(membership_adapter_t *adapter, membership_call_t *call);
-void membership_expire_zmq(membership_adapter_t *adapter);
+void membership_tick_zmq(membership_adapter_t *adapter);
 result_t membership_subscribe_zmq(membership_adapter_t *adapter, text_t endpoint, text_t tenant,
                                   bool is_wanted);
 void membership_close_zmq(membership_adapter_t *adapter);
+/* The socket is connected for the first time: what waited for that is sent. */
+void membership_send_unsent(const membership_dealer_t *dealer);
+
+/* --- membership_endpoint.c --- */
+
+/* Connects the socket, or begins to look the name of its host up. */
+MUST_USE result_t membership_endpoint_open(membership_dealer_t *dealer);
+/* Now and then: connects to where its name leads. */
+void membership_endpoint_follow(membership_dealer_t *dealer, uint64_t now_ms);
 
 /* --- membership.c --- */
 
 /* Ends a call with the answer that a document makes, or with the failure in it; frees the call. */
 void membership_finish(membership_call_t *call, const json_t *document, const char *failure);
 void membership_finish_missing(membership_call_t *call);
+void membership_call_free(membership_call_t *call);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { FRAME_SIZE = 1024, QUEUE_MESSAGES = 1000, HEARD_MESSAGES = 100000 };
+enum { QUEUE_MESSAGES = 1000, HEARD_MESSAGES = 100000 };
 
 /* --- Sockets --- */
 
@@ -44,12 +44,13 @@ static result_t open_socket(membership_adapter_t *adapter, text_t endpoint, int 
     const zsocket_options_t options = socket_options(type);
     result_t result = zsocket_create(adapter->loop, &options, receive, dealer, &dealer->socket);
     if (result == RESULT_OK) {
-        result = zsocket_connect(dealer->socket, dealer->endpoint);
+        result = membership_endpoint_open(dealer);
     }
     if (result != RESULT_OK) {
         if (dealer->socket != NULL) {
             zsocket_destroy(&dealer->socket);
         }
+        name_lookup_destroy(&dealer->lookup);
         free(dealer);
         return result;
     }
@@ -65,6 +66,7 @@ static void close_all(membership_dealer_t **list)
         membership_dealer_t *dealer = *list;
         *list = dealer->next;
         zsocket_destroy(&dealer->socket);
+        name_lookup_destroy(&dealer->lookup);
         free(dealer);
     }
 }
@@ -140,11 +142,9 @@ static void dealer_receive(void *context, const zframe_view_t *frames, size_t co
     json_decref(header);
 }
 
-static result_t send_question(zsocket_t *socket, const membership_question_t *question,
-                              const membership_call_t *call)
+static void pack_question(const membership_question_t *question, const membership_call_t *call,
+                          membership_frames_t *frames)
 {
-    uint8_t header[FRAME_SIZE];
-    uint8_t body[FRAME_SIZE];
     char number[24];
     (void)snprintf(number, sizeof number, "%" PRIu64, call->number);
     api_header_t head = {0};
@@ -155,21 +155,54 @@ static result_t send_question(zsocket_t *socket, const membership_question_t *qu
     MESSAGE_SET(api_header, &head, tenant, question->tenant);
     MESSAGE_SET(api_header, &head, token, TEXT_LITERAL(""));
     MESSAGE_SET(api_header, &head, deadline_ms, question->deadline_ms);
-    const size_t header_size =
-        message_pack(&api_header_message, &head, MESSAGE_KEYS_NAMES, header, sizeof header);
+    frames->header_size = message_pack(&api_header_message, &head, MESSAGE_KEYS_NAMES,
+                                       frames->header, sizeof frames->header);
     member_get_t get = {0};
     member_events_read_t page = {0};
     MESSAGE_SET(member_get, &get, member_id, question->member_id);
     MESSAGE_SET(member_events_read, &page, after, question->after);
     MESSAGE_SET(member_events_read, &page, limit, question->limit);
-    const size_t body_size =
-        call->asks_member
-            ? message_pack(&member_get_message, &get, MESSAGE_KEYS_NAMES, body, sizeof body)
-            : message_pack(&member_events_read_message, &page, MESSAGE_KEYS_NAMES, body,
-                           sizeof body);
-    assert(header_size <= sizeof header && body_size <= sizeof body);
-    const zframe_view_t frames[] = {{header, header_size}, {body, body_size}};
-    return zsocket_send(socket, frames, 2);
+    frames->body_size = call->asks_member
+                            ? message_pack(&member_get_message, &get, MESSAGE_KEYS_NAMES,
+                                           frames->body, sizeof frames->body)
+                            : message_pack(&member_events_read_message, &page, MESSAGE_KEYS_NAMES,
+                                           frames->body, sizeof frames->body);
+    assert(frames->header_size <= sizeof frames->header);
+    assert(frames->body_size <= sizeof frames->body);
+}
+
+static result_t send_frames(zsocket_t *socket, const membership_frames_t *frames)
+{
+    const zframe_view_t views[] = {{frames->header, frames->header_size},
+                                   {frames->body, frames->body_size}};
+    return zsocket_send(socket, views, 2);
+}
+
+/* Before its name is known, the question waits for it as it would wait for an answer. */
+static result_t send_question(const membership_dealer_t *dealer,
+                              const membership_question_t *question, membership_call_t *call)
+{
+    membership_frames_t frames;
+    pack_question(question, call, &frames);
+    if (dealer->connected[0] != '\0') {
+        return send_frames(dealer->socket, &frames);
+    }
+    call->unsent = malloc(sizeof frames);
+    assert(call->unsent != NULL);
+    *call->unsent = frames;
+    return RESULT_OK;
+}
+
+void membership_send_unsent(const membership_dealer_t *dealer)
+{
+    for (membership_call_t *call = dealer->adapter->waiting; call != NULL; call = call->next) {
+        if (call->dealer == dealer && call->unsent != NULL) {
+            const result_t result = send_frames(dealer->socket, call->unsent);
+            (void)result; /* what was not sent is not answered: it has its deadline */
+            free(call->unsent);
+            call->unsent = NULL;
+        }
+    }
 }
 
 result_t membership_ask_zmq(membership_adapter_t *adapter, text_t endpoint,
@@ -185,7 +218,7 @@ result_t membership_ask_zmq(membership_adapter_t *adapter, text_t endpoint,
     call->number = adapter->next_number;
     call->dealer = dealer;
     call->deadline_ms = loop_now_ms(adapter->loop) + question->deadline_ms;
-    result = send_question(dealer->socket, question, call);
+    result = send_question(dealer, question, call);
     if (result == RESULT_OK) {
         call->next = adapter->waiting;
         adapter->waiting = call;
@@ -193,9 +226,18 @@ result_t membership_ask_zmq(membership_adapter_t *adapter, text_t endpoint,
     return result;
 }
 
-void membership_expire_zmq(membership_adapter_t *adapter)
+static void names_follow(membership_dealer_t *list, uint64_t now_ms)
+{
+    for (membership_dealer_t *dealer = list; dealer != NULL; dealer = dealer->next) {
+        membership_endpoint_follow(dealer, now_ms); /* ENDPOINTS_MAX */
+    }
+}
+
+void membership_tick_zmq(membership_adapter_t *adapter)
 {
     const uint64_t now_ms = loop_now_ms(adapter->loop);
+    names_follow(adapter->dealers, now_ms);
+    names_follow(adapter->subscribers, now_ms);
     bool goes_on = true;
     while (goes_on) { /* each round one call less */
         membership_call_t *call = adapter->waiting;

@@ -339,6 +339,71 @@ static void hanging_vendor_takes_its_own_places_only(void **state)
     }
 }
 
+/* --- Beside one that hangs --- */
+
+typedef struct sought {
+    neighbour_adapter_t adapter;
+    neighbour_numbers_t numbers;
+} sought_t;
+
+static void look_at(void *context, const neighbour_t *neighbour)
+{
+    sought_t *const sought = context;
+    if (neighbour_adapter_of(neighbour) == sought->adapter) {
+        neighbour_numbers(neighbour, &sought->numbers);
+    }
+}
+
+/* Of a test with one tenant. */
+static neighbour_numbers_t numbers_of(const fixture_t *fixture, neighbour_adapter_t adapter)
+{
+    sought_t sought = {.adapter = adapter};
+    neighbours_visit(fixture->neighbours, look_at, &sought);
+    return sought.numbers;
+}
+
+/* Every place and every seat in the queue of wallets is taken when it returns. */
+static void hang_wallets(fixture_t *fixture, tally_t *hanging)
+{
+    const result_t reset = neighbour_by_hand(fixture->neighbours, TEXT_LITERAL("acme"),
+                                             NEIGHBOUR_WALLET, NEIGHBOUR_RESET);
+    assert_int_equal(reset, RESULT_OK);
+    const uint32_t busy = hanging->ends[NEIGHBOUR_BUSY];
+    for (int i = 0; i <= CONCURRENCY + QUEUE && hanging->ends[NEIGHBOUR_BUSY] == busy; i++) {
+        ask(fixture, NEIGHBOUR_WALLET, "acme", hanging);
+    }
+    assert_int_equal(hanging->ends[NEIGHBOUR_BUSY], busy + 1);
+}
+
+static void beside_a_hanging_wallet_nobody_waits_in_a_queue(void **state)
+{
+    enum { ROUNDS = 100 };
+    fixture_t *const fixture = *state;
+    static const neighbour_adapter_t others[] = {NEIGHBOUR_GEOGRAPHY, NEIGHBOUR_NOTIFICATION};
+    static tally_t hanging; /* the last ones end with the fixture */
+    tally_t outcome = {0};
+    mode(fixture, NEIGHBOUR_WALLET, "hang");
+    ask(fixture, NEIGHBOUR_WALLET, "acme", &hanging);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        hang_wallets(fixture, &hanging);
+        for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+            for (uint32_t j = 0; j < CONCURRENCY; j++) {
+                ask(fixture, others[i], "acme", &outcome);
+            }
+            /* Each has gone out at once, though every wallet call hangs. */
+            assert_int_equal(numbers_of(fixture, others[i]).in_flight, CONCURRENCY);
+            assert_int_equal(numbers_of(fixture, others[i]).waiting, 0);
+        }
+        wait_for(fixture, &outcome, (round + 1) * 2 * CONCURRENCY);
+    }
+    assert_int_equal(outcome.ends[NEIGHBOUR_ANSWERED], outcome.count);
+    assert_int_equal(hanging.ends[NEIGHBOUR_ANSWERED], 0);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(fixture->vendor.asked[others[i]], ROUNDS * CONCURRENCY); /* no repeats */
+        assert_true(neighbour_is_closed(fixture->neighbours, TEXT_LITERAL("acme"), others[i]));
+    }
+}
+
 static void texts_beyond_their_bound_are_not_taken(void **state)
 {
     fixture_t *const fixture = *state;
@@ -362,37 +427,65 @@ static int compare(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static uint64_t p99_us(fixture_t *fixture, bool hangs)
+typedef struct measured {
+    uint64_t median_us;
+    uint64_t p99_us;
+    uint64_t
+        median_after_us; /* of those asked right after wallets were, which they share a turn with */
+} measured_t;
+
+/* Questions one after the other. Those asked right after wallets were share a turn of the loop with
+ * opening connections; they are 2 %, more than p99 leaves out, so they count on their own. */
+static measured_t measure(fixture_t *fixture, bool hangs)
 {
-    enum { ASKED = 2000 };
+    enum { ASKED = 2000, EVERY = 50 };
     static uint64_t times[ASKED];
-    tally_t hanging = {0};
+    static uint64_t after[ASKED];
+    size_t count = 0;
+    size_t after_count = 0;
+    static tally_t hanging; /* the last ones end with the fixture */
     mode(fixture, NEIGHBOUR_WALLET, "hang");
     for (uint32_t i = 0; i < ASKED; i++) {
-        const uint32_t under_way = CONCURRENCY + QUEUE;
-        for (uint32_t j = 0; hangs && i % 50 == 0 && j < under_way; j++) {
+        const bool is_burst = i % EVERY == 0;
+        for (uint32_t j = 0; hangs && is_burst && j < CONCURRENCY + QUEUE; j++) {
             ask(fixture, NEIGHBOUR_WALLET, "acme", &hanging);
         }
         tally_t outcome = {0};
         const uint64_t began_us = clock_monotonic_us();
         ask(fixture, NEIGHBOUR_GEOGRAPHY, "acme", &outcome);
         wait_for(fixture, &outcome, 1);
-        times[i] = outcome.last_us - began_us;
+        const uint64_t took_us = outcome.last_us - began_us;
+        if (is_burst) {
+            after[after_count++] = took_us;
+        } else {
+            times[count++] = took_us;
+        }
     }
     const result_t reset = neighbour_by_hand(fixture->neighbours, TEXT_LITERAL("acme"),
                                              NEIGHBOUR_WALLET, NEIGHBOUR_RESET);
     assert_int_equal(reset, RESULT_OK);
-    qsort(times, ASKED, sizeof times[0], compare);
-    return times[ASKED * 99 / 100];
+    qsort(times, count, sizeof times[0], compare);
+    qsort(after, after_count, sizeof after[0], compare);
+    return (measured_t){.median_us = times[count / 2],
+                        .p99_us = times[count * 99 / 100],
+                        .median_after_us = after[after_count / 2]};
+}
+
+static void print_measured(const char *what, const measured_t *measured)
+{
+    print_message("%s: median %llu us, p99 %llu us; right after a burst: median %llu us\n", what,
+                  (unsigned long long)measured->median_us, (unsigned long long)measured->p99_us,
+                  (unsigned long long)measured->median_after_us);
 }
 
 static void geography_beside_a_hanging_wallet(void **state)
 {
-    (void)p99_us(*state, false);
+    (void)measure(*state, false);
     for (int pair = 0; pair < 5; pair++) {
-        const unsigned long long alone = p99_us(*state, false);
-        const unsigned long long beside = p99_us(*state, true);
-        print_message("geography's p99 in us: %llu, with a hanging wallet %llu\n", alone, beside);
+        const measured_t alone = measure(*state, false);
+        const measured_t beside = measure(*state, true);
+        print_measured("alone", &alone);
+        print_measured("beside a hanging wallet", &beside);
     }
 }
 
@@ -405,6 +498,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(breaker_of_one_adapter_and_tenant_opens_and_no_other, start,
                                         stop),
         cmocka_unit_test_setup_teardown(hanging_vendor_takes_its_own_places_only, start, stop),
+        cmocka_unit_test_setup_teardown(beside_a_hanging_wallet_nobody_waits_in_a_queue, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(texts_beyond_their_bound_are_not_taken, start, stop),
     };
     const struct CMUnitTest measurements[] = {

@@ -166,6 +166,98 @@ test('from SQLite to PostgreSQL and back under load, with names, keys, replies a
   }
 });
 
+// Issues cards and scans them until told to stop, eight at a time; what was acknowledged is known with its order.
+function writers(service, token) {
+  const state = { stop: false, issued: [], scans: 0 };
+  state.ended = Promise.all(Array.from({ length: 8 }, async (_, worker) => {
+    for (let i = 0; !state.stop; i++) {
+      const card = await service.issue('acme', token, { member_id: `m-${worker}`, holder_name: `Anna ${worker} ${i}` });
+      state.issued.push(card);
+      for (let scan = 0; scan < 3; scan++) {
+        assert.equal((await service.scan('acme', token, card.qr.text)).body.reason, 'valid');
+        state.scans++;
+      }
+    }
+  }));
+  return state;
+}
+
+async function every(service, token, target) {
+  const items = [];
+  for (let cursor = null; ;) {
+    const page = await service.request('GET', `${target}${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`, { token });
+    assert.equal(page.status, 200, `${page.raw}`);
+    items.push(...page.body.items);
+    cursor = page.body.next_cursor;
+    if (cursor === null) return items;
+  }
+}
+
+test('from PostgreSQL under eight writers into a SQLite service that serves others', async () => {
+  await postgres.sql('CREATE DATABASE busy OWNER digitalcard');
+  const source = await Service.start({ arguments: ['--store', postgres.url.replace(/digitalcard$/, 'busy')] });
+  const target = await Service.start();
+  const [file, whole] = ['of-busy-postgres', 'of-its-copy'].map((name) => path.join(folder, name));
+  try {
+    const token = await source.tenant('acme', '--partitions', '2');
+    const other = await target.tenant('other');
+    const stranger = await target.issue('other', other);
+    const busy = writers(source, token);
+    await until(() => busy.scans > 200, 'there is load', 30_000);
+    const [known, scans] = [busy.issued.slice(), busy.scans];
+    await good(source, 'backup', '--tenant', 'acme', file);
+    const [known2, scans2] = [busy.issued.length, busy.scans];
+    await until(() => busy.scans > scans2 && busy.issued.length > known2, 'the load went on', 20_000);
+    busy.stop = true;
+    await busy.ended;
+    assert.match(await good(source, 'verify', file), /sound/);
+
+    // Into a service at work: nobody else there notices.
+    const serving = { stop: false, scans: 0 };
+    serving.ended = Promise.all([0, 1].map(async () => {
+      while (!serving.stop) {
+        assert.equal((await target.scan('other', other, stranger.qr.text)).body.reason, 'valid');
+        serving.scans++;
+      }
+    }));
+    await until(() => serving.scans > 20, 'others are served');
+    await good(target, 'restore', '--tenant', 'acme', file, '--master-key', path.join(source.data, 'master.key'));
+    const during = serving.scans;
+    const mine = await target.token('acme', 'tenant_admin', '--ttl', '3600');
+    await until(async () => (await target.request('GET', '/acme/api/v1/cards?limit=1', { token: mine })).status === 200, 'the copy is served', 30_000);
+    await until(() => serving.scans > during, 'and so are the others, still');
+    serving.stop = true;
+    await serving.ended;
+
+    await good(target, 'backup', '--tenant', 'acme', whole);
+    const rows = rowsOf(file);
+    sameHistory(rows, rowsOf(whole));
+    const events = [];
+    for (const partition of [0, 1]) {
+      for (let from = 0; ;) {
+        const page = (await target.request('GET', `/acme/api/v1/events?partition=${partition}&after=${from}&limit=1000`, { token: mine })).body;
+        events.push(...page.items);
+        if (page.items.length === 0) break;
+        from = page.items.at(-1).sequence;
+      }
+    }
+    assert.equal(events.length, rows.event.length, 'as many events as in the file');
+    const count = (name) => events.filter((event) => event.name === name).length;
+    assert.ok(count('CardValidated') >= scans, 'each scan that was answered before');
+    const listed = await every(target, mine, '/acme/api/v1/cards?limit=100');
+    assert.equal(listed.length, count('CardIssued'));
+    const there = new Set(listed.map((card) => card.id));
+    for (const card of known) assert.ok(there.has(card.id), 'each card that was issued before');
+    assert.ok(listed.length <= busy.issued.length, 'and none that nobody issued');
+    const read = await target.request('GET', `/acme/api/v1/cards/${known[0].id}`, { token: mine });
+    assert.equal(read.body.holder_name, known[0].holder_name);
+    await target.stop();
+    await good(target, 'verify');
+  } finally {
+    for (const service of [source, target]) await service.destroy();
+  }
+});
+
 test('a wrong file, tenant or place is refused with what is wrong, and leaves nothing', async () => {
   const service = await Service.start();
   try {

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Postgres } from './postgres.mjs';
+import { QUICK } from './membership_cases.mjs';
 import { Service, until } from './service.mjs';
+import { Membership } from '../peers/membership.mjs';
 
 const HOURS_BACK = 20; // below the age of replies, of which some are written meanwhile
 
@@ -52,6 +54,28 @@ async function journey(options) {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+test('a clock that is set back makes what is known of a member no younger', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dc-clock-'));
+  const back = path.join(folder, 'back');
+  const context = await Membership.start();
+  const service = await Service.start({
+    wrapper: ['env', `LD_PRELOAD=${process.env.DIGITALCARD_CLOCK_BACK}`, `CLOCK_BACK_SWITCH=${back}`],
+    arguments: ['--shards', '1', '--membership-url', context.url, '--membership-policy', 'refuse', '--membership-stale-s', '2', '--breaker', QUICK],
+  });
+  t.after(async () => { await service.destroy(); await context.stop(); rmSync(folder, { recursive: true, force: true }); });
+  const token = await service.tenant('acme');
+  context.member('acme', 'm-1');
+  const card = await service.issue('acme', token, { member_id: 'm-1', valid_from: '2020-01-01T00:00:00Z' });
+  const verdict = async () => (await service.scan('acme', token, card.qr.text)).body;
+  await context.die();
+  await until(async () => (await verdict()).reason === 'member_inactive', 'what is known is stale', 20_000);
+  writeFileSync(back, `${HOURS_BACK * 3600}\n`);
+  await until(() => /the clock was set back/.test(service.log), 'the log tells', 20_000);
+  const seen = await verdict();
+  assert.equal(seen.reason, 'member_inactive');
+  assert.ok(seen.fallback_age_s >= 2, `${seen.fallback_age_s}`);
+});
 
 test('a clock that is set back, on SQLite', () => journey({}));
 

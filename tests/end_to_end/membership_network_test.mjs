@@ -66,6 +66,58 @@ test('the name of the context hangs, then there is no name system at all: scans 
   assert.equal((await adapters()).pid, pid, 'nobody had to restart it');
 });
 
+// ZeroMQ has one thread for all of the role's sockets, the channel to the shards among them: no name may be looked up there.
+test('over ZeroMQ the names of one tenant hang: the membership of another goes on, and follows a name that leads elsewhere', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dc-names-'));
+  const says = (host, word) => writeFileSync(path.join(folder, `says.${host}`), `${word}\n`);
+  says('bad.test', 'hang');
+  const contexts = {};
+  for (const tenant of ['acme', 'beta']) contexts[tenant] = await Membership.start({ events: 'tcp://127.0.0.1:*', api: 'tcp://127.0.0.1:*' });
+  const named = (what) => `acme=${contexts.acme[what].replace('127.0.0.1', 'bad.test')} beta=${contexts.beta[what].replace('127.0.0.1', 'good.test')}`;
+  const service = await Service.start({ wrapper: ['env', `LD_PRELOAD=${process.env.DIGITALCARD_NAMES}`, `NAMES_SWITCH=${folder}/says`],
+    arguments: ['--membership-url', named('api'), '--membership-events', named('events'), '--breaker', QUICK, '--shards', '1'] });
+  t.after(async () => {
+    says('bad.test', 'good');
+    await service.destroy();
+    for (const context of Object.values(contexts)) await context.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const tokens = { acme: await service.tenant('acme'), beta: await service.tenant('beta') };
+  const adapters = async () => (await service.tree()).roles.find((role) => role.name === 'adapters');
+  const { pid } = await adapters();
+  const cards = {};
+  for (const [tenant, context] of Object.entries(contexts)) {
+    for (const id of ['m-1', 'm-2']) {
+      context.member(tenant, id);
+      cards[`${tenant} ${id}`] = await service.issue(tenant, tokens[tenant], { member_id: id });
+    }
+  }
+  const tells = async (tenant, id) => (await service.scan(tenant, tokens[tenant], cards[`${tenant} ${id}`].qr.text)).body;
+  const suspended = (tenant, id, what) => until(async () => (await tells(tenant, id)).reason === 'suspended', what, 20_000);
+  // Asked and heard, by name, while the other's names hang.
+  await until(async () => (await tells('beta', 'm-1')).fallback === false, 'beta is asked', 10_000);
+  contexts.beta.happen('beta', 'suspend', 'm-1');
+  await suspended('beta', 'm-1', 'beta is heard');
+  const scanned = await tells('acme', 'm-1');
+  assert.equal(scanned.reason, 'valid');
+  assert.equal(scanned.fallback, true);
+  // Its name comes back: what waited for it is asked and heard without anybody acting.
+  contexts.acme.happen('acme', 'suspend', 'm-1');
+  says('bad.test', 'good');
+  await suspended('acme', 'm-1', 'acme is heard');
+  // Another machine takes the place of the context: same ports, another address, a log that goes on.
+  const successor = await Membership.start({ events: contexts.beta.events.replace('127.0.0.1', '127.0.0.2'), api: contexts.beta.api.replace('127.0.0.1', '127.0.0.2') });
+  contexts.successor = successor;
+  successor.logs = contexts.beta.logs;
+  successor.members = contexts.beta.members;
+  says('good.test', '127.0.0.2');
+  await until(() => service.log.includes('a membership context has another address'), 'the name is followed', 20_000);
+  await contexts.beta.stop();
+  successor.happen('beta', 'suspend', 'm-2');
+  await suspended('beta', 'm-2', 'the successor is heard');
+  assert.equal((await adapters()).pid, pid, 'nobody had to restart it');
+});
+
 // Carries bytes until it is cut: then nothing goes through and nothing is closed, on what is open and on what is opened later.
 // Mended, it carries new connections; those that were open at the cut stay as they are, half open for ever.
 async function cable(port) {

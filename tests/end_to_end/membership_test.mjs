@@ -105,7 +105,7 @@ test('with the context dead every scan of a known member is answered; the breake
 test('bad answers of every kind are failures, and the gate goes on meanwhile', async (t) => {
   const { context, service, token } = await start(t);
   const card = await issue(service, token, context, 'm-1');
-  for (const mode of ['error', 'missing', 'redirect', 'garbage', 'empty', 'half', 'huge', 'drip', 'never', 'slow']) {
+  for (const mode of ['error', 'missing', 'redirect', 'garbage', 'empty', 'half', 'huge', 'drip', 'never', 'slow', 'wrong']) {
     context.mode = mode;
     await service.command('breaker', 'reset', 'membership', '--tenant', 'acme');
     const before = (await breaker(service)).failed ?? 0;
@@ -158,6 +158,69 @@ test('events suspend, reinstate exactly those, renew and revoke; members without
 
 test('duplicates, disorder, gaps, later versions and poison end as the reference says', async (t) =>
   disorderAndPoison(await start(t)));
+
+test('a member whom the context does not know any more: the policy decides, no card ends, and an event counts again', async (t) => {
+  for (const [policy, reason] of [['refuse', 'member_inactive'], ['assume_active', 'valid']]) {
+    const { context, service, token } = await start(t, { policy, stale: 1 });
+    const card = await issue(service, token, context, 'm-1');
+    assert.equal((await verdict(service, token, card)).fallback, false);
+    context.members.delete('acme/m-1');
+    const seen = await until(async () => {
+      const each = await verdict(service, token, card);
+      return each.fallback ? each : null;
+    }, 'it was asked after', 15_000);
+    assert.equal(seen.reason, reason);
+    assert.equal(await statusOf(service, token, card), 'active');
+    context.member('acme', 'm-1');
+    context.happen('acme', 'update', 'm-1');
+    await until(async () => (await verdict(service, token, card)).fallback === false, 'known again', 10_000);
+  }
+});
+
+const statusOf = async (service, token, card) => (await service.request('GET', `/acme/api/v1/cards/${card.id}`, { token })).body.status;
+
+test('a cancellation that is heard late does not revoke the card that was issued after it', async (t) => {
+  const { context, service, token } = await start(t);
+  const old = await issue(service, token, context, 'm-1');
+  context.mode = 'error';
+  await service.command('breaker', 'open', 'membership', '--tenant', 'acme');
+  context.happen('acme', 'cancel', 'm-1', {}, () => []);
+  context.happen('acme', 'reinstate', 'm-1', {}, () => []);
+  await new Promise((resolve) => setTimeout(resolve, 5)); // the next card belongs to another millisecond
+  const young = await service.issue('acme', token, { member_id: 'm-1' }); // on what is known
+  context.mode = 'good';
+  await service.command('breaker', 'close', 'membership', '--tenant', 'acme');
+  await until(async () => await statusOf(service, token, old) === 'revoked', 'the card of the ended membership is revoked', 20_000);
+  await until(async () => (await verdict(service, token, young)).reason === 'valid', 'the later one opens', 10_000);
+  assert.equal(await statusOf(service, token, young), 'active');
+  context.happen('acme', 'cancel', 'm-1');
+  await until(async () => await statusOf(service, token, young) === 'revoked', 'and ends with its own membership', 10_000);
+});
+
+test('CardsRevoked counts the cards of this cancellation: cancel, rejoin, cancel', async (t) => {
+  const { context, service, token } = await start(t);
+  await issue(service, token, context, 'm-1');
+  await issue(service, token, context, 'm-1');
+  const told = [];
+  const subscriber = new zmq.Subscriber({ linger: 0 });
+  t.after(() => subscriber.close());
+  subscriber.connect(service.events);
+  subscriber.subscribe('digitalcard.acme.CardsRevoked');
+  (async () => { for await (const [, , body] of subscriber) told.push(decode(body)); })().catch(() => {});
+  const first = context.happen('acme', 'cancel', 'm-1');
+  await until(() => told.length === 1, 'the first end', 15_000);
+  context.happen('acme', 'reinstate', 'm-1');
+  const third = await until(async () => {
+    const reply = await service.request('POST', '/acme/api/v1/cards',
+      { token, body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true } });
+    return reply.status === 201 ? reply.body : null;
+  }, 'a member again', 10_000);
+  const second = context.happen('acme', 'cancel', 'm-1');
+  await until(() => told.length === 2, 'the second end', 15_000);
+  assert.deepEqual(told, [{ member_id: 'm-1', count: 2, cancelled_at: first.occurred_at },
+    { member_id: 'm-1', count: 1, cancelled_at: second.occurred_at }]);
+  assert.equal(await statusOf(service, token, third), 'revoked');
+});
 
 test('a card that expires while its member is suspended: the gate says expired, and renewed after the reinstatement it opens', async (t) => {
   const { context, service, token } = await start(t);

@@ -147,6 +147,7 @@ static context_event_t *make_event(world_t *world, uint32_t tenant)
     *made = (context_event_t){0};
     MESSAGE_SET(member_event, &made->event, sequence, context->event_count);
     MESSAGE_SET(member_event, &made->event, member_id, member_id);
+    MESSAGE_SET(member_event, &made->event, occurred_at, world_wall_ms(world));
     if (name != member_event_name_none) {
         MESSAGE_SET(member_event, &made->event, name, name);
     }

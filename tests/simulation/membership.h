@@ -47,6 +47,8 @@ void memberships_port_destroy(membership_t **port);
 void memberships_check_batch(world_t *world, uint32_t tenant, const journal_batch_t *batch);
 /* It was. */
 void memberships_stored(world_t *world, uint32_t tenant, const journal_batch_t *batch);
+/* A shard tells that the cards of a cancelled member are revoked. */
+void memberships_told(world_t *world, const cards_notice_t *notice);
 /* Every event is applied, and no work on cards is left. */
 bool memberships_settled(world_t *world);
 /* Members are as the fold of their events says. */
@@ -58,8 +60,9 @@ typedef struct membered_card {
     uint32_t partition;
     text_t member_id;
     uint8_t status;
-    bool is_by_member;         /* its suspension or revocation */
-    uint64_t issued_sequence;  /* of the partition */
+    bool is_by_member;        /* its suspension or revocation */
+    uint64_t issued_sequence; /* of the partition */
+    int64_t issued_at;
     uint64_t revived_sequence; /* reinstated by hand, or renewed; 0: never */
     int64_t expires_at;
 } membered_card_t;

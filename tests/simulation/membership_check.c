@@ -91,10 +91,85 @@ void memberships_check_batch(world_t *world, uint32_t tenant, const journal_batc
     }
 }
 
+/* --- The end of a revocation --- */
+
+static revoking_t *revoking_of(world_t *world, uint32_t tenant, text_t member_id)
+{
+    context_t *const context = &world->memberships->contexts[tenant];
+    for (uint32_t i = 0; i < CONTEXT_MEMBERS; i++) {
+        if (text_equal(text_from_c(context->ids[i]), member_id)) {
+            return &context->revoking[i];
+        }
+    }
+    return NULL;
+}
+
+static void count_revoked(world_t *world, uint32_t tenant, const journal_batch_t *batch)
+{
+    for (size_t i = 0; i < batch->event_count; i++) {
+        event_data_t data;
+        if (batch->events[i].name != event_name_card_revoked) {
+            continue;
+        }
+        const text_t member_id = member_of(world->store->tenants[tenant], &batch->events[i], &data);
+        revoking_t *const revoking = revoking_of(world, tenant, member_id);
+        if (revoking != NULL && MESSAGE_HAS(event_data, &data, by_member)) {
+            revoking->revoked++;
+        }
+    }
+}
+
+/* Not before it was told: who dies in between would leave nobody who knows that it is to be. */
+static void look_at_end(world_t *world, uint32_t tenant, const journal_note_t *note)
+{
+    member_row_t row = {0};
+    arena_t arena = {.base = NULL, .size = 0};
+    message_fault_t fault;
+    if (!text_starts_with(note->key, TEXT_LITERAL("member:")) ||
+        !message_unpack(&member_row_message, MESSAGE_KEYS_IDS, (const uint8_t *)note->body.data,
+                        note->body.size, &arena, &row, &fault)) {
+        return;
+    }
+    revoking_t *const revoking = revoking_of(world, tenant, row.member_id);
+    if (revoking == NULL) {
+        return;
+    }
+    const bool is_open = row.work == member_work_revoke;
+    if (revoking->is_open && !is_open && !revoking->is_told) {
+        world_violation(world, 8, "tenant %u: that the cards of %.*s are revoked was never told",
+                        tenant, TEXT_PRINT(row.member_id));
+    }
+    if (revoking->is_told && row.work_count == 0) { /* over; this may be the next one already */
+        revoking->before = revoking->revoked;
+        revoking->revoked = 0;
+        revoking->is_told = false;
+    }
+    revoking->is_open = is_open;
+}
+
+void memberships_told(world_t *world, const cards_notice_t *notice)
+{
+    const uint32_t tenant = world_tenant_index(world, notice->tenant);
+    revoking_t *const revoking = revoking_of(world, tenant, notice->body.member_id);
+    if (revoking == NULL) {
+        return;
+    }
+    revoking->is_told = true;
+    if (notice->body.count != revoking->revoked && notice->body.count != revoking->before) {
+        world_violation(
+            world, 8, "tenant %u: %" PRIu64 " cards of %.*s are told, and %" PRIu64 " revoked",
+            tenant, notice->body.count, TEXT_PRINT(notice->body.member_id), revoking->revoked);
+    }
+}
+
 void memberships_stored(world_t *world, uint32_t tenant, const journal_batch_t *batch)
 {
     context_t *const context = &world->memberships->contexts[tenant];
+    if (context->exists) {
+        count_revoked(world, tenant, batch);
+    }
     for (size_t i = 0; i < batch->note_count; i++) {
+        look_at_end(world, tenant, &batch->notes[i]);
         inbox_row_t row;
         arena_t arena = {.base = NULL, .size = 0};
         message_fault_t fault;
@@ -211,9 +286,14 @@ static verdict_of_log_t read_log(const context_t *context, const membered_card_t
         const bool is_after = card->issued_sequence <= event->head_before;
         const bool may_be_after = card->issued_sequence <= event->head_after;
         const uint8_t name = event->event.name;
+        /* Issued when it had happened, and was not heard: that card it does not concern. */
+        const bool is_meant = card->issued_at <= event->event.occurred_at;
         if (name == member_event_name_cancelled) {
-            said.must_be_revoked = said.must_be_revoked || is_after;
-            said.may_be_revoked = said.may_be_revoked || may_be_after;
+            said.must_be_revoked = said.must_be_revoked || (is_after && is_meant);
+            said.may_be_revoked = said.may_be_revoked || (may_be_after && is_meant);
+            said.must_be_suspended = is_after;
+            said.suspended_head = event->head_before;
+            said.valid_until = 0; /* of the membership that ended */
         } else if (name == member_event_name_renewed && said.status != member_status_cancelled) {
             said.valid_until = is_after ? event->event.valid_until : 0;
         } else if (name == member_event_name_suspended) {
@@ -222,7 +302,7 @@ static verdict_of_log_t read_log(const context_t *context, const membered_card_t
         }
         said.status = context_fold(said.status, name);
     }
-    said.must_be_suspended = said.must_be_suspended && said.status == member_status_suspended;
+    said.must_be_suspended = said.must_be_suspended && is_inactive(said.status);
     return said;
 }
 

@@ -5,6 +5,14 @@
 #include "tests/simulation/membership.h"
 #include "tests/simulation/process.h"
 
+/* Cards of a member that are being revoked, as the disk has it. */
+typedef struct revoking {
+    bool is_open;
+    bool is_told;
+    uint64_t revoked; /* since it began */
+    uint64_t before;  /* by the one before */
+} revoking_t;
+
 typedef struct context {
     bool exists;
     bool refuses; /* unknown and stale members, while nobody can be asked */
@@ -12,6 +20,7 @@ typedef struct context {
     uint8_t statuses[CONTEXT_MEMBERS]; /* as they are now */
     context_event_t events[CONTEXT_EVENTS_MAX];
     uint32_t event_count;
+    revoking_t revoking[CONTEXT_MEMBERS];
     uint64_t watermarks[WORLD_PARTITIONS_MAX]; /* on the disk */
 } context_t;
 

@@ -197,7 +197,8 @@ static model_card_t *fold_issue(model_t *model, uint32_t tenant, const event_t *
                            .expires_at = event->data.expires_at,
                            .member_id = event->data.member_id,
                            .tier = event->data.tier,
-                           .membered.issued_sequence = event->sequence};
+                           .membered.issued_sequence = event->sequence,
+                           .membered.issued_at = event->occurred_at};
     return card;
 }
 

@@ -4,6 +4,7 @@
 #include "adapters/signer/signer.h"
 #include "runtime/clock.h"
 #include "runtime/random.h"
+#include "tests/simulation/membership.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/subscriber.h"
 #include <assert.h>
@@ -217,14 +218,18 @@ void ports_shard_publish(void *context, const uint8_t *bytes, size_t size)
 {
     process_t *const process = context;
     const uint32_t relay = process->links[WORLD_SLOT_RELAY];
+    world_t *const world = process->world;
+    envelope_t envelope;
+    const bool is_good = unpack(bytes, size, &envelope);
+    if (is_good && MESSAGE_HAS(envelope, &envelope, cards) && world->bug != BUG_end_untold) {
+        memberships_told(world, &envelope.cards);
+    }
     if (process->is_dying || relay == 0) {
         return;
     }
-    world_t *const world = process->world;
     network_send(world, process->id, relay, bytes, size, true);
-    envelope_t envelope;
-    if (world->bug == BUG_republish_as_new && generator_chance(&world->wire, 100) &&
-        unpack(bytes, size, &envelope)) {
+    if (world->bug == BUG_republish_as_new && generator_chance(&world->wire, 100) && is_good &&
+        MESSAGE_HAS(envelope, &envelope, event)) {
         envelope.event.sequence++;
         send_changed(process, relay, &envelope);
     }

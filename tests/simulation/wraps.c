@@ -31,12 +31,12 @@ void __wrap_card_decide(const card_state_t *state, const card_command_t *command
                         card_decision_t *decision);
 inbox_taken_t __real_inbox_take(inbox_t *inbox, const member_event_t *event);
 inbox_taken_t __wrap_inbox_take(inbox_t *inbox, const member_event_t *event);
-void __real_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                              member_judgement_t *judgement);
-void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                              member_judgement_t *judgement);
+void __real_member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement);
+void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement);
 void __real_member_store(tenant_t *tenant, member_t *member, batch_t *batch);
 void __wrap_member_store(tenant_t *tenant, member_t *member, batch_t *batch);
+void __real_member_work_begin(tenant_t *tenant, member_t *member);
+void __wrap_member_work_begin(tenant_t *tenant, member_t *member);
 
 void __wrap_card_decide(const card_state_t *state, const card_command_t *command,
                         card_decision_t *decision)
@@ -57,22 +57,34 @@ inbox_taken_t __wrap_inbox_take(inbox_t *inbox, const member_event_t *event)
     return __real_inbox_take(inbox, event);
 }
 
-void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, int64_t now_ms,
-                              member_judgement_t *judgement)
+void __wrap_member_judge_scan(tenant_t *tenant, text_t member_id, member_judgement_t *judgement)
 {
-    __real_member_judge_scan(tenant, member_id, now_ms, judgement);
+    __real_member_judge_scan(tenant, member_id, judgement);
     if (world_current()->bug == BUG_member_status_ignored) {
         judgement->refusal = reason_none;
     }
 }
 
-/* The stored place is one card further than the work has come: nobody sees it before a crash. */
+void __wrap_member_work_begin(tenant_t *tenant, member_t *member)
+{
+    if (world_current()->bug == BUG_cancellation_without_end) {
+        member->work_moment = INT64_MAX;
+    }
+    __real_member_work_begin(tenant, member);
+}
+
+/* The stored place is one card further than the work has come, or one card is missing from the
+ * stored count: nobody sees it before a crash. */
 void __wrap_member_store(tenant_t *tenant, member_t *member, batch_t *batch)
 {
     const bool is_ahead = world_current()->bug == BUG_saga_loses_place &&
                           member->cursor_size == 1 && member->cursor[0] > '1';
     member->cursor[0] = (char)(member->cursor[0] - (is_ahead ? 1 : 0));
+    const uint64_t missing =
+        world_current()->bug == BUG_count_apart && member->work_count > 0 ? 1 : 0;
+    member->work_count -= missing;
     __real_member_store(tenant, member, batch);
+    member->work_count += missing;
     member->cursor[0] = (char)(member->cursor[0] + (is_ahead ? 1 : 0));
 }
 
