@@ -489,11 +489,12 @@ enum {
                                        out-of-memory kill is taken for it: dying takes a moment */
     LIMIT_FRONT_WARM_MS = 2000, /* a front accepts nothing before it can answer, but no longer than
                                    that: then its health page says what is missing */
-    LIMIT_PROGRAM_PATH_SIZE = 4096,  /* PATH_MAX */
-    LIMIT_OPEN_FILES_MIN = 256,      /* of one role: 30 of its own, some connections and tenants */
-    LIMIT_ROLE_ARGUMENTS = 32,       /* argv of one role; ours take 20 */
-    LIMIT_ROLE_ENDPOINT_SIZE = 127,  /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
-    LIMIT_CONTROL_CLIENTS = 32,      /* a few operators with `top`, and scripts */
+    LIMIT_PROGRAM_PATH_SIZE = 4096, /* PATH_MAX */
+    LIMIT_SERVE_ADDRESS_MS = 2000,  /* after a kill -9 its roles end within ms, or after a commit */
+    LIMIT_OPEN_FILES_MIN = 256,     /* of one role: 30 of its own, some connections and tenants */
+    LIMIT_ROLE_ARGUMENTS = 32,      /* argv of one role; ours take 20 */
+    LIMIT_ROLE_ENDPOINT_SIZE = 127, /* ipc:// and a path of LIMIT_IPC_PATH_SIZE, with room */
+    LIMIT_CONTROL_CLIENTS = 32,     /* a few operators with `top`, and scripts */
     LIMIT_CONTROL_LINE_SIZE = 65536, /* the longest command is under 2 KiB */
     LIMIT_CONTROL_IDLE_MS = 10000,   /* a client that neither asks nor reads its answer is closed */
     LIMIT_CONTROL_TIMEOUT_MS = 10000,     /* a command forwarded to the control role */

@@ -2,6 +2,7 @@
 // end-to-end tests; knows nothing of the insides but the command line and the contract (DESIGN 3).
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, existsSync, readFileSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,15 +12,19 @@ import http from 'node:http';
 const run = promisify(execFile);
 export const BINARY = process.env.DIGITALCARD_BINARY ?? path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../../build/digitalcard');
 
+// Below the range from which the kernel takes ports of outgoing connections (32768 and up): a service that is started again on its ports
+// must not find one of them taken by the client of another test meanwhile.
 export async function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = randomInt(10_000, 32_000);
+    const isFree = await new Promise((resolve) => {
+      const server = createServer();
+      server.on('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
     });
-  });
+    if (isFree) return port;
+  }
+  throw new Error('no free port');
 }
 
 // Waits for a condition with a deadline: no test sleeps for a fixed time.

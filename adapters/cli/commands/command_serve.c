@@ -24,6 +24,7 @@ enum {
     ARGUMENTS_MAX = 24,
     NUMBER_SIZE = 16,
     START_WAIT_MS = 1000,
+    ADDRESS_PAUSE_MS = 20,
     DRAIN_FRONTS = 0,
     DRAIN_SHARDS = 1,
     DRAIN_ADAPTERS = 2,
@@ -100,6 +101,18 @@ static bool parse_addresses(service_t *service, int *status)
     return true;
 }
 
+/* Roles of a service that was just killed keep their addresses until the kernel has ended them. */
+static result_t bind_address(endpoint_t *endpoint)
+{
+    result_t result = endpoint_bind(endpoint);
+    for (uint32_t waited = 0; result == RESULT_ADDRESS_IN_USE && waited < LIMIT_SERVE_ADDRESS_MS;
+         waited += ADDRESS_PAUSE_MS) {
+        (void)poll(NULL, 0, ADDRESS_PAUSE_MS);
+        result = endpoint_bind(endpoint);
+    }
+    return result;
+}
+
 static bool bind_addresses(service_t *service)
 {
     const configuration_texts_t *texts = &service->configuration.texts;
@@ -111,7 +124,7 @@ static bool bind_addresses(service_t *service)
                {"--api", texts->api, &service->api},
                {"--events", texts->events, &service->events}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        const result_t result = endpoint_bind(all[i].endpoint);
+        const result_t result = bind_address(all[i].endpoint);
         if (result != RESULT_OK) {
             (void)command_fail("%s %s: %s", all[i].flag, all[i].text, address_advice(result));
             return false;
