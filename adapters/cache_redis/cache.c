@@ -1,5 +1,6 @@
 /* The cache on Redis: making, ticking, flushing once per turn, ending. */
 #include "adapters/cache_redis/cache_redis_internal.h"
+#include "runtime/log.h"
 #include "runtime/random.h"
 #include <assert.h>
 #include <stdio.h>
@@ -9,6 +10,33 @@
 void redis_note_problem(cache_redis_t *cache, const char *problem)
 {
     (void)snprintf(cache->problem, sizeof cache->problem, "%s", problem);
+}
+
+static void refusing_set(cache_redis_t *cache, bool is_refusing)
+{
+    cache->is_refusing = is_refusing;
+    if (cache->numbers.is_refusing != NULL) {
+        metric_set(cache->numbers.is_refusing, is_refusing ? 1 : 0);
+    }
+}
+
+void redis_note_refusal(cache_redis_t *cache, const char *why)
+{
+    if (!cache->is_refusing) {
+        log_warn("Redis refuses commands; this node counts and remembers alone meanwhile",
+                 LOG_STRING("why", why));
+    }
+    redis_note_problem(cache, why);
+    refusing_set(cache, true);
+}
+
+void redis_note_acceptance(cache_redis_t *cache)
+{
+    if (cache->is_refusing) {
+        log_info("Redis takes commands again");
+        redis_note_problem(cache, "");
+        refusing_set(cache, false);
+    }
 }
 
 static void tick(void *context)
@@ -50,6 +78,9 @@ static void numbers_init(redis_numbers_t *numbers, metrics_t *metrics)
                                         "Connections to Redis that came up");
     numbers->heard = metrics_counter(metrics, "digitalcard_cache_messages_heard_total", "",
                                      "News from other nodes");
+    numbers->is_refusing =
+        metrics_gauge(metrics, "digitalcard_cache_refusing", "",
+                      "1 while the shared cache is there and refuses what is written to it");
     numbers->is_up = metrics_gauge(metrics, "digitalcard_cache_up", "",
                                    "1 while the shared cache is there; 0: each node by itself");
 }

@@ -159,6 +159,7 @@ typedef struct redis_numbers {
     metric_t *connects;
     metric_t *heard;
     metric_t *is_up;
+    metric_t *is_refusing;
 } redis_numbers_t;
 
 struct cache_redis {
@@ -180,9 +181,14 @@ struct cache_redis {
     redis_numbers_t numbers;
     char problem[REDIS_PROBLEM_SIZE]; /* the last one; for health */
     bool is_outage_logged;
+    bool is_refusing; /* and that was logged */
 };
 
 void redis_note_problem(cache_redis_t *cache, const char *problem);
+/* It is there and takes no writes: full, or it cannot save … */
+void redis_note_refusal(cache_redis_t *cache, const char *why);
+/* … until it has taken one. */
+void redis_note_acceptance(cache_redis_t *cache);
 static inline void redis_count(metric_t *metric)
 {
     if (metric != NULL) {

@@ -302,13 +302,13 @@ static void replied_error(redis_node_t *node, redis_command_t *command, text_t t
     } else if (starts_with(text, "NOAUTH") || starts_with(text, "NOPERM")) {
         redis_node_fail(node, "it wants another user or password");
     } else if (starts_with(text, "OOM")) {
-        redis_note_problem(cache, "it is full: raise maxmemory or set a maxmemory-policy");
+        redis_note_refusal(cache, "it is full: raise maxmemory or set a maxmemory-policy");
     } else if (starts_with(text, "MISCONF")) {
-        redis_note_problem(cache, "it cannot save and takes no writes: see its log");
+        redis_note_refusal(cache, "it cannot save and takes no writes: see its log");
     } else if (starts_with(text, "CLUSTERDOWN")) {
-        redis_note_problem(cache, "its Cluster is down");
+        redis_note_refusal(cache, "its Cluster is down");
     } else {
-        redis_note_problem(cache, "it refused a command");
+        redis_note_refusal(cache, "it refused a command");
     }
 }
 
@@ -344,6 +344,7 @@ static bool replied_value(redis_node_t *node, redis_command_t *command, const re
         if (reply->type != REDIS_REPLY_INTEGER) {
             return false;
         }
+        redis_note_acceptance(cache);
         command_end(cache, command, RESULT_OK, TEXT_NONE, reply->integer);
         return true;
     case REDIS_COMMAND_QUIET:

@@ -30,6 +30,10 @@ test('a full disk is 503 store_full, and nothing acknowledged is lost', async ()
     }, 'the full disk is noticed');
     assert.equal(refused.body.code, 'store_full', `${refused.raw}`);
     assert.ok(Number(refused.headers['retry-after']) >= 1);
+    const failures = async () => (await service.request('GET', '/metrics')).raw.toString().split('\n')
+      .filter((line) => line.startsWith('digitalcard_journal_failures_total')).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    await until(async () => await failures() > 0, 'it is counted');
+    assert.ok(service.log.includes('the disk is full: free space for the journal'));
     const issue = await service.request('POST', '/acme/api/v1/cards', { token, body: { member_id: 'never', expires_at: '2035-01-01T00:00:00Z' } });
     assert.equal(issue.status, 503, `${issue.raw}`);
     assert.equal((await service.request('GET', '/health/live')).status, 200);

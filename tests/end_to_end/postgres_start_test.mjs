@@ -60,6 +60,8 @@ test('a wrong password: not ready, the reason in the log, the password nowhere',
   const started = service.spawn().catch((error) => error);
   await said('password authentication failed');
   await until(async () => await ready() === 503, 'it is not ready');
+  await until(async () => (await service.request('GET', '/metrics')).raw.toString().split('\n')
+    .some((line) => line.startsWith('digitalcard_control_store_failures_total') && Number(line.split(' ').at(-1)) > 0), 'it is counted');
   assert.ok(!service.log.includes('mistaken'));
   await service.stop();
   assert.match(String(await started), /the service ended/);

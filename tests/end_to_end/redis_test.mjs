@@ -2,6 +2,7 @@
 // under load costs nothing at the gate. The second node runs on a copy of the first one's data.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import net from 'node:net';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -75,7 +76,7 @@ function validate(node, agent) {
 }
 
 // Both nodes together let through what one may: the second knows what the first did.
-async function limitIsShared() {
+async function limitInOneWindow() {
   // The second node has seen this tenant a moment ago, so that it asks what the first lets through.
   await validate(nodes[1]);
   const window = () => Math.floor(Date.now() / 1000);
@@ -87,7 +88,13 @@ async function limitIsShared() {
   await until(() => Date.now() % 1000 > 400 || window() !== start, 'the others have been told', 2_000);
   const second = await send(nodes[1], 60);
   const passed = second.filter((reply) => reply.status === 200).length;
-  if (window() === start) assert.equal(passed, LIMIT - 60);
+  return window() === start ? passed : null;
+}
+
+// In a second that was long enough to see it.
+async function limitHolds(patience = 20_000) {
+  const passed = await until(async () => await limitInOneWindow() ?? false, 'a second in which all was sent', patience);
+  assert.equal(passed, LIMIT - 60);
 }
 
 test('an event of one node reaches the subscribers of the other at once', async () => {
@@ -101,7 +108,7 @@ test('an event of one node reaches the subscribers of the other at once', async 
   follower.close();
 });
 
-test('a request that both nodes count is refused when both together reach the limit', limitIsShared);
+test('a request that both nodes count is refused when both together reach the limit', () => limitHolds());
 
 test('Redis killed and restarted under load: no error at the gate, limits and counters in common again within 5 s', async () => {
   const load = drive(6_000);
@@ -114,7 +121,62 @@ test('Redis killed and restarted under load: no error at the gate, limits and co
   for (const node of nodes) await cacheIs(node, true, 5_000);
   assert.ok(Date.now() - back < 5_000);
   await load; // asserts that there was nothing but 200 and 429
-  await limitIsShared();
+  await limitHolds();
+});
+
+// Scans and issues while Redis is of no use; what is logged and counted; and all right again.
+async function staysUseful(spoil, seen, mend) {
+  const load = drive(4_000);
+  await spoil();
+  for (const node of nodes) await seen(node);
+  for (const node of nodes) {
+    const issued = await until(async () => {
+      const reply = await node.request('POST', '/acme/api/v1/cards', { token, body: { member_id: 'm-late', expires_at: '2035-01-01T00:00:00Z' } });
+      return reply.status === 429 ? null : reply; // the load takes all that the tenant may
+    }, 'an issue has its turn', 10_000);
+    assert.equal(issued.status, 201, `${issued.raw}`);
+  }
+  await load;
+  await mend();
+  const back = Date.now();
+  for (const node of nodes) await until(async () => (await validate(node), await metric(node, 'digitalcard_cache_up'))[0] === 1
+    && (await metric(node, 'digitalcard_cache_refusing'))[0] === 0, 'all is right again', 5_000);
+  assert.ok(Date.now() - back < 5_000);
+  await limitHolds();
+}
+const logged = (node, text) => until(() => node.log.includes(text), `the log says: ${text}`, 5_000);
+
+test('Redis is full: the gate goes on, the log and a metric say so', () => staysUseful(
+  () => redis.ask('CONFIG SET maxmemory 1'),
+  async (node) => {
+    await logged(node, 'it is full: raise maxmemory');
+    await until(async () => (await metric(node, 'digitalcard_cache_refusing'))[0] === 1, 'it is shown', 5_000);
+  },
+  () => redis.ask('CONFIG SET maxmemory 0')));
+
+test('Redis has become a replica that only reads: the gate goes on, the log and a metric say so', () => staysUseful(
+  () => redis.ask('REPLICAOF 127.0.0.1 1'),
+  (node) => logged(node, 'it is a read-only replica'),
+  () => redis.ask('REPLICAOF NO ONE')));
+
+test('something else listens where Redis was: the gate goes on, the log and a metric say so', async () => {
+  const sockets = new Set();
+  const liar = net.createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('data', () => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  });
+  await staysUseful(
+    async () => { await redis.kill(); await new Promise((resolve) => liar.listen(redis.port, '127.0.0.1', resolve)); },
+    async (node) => {
+      await cacheIs(node, false);
+      await until(async () => (await node.request('GET', '/health/digitalcard')).raw.includes('not the protocol of Redis'), 'it is said', 5_000);
+    },
+    async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => liar.close(resolve));
+      await redis.run();
+    });
 });
 
 test('the password stands in no log, answer, argument or status', async () => {
