@@ -2,6 +2,7 @@
  * small, and a server that says nothing is given up, because callers have loops to run. Must not
  * know what the tables mean. */
 #include "adapters/control_postgres/control_postgres_internal.h"
+#include "adapters/shared_postgres/notices.h"
 #include "adapters/shared_postgres/socket_wait.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
@@ -68,6 +69,7 @@ static bool connection_make(control_postgres_t *control, const postgres_addresse
                                   NULL};
     const uint64_t deadline_ms = clock_monotonic_ms() + LIMIT_POSTGRES_CONTROL_CONNECT_MS;
     control->connection = PQconnectStartParams(keywords, values, 1);
+    notices_to_log(control->connection);
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (control->connection != NULL && PQstatus(control->connection) != CONNECTION_BAD &&
            (status == PGRES_POLLING_WRITING || status == PGRES_POLLING_READING)) {

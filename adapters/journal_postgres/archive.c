@@ -279,8 +279,10 @@ result_t journal_postgres_import_finish(journal_postgres_import_t **import)
         result = journal_database_execute(connection, "COMMIT", "import");
     }
     if (result == RESULT_OK) { /* the planner has not seen these rows */
-        result =
-            journal_database_execute(connection, "SET statement_timeout = 0; ANALYZE", "import");
+        /* Of tables of the server, which are not ours to analyze, each would be a warning. */
+        result = journal_database_execute(
+            connection, "SET statement_timeout = 0; SET client_min_messages = error; ANALYZE",
+            "import");
     }
     journal_postgres_import_abandon(import);
     return result;

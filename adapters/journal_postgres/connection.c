@@ -1,6 +1,7 @@
 /* One connection between libpq and the loop: how it is opened, watched and closed. Must not know
  * what is asked over it. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
+#include "adapters/shared_postgres/notices.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,7 @@ static bool session_connect(lane_t *lane)
     }
     lane->connection = PQconnectStartParams(keywords.keywords, keywords.values, 0);
     explicit_bzero(&keywords, sizeof keywords);
+    notices_to_log(lane->connection);
     if (lane->connection == NULL || PQstatus(lane->connection) == CONNECTION_BAD ||
         PQsocket(lane->connection) < 0) {
         return false;

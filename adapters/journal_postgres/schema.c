@@ -1,6 +1,7 @@
 /* What blocks and runs apart from a service's loop: connections of the command line, and making a
  * journal's schema. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
+#include "adapters/shared_postgres/notices.h"
 #include "runtime/log.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static result_t connection_open(const PQconninfoOption *options, postgres_hosts_
     }
     *connection = PQconnectdbParams(keywords.keywords, keywords.values, 0);
     explicit_bzero(&keywords, sizeof keywords);
+    notices_to_log(*connection);
     if (PQstatus(*connection) == CONNECTION_OK) {
         return RESULT_OK;
     }

@@ -2,6 +2,7 @@
  * errors mean. Runs on store threads and blocks them, within bounds. Knows nothing of jobs. Nothing
  * here ends the process: what is stored is derived. */
 #include "adapters/projections_postgres/projections_postgres_internal.h"
+#include "adapters/shared_postgres/notices.h"
 #include "adapters/shared_postgres/socket_wait.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
@@ -171,6 +172,7 @@ result_t fold_session_connect(fold_session_t *session, const fold_server_t *serv
         server->url,        place->database, place->role,        place->password, options,
         "digitalcard-read", addresses.host,  addresses.hostaddr, addresses.port,  NULL};
     session->connection = PQconnectStartParams(keywords, values, 1); /* what comes later counts */
+    notices_to_log(session->connection);
     return connection_make(session) ? RESULT_OK : session_error(session, NULL, "connect");
 }
 

@@ -55,6 +55,7 @@ async function store(service, ...words) {
 async function good(service, ...words) {
   const result = await store(service, ...words);
   assert.equal(result.status, 0, `${words.join(' ')}: ${result.stderr}`);
+  assert.doesNotMatch(result.stderr, /WARNING/, `${words.join(' ')} prints what the server says`);
   return result.stdout;
 }
 
