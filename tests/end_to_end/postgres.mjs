@@ -55,10 +55,14 @@ export class Postgres {
       { env: { ...process.env, PGPASSWORD: 'super', PGOPTIONS: '-c default_transaction_read_only=off' } }];
   }
 
-  // As superuser.
+  // As superuser. Connections that others are just beginning may take even the places reserved for superusers, for a moment.
   async sql(statement, database) {
-    const { stdout } = await run(...this.psql(statement, database));
-    return stdout.trim();
+    let result;
+    await until(() => run(...this.psql(statement, database)).then((done) => { result = done; return true; }, (error) => {
+      if (!/too many clients/.test(error.stderr)) throw error;
+      return false;
+    }), 'a superuser finds a connection', 30_000);
+    return result.stdout.trim();
   }
 
   // Connections of no superuser, until there is none left; gives those that sleep.

@@ -296,8 +296,8 @@ static verdict_of_log_t read_log(const context_t *context, const membered_card_t
             said.valid_until = 0; /* of the membership that ended */
         } else if (name == member_event_name_renewed && said.status != member_status_cancelled) {
             said.valid_until = is_after ? event->event.valid_until : 0;
-        } else if (name == member_event_name_suspended) {
-            said.must_be_suspended = is_after;
+        } else if (name == member_event_name_suspended && said.status != member_status_cancelled) {
+            said.must_be_suspended = is_after; /* a cancelled membership cannot be suspended */
             said.suspended_head = event->head_before;
         }
         said.status = context_fold(said.status, name);
