@@ -271,12 +271,14 @@ void member_work_count(tenant_t *tenant, text_t member_id, batch_t *batch)
 }
 
 /* The row of a revocation closes only when the end has been told: a crash in between tells it a
- * second time. */
+ * second time. It is stored once more before: who has been replaced by another owner, and has not
+ * found out, is refused there and tells nothing. */
 static void end_slice(tenant_t *tenant, member_t *member)
 {
     member->cursor_size = member->next_size;
     memcpy(member->cursor, member->next, member->next_size);
     if (member->cursor_size == 0 && member->work == member_work_revoke) {
+        store_row(tenant, member);
         member->step = MEMBER_TELLING;
         return;
     }
