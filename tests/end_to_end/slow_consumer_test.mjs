@@ -70,7 +70,10 @@ async function scans(isOver) {
 
 const headNow = async () => (await service.request('GET', '/acme/api/v1/events?after=9007199254740000', { token })).body.head;
 
-test('subscribers that never read: scans are answered, the relay stays small, it is counted, and others get everything', { timeout: 280_000 }, async (t) => {
+// How much a deaf socket takes before ZeroMQ sees it full is the kernel's buffers, which grow with load: too long for the ordinary run. The sharp
+// proof of the bound is events_publisher_test.
+const inFull = process.env.DIGITALCARD_TEST_FULL === '1' ? test : () => {};
+inFull('subscribers that never read: scans are answered, the relay stays small, it is counted, and others get everything', { timeout: 280_000 }, async (t) => {
   const heard = new Map();
   const eager = new zmq.Subscriber({ linger: 0, receiveHighWaterMark: 1_000_000 });
   eager.connect(service.events);
