@@ -171,6 +171,7 @@ test('something else listens where Redis was: the gate goes on, the log and a me
     async (node) => {
       await cacheIs(node, false);
       await until(async () => (await node.request('GET', '/health/digitalcard')).raw.includes('not the protocol of Redis'), 'it is said', 5_000);
+      await logged(node, '"why":"it says what is not the protocol of Redis"');
     },
     async () => {
       for (const socket of sockets) socket.destroy();
