@@ -189,8 +189,8 @@ export async function manyCards(t, { context, service }, { runs, kill }) {
       await until(() => ends.length > 0, 'CardsRevoked', 10_000);
       for (const end of ends) assert.deepEqual(end, { member_id: 'many', count, cancelled_at: cancelled.occurred_at });
     }
-    // A shard that was killed counts from nothing; one that was not has asked each card once.
-    if (victim === null) assert.equal(await done() - doneBefore, count, 'cards that followed, as the metric says');
+    // A shard that was killed counts from nothing; one that was not has asked each card, and those of a slice that failed again.
+    if (victim === null) assert.ok(await done() - doneBefore >= count, `${await done() - doneBefore} cards followed, as the metric says`);
     await until(async () => await metricOf(service, 'digitalcard_member_works', 'role="shard-0"') === 0, 'the metric says that no work is left');
     const history = (await service.request('GET', `/${name}/api/v1/cards/${cards[0].id}/history?limit=500`, { token })).body;
     assert.equal(history.items.filter((item) => item.name === 'CardRevoked').length, 1);
