@@ -29,32 +29,37 @@ async function withService(body, ...extra) {
 const log = (service) => service.log.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 const restarts = async (service) => Object.values(roles(await service.tree())).reduce((sum, role) => sum + role.restarts, 0);
 
-// Sends the command, which kills its role, and waits until a card answers again. Returns the milliseconds that took.
-async function killed(validate, poison, card) {
+// Sends the command, which kills its role, and asks for each card until it answers again. Returns the milliseconds from
+// sending until the 503 that says so, and from there until the good answer of each card: measured, and deciding nothing.
+async function killed(validate, poison, ...cards) {
+  const sent = performance.now();
   const reply = await poison();
   assert.equal(reply.status, 503);
-  const since = performance.now();
-  await until(async () => {
-    const answer = await validate(card, 'north');
-    return answer.status === 200 && answer.body.reason === 'valid';
-  }, 'the card answers again', 20_000);
-  return performance.now() - since;
+  const told = performance.now();
+  const times = await Promise.all(cards.map(async (card) => {
+    await until(async () => {
+      const answer = await validate(card, 'north');
+      return answer.status === 200 && answer.body.reason === 'valid';
+    }, 'the card answers again', 20_000);
+    return performance.now() - told;
+  }));
+  return { told: told - sent, times };
+}
+
+function say(t, what, { told, times }) {
+  const [own, other] = times.map((time) => `${time.toFixed(0)} ms`);
+  t.diagnostic(`${what}: 503 ${told.toFixed(0)} ms after the command was sent; from then to the next good answer of its card ${own}, of another card ${other}`);
 }
 
 async function letters(service, ...more) {
   return JSON.parse(await service.command('deadletters', 'list', '--json', ...more)).dead_letters;
 }
 
-test('a command that kills its role twice is quarantined; its card and every other answers again', async () => {
+test('a command that kills its role twice is quarantined; its card and every other answers again', async (t) => {
   await withService(async ({ service, card, other, validate }) => {
     const poison = () => validate(card, 'poison-segv');
-    const first = await killed(validate, poison, card);
-    const second = await killed(validate, poison, card);
-    const since = performance.now();
-    assert.equal((await validate(other, 'north')).body.reason, 'valid');
-    console.log(`# answers after the first kill: ${first.toFixed(0)} ms, after the second: ${second.toFixed(0)} ms, ` +
-      `the other card ${(performance.now() - since).toFixed(1)} ms later`);
-    assert.ok(second < 5_000);
+    say(t, 'first kill', await killed(validate, poison, card, other));
+    say(t, 'second kill', await killed(validate, poison, card, other));
 
     const before = await restarts(service);
     const refused = await poison();
@@ -190,11 +195,11 @@ test('a request with a key that kills, is sent again and kills, ends as quaranti
 });
 
 for (const [what, word] of [['sleeps', 'poison-hang'], ['computes', 'poison-loop'], ['takes memory', 'poison-malloc']]) {
-  test(`the watchdog ends a handler that ${what} without end; the second time its command is quarantined`, async () => {
-    await withService(async ({ service, card, validate }) => {
+  test(`the watchdog ends a handler that ${what} without end; the second time its command is quarantined`, async (t) => {
+    await withService(async ({ service, card, other, validate }) => {
       const poison = () => validate(card, word);
       await killed(validate, poison, card);
-      await killed(validate, poison, card);
+      say(t, 'second kill', await killed(validate, poison, card, other));
       assert.equal((await poison()).body.reason, 'quarantined');
       assert.equal((await letters(service))[0].reason, 'killed by the watchdog');
       assert.ok(log(service).some((line) => line.how === 'killed by the watchdog' && line.trace_id === TRACE && line.actor === card));
