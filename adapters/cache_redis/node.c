@@ -317,9 +317,8 @@ static void tick_up(redis_node_t *node, uint64_t now_ms)
 
 void redis_node_tick(redis_node_t *node, uint64_t now_ms)
 {
-    const bool is_needed =
-        is_seed(node) || (is_subscriber(node) && node->cache->topic_count > 0 &&
-                          node->cache->nodes[REDIS_SEED].state == REDIS_NODE_UP);
+    const bool is_needed = is_seed(node) || (is_subscriber(node) && node->cache->topic_count > 0 &&
+                                             node->cache->nodes[REDIS_SEED].state == REDIS_NODE_UP);
     switch (node->state) {
     case REDIS_NODE_UNUSED:
         if (is_needed) {
