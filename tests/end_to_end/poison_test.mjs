@@ -132,54 +132,58 @@ test('a dropped dead letter is carried out again when it comes again', async () 
   });
 });
 
-test('a card whose stored events kill is quarantined whatever is asked of it, and no other card', async () => {
-  await withService(async ({ service, token, other, validate }) => {
-    const card = (await service.issue('acme', token, { member_id: 'stored-poison' })).id;
-    assert.equal((await validate(card, 'north')).body.reason, 'valid');
-    writeFileSync(path.join(service.data, 'run', 'poison-stored'), '');
-    for (const [name, role] of Object.entries(roles(await service.tree()))) {
-      if (name.startsWith('shard-')) process.kill(role.pid, 'SIGKILL'); // what is in memory is gone
-    }
-    await until(async () => (await validate(other, 'north')).status === 200, 'the other card answers', 10_000);
-    const before = await restarts(service);
+for (const [what, file] of [['events kill who builds it', () => 'poison-stored'],
+  ['rows kill the store thread that reads them', (card) => `poison-read-${card.replaceAll('-', '')}`]]) {
+  test(`a card whose stored ${what} is quarantined whatever is asked of it, and no other card`, async () => {
+    await withService(async ({ service, token, other, validate }) => {
+      const card = (await service.issue('acme', token, { member_id: 'stored-poison' })).id;
+      assert.equal((await validate(card, 'north')).body.reason, 'valid');
+      const poison = path.join(service.data, 'run', file(card));
+      writeFileSync(poison, '');
+      for (const [name, role] of Object.entries(roles(await service.tree()))) {
+        if (name.startsWith('shard-')) process.kill(role.pid, 'SIGKILL'); // what is in memory is gone
+      }
+      await until(async () => (await validate(other, 'north')).status === 200, 'the other card answers', 10_000);
+      const before = await restarts(service);
 
-    // Each scan is another command.
-    let gate = 0;
-    await until(async () => {
-      gate += 1;
-      return (await validate(card, `gate-${gate}`)).body.reason === 'quarantined';
-    }, 'the card is quarantined', 20_000);
-    assert.equal(await restarts(service), before + 2);
-    assert.equal((await validate(other, 'north')).body.reason, 'valid');
-    for (let i = 0; i < 8; i++) assert.equal((await validate(card, `another-${i}`)).body.reason, 'quarantined');
-    const refused = await service.act('acme', token, card, 'suspend', {}, headers);
-    assert.equal(refused.status, 409);
-    assert.equal(refused.body.code, 'quarantined');
-    assert.match(refused.body.detail, /deadletters/);
-    assert.equal(await restarts(service), before + 2);
+      // Each scan is another command.
+      let gate = 0;
+      await until(async () => {
+        gate += 1;
+        return (await validate(card, `gate-${gate}`)).body.reason === 'quarantined';
+      }, 'the card is quarantined', 20_000);
+      assert.equal(await restarts(service), before + 2);
+      assert.equal((await validate(other, 'north')).body.reason, 'valid');
+      for (let i = 0; i < 8; i++) assert.equal((await validate(card, `another-${i}`)).body.reason, 'quarantined');
+      const refused = await service.act('acme', token, card, 'suspend', {}, headers);
+      assert.equal(refused.status, 409);
+      assert.equal(refused.body.code, 'quarantined');
+      assert.match(refused.body.detail, /deadletters/);
+      assert.equal(await restarts(service), before + 2);
 
-    const [letter, ...none] = await letters(service);
-    assert.equal(none.length, 0);
-    assert.deepEqual([letter.scope, letter.state, letter.card, letter.kills, letter.can_replay],
-      ['card', 'quarantined', card, 2, true]);
-    assert.match(await service.command('deadletters', 'list'), /quarantined {3}card /);
+      const [letter, ...none] = await letters(service);
+      assert.equal(none.length, 0);
+      assert.deepEqual([letter.scope, letter.state, letter.card, letter.kills, letter.can_replay],
+        ['card', 'quarantined', card, 2, true]);
+      assert.match(await service.command('deadletters', 'list'), /quarantined {3}card /);
 
-    // Not mended: reading it kills once more, and it stays where it was.
-    const replay = await service.tryCommand('deadletters', 'replay', letter.id, '--data', service.data);
-    assert.equal(replay.status, 1);
-    assert.match(replay.stderr, /quarantined again/);
-    await until(async () => (await validate(card, 'x')).body.reason === 'quarantined', 'it still is', 10_000);
+      // Not mended: reading it kills once more, and it stays where it was.
+      const replay = await service.tryCommand('deadletters', 'replay', letter.id, '--data', service.data);
+      assert.equal(replay.status, 1);
+      assert.match(replay.stderr, /quarantined again/);
+      await until(async () => (await validate(card, 'x')).body.reason === 'quarantined', 'it still is', 10_000);
 
-    // It is durable, and a card that is mended is free again.
-    await service.stop();
-    await service.spawn();
-    assert.equal((await validate(card, 'y')).body.reason, 'quarantined');
-    rmSync(path.join(service.data, 'run', 'poison-stored'), { force: true });
-    assert.match(await service.command('deadletters', 'replay', letter.id), /was replayed: ok/);
-    assert.equal((await validate(card, 'north')).body.reason, 'valid');
-    assert.match(await service.command('deadletters', 'drop', letter.id), /dropped/);
+      // It is durable, and a card that is mended is free again.
+      await service.stop();
+      await service.spawn();
+      assert.equal((await validate(card, 'y')).body.reason, 'quarantined');
+      rmSync(poison, { force: true });
+      assert.match(await service.command('deadletters', 'replay', letter.id), /was replayed: ok/);
+      assert.equal((await validate(card, 'north')).body.reason, 'valid');
+      assert.match(await service.command('deadletters', 'drop', letter.id), /dropped/);
+    });
   });
-});
+}
 
 test('a request with a key that kills, is sent again and kills, ends as quarantined', async () => {
   await withService(async ({ service, card, validate }) => {

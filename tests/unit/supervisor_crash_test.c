@@ -87,6 +87,16 @@ static void actor_that_kills_twice_while_it_is_built_is_quarantined_whatever_was
     assert_actor_order(works, 3);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they note no signals */
+static void actor_whose_reading_kills_twice_is_quarantined_whatever_was_in_work(void **state)
+{
+    (void)state;
+    static const char *const works[] = {"work abort read 1", "work abort read other 2",
+                                        "work abort read 3"};
+    assert_actor_order(works, 3);
+}
+#endif
+
 static void actor_is_to_blame_for_what_nobody_asked(void **state)
 {
     (void)state;
@@ -316,6 +326,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(command_that_kills_twice_is_ordered_into_quarantine),
         TEST(actor_that_kills_twice_while_it_is_built_is_quarantined_whatever_was_asked),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        TEST(actor_whose_reading_kills_twice_is_quarantined_whatever_was_in_work),
+#endif
         TEST(actor_is_to_blame_for_what_nobody_asked),
         TEST(actor_is_to_blame_when_three_different_commands_kill_and_not_when_two_do),
         TEST(one_command_again_and_again_does_not_blame_its_actor),
