@@ -66,7 +66,7 @@ async function learn(member, status = 'active') {
   const before = await keys();
   await verdict(knows, token, cards[member]); // nothing is known: it asks in the background
   await until(async () => (await verdict(knows, token, cards[member])).fallback === false, 'it is known', 10_000);
-  return until(async () => (await keys()).find((key) => !before.includes(key)), 'it stands in Redis', 5_000);
+  return until(async () => (await keys()).find((key) => !before.includes(key)), 'it stands in Redis');
 }
 
 async function byPolicy(member) {

@@ -128,7 +128,7 @@ test('a dropped dead letter is carried out again when it comes again', async () 
     const [letter] = await letters(service);
     await service.command('deadletters', 'drop', letter.id);
     writeFileSync(path.join(service.data, 'run', 'poison-off'), '');
-    await until(async () => (await poison()).status === 200, 'it is no longer refused', 5_000);
+    await until(async () => (await poison()).status === 200, 'it is no longer refused');
   });
 });
 
