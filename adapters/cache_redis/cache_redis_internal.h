@@ -109,7 +109,6 @@ typedef struct redis_node {
     uint16_t sent_last;
 } redis_node_t;
 
-bool redis_node_is_subscriber(const redis_node_t *node);
 void redis_node_open(redis_node_t *node);
 /* Ends what is with it, and dials again after a pause. */
 void redis_node_fail(redis_node_t *node, const char *why);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-bool redis_node_is_subscriber(const redis_node_t *node)
+static bool is_subscriber(const redis_node_t *node)
 {
     return node == &node->cache->nodes[REDIS_SUBSCRIBER];
 }
@@ -83,7 +83,7 @@ void redis_node_fail(redis_node_t *node, const char *why)
         if (cache->numbers.is_up != NULL) {
             metric_set(cache->numbers.is_up, 0);
         }
-    } else if (!redis_node_is_subscriber(node)) {
+    } else if (!is_subscriber(node)) {
         forget_slots(node);
     }
     redis_commands_fail(node);
@@ -169,7 +169,7 @@ static void node_is_up(redis_node_t *node)
     node->state = REDIS_NODE_UP;
     node->failures = 0;
     redis_count(cache->numbers.connects);
-    if (redis_node_is_subscriber(node)) {
+    if (is_subscriber(node)) {
         redis_subscription_begin(node);
         return;
     }
@@ -263,7 +263,7 @@ static void node_replied(void *context, const redisReply *reply)
         told_of_primary(node, reply);
     } else if (node->state == REDIS_NODE_GREETING) {
         greeted(node, reply);
-    } else if (redis_node_is_subscriber(node)) {
+    } else if (is_subscriber(node)) {
         redis_subscription_heard(node, reply);
     } else {
         redis_command_replied(node, reply);
@@ -326,7 +326,7 @@ void redis_node_open(redis_node_t *node)
     if (is_seed(node)) {
         node->state = cache->url.is_sentinel ? REDIS_NODE_ASKING : REDIS_NODE_OPENING;
         node->address = cache->url.addresses[cache->next_address];
-    } else if (redis_node_is_subscriber(node)) {
+    } else if (is_subscriber(node)) {
         node->address = cache->nodes[REDIS_SEED].address;
     }
     dial(node);
@@ -336,8 +336,7 @@ void redis_node_open(redis_node_t *node)
 
 static void tick_up(redis_node_t *node, uint64_t now_ms)
 {
-    const bool is_subscriber = redis_node_is_subscriber(node);
-    if (is_subscriber && node->pinged_ms > node->heard_ms &&
+    if (is_subscriber(node) && node->pinged_ms > node->heard_ms &&
         now_ms - node->pinged_ms > LIMIT_CACHE_TIMEOUT_MS) {
         redis_node_fail(node, "it does not answer in time");
     } else if (redis_commands_oldest_ms(node) <= now_ms) {
@@ -345,7 +344,7 @@ static void tick_up(redis_node_t *node, uint64_t now_ms)
     } else if (now_ms - node->heard_ms >= LIMIT_CACHE_IDLE_MS &&
                node->pinged_ms <= node->heard_ms) {
         node->pinged_ms = now_ms;
-        if (!is_subscriber) {
+        if (!is_subscriber(node)) {
             redis_command_ping(node);
             return;
         }
@@ -358,9 +357,8 @@ static void tick_up(redis_node_t *node, uint64_t now_ms)
 
 void redis_node_tick(redis_node_t *node, uint64_t now_ms)
 {
-    const bool is_needed =
-        is_seed(node) || (redis_node_is_subscriber(node) && node->cache->topic_count > 0 &&
-                          node->cache->nodes[REDIS_SEED].state == REDIS_NODE_UP);
+    const bool is_needed = is_seed(node) || (is_subscriber(node) && node->cache->topic_count > 0 &&
+                                             node->cache->nodes[REDIS_SEED].state == REDIS_NODE_UP);
     switch (node->state) {
     case REDIS_NODE_UNUSED:
         if (is_needed) {
