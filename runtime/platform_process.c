@@ -324,6 +324,10 @@ static void forbid_core_dumps(void)
 void process_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    /* What scripts send after they have rotated logs: we write to whoever started us, and both
+     * would end the process. */
+    (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     forbid_core_dumps();
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
