@@ -18,6 +18,8 @@ typedef struct process_start {
     const int *descriptors;       /* nothing else stays open but 0, 1 and 2 */
     size_t descriptor_count;      /* up to PROCESS_DESCRIPTORS_MAX */
     int program;                  /* of process_program_open; -1: this same binary */
+    const char *const *withheld;  /* names of variables of our environment that it does not get,
+                                   * NULL at the end; NULL: it gets them all */
 } process_start_t;
 
 /* Where this program was started from, absolute, links not followed: what stands there later may be
