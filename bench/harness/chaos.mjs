@@ -48,12 +48,12 @@ class Gate {
   constructor(service) {
     this.service = service;
     this.agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
-    this.asked = []; // { begin, end, isGood }
+    this.asked = []; // { begin, end, isGood, said }
     this.isOn = true;
   }
 
   ask() {
-    const entry = { begin: performance.now(), end: null, isGood: false };
+    const entry = { begin: performance.now(), end: null, isGood: false, said: 'good' };
     this.asked.push(entry);
     const body = '{"gate":"chaos"}';
     const card = this.cards[this.asked.length % this.cards.length];
@@ -61,10 +61,10 @@ class Gate {
       headers: { Authorization: `Bearer ${this.service.token}`, 'Content-Type': 'application/json', 'Content-Length': body.length } }, (response) => {
       let text = '';
       response.on('data', (part) => { text += part; });
-      response.on('end', () => { entry.end = performance.now(); entry.isGood = response.statusCode === 200 && text.includes('"result":"valid"'); });
+      response.on('end', () => { entry.end = performance.now(); entry.isGood = response.statusCode === 200 && text.includes('"result":"valid"'); if (!entry.isGood) entry.said = /"(?:code|reason)":"([a-z_]+)"/.exec(text)?.[1] ?? String(response.statusCode); });
     });
     request.on('timeout', () => request.destroy());
-    request.on('error', () => { entry.end ??= performance.now(); });
+    request.on('error', (error) => { entry.end ??= performance.now(); entry.said = error.code ?? error.message; });
     request.end(body);
   }
 
@@ -87,10 +87,16 @@ class Gate {
   // last one that failed, of those asked before the next fault.
   recovery(fault, next) {
     const asked = this.asked.filter((entry) => entry.begin >= fault && entry.end <= next); // what was open then suffers from the next
-    const failed = asked.filter((entry) => !entry.isGood).map((entry) => entry.begin);
-    const lastFailed = failed.length === 0 ? fault : Math.max(...failed);
+    const failed = asked.filter((entry) => !entry.isGood);
+    const lastFailed = failed.length === 0 ? fault : Math.max(...failed.map((entry) => entry.begin));
     const good = asked.filter((entry) => entry.begin >= lastFailed && entry.isGood).map((entry) => entry.end - fault);
-    return good.length === 0 ? null : Math.min(...good);
+    const kinds = {}; // what the gate heard instead: how often, and the first and last of the questions, in ms after the fault
+    for (const { begin, said } of failed) {
+      kinds[said] ??= { times: 0, first_ms: Math.round(begin - fault) };
+      kinds[said].times += 1;
+      kinds[said].last_ms = Math.round(begin - fault);
+    }
+    return { ms: good.length === 0 ? null : Math.min(...good), kinds };
   }
 }
 
@@ -128,6 +134,15 @@ function faultsOf(service, postgres, redis, membership) {
       return at;
     } });
   }
+  for (const name of ['front-0', 'shard-0', 'shard-1']) {
+    faults.push({ name: `slow ${name} for 2 s`, run: async () => {
+      const role = (await roles(service)).find((one) => one.name === name);
+      if (role === undefined) return 'not there';
+      const at = performance.now();
+      await slow([role.pid], 2000);
+      return at;
+    } });
+  }
   if (postgres !== undefined) {
     faults.push({ name: 'kill -9 PostgreSQL', run: async () => {
       const at = performance.now();
@@ -142,6 +157,7 @@ function faultsOf(service, postgres, redis, membership) {
   if (redis !== undefined) {
     faults.push({ name: 'kill -9 Redis', run: async () => { const at = performance.now(); redis.child.kill('SIGKILL'); await redis.ended; await redis.restart(); return at; } });
     faults.push({ name: 'stop Redis for 1 s', run: async () => { const at = performance.now(); await stopFor([redis.child.pid], 1000); return at; } });
+    faults.push({ name: 'slow Redis for 2 s', run: async () => { const at = performance.now(); await slow([redis.child.pid], 2000); return at; } });
   }
   faults.push({ name: 'membership away for 1.5 s', run: async () => { const at = performance.now(); await membership.stop(); await pause(1500); await membership.start(); return at; } });
   faults.push({ name: 'membership slow by 3 s', run: async () => { const at = performance.now(); membership.delay = 3000; await pause(2000); membership.delay = 0; return at; } });
@@ -157,21 +173,30 @@ async function schedule(faults, end, happened) {
     const fault = order.pop();
     const done = await fault.run();
     const when = typeof done === 'number' ? { at: done } : done;
-    if (typeof when === 'object') happened.push({ name: fault.name, ...when });
+    if (typeof when === 'object') happened.push({ name: fault.name, wall: new Date(performance.timeOrigin + when.at).toISOString(), ...when });
     process.stderr.write(`  ${fault.name}${typeof when === 'object' ? '' : `: ${when}`}\n`);
   }
 }
 
 const isOfRole = (fault) => /^kill -9 [a-z]/.test(fault);
 
-function table(happened, gate) {
-  const names = [...new Set(happened.map((fault) => fault.name))].sort();
+// What each fault did to the gate, in the order of the run, with the time of day by which the log tells it.
+function moments(happened, gate) {
+  return happened.map((fault, index) => {
+    const { ms, kinds } = gate.recovery(fault.at, happened[index + 1]?.at ?? Infinity);
+    return { fault: fault.name, wall: fault.wall, recovery_ms: ms && Math.round(ms), failed: kinds, ...(fault.back ? { away_ms: Math.round(fault.back - fault.at) } : {}) };
+  });
+}
+
+function table(told) {
+  const names = [...new Set(told.map((moment) => moment.fault))].sort();
   return names.map((name) => {
-    const times = happened.filter((fault) => fault.name === name).map((fault) => gate.recovery(fault.at, happened[happened.indexOf(fault) + 1]?.at ?? Infinity));
-    const known = times.filter((time) => time !== null);
-    const away = happened.filter((fault) => fault.name === name && fault.back).map((fault) => fault.back - fault.at); // a server that has to recover first
-    return { fault: name, times: times.length, recovered: known.length, recovery_ms_median: known.length ? Math.round(median(known)) : null,
-      recovery_ms_max: known.length ? Math.round(Math.max(...known)) : null, recovery_ms: times.map((time) => time && Math.round(time)), ...(away.length > 0 ? { away_ms_median: Math.round(median(away)), away_ms_max: Math.round(Math.max(...away)) } : {}), is_late: isOfRole(name) && known.some((time) => time > GOAL_MS) };
+    const own = told.filter((moment) => moment.fault === name);
+    const known = own.map((moment) => moment.recovery_ms).filter((time) => time !== null);
+    const away = own.map((moment) => moment.away_ms).filter((time) => time !== undefined); // a server that has to recover first
+    return { fault: name, times: own.length, recovered: known.length, recovery_ms_median: known.length ? Math.round(median(known)) : null,
+      recovery_ms_max: known.length ? Math.max(...known) : null, recovery_ms: own.map((moment) => moment.recovery_ms), ...(away.length > 0 ? { away_ms_median: Math.round(median(away)), away_ms_max: Math.max(...away) } : {}),
+      is_late: isOfRole(name) && known.some((time) => time > GOAL_MS) };
   });
 }
 
@@ -216,11 +241,13 @@ try {
   await servers.end(service);
   const verified = await service.command('store', 'verify', '--json').then((text) => JSON.parse(text), (error) => ({ failed: String(error.stdout || error.message) }));
   await membership.stop();
-  const faults = table(happened, gate);
+  const timeline = moments(happened, gate);
+  const faults = table(timeline);
+  writeFileSync(report.replace(/html$/, 'log'), service.output); // its last 500,000 characters
   const good = gate.asked.filter((entry) => entry.isGood).length;
   const load1 = loads.sort((one, other) => one - other);
   const result = { seed: SEED, load_of_machine: { median: median(load1), least: load1[0], most: load1.at(-1) }, store: STORE, seconds: SECONDS, rate_asked: Number(RATE), requests: told.requests, errors: told.errors, wrong: told.wrong, error_kinds: told.error_kinds,
-    availability: told.requests > 0 ? 1 - told.errors / told.requests : 0, gate: { asked: gate.asked.length, good }, faults, restarts, checked: { ...checked, problems: checked.problems.length }, verified };
+    availability: told.requests > 0 ? 1 - told.errors / told.requests : 0, gate: { asked: gate.asked.length, good }, faults, moments: timeline, restarts, checked: { ...checked, problems: checked.problems.length }, verified };
   writeFileSync(report.replace(/html$/, 'json'), JSON.stringify(result, null, 2));
   console.log(`\navailability ${(result.availability * 100).toFixed(3)} % of ${told.requests} requests; a gate asking every 10 ms: ${(100 * good / gate.asked.length).toFixed(2)} % of ${gate.asked.length}`);
   console.log(`errors ${JSON.stringify(told.error_kinds)}, wrong answers ${told.wrong} ${told.wrong_answers.join('; ')}`);
@@ -234,6 +261,7 @@ try {
   const isLost = faults.some((fault) => fault.recovered < fault.times);
   const late = faults.filter((fault) => fault.is_late);
   for (const fault of late) console.log(`GOAL of ${GOAL_MS} ms missed: ${fault.fault}: ${fault.recovery_ms.join(' ')} ms`);
+  for (const moment of timeline.filter((one) => isOfRole(one.fault) && one.recovery_ms > GOAL_MS)) console.log(`  at ${moment.wall}: the gate heard ${JSON.stringify(moment.failed)}; what the service says: ${report.replace(/html$/, 'log')}`);
   status = late.length === 0 && checked.problems.length === 0 && told.wrong === 0 && verified.failed === undefined && !isLost ? 0 : 1;
 } finally {
   await servers.stop();

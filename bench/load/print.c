@@ -67,31 +67,56 @@ static void print_errors(const load_tally_t *tally)
     }
 }
 
-static void print_rate(const load_run_t *run)
+static void print_search(const load_run_t *run)
+{
+    const load_result_t *const result = &run->result;
+    const double p99_ms = run->options->p99_ms;
+    char rate[32];
+    if (result->round.rate <= 0) {
+        (void)printf(result->was_interrupted
+                         ? "interrupted before a rate was found that keeps a p99 of %g ms"
+                         : "no rate keeps a p99 of %g ms",
+                     p99_ms);
+        (void)printf("; without a pause it was %s/s, p99 %.2f ms\n",
+                     load_grouped((uint64_t)result->rate, rate),
+                     percentile_ms(&result->latency, 0.99));
+        return;
+    }
+    (void)printf("%s/s is the highest rate found that keeps a p99 of %g ms%s\n",
+                 load_grouped((uint64_t)result->round.rate, rate), p99_ms,
+                 result->was_interrupted ? "; the search was interrupted" : "");
+}
+
+/* Near to all of its threads' time: more would be asked for if there were more of them. */
+static const double generator_full = 0.9;
+
+void load_print_not_reached(const load_run_t *run, FILE *out)
 {
     const load_result_t *const result = &run->result;
     const load_options_t *const options = run->options;
     char rate[32];
     char asked[32];
     char unsent[32];
-    if (options->finds_rate && result->round.rate <= 0 && result->was_interrupted) {
-        (void)printf("interrupted before a rate was found that keeps a p99 of %g ms; without a "
-                     "pause it was %s/s, p99 %.2f ms\n",
-                     options->p99_ms, load_grouped((uint64_t)result->rate, rate),
-                     percentile_ms(&result->latency, 0.99));
-    } else if (options->finds_rate && result->round.rate <= 0) {
-        (void)printf("no rate keeps a p99 of %g ms; without a pause it was %s/s, p99 %.2f ms\n",
-                     options->p99_ms, load_grouped((uint64_t)result->rate, rate),
-                     percentile_ms(&result->latency, 0.99));
-    } else if (options->finds_rate) {
-        (void)printf("%s/s is the highest rate found that keeps a p99 of %g ms\n",
-                     load_grouped((uint64_t)result->round.rate, rate), options->p99_ms);
-    } else if (options->rate > 0 && result->reached < 0.99) {
-        (void)printf("the rate of %s/s was not reached: %s/s were answered, %s requests could "
-                     "not even be sent in time\n",
-                     load_grouped((uint64_t)options->rate, asked),
-                     load_grouped((uint64_t)result->rate, rate),
-                     load_grouped(result->tally.unsent, unsent));
+    if (options->rate <= 0 || result->reached >= LOAD_REACHED_MIN) {
+        return;
+    }
+    (void)fprintf(out,
+                  "the rate of %s/s was not reached: %s/s were answered, %s requests could "
+                  "not even be sent in time\n",
+                  load_grouped((uint64_t)options->rate, asked),
+                  load_grouped((uint64_t)result->rate, rate),
+                  load_grouped(result->tally.unsent, unsent));
+    if (result->tally.unsent == 0) {
+        return;
+    }
+    if (result->generator_cpu >= generator_full * options->threads) {
+        (void)fprintf(out, "the generator itself was the limit (%.2f cores): --threads %u\n",
+                      result->generator_cpu, options->threads + 1);
+    } else if (options->protocol == LOAD_HTTP) {
+        (void)fprintf(out, "all %u --connections waited for an answer\n", options->connections);
+    } else {
+        (void)fprintf(out, "all %u --connections × %u of the --pipeline waited for an answer\n",
+                      options->connections, options->pipeline);
     }
 }
 
@@ -109,7 +134,10 @@ void load_print_text(const load_run_t *run)
                  result->round.rate > 0 ? "open-loop" : "closed-loop",
                  options->with_keys ? ", idempotency keys" : "", result->measured_s,
                  result->was_interrupted ? " (interrupted)" : "");
-    print_rate(run);
+    if (options->finds_rate) {
+        print_search(run);
+    }
+    load_print_not_reached(run, stdout);
     (void)printf("rate     %s/s\n", load_grouped((uint64_t)result->rate, rate));
     (void)printf("requests %s, errors %" PRIu64,
                  load_grouped(result->tally.good + result->tally.errors, count),
@@ -190,8 +218,8 @@ static void json_intervals(FILE *out, const load_run_t *run)
     const uint64_t interval_ns = load_run_interval_ns(run);
     const double measured_ns = (double)(run->result.round.measured_ns - run->result.round.begin_ns);
     (void)fprintf(out, ",\"interval_s\":%.3f,\"intervals\":[", (double)interval_ns / 1e9);
-    for (size_t index = 0; index < run->interval_count; index++) {
-        const load_interval_t *const interval = &run->intervals[index];
+    for (size_t index = 0; index < run->curve->count; index++) {
+        const load_interval_t *const interval = &run->curve->intervals[index];
         const bool has_latency = interval->latency.buckets != NULL;
         (void)fprintf(out, "%s{\"t\":%.3f,\"requests\":%" PRIu64 ",\"errors\":%" PRIu64,
                       index == 0 ? "" : ",",

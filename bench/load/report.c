@@ -211,7 +211,7 @@ static void curves_init(curves_t *curves, const load_run_t *run)
         -(double)(run->result.round.measured_ns - run->result.round.begin_ns) / 1e9;
     *curves = (curves_t){.rate_max = 1, .latency_min = 1e9};
     /* What is answered after the end was sent before it: no part of the rate. */
-    while (curves->count < run->interval_count &&
+    while (curves->count < run->curve->count &&
            interval_width_s(run, curves->count, begin_s) >= interval_s * width_part_min) {
         curves->count++;
     }
@@ -222,7 +222,7 @@ static void curves_init(curves_t *curves, const load_run_t *run)
         curves->percentiles[line] = numbers(curves->count);
     }
     for (size_t index = 0; index < curves->count; index++) {
-        const load_interval_t *const interval = &run->intervals[index];
+        const load_interval_t *const interval = &run->curve->intervals[index];
         const double width_s = interval_width_s(run, index, begin_s);
         curves->times[index] = begin_s + (double)index * interval_s + width_s / 2;
         curves->rate[index] = (double)interval->good / width_s;

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -66,14 +67,15 @@ void load_run_interval(load_run_t *run, size_t index, uint64_t good, uint64_t er
 {
     pthread_mutex_lock(&run->mutex);
     if (run->round.kind == LOAD_ROUND_LOAD && index < LOAD_INTERVALS_MAX) {
-        load_interval_t *const interval = &run->intervals[index];
+        load_curve_t *const curve = run->curve;
+        load_interval_t *const interval = &curve->intervals[index];
         if (interval->latency.buckets == NULL) {
             histogram_init(&interval->latency, HISTOGRAM_BITS_COARSE);
         }
         interval->good += good;
         interval->errors += errors;
         histogram_merge(&interval->latency, latency);
-        run->interval_count = index >= run->interval_count ? index + 1 : run->interval_count;
+        curve->count = index >= curve->count ? index + 1 : curve->count;
     }
     pthread_mutex_unlock(&run->mutex);
 }
@@ -102,16 +104,23 @@ static void signals_take(void)
 
 /* --- Rounds --- */
 
-static void intervals_clear(load_run_t *run)
+static void curve_clear(load_curve_t *curve)
 {
-    for (size_t index = 0; index < run->interval_count; index++) {
-        run->intervals[index].good = 0;
-        run->intervals[index].errors = 0;
-        if (run->intervals[index].latency.buckets != NULL) {
-            histogram_clear(&run->intervals[index].latency);
+    for (size_t index = 0; index < curve->count; index++) {
+        curve->intervals[index].good = 0;
+        curve->intervals[index].errors = 0;
+        if (curve->intervals[index].latency.buckets != NULL) {
+            histogram_clear(&curve->intervals[index].latency);
         }
     }
-    run->interval_count = 0;
+    curve->count = 0;
+}
+
+static void curve_deinit(load_curve_t *curve)
+{
+    for (size_t index = 0; index < LOAD_INTERVALS_MAX; index++) {
+        histogram_deinit(&curve->intervals[index].latency);
+    }
 }
 
 static double cpu_seconds(void)
@@ -130,18 +139,19 @@ static void live_line(load_run_t *run, uint64_t now_ns)
     const size_t per_second = (size_t)(LOAD_NS_PER_S / interval_ns);
     const size_t wanted = per_second == 0 ? 1 : per_second;
     const size_t first = now > wanted ? now - wanted : 0;
+    const load_curve_t *const curve = run->curve;
     histogram_t latency;
     uint64_t good = 0;
     uint64_t errors = 0;
     histogram_init(&latency, HISTOGRAM_BITS_COARSE);
-    for (size_t index = first; index < now && index < run->interval_count; index++) {
-        good += run->intervals[index].good;
-        if (run->intervals[index].latency.buckets != NULL) {
-            histogram_merge(&latency, &run->intervals[index].latency);
+    for (size_t index = first; index < now && index < curve->count; index++) {
+        good += curve->intervals[index].good;
+        if (curve->intervals[index].latency.buckets != NULL) {
+            histogram_merge(&latency, &curve->intervals[index].latency);
         }
     }
-    for (size_t index = 0; index < run->interval_count; index++) {
-        errors += run->intervals[index].errors;
+    for (size_t index = 0; index < curve->count; index++) {
+        errors += curve->intervals[index].errors;
     }
     load_print_live(run, (double)(now_ns - run->round.begin_ns) / 1e9,
                     (double)(run->round.end_ns - run->round.begin_ns) / 1e9, good, errors,
@@ -159,7 +169,7 @@ static void round_run(load_run_t *run, load_round_t round)
     round.number = run->round.number + 1;
     run->round = round;
     run->workers_done = 0;
-    intervals_clear(run);
+    curve_clear(run->curve);
     pthread_cond_broadcast(&run->changed);
     while (run->workers_done < run->options->threads) {
         if (is_live && load_now_ns() >= live_ns) {
@@ -231,7 +241,6 @@ static bool prepare(load_run_t *run)
 
 /* A rate is kept when it is reached within one percent, the percentile holds, and nothing fails. */
 enum { SEARCH_STEPS = 8 };
-static const double reached_min = 0.99;
 
 static bool step_run(load_run_t *run, double rate, load_result_t *result)
 {
@@ -241,8 +250,9 @@ static bool step_run(load_run_t *run, double rate, load_result_t *result)
     step->rate = result->rate;
     step->p99_ms = (double)histogram_percentile(&result->latency, 0.99) / 1e6;
     step->errors = result->tally.errors;
-    step->is_good = step->errors == 0 && result->tally.good > 0 &&
-                    step->p99_ms <= run->options->p99_ms && result->reached >= reached_min;
+    /* Of a step that was cut short nobody knows whether it would have been kept to its end. */
+    step->is_good = !result->was_interrupted && step->errors == 0 && result->tally.good > 0 &&
+                    step->p99_ms <= run->options->p99_ms && result->reached >= LOAD_REACHED_MIN;
     if (!run->options->json) {
         load_print_step(step);
     }
@@ -255,8 +265,17 @@ static void result_init(load_result_t *result)
     histogram_init(&result->latency, HISTOGRAM_BITS_FINE);
 }
 
+static void curves_swap(load_run_t *run)
+{
+    pthread_mutex_lock(&run->mutex);
+    load_curve_t *const other = run->curve;
+    run->curve = run->spare;
+    run->spare = other;
+    pthread_mutex_unlock(&run->mutex);
+}
+
 /* First what the service does when it is never left alone, then halving between a rate that is kept
- * and one that is not. The figures of the best step are the run's. */
+ * and one that is not. The figures and curves of the best step are the run's. */
 static bool find_rate(load_run_t *run)
 {
     load_result_t tried;
@@ -267,6 +286,7 @@ static bool find_rate(load_run_t *run)
     double high = run->result.rate * 1.1;
     for (int step = 0; step < SEARCH_STEPS && high > 1 && !atomic_load(&run->is_stopped); step++) {
         const double rate = step == 0 ? high * 0.8 : (low + high) / 2;
+        curves_swap(run);
         if (step_run(run, rate, &tried)) {
             low = rate;
             is_found = true;
@@ -274,9 +294,11 @@ static bool find_rate(load_run_t *run)
             run->result = tried;
             tried = other;
         } else {
+            curves_swap(run);
             high = rate;
         }
     }
+    run->result.was_interrupted = interrupts > 0;
     histogram_deinit(&tried.latency);
     return is_found;
 }
@@ -323,9 +345,8 @@ static void run_destroy(load_run_t *run)
         }
         load_worker_deinit(&run->workers[index]);
     }
-    for (size_t index = 0; index < LOAD_INTERVALS_MAX; index++) {
-        histogram_deinit(&run->intervals[index].latency);
-    }
+    curve_deinit(&run->curves[0]);
+    curve_deinit(&run->curves[1]);
     histogram_deinit(&run->result.latency);
     free(run->workers);
     free(run);
@@ -357,18 +378,41 @@ static bool measure(load_run_t *run)
     return is_good;
 }
 
+/* A subscriber that was cut off or never heard anything measured nothing; gaps are told, since a
+ * publisher may leave out what a slow subscriber does not take. */
+static bool has_heard(const load_run_t *run)
+{
+    const load_options_t *const options = run->options;
+    const load_events_t *const events = &run->events;
+    if (options->events == NULL || options->allows_errors) {
+        return true;
+    }
+    if (events->lost > 0) {
+        (void)fprintf(stderr, "digitalcard-bench: %s ended %" PRIu64 " of %u subscriptions%s\n",
+                      options->events, events->lost, options->subscribers,
+                      events->received == 0 ? "; is it the --events endpoint of the service?" : "");
+    } else if (events->received == 0) {
+        (void)fprintf(stderr,
+                      "digitalcard-bench: no event came from %s; is it the --events endpoint of "
+                      "this service?\n",
+                      options->events);
+    }
+    return events->lost == 0 && events->received > 0;
+}
+
 static bool is_successful(const load_run_t *run)
 {
     const load_options_t *const options = run->options;
     const load_tally_t *const tally = &run->result.tally;
     return tally->good > 0 && tally->wrong == 0 && (tally->errors == 0 || options->allows_errors) &&
-           (options->rate <= 0 || run->result.reached >= reached_min);
+           (options->rate <= 0 || run->result.reached >= LOAD_REACHED_MIN);
 }
 
 static bool tell(load_run_t *run)
 {
     if (run->options->json) {
         load_print_json(run, stdout);
+        load_print_not_reached(run, stderr);
     } else {
         load_print_text(run);
     }
@@ -387,6 +431,8 @@ int load_run(const load_options_t *options)
         abort();
     }
     run->options = options;
+    run->curve = &run->curves[0];
+    run->spare = &run->curves[1];
     load_random_t random = {load_now_ns() ^ (uint64_t)getpid() << 40};
     run->run_id = load_random_next(&random) >> 24;
     pthread_mutex_init(&run->mutex, NULL);
@@ -394,15 +440,17 @@ int load_run(const load_options_t *options)
     result_init(&run->result);
     signals_take();
     bool is_good = run_start(run) && measure(run);
-    const bool has_figures = run->result.round.kind == LOAD_ROUND_LOAD;
+    const bool has_figures =
+        run->result.round.kind == LOAD_ROUND_LOAD && run->result.measured_s > 0;
     if (run->fatal[0] != '\0') {
         (void)fprintf(stderr, "digitalcard-bench: %s\n", run->fatal);
         is_good = false;
     } else if (!has_figures) {
         (void)fprintf(stderr, "digitalcard-bench: interrupted before anything was measured\n");
+        is_good = false;
     }
     if (has_figures) {
-        is_good = tell(run) && is_good && is_successful(run);
+        is_good = tell(run) && has_heard(run) && is_good && is_successful(run);
     }
     run_end(run);
     run_destroy(run);

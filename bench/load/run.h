@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A rate counts as reached when so much of what was due got a right answer. */
+#define LOAD_REACHED_MIN 0.99
+
 typedef enum load_round_kind {
     LOAD_ROUND_PREPARE,
     LOAD_ROUND_LOAD,
@@ -30,6 +33,12 @@ typedef struct load_interval {
     uint64_t errors;
     histogram_t latency; /* coarse; made when the first value comes */
 } load_interval_t;
+
+/* The curves of one round. */
+typedef struct load_curve {
+    load_interval_t intervals[LOAD_INTERVALS_MAX];
+    size_t count;
+} load_curve_t;
 
 typedef struct load_subscribers load_subscribers_t;
 
@@ -75,14 +84,15 @@ typedef struct load_run {
     pthread_cond_t changed;
     load_round_t round;
     uint32_t workers_done;
-    char fatal[512]; /* why the run cannot go on; empty: it can */
-    load_interval_t intervals[LOAD_INTERVALS_MAX];
-    size_t interval_count;
+    char fatal[512];     /* why the run cannot go on; empty: it can */
+    load_curve_t *curve; /* of the round that runs; after the last one, of `result` */
 
     atomic_bool is_stopped; /* by a signal or a fatal error */
 
     /* Of the main thread alone: */
     load_result_t result;
+    load_curve_t curves[2];
+    load_curve_t *spare; /* the one of them that `curve` is not */
     load_step_t steps[LOAD_STEPS_MAX];
     size_t step_count;
     load_subscribers_t *subscribers;

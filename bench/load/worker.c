@@ -159,8 +159,13 @@ static void preparation_failed(load_worker_t *worker, const load_frame_t *frame,
                            !text_equal(reply->code, TEXT_LITERAL("busy")));
     worker->preparation_failures++;
     if (is_final || worker->preparation_failures > PREPARATION_FAILURES_MAX) {
-        load_run_fatal(worker->run, "the service refused to issue a card: %.*s: %.*s",
-                       TEXT_PRINT(reply->code), TEXT_PRINT(reply->detail));
+        const bool is_token = text_equal(reply->code, TEXT_LITERAL("unauthenticated")) ||
+                              text_equal(reply->code, TEXT_LITERAL("forbidden"));
+        load_run_fatal(worker->run, "the service refused to issue a card: %.*s: %.*s%s",
+                       TEXT_PRINT(reply->code), TEXT_PRINT(reply->detail),
+                       is_token ? " (`digitalcard token mint --tenant NAME --role tenant_admin` "
+                                  "makes a token that may)"
+                                : "");
     }
 }
 
@@ -260,6 +265,7 @@ void load_worker_frame(load_worker_t *worker, load_connection_t *connection,
 void load_worker_connection_open(load_worker_t *worker, load_connection_t *connection)
 {
     connection->failures = 0;
+    worker->opening_count--;
     for (uint32_t index = 0; index < worker->run->options->pipeline; index++) {
         if (!worker->slots[connection->slot_first + index].is_busy) {
             free_push(worker, connection->slot_first + index);
@@ -267,19 +273,25 @@ void load_worker_connection_open(load_worker_t *worker, load_connection_t *conne
     }
 }
 
-/* When the next request is due; while the rate rises, the time between two shrinks. */
+/* When the next request is due. While the rate rises in proportion to the time, as many requests as
+ * t² · rate / (2 · ramp) are due until t, so that the time of the next one is a root. */
 static void due_advance(load_worker_t *worker)
 {
     const load_options_t *const options = worker->run->options;
     const double ramp_ns = (double)worker->round.ramp_ns;
-    double rate = worker->round.rate / options->threads;
+    const double even_ns = 1e9 * options->threads / worker->round.rate;
+    double step = options->is_poisson ? -log(1 - load_random_part(&worker->random)) : 1;
     if (worker->due_next_ns < ramp_ns) {
-        const double risen = worker->due_next_ns / ramp_ns;
-        rate *= risen < 0.01 ? 0.01 : risen;
+        const double risen_ns2 = worker->due_next_ns * worker->due_next_ns;
+        const double next_ns2 = risen_ns2 + 2 * step * even_ns * ramp_ns;
+        if (next_ns2 <= ramp_ns * ramp_ns) {
+            worker->due_next_ns = sqrt(next_ns2);
+            return;
+        }
+        step -= (ramp_ns * ramp_ns - risen_ns2) / (2 * even_ns * ramp_ns);
+        worker->due_next_ns = ramp_ns;
     }
-    const double even_ns = 1e9 / rate;
-    worker->due_next_ns +=
-        options->is_poisson ? -log(1 - load_random_part(&worker->random)) * even_ns : even_ns;
+    worker->due_next_ns += step * even_ns;
 }
 
 static uint64_t due_ns(const load_worker_t *worker)
@@ -374,11 +386,15 @@ static void expire(load_worker_t *worker, uint64_t now_ns)
 
 static void reconnect(load_worker_t *worker, uint64_t now_ns)
 {
-    for (uint32_t index = 0; worker->closed_count > 0 && index < worker->connection_count;
-         index++) {
+    if (worker->closed_count + worker->opening_count == 0) {
+        return;
+    }
+    for (uint32_t index = 0; index < worker->connection_count; index++) {
         load_connection_t *const connection = &worker->connections[index];
         if (connection->state == LOAD_CLOSED && connection->retry_ns <= now_ns) {
             load_connection_start(worker, connection);
+        } else if (connection->state != LOAD_CLOSED) {
+            load_connection_expire(worker, connection, now_ns);
         }
     }
 }
@@ -471,12 +487,13 @@ static void round_load(load_worker_t *worker)
         turn(worker, true);
     }
     const uint64_t now_ns = load_now_ns();
-    unsent_record(worker, now_ns < worker->round.end_ns ? now_ns : worker->round.end_ns);
     const uint64_t patience_ns = now_ns + worker->run->options->timeout_ms * LOAD_NS_PER_MS;
     while (worker->busy_count > 0 && load_now_ns() < patience_ns &&
            !(is_stopped(worker) && load_now_ns() > now_ns + LOAD_NS_PER_S)) {
         turn(worker, false);
     }
+    /* Only now: there may be many of them, and the last replies shall not wait for that. */
+    unsent_record(worker, now_ns < worker->round.end_ns ? now_ns : worker->round.end_ns);
     interval_flush(worker);
 }
 

@@ -25,6 +25,9 @@ typedef struct load_connection {
     bool is_dirty;       /* in the worker's list of those with something to send */
     uint32_t slot_first;
     uint32_t failures; /* in a row */
+    uint32_t address;  /* which of those that the host has is tried next */
+    uint32_t address_count;
+    uint64_t begin_ns; /* of connecting, handshake included */
     uint64_t retry_ns;
     load_buffer_t in;
     load_buffer_t out;
@@ -63,7 +66,8 @@ typedef struct load_worker {
     uint32_t busy_count;
     uint32_t *dirty;
     uint32_t dirty_count;
-    uint32_t closed_count;
+    uint32_t closed_count;  /* connections that are LOAD_CLOSED */
+    uint32_t opening_count; /* LOAD_CONNECTING or LOAD_GREETING */
     load_wire_t wire;
     load_player_t player;
     load_random_t random;
@@ -93,6 +97,8 @@ void load_connection_start(load_worker_t *worker, load_connection_t *connection)
 void load_connection_lose(load_worker_t *worker, load_connection_t *connection, text_t code,
                           const char *why);
 void load_connection_flush(load_worker_t *worker, load_connection_t *connection);
+/* Gives up on one that has been connecting for longer than a request may take. */
+void load_connection_expire(load_worker_t *worker, load_connection_t *connection, uint64_t now_ns);
 void load_connection_event(load_worker_t *worker, load_connection_t *connection, uint32_t events);
 
 /* --- worker.c, for worker_connection.c --- */

@@ -18,8 +18,24 @@ enum {
     RETRY_MS_MAX = 100, /* and one that is away shall not be hammered */
 };
 
-static int socket_connect(const load_address_t *address, int *error)
+/* A name may have several addresses (localhost has ::1 and 127.0.0.1), of which a service listens
+ * on one: they take turns. */
+static const struct addrinfo *address_turn(load_connection_t *connection,
+                                           const struct addrinfo *found)
 {
+    connection->address_count = 0;
+    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+        connection->address_count++;
+    }
+    for (uint32_t skip = connection->address % connection->address_count; skip > 0; skip--) {
+        found = found->ai_next;
+    }
+    return found;
+}
+
+static int socket_connect(const load_address_t *address, load_connection_t *connection, int *error)
+{
+    connection->address_count = 1;
     if (address->is_ipc) {
         struct sockaddr_un local = {.sun_family = AF_UNIX};
         memcpy(local.sun_path, address->path, sizeof(local.sun_path));
@@ -36,12 +52,13 @@ static int socket_connect(const load_address_t *address, int *error)
         *error = unknown; /* negative, unlike what errno may be */
         return -1;
     }
-    const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const struct addrinfo *const tried = address_turn(connection, found);
+    const int fd = socket(tried->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int one = 1;
     if (fd >= 0) {
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     }
-    *error = fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0 ? errno : 0;
+    *error = fd < 0 || connect(fd, tried->ai_addr, tried->ai_addrlen) != 0 ? errno : 0;
     freeaddrinfo(found);
     return fd;
 }
@@ -74,7 +91,9 @@ void load_connection_start(load_worker_t *worker, load_connection_t *connection)
     int error = 0;
     worker->closed_count -= connection->state == LOAD_CLOSED ? 1 : 0;
     connection->state = LOAD_CONNECTING;
-    connection->fd = socket_connect(&options->service, &error);
+    connection->begin_ns = load_now_ns();
+    worker->opening_count++;
+    connection->fd = socket_connect(&options->service, connection, &error);
     if (connection->fd < 0 || (error != 0 && error != EINPROGRESS)) {
         load_connection_lose(worker, connection, TEXT_LITERAL("cannot_connect"),
                              error < 0 ? gai_strerror(error) : strerror(error));
@@ -91,6 +110,8 @@ void load_connection_lose(load_worker_t *worker, load_connection_t *connection, 
     if (connection->state == LOAD_CLOSED) {
         return;
     }
+    worker->opening_count -= was_open ? 0 : 1;
+    connection->address += was_open ? 0 : 1;
     if (connection->fd >= 0) {
         (void)close(connection->fd);
     }
@@ -105,15 +126,32 @@ void load_connection_lose(load_worker_t *worker, load_connection_t *connection, 
     worker->closed_count++;
     load_buffer_clear(&connection->in);
     load_buffer_clear(&connection->out);
-    if (worker->round.kind == LOAD_ROUND_PREPARE && !was_open) {
-        load_run_fatal(worker->run, "cannot connect to %s: %s", worker->run->options->service_text,
-                       why);
+    if (worker->round.kind == LOAD_ROUND_PREPARE && connection->failures > 0 &&
+        connection->failures >= connection->address_count) {
+        load_run_fatal(worker->run, "cannot connect to %s: %s; does the service run, with this %s?",
+                       worker->run->options->service_text, why,
+                       worker->run->options->protocol == LOAD_HTTP ? "--http" : "--api");
     }
     for (uint32_t index = 0; index < pipeline; index++) {
         const uint32_t slot = connection->slot_first + index;
         if (worker->slots[slot].is_busy) {
             load_worker_fail(worker, slot, code, why);
         }
+    }
+}
+
+void load_connection_expire(load_worker_t *worker, load_connection_t *connection, uint64_t now_ns)
+{
+    const uint64_t patience_ns = worker->run->options->timeout_ms * LOAD_NS_PER_MS;
+    if (now_ns < connection->begin_ns + patience_ns) {
+        return;
+    }
+    if (connection->state == LOAD_CONNECTING) {
+        load_connection_lose(worker, connection, TEXT_LITERAL("cannot_connect"),
+                             "nothing answered within --timeout");
+    } else if (connection->state == LOAD_GREETING) {
+        load_connection_lose(worker, connection, TEXT_LITERAL("cannot_connect"),
+                             "no ZMTP greeting came within --timeout");
     }
 }
 

@@ -2,6 +2,7 @@
 #include "adapters/cache_redis/cache_redis.h"
 #include "runtime/log.h"
 #include "tests/contract/cache_contract.h"
+#include "tests/support/free_port.h"
 #include "tests/support/redis_server.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,7 @@ static int setup(void **state)
 {
     fixture_t *const fixture = calloc(1, sizeof *fixture);
     assert_int_equal(loop_create(&fixture->loop), RESULT_OK);
-    fixture->server.port = redis_server_free_port();
+    fixture->server.port = free_port();
     *state = fixture;
     return 0;
 }

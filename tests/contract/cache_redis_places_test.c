@@ -3,6 +3,7 @@
 #include "runtime/log.h"
 #include "tests/contract/cache_contract.h"
 #include "tests/support/directory.h"
+#include "tests/support/free_port.h"
 #include "tests/support/redis_server.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +28,7 @@ static void cluster_start(redis_server_t servers[SERVERS])
 {
     static const char *const ranges[SERVERS] = {"0 5000", "5001 11000", "11001 16383"};
     for (int i = 0; i < SERVERS; i++) {
-        servers[i] = (redis_server_t){.bus_port = redis_server_free_port()};
+        servers[i] = (redis_server_t){.bus_port = free_port()};
         servers[i].options[0] = "--cluster-node-timeout";
         servers[i].options[1] = "1000";
         redis_server_start(&servers[i]);
@@ -161,7 +162,7 @@ static int run_cluster(void)
 static void sentinel_start(redis_server_t *sentinel, const redis_server_t *primary)
 {
     char path[192];
-    *sentinel = (redis_server_t){.is_sentinel = 1, .port = redis_server_free_port()};
+    *sentinel = (redis_server_t){.is_sentinel = 1, .port = free_port()};
     directory_make(sentinel->directory);
     (void)snprintf(path, sizeof path, "%s/sentinel.conf", sentinel->directory);
     FILE *file = fopen(path, "w");

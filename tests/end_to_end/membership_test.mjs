@@ -13,7 +13,7 @@ test('issuing asks the context: unknown, suspended and cancelled members get no 
   const { context, service, token } = await start(t);
   const ask = (member_id) => service.request('POST', '/acme/api/v1/cards',
     { token, body: { member_id, expires_at: '2035-01-01T00:00:00Z', activate: true } });
-  await until(async () => (await ask('nobody')).status === 409, 'the context is asked', 5_000);
+  await until(async () => (await ask('nobody')).status === 409, 'the context is asked');
   assert.equal((await ask('nobody')).body.code, 'unknown_member');
   context.member('acme', 'm-s', { status: 'suspended' });
   assert.equal((await ask('m-s')).body.code, 'member_inactive');
@@ -74,8 +74,8 @@ test('with the context dead every scan of a known member is answered; the breake
   await context.returnToLife();
   await until(async () => (await breaker(service)).state === 'closed', 'it closes, and nobody had to act', 20_000);
   const probes = context.requests.member + context.requests.events;
-  await until(async () => (await verdict(service, token, cards[0])).fallback === false, 'no fallback any more', 5_000);
-  await until(() => heard.at(-1)?.header.name === 'BreakerClosed', 'the last event', 5_000);
+  await until(async () => (await verdict(service, token, cards[0])).fallback === false, 'no fallback any more');
+  await until(() => heard.at(-1)?.header.name === 'BreakerClosed', 'the last event');
   const names = heard.map((each) => each.header.name);
   assert.equal(names[0], 'BreakerOpened');
   // The documented history: open, a probe, open again for longer while probes fail, at last closed by three good ones.
@@ -126,12 +126,12 @@ test('breakers open and close by hand', async (t) => {
   const { context, service, token } = await start(t);
   const card = await issue(service, token, context, 'm-1');
   await service.command('breaker', 'open', 'membership', '--tenant', 'acme');
-  await until(async () => (await verdict(service, token, card)).fallback === true, 'scans say fallback', 5_000);
+  await until(async () => (await verdict(service, token, card)).fallback === true, 'scans say fallback');
   const asked = context.requests.member;
   await service.issue('acme', token, { member_id: 'm-1' }); // on what is known
   assert.equal(context.requests.member, asked);
   await service.command('breaker', 'close', 'membership', '--tenant', 'acme');
-  await until(async () => (await verdict(service, token, card)).fallback === false, 'and no more', 5_000);
+  await until(async () => (await verdict(service, token, card)).fallback === false, 'and no more');
   assert.deepEqual(JSON.parse(await service.command('breaker', 'list', '--json')).vendors_missing, ['wallet', 'notification', 'geography']);
   assert.equal((await service.tryCommand('breaker', 'open', 'nonsense', '--tenant', 'acme', '--data', service.data)).status, 1);
 });
@@ -309,7 +309,7 @@ test('the context of one tenant cannot speak for another, neither in events nor 
   const before = good.requests.member;
   const asked = service.request('POST', '/acme/api/v1/cards',
     { token, body: { member_id: 'm-forged', expires_at: '2035-01-01T00:00:00Z' } });
-  await until(() => good.requests.member > before, 'acme\'s context was asked', 5_000);
+  await until(() => good.requests.member > before, 'acme\'s context was asked');
   for (let id = 1; id <= 200; id += 1) {
     await bad.router.send([peer, encode({ v: 1, id: String(id), type: 'member.get.ok' }), encode({ member_id: 'm-forged', status: 'cancelled' })]);
   }

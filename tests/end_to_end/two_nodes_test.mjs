@@ -51,7 +51,7 @@ test('what one node does, the subscribers of the other hear at once, and each no
   await follower.ready();
   await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
   const card = (await decide(nodes[0], '/acme/api/v1/cards', { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z', activate: true }, 'first')).body;
-  await until(() => follower.events.some((event) => event.header.name === 'CardActivated'), 'the events of the other node', 5_000);
+  await until(() => follower.events.some((event) => event.header.name === 'CardActivated'), 'the events of the other node');
   const shown = await until(async () => {
     const reply = await nodes[1].request('GET', `/acme/api/v1/cards/${card.id}`, { token });
     return reply.status === 200 ? reply.body : null;

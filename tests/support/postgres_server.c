@@ -2,7 +2,7 @@
  * `postgres` of the package. */
 #include "tests/support/postgres_server.h"
 #include "tests/support/directory.h"
-#include <arpa/inet.h>
+#include "tests/support/free_port.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,19 +62,6 @@ static int child_wait(pid_t child)
         assert(errno == EINTR);
     }
     return status;
-}
-
-static uint16_t port_find(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert(descriptor >= 0);
-    const int bound = bind(descriptor, (struct sockaddr *)&address, sizeof address);
-    const int named = getsockname(descriptor, (struct sockaddr *)&address, &size);
-    assert(bound == 0 && named == 0);
-    (void)close(descriptor);
-    return ntohs(address.sin_port);
 }
 
 static PGconn *superuser_connect(postgres_server_t *server, const char *database)
@@ -179,7 +165,7 @@ void postgres_server_start(postgres_server_t *server)
     }
     (void)chmod(server->directory, 0711);
     cluster_make(server);
-    server->port = port_find();
+    server->port = free_port();
     (void)snprintf(server->url, sizeof server->url,
                    "postgresql://digitalcard:secret@127.0.0.1:%u/digitalcard", server->port);
     (void)snprintf(server->superuser, sizeof server->superuser,

@@ -1,7 +1,7 @@
 /* Starting, asking and ending Redis servers. */
 #include "tests/support/redis_server.h"
 #include "tests/support/directory.h"
-#include <arpa/inet.h>
+#include "tests/support/free_port.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,24 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { WAIT_MS = 10, TRIES = 2000, ARGUMENTS_MAX = 40, WORDS_MAX = 16, TEXT_SIZE = 4096 };
-
-uint16_t redis_server_free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert(descriptor >= 0);
-    const int bound = bind(descriptor, (struct sockaddr *)&address, sizeof address);
-    const int named = getsockname(descriptor, (struct sockaddr *)&address, &size);
-    assert(bound == 0 && named == 0);
-    (void)close(descriptor);
-    return ntohs(address.sin_port);
-}
 
 static void child_run(const redis_server_t *server, char *const arguments[])
 {
@@ -134,7 +120,7 @@ void redis_server_start(redis_server_t *server)
         directory_make(server->directory);
     }
     if (server->port == 0) {
-        server->port = redis_server_free_port();
+        server->port = free_port();
     }
     redis_server_run_again(server);
 }

@@ -26,7 +26,6 @@ void redis_server_run_again(redis_server_t *server);
 void redis_server_pause(redis_server_t *server); /* SIGSTOP: connections stand, nothing answers */
 void redis_server_go_on(redis_server_t *server);
 void redis_server_stop(redis_server_t *server);
-uint16_t redis_server_free_port(void);
 
 /* One command in words, as for printf, without blanks inside of arguments. The answer as text
  * (malloc); numbers too; of arrays, the elements on lines. Errors of Redis begin with "ERROR ". */

@@ -3,3 +3,5 @@ digitalcard_test(NAME bench_histogram_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/ben
                  ${CMAKE_SOURCE_DIR}/bench/load/histogram.c LIBRARIES m)
 digitalcard_test(NAME bench_check_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/bench_check_test.c
                  ${CMAKE_SOURCE_DIR}/bench/actors/check.c LIBRARIES digitalcard_actors)
+digitalcard_test(NAME bench_scenario_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/bench_scenario_test.c
+                 ${CMAKE_SOURCE_DIR}/bench/load/scenario.c ${CMAKE_SOURCE_DIR}/bench/load/tally.c LIBRARIES digitalcard_messages m)
