@@ -137,19 +137,27 @@ static uint64_t bytes_below(uint64_t word, uint64_t limit)
     return (word - BYTES_ONE * limit) & ~word & (BYTES_ONE * 0x80);
 }
 
-/* Index of the first of U+0000 to U+001F and U+007F, or the size of the text. */
+/* U+0000 to U+001F, U+007F, and U+0080 to U+009F, among which are a line break (U+0085) and what
+ * terminals take for an escape sequence (U+009B). The text is UTF-8: 0xc2 has a successor. */
+static bool is_control(const uint8_t *at)
+{
+    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+/* Index of the first control character, or the size of the text. */
 static size_t control_find(text_t text)
 {
     uint64_t word;
     size_t i = 0;
     while (text.size - i >= sizeof(word)) {
         memcpy(&word, text.data + i, sizeof(word));
-        if ((bytes_below(word, 0x20) | bytes_below(word ^ (BYTES_ONE * 0x7f), 1)) != 0) {
+        if ((bytes_below(word, 0x20) | bytes_below(word ^ (BYTES_ONE * 0x7f), 1) |
+             bytes_below(word ^ (BYTES_ONE * 0xc2), 1)) != 0) {
             break;
         }
         i += sizeof(word);
     }
-    while (i < text.size && (uint8_t)text.data[i] >= 0x20 && text.data[i] != 0x7f) {
+    while (i < text.size && !is_control((const uint8_t *)text.data + i)) {
         i++;
     }
     return i;
@@ -166,10 +174,13 @@ static bool characters_check(message_reader_t *reader, const message_field_t *fi
                          field->name);
     }
     const size_t at = control_find(text);
-    return at == text.size ||
-           fault_set(reader, MESSAGE_FAULT_INVALID_VALUE,
+    if (at == text.size) {
+        return true;
+    }
+    const uint8_t *const found = (const uint8_t *)text.data + at;
+    return fault_set(reader, MESSAGE_FAULT_INVALID_VALUE,
                      "%s must not contain control characters; byte %zu was U+%04X", field->name,
-                     at + 1, (unsigned)(uint8_t)text.data[at]);
+                     at + 1, (unsigned)(found[0] < 0x80 ? found[0] : found[1]));
 }
 
 bool reader_accept_text(message_reader_t *reader, const message_field_t *field, text_t text)

@@ -337,9 +337,8 @@ MUST_USE result_t actor_allocate_place(actor_system_t *system, actor_slot_t *slo
 /* Of an actor that is in no list and no table and owns nothing. */
 void actor_place_free(actor_t *actor);
 void actor_activate(actor_t *actor);
-/* The actor is active and in no list: its state goes. What waits activates it anew. */
-void actor_restart(actor_t *actor);
-/* The same after a failure: it stays known, and begins anew now or after `delay_ms`. */
+/* The actor is active and in no list: its state goes after a failure. It stays known, and begins
+ * anew now or after `delay_ms`. */
 void actor_restart_after(actor_t *actor, uint64_t delay_ms);
 /* The same, and until then whatever waits for it and comes is BUSY, rather than too late. */
 void actor_rest(actor_t *actor, uint64_t delay_ms);
@@ -347,15 +346,12 @@ void actor_rest(actor_t *actor, uint64_t delay_ms);
 void actor_end(actor_t *actor, result_t why);
 /* Takes it out of the list it is in. */
 void actor_unlist(actor_t *actor);
-/* Does what is due after a handler or an activation; the actor may be gone when it returns. */
-void actor_do_due(actor_t *actor);
-/* After a handler or an activation: what is due, else its next list. */
+/* After a handler or an activation: what is due, else its next list. The actor may be gone when it
+ * returns. */
 void actor_turn_over(actor_t *actor);
 void actor_set_due(actor_t *actor, actor_due_t due);
 /* True when a place was made for one more actor. */
 bool actor_passivate_one(actor_system_t *system, bool is_pressing);
-/* Hands `message` to `undeliverable`. May happen within a handler of another actor. */
-void actor_give_back(actor_t *actor, actor_message_t *message, result_t why);
 
 /* --- actor_arena.c --- */
 

@@ -65,7 +65,8 @@ void actor_place_free(actor_t *actor)
 
 /* --- Messages that nobody will handle --- */
 
-void actor_give_back(actor_t *actor, actor_message_t *message, result_t why)
+/* Hands `message` to `undeliverable`. May happen within a handler of another actor. */
+static void give_back(actor_t *actor, actor_message_t *message, result_t why)
 {
     actor_slot_t *const slot = actor->slot;
     actor_system_t *const system = slot->system;
@@ -112,7 +113,7 @@ static void give_back_all(actor_t *actor, result_t why)
     purge_notices(actor);
     while (!mailbox_is_empty(&actor->mailbox)) {
         actor->slot->numbers.messages_waiting--;
-        actor_give_back(actor, mailbox_take(&actor->mailbox), why);
+        give_back(actor, mailbox_take(&actor->mailbox), why);
     }
 }
 
@@ -268,7 +269,8 @@ static void state_drop(actor_t *actor)
     actor->slot->numbers.drops++;
 }
 
-void actor_restart(actor_t *actor)
+/* The actor is active and in no list: its state goes. What waits activates it anew. */
+static void restart(actor_t *actor)
 {
     state_drop(actor);
     if (!mailbox_is_empty(&actor->mailbox) || actor->slot->kind.is_anonymous) {
@@ -309,7 +311,7 @@ void actor_rest(actor_t *actor, uint64_t delay_ms)
     actor->mailbox.is_resting = true;
     while (!mailbox_is_empty(&actor->mailbox)) {
         actor->slot->numbers.messages_waiting--;
-        actor_give_back(actor, mailbox_take(&actor->mailbox), RESULT_BUSY);
+        give_back(actor, mailbox_take(&actor->mailbox), RESULT_BUSY);
     }
 }
 
@@ -322,11 +324,12 @@ void actor_set_due(actor_t *actor, actor_due_t due)
     }
 }
 
-void actor_do_due(actor_t *actor)
+/* The actor may be gone when it returns. */
+static void do_due(actor_t *actor)
 {
     switch ((actor_due_t)actor->mailbox.due) {
     case ACTOR_DUE_DROP:
-        actor_restart(actor);
+        restart(actor);
         break;
     case ACTOR_DUE_RESTART:
         actor_supervise_restart(actor);
@@ -345,7 +348,7 @@ void actor_do_due(actor_t *actor)
 void actor_turn_over(actor_t *actor)
 {
     if (actor->mailbox.due != ACTOR_DUE_NOTHING) {
-        actor_do_due(actor);
+        do_due(actor);
     } else if (!mailbox_is_empty(&actor->mailbox)) {
         actor_enqueue(actor, ACTOR_READY);
     } else {
@@ -390,7 +393,7 @@ void actor_drop(actor_t *actor)
     case ACTOR_IDLE:
     case ACTOR_READY:
         actor_unlist(actor);
-        actor_restart(actor);
+        restart(actor);
         break;
     case ACTOR_NEW: /* these have no state */
     case ACTOR_WAITING:

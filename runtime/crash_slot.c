@@ -145,6 +145,19 @@ void crash_slot_note_hang(crash_slot_t *slot, uint32_t command)
     keep_order();
 }
 
+void crash_slot_note_reading(crash_slot_t *slot, const crash_reading_t *reading)
+{
+    if (reading->tenant_size > sizeof slot->reading_tenant) {
+        return; /* written wild */
+    }
+    slot->reading_tenant_size = (uint32_t)reading->tenant_size;
+    memcpy(slot->reading_tenant, reading->tenant, reading->tenant_size);
+    memcpy(slot->reading_actor, reading->actor, CRASH_ID_SIZE);
+    keep_order();
+    slot->has_reading = 1;
+    keep_order();
+}
+
 /* --- The supervisor's side --- */
 
 void crash_slot_clear(crash_slot_t *slot)
@@ -153,6 +166,7 @@ void crash_slot_clear(crash_slot_t *slot)
     slot->crashed_thread = 0;
     slot->was_sent = 0;
     slot->hangs = 0;
+    slot->has_reading = 0;
     slot->handler_thread = 0;
 }
 
@@ -196,8 +210,29 @@ static crash_origin_t origin_of(const crash_slot_t *slot)
     return slot->crashed_thread == slot->handler_thread ? CRASH_ORIGIN_HANDLER : CRASH_ORIGIN_OTHER;
 }
 
+/* What the thread read that the signal hit: no command is concerned, whatever the handlers did
+ * meanwhile. */
+static bool read_reading(const crash_slot_t *slot, crash_record_t *record, crash_origin_t *origin)
+{
+    memset(record, 0, sizeof *record);
+    record->tenant_size = (uint8_t)slot->reading_tenant_size;
+    record->is_internal = 1;
+    record->stage = CRASH_STAGE_ACTIVATION;
+    *origin = slot->was_sent != 0 ? CRASH_ORIGIN_OUTSIDE : CRASH_ORIGIN_READING;
+    if (slot->reading_tenant_size > sizeof slot->reading_tenant) {
+        return false;
+    }
+    memcpy(record->tenant, slot->reading_tenant, record->tenant_size);
+    memcpy(record->actor, slot->reading_actor, CRASH_ID_SIZE);
+    complete_fingerprint(record);
+    return true;
+}
+
 bool crash_slot_read(const crash_slot_t *slot, crash_record_t *record, crash_origin_t *origin)
 {
+    if (slot->has_reading != 0 && slot->hangs == 0) {
+        return read_reading(slot, record, origin);
+    }
     if (!is_running(slot)) {
         return false;
     }

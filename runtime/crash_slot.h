@@ -102,6 +102,18 @@ void crash_slot_resume(crash_slot_t *slot, bool was_in_work);
 const crash_order_t *crash_slot_order(const crash_slot_t *slot);
 void crash_slot_order_done(crash_slot_t *slot);
 
+/* What is stored of an actor while it is being read, on whatever thread of the role. Nothing is
+ * written anywhere until a fatal signal comes: all of it stays borrowed until crash_reading_end. */
+typedef struct crash_reading {
+    const char *tenant;
+    size_t tenant_size;
+    const uint8_t *actor; /* CRASH_ID_SIZE */
+} crash_reading_t;
+
+/* What kills the calling thread from now on is that actor's fault, whatever was asked of it; not
+ * nested. In platform_crash_slot.c, as the handler of signals. */
+void crash_reading_begin(const crash_reading_t *reading);
+void crash_reading_end(void);
 /* From another thread of the role, which ends it because `command` (crash_slot_is_in_work) does not
  * get done. */
 void crash_slot_note_hang(crash_slot_t *slot, uint32_t command);
@@ -118,6 +130,7 @@ bool crash_slot_is_in_work(const crash_slot_t *slot, uint32_t *command);
 typedef enum crash_origin {
     CRASH_ORIGIN_UNKNOWN, /* the signal could not be looked at: SIGKILL, or no stack was left */
     CRASH_ORIGIN_HANDLER, /* the thread that runs handlers */
+    CRASH_ORIGIN_READING, /* a thread that read what is stored of the record's actor */
     CRASH_ORIGIN_OTHER,   /* another thread of the role: not the command's fault */
     CRASH_ORIGIN_OUTSIDE, /* somebody sent the signal */
     CRASH_ORIGIN_HANG,    /* the role ended itself: the command took LIMIT_HANDLER_LOOP_MS */
@@ -125,7 +138,8 @@ typedef enum crash_origin {
 
 /* For a role that is about to start: it works on nothing. An order stays. */
 void crash_slot_clear(crash_slot_t *slot);
-/* Copies what the role worked on; false: on nothing. `record` has its fingerprint. */
+/* Copies what the role worked on, or which actor it read when that killed it; false: on nothing.
+ * `record` has its fingerprint. */
 bool crash_slot_read(const crash_slot_t *slot, crash_record_t *record, crash_origin_t *origin);
 void crash_slot_give_order(crash_slot_t *slot, const crash_record_t *record, uint32_t kills,
                            const char *reason);

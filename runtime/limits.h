@@ -105,9 +105,12 @@ enum {
     LIMIT_MEMBER_WORKS = 1024,     /* members with work in memory per tenant; more wait as notes */
     LIMIT_MEMBER_NOTES_PAGE = 256, /* open notes read at a time; all watermarks are in the first */
     LIMIT_MEMBER_RETRY_MS = 100,   /* before a slice that failed is tried again */
-    LIMIT_DESK_TICK_MS = 100,      /* how late polls and repeats may be */
-    LIMIT_BREAKERS_SHOWN = 256,    /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20,  /* how late a repeat may come; nobody waits in milliseconds */
+    LIMIT_MEMBER_RETRY_DOUBLINGS = 4, /* of it: a card that keeps failing is asked each 1.6 s */
+    LIMIT_MEMBER_ASIDE_MS = 1000,     /* before quarantined cards are tried again */
+    LIMIT_MEMBER_ASIDE_DOUBLINGS = 6, /* of it, to a minute: an operator has to act first */
+    LIMIT_DESK_TICK_MS = 100,         /* how late polls and repeats may be */
+    LIMIT_BREAKERS_SHOWN = 256,       /* in one answer; the numbers count all */
+    LIMIT_NEIGHBOUR_TICK_MS = 20,     /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */

@@ -1,5 +1,5 @@
-/* Mapping of crash slots, and the signal handler that notes which thread a fatal
- * signal hit. The handler makes async-signal-safe calls only. */
+/* Mapping of crash slots, and the signal handler that notes which thread a fatal signal hit and
+ * which actor that thread read. The handler makes async-signal-safe calls only. */
 #include "runtime/crash_slot_internal.h"
 
 #include <fcntl.h>
@@ -20,6 +20,20 @@ enum { NOTES_SIGNALS = 1 };
 /* A signal handler has no other way to find them. Written once, before it is installed. */
 static crash_slot_t *signal_slot;
 static uint8_t alternate_stack[ALTERNATE_STACK_SIZE];
+
+/* Of each thread; its own handler of a signal is the only other reader. */
+static _Thread_local const crash_reading_t *volatile reading_now;
+
+void crash_reading_begin(const crash_reading_t *reading)
+{
+    atomic_signal_fence(memory_order_seq_cst); /* what it points to is complete */
+    reading_now = reading;
+}
+
+void crash_reading_end(void)
+{
+    reading_now = NULL;
+}
 
 static crash_slot_t *map(int descriptor)
 {
@@ -66,6 +80,10 @@ static void fatal_signal(int number, siginfo_t *information, void *context)
     (void)context;
     signal_slot->was_sent = information->si_code <= 0 && information->si_pid != getpid();
     signal_slot->crashed_thread = gettid();
+    const crash_reading_t *const reading = reading_now;
+    if (reading != NULL) {
+        crash_slot_note_reading(signal_slot, reading);
+    }
     (void)raise(number); /* the handler is reset and the signal not blocked */
 }
 

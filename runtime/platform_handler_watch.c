@@ -2,6 +2,8 @@
  * says with what it said before. It judges by that alone. */
 #include "runtime/handler_watch.h"
 
+#include "runtime/platform_thread.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -87,18 +89,12 @@ static void end_thread(handler_watch_t *watch)
 result_t handler_watch_start(crash_slot_t *slot, handler_watch_t **watch)
 {
     handler_watch_t *made = calloc(1, sizeof *made);
-    sigset_t all;
-    sigset_t before;
     if (made == NULL) {
         return RESULT_NO_MEMORY;
     }
     made->slot = slot;
     made->handlers = pthread_self();
-    sigfillset(&all); /* inherited: signals to the process are for its other threads */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    const bool is_running = pthread_create(&made->thread, NULL, watch_run, made) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!is_running) {
+    if (!platform_thread_start(&made->thread, NULL, watch_run, made)) {
         free(made);
         return RESULT_UNAVAILABLE;
     }

@@ -3,13 +3,13 @@
 #include "runtime/name_lookup.h"
 
 #include "runtime/clock.h"
+#include "runtime/platform_thread.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -118,24 +118,18 @@ static void *thread_main(void *context)
     return NULL;
 }
 
-/* Signals are the loop thread's affair. */
-static bool thread_start(name_lookup_t *lookup)
+static bool start_thread(name_lookup_t *lookup)
 {
     pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t before;
     pthread_t thread;
     if (pthread_attr_init(&attributes) != 0) {
         return false;
     }
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(&thread, &attributes, thread_main, lookup);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    const bool is_started = platform_thread_start(&thread, &attributes, thread_main, lookup);
     (void)pthread_attr_destroy(&attributes);
-    return failed == 0;
+    return is_started;
 }
 
 /* --- On the owner's --- */
@@ -152,7 +146,7 @@ void name_lookup_begin(name_lookup_t *lookup)
         lookup->begun_ms = now_ms;
         lookup->is_under_way = true;
         lookup->holders++;
-        if (!thread_start(lookup)) {
+        if (!start_thread(lookup)) {
             lookup->holders--;
             lookup->is_under_way = false;
             lookup->has_failed = true;

@@ -9,10 +9,10 @@
 #include "runtime/limits.h"
 #include "runtime/log.h"
 #include "runtime/loop_internal.h"
+#include "runtime/platform_thread.h"
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -285,19 +285,12 @@ static void look(void *context)
     }
 }
 
-/* Signals are the loop thread's affair. */
-static bool thread_start(work_pool_t *pool)
+static bool worker_start(work_pool_t *pool)
 {
     worker_t *const worker = &pool->workers[pool->thread_count];
     worker->pool = pool;
     pthread_cond_init(&worker->wake, NULL);
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(&worker->thread, NULL, thread_main, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed != 0) {
+    if (!platform_thread_start(&worker->thread, NULL, thread_main, worker)) {
         pthread_cond_destroy(&worker->wake);
         return false;
     }
@@ -322,7 +315,7 @@ result_t work_pool_create(loop_t *loop, uint32_t threads, size_t jobs_max, work_
     created->look = loop_timer_create(loop, look, created);
     pthread_mutex_init(&created->mutex, NULL);
     while (created->thread_count < threads) {
-        if (!thread_start(created)) {
+        if (!worker_start(created)) {
             work_pool_destroy(&created);
             return RESULT_NO_MEMORY;
         }

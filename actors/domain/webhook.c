@@ -17,16 +17,68 @@ bool webhook_name_is_usable(text_t name)
     return is_usable;
 }
 
+/* Bytes at the front of `text` that may stand in a host: a name, an IPv4 or, in brackets, an IPv6
+ * address. 0 when it begins with none. */
+static size_t host_size(text_t text)
+{
+    const bool is_bracketed = text.size > 0 && text.data[0] == '[';
+    size_t i = is_bracketed ? 1 : 0;
+    for (; i < text.size; i++) {
+        const char c = text.data[i];
+        const bool is_digit = c >= '0' && c <= '9';
+        const bool is_hex = is_digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (is_bracketed ? !(is_hex || c == ':' || c == '.')
+                         : !(is_digit || is_letter || c == '-' || c == '.' || c == '_')) {
+            break;
+        }
+    }
+    if (!is_bracketed) {
+        return i;
+    }
+    return i > 1 && i < text.size && text.data[i] == ']' ? i + 1 : 0;
+}
+
+/* Nothing, or ":1" to ":65535". */
+static bool port_is_usable(text_t port)
+{
+    if (port.size == 0) {
+        return true;
+    }
+    if (port.data[0] != ':' || port.size < 2 || port.size > 6) {
+        return false;
+    }
+    uint32_t number = 0;
+    for (size_t i = 1; i < port.size; i++) {
+        if (port.data[i] < '0' || port.data[i] > '9') {
+            return false;
+        }
+        number = number * 10 + (uint32_t)(port.data[i] - '0');
+    }
+    return number >= 1 && number <= 65535;
+}
+
 bool webhook_url_is_usable(text_t url)
 {
     const bool is_http = url.size > 7 && memcmp(url.data, "http://", 7) == 0;
     const bool is_https = url.size > 8 && memcmp(url.data, "https://", 8) == 0;
-    bool is_usable = (is_http || is_https) && url.size <= WEBHOOK_URL_SIZE_MAX;
-    for (size_t i = 0; is_usable && i < url.size; i++) {
-        is_usable = url.data[i] > ' ' && url.data[i] < 0x7f && url.data[i] != '@' &&
-                    url.data[i] != '#' && url.data[i] != '\\';
+    if ((!is_http && !is_https) || url.size > WEBHOOK_URL_SIZE_MAX) {
+        return false;
     }
-    return is_usable;
+    for (size_t i = 0; i < url.size; i++) {
+        if (url.data[i] <= ' ' || url.data[i] >= 0x7f || url.data[i] == '@' || url.data[i] == '#' ||
+            url.data[i] == '\\') {
+            return false;
+        }
+    }
+    const size_t start = is_https ? 8 : 7;
+    size_t end = start;
+    while (end < url.size && url.data[end] != '/' && url.data[end] != '?') {
+        end++;
+    }
+    const text_t authority = {.data = url.data + start, .size = end - start};
+    const size_t host = host_size(authority);
+    return host > 0 && port_is_usable((text_t){authority.data + host, authority.size - host});
 }
 
 /* --- Signing --- */

@@ -42,8 +42,8 @@ static inline bool webhook_is_consumer_name(text_t name)
     const size_t prefix = sizeof(WEBHOOK_CONSUMER_PREFIX) - 1;
     return name.size >= prefix && memcmp(name.data, WEBHOOK_CONSUMER_PREFIX, prefix) == 0;
 }
-/* http or https, without user, password and fragment. Whether the address may be used is decided
- * when the connection is made. */
+/* http or https with a host and at most a port, without user, password and fragment. Whether the
+ * address may be used is decided when the connection is made. */
 bool webhook_url_is_usable(text_t url);
 
 /* --- Signing: X-Signature: t=SECONDS,v1=HEX[,v1=HEX] --- */

@@ -24,6 +24,9 @@ typedef struct crypto_functions {
     bool (*open)(const crypto_key_t *key, text_t sealed, text_t bound_to, uint8_t *out);
     void (*mac)(const crypto_key_t *key, text_t message, uint8_t mac[CRYPTO_MAC_SIZE]);
     bool (*mac_verify)(const crypto_key_t *key, text_t message, const uint8_t mac[CRYPTO_MAC_SIZE]);
+    /* Whether both hold the same bytes, in a time that tells nothing of them: for MACs that are
+     * kept as text. */
+    bool (*equal)(const void *left, const void *right, size_t size);
     /* HMAC-SHA-256, whole, under a key of any size. */
     void (*hmac)(text_t key, text_t message, uint8_t mac[32]);
     void (*sha256)(text_t message, uint8_t hash[32]);

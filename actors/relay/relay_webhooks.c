@@ -337,10 +337,11 @@ static bool is_usable(relay_read_t *read)
     }
     if (read->type == request_type_webhook_add &&
         !webhook_url_is_usable(read->command.webhook_add.url)) {
-        relay_reply_error(read, RESULT_INVALID_BODY,
-                          "The URL must be http:// or https://, without user, password and "
-                          "fragment.",
-                          "url");
+        relay_reply_error(
+            read, RESULT_INVALID_BODY,
+            "The URL must be http:// or https:// with a host, without user, password and "
+            "fragment.",
+            "url");
         return false;
     }
     return true;

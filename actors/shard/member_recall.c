@@ -93,7 +93,7 @@ static bool read_value(const tenant_t *tenant, text_t member_id, text_t value, u
     vouch(shard, &status_key, key_of(shard, &status_key, member_id, key),
           (text_t){.data = said, .size = said_size}, mac);
     shard->ports.crypto->wipe(&status_key, sizeof status_key);
-    if (memcmp(mac, value.data + said_size, HASH_TEXT_SIZE) != 0 ||
+    if (!shard->ports.crypto->equal(mac, value.data + said_size, HASH_TEXT_SIZE) ||
         sscanf(said, "%3u %20" SCNd64, &number, known_at) != 2) {
         return false;
     }

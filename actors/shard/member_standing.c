@@ -69,6 +69,7 @@ static void take_row(member_t *member, const member_row_t *row)
     /* Rows of older versions do not say: then every card was meant. */
     member->work_moment = MESSAGE_HAS(member_row, row, work_moment) ? row->work_moment : INT64_MAX;
     member->work_count = row->work_count;
+    member->aside = row->work_aside;
     member->sequence = row->sequence;
     member->cursor_size = row->work_cursor.size;
     if (row->work_cursor.size > 0) {
@@ -166,6 +167,9 @@ void member_store(tenant_t *tenant, member_t *member, batch_t *batch)
     }
     if (member_has_work(member) && member->work_count > 0) {
         MESSAGE_SET(member_row, &row, work_count, member->work_count);
+    }
+    if (member_has_work(member) && member->aside > 0) {
+        MESSAGE_SET(member_row, &row, work_aside, member->aside);
     }
     if (member->sequence > 0) {
         MESSAGE_SET(member_row, &row, sequence, member->sequence);

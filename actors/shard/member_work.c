@@ -2,7 +2,9 @@
  * how far it has come stand in the member's row, in the cards' own partition. Slice by slice: read
  * the next cards, have each decide, store how far it has come when all of them are durable. Until
  * it has ended, every scan of such a card sees the member's row first (member_standing.c). Doing a
- * slice twice is harmless: a card that has done it refuses. */
+ * slice twice is harmless: a card that has done it refuses. A quarantined card, which nobody may
+ * ask, holds up no other: it is passed over, and the work stays open until it has been let in
+ * again. */
 #include "actors/domain/card.h"
 #include "actors/domain/card_id.h"
 #include "actors/shard/member_desk.h"
@@ -64,6 +66,9 @@ static void begin_anew(member_t *member)
     }
     member->cursor_size = 0;
     member->cards_done = 0;
+    member->tries = 0;
+    member->aside = 0;
+    member->aside_rounds = 0;
 }
 
 void member_work_set(member_t *member, uint8_t work)
@@ -100,10 +105,34 @@ void member_work_forget(tenant_t *tenant)
 
 /* --- A slice --- */
 
-static void retry_later(const tenant_t *tenant, member_t *member)
+static void wait_for(const tenant_t *tenant, member_t *member, uint64_t first_ms,
+                     uint32_t doublings)
 {
     member->step = MEMBER_WAITING;
-    member->retry_at_ms = loop_now_ms(tenant->shard->loop) + LIMIT_MEMBER_RETRY_MS;
+    member->retry_at_ms = loop_now_ms(tenant->shard->loop) + (first_ms << doublings);
+}
+
+static void retry_later(const tenant_t *tenant, member_t *member)
+{
+    wait_for(tenant, member, LIMIT_MEMBER_RETRY_MS, member->tries);
+    if (member->tries < LIMIT_MEMBER_RETRY_DOUBLINGS) {
+        member->tries++;
+    }
+}
+
+/* Every card has been asked but those that are quarantined. The work stays open: were it ended,
+ * such a card would be let in once it is free and the member is one again. */
+static void wait_for_operator(const tenant_t *tenant, member_t *member)
+{
+    log_warn("quarantined cards of a member do not follow its membership yet: look for them with "
+             "`digitalcard deadletters list`, then `replay` or `drop` them",
+             LOG_TEXT("tenant", tenant->name, tenant->name_size),
+             LOG_NUMBER("cards", member->aside), LOG_NUMBER("sequence", member->sequence));
+    member->aside = 0;
+    wait_for(tenant, member, LIMIT_MEMBER_ASIDE_MS, member->aside_rounds);
+    if (member->aside_rounds < LIMIT_MEMBER_ASIDE_DOUBLINGS) {
+        member->aside_rounds++;
+    }
 }
 
 static void tell_card(tenant_t *tenant, member_t *member, const uuid_t *card, uint8_t command,
@@ -243,7 +272,11 @@ void member_work_card_done(const shard_message_t *message)
     }
     assert(member->pending > 0);
     member->pending--;
-    member->is_slice_bad = member->is_slice_bad || !message->is_member_done;
+    if (message->is_member_aside) {
+        member->aside++;
+    } else if (!message->is_member_done) {
+        member->is_slice_bad = true;
+    }
     if (message->is_member_done) {
         note_done(tenant, member, message->member_command);
     }
@@ -275,8 +308,13 @@ void member_work_count(tenant_t *tenant, text_t member_id, batch_t *batch)
  * found out, is refused there and tells nothing. */
 static void end_slice(tenant_t *tenant, member_t *member)
 {
+    member->tries = 0;
     member->cursor_size = member->next_size;
     memcpy(member->cursor, member->next, member->next_size);
+    if (member->cursor_size == 0 && member->aside > 0) {
+        wait_for_operator(tenant, member);
+        return;
+    }
     if (member->cursor_size == 0 && member->work == member_work_revoke) {
         store_row(tenant, member);
         member->step = MEMBER_TELLING;
@@ -310,6 +348,13 @@ static void tell_end(const tenant_t *tenant, const member_t *member)
     shard->ports.publish(shard->ports.context, bytes, size);
 }
 
+static bool is_due(const tenant_t *tenant, const member_t *member)
+{
+    const shard_t *const shard = tenant->shard;
+    return loop_now_ms(shard->loop) >= member->retry_at_ms ||
+           (member->aside_rounds > 0 && quarantine_cards(shard->quarantine) != member->aside_seen);
+}
+
 /* True: nothing is left to do. */
 static bool advance(tenant_t *tenant, member_t *member)
 {
@@ -317,7 +362,8 @@ static bool advance(tenant_t *tenant, member_t *member)
         partition_is_durable(partition_of(tenant, member), member->batch_number);
     switch (member->step) {
     case MEMBER_WAITING:
-        if (is_durable && loop_now_ms(tenant->shard->loop) >= member->retry_at_ms) {
+        if (is_durable && is_due(tenant, member)) {
+            member->aside_seen = quarantine_cards(tenant->shard->quarantine);
             list_cards(tenant, member);
         }
         return false;
@@ -357,6 +403,8 @@ static void finish(tenant_t *tenant, member_t *member)
     member->work_moment = 0;
     member->work_count = 0;
     member->is_work_done = false;
+    member->tries = 0;
+    member->aside_rounds = 0;
     member->step = MEMBER_AT_REST;
     member->is_listed = false;
     member->work_next = NULL;

@@ -48,6 +48,10 @@ struct member {
     uint64_t cards_done; /* of the work, in this process: for who looks */
     uint32_t pending;    /* cards of the slice, and one while they are told */
     bool is_slice_bad;
+    uint32_t tries;        /* of this slice that were bad */
+    uint64_t aside;        /* quarantined cards passed over since the first one */
+    uint32_t aside_rounds; /* that ended with some */
+    uint32_t aside_seen;   /* cards that were quarantined then: another number is worth a look */
     bool is_work_done;     /* the row says so; memory, when that is durable */
     uint64_t batch_number; /* of the batch of its partition that has its newest row; 0: none */
     size_t note_index;     /* in that batch */

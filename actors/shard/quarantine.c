@@ -141,6 +141,11 @@ bool quarantine_holds_card(const quarantine_t *quarantine, const shard_message_t
     return false;
 }
 
+uint32_t quarantine_cards(const quarantine_t *quarantine)
+{
+    return quarantine->cards;
+}
+
 /* --- Reading --- */
 
 static bool is_in_work(const quarantine_t *quarantine, const uint8_t *fingerprint)

@@ -23,6 +23,8 @@ void quarantine_tick(quarantine_t *quarantine);
 bool quarantine_holds(const quarantine_t *quarantine, const shard_message_t *message);
 /* The same of the card that a message goes to. */
 bool quarantine_holds_card(const quarantine_t *quarantine, const shard_message_t *message);
+/* How many cards are. */
+uint32_t quarantine_cards(const quarantine_t *quarantine);
 /* The reply to the dead letter that is being replayed. */
 void quarantine_replayed(quarantine_t *quarantine, text_t envelope);
 

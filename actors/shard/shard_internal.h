@@ -65,6 +65,7 @@ struct shard_message {
     uint64_t member_asked_watermark; /* what was applied of the context's events then */
     uint8_t member_command;          /* SHARD_MEMBER: card_command_kind_t */
     bool is_member_done;             /* SHARD_MEMBER: the card has done it, durably */
+    bool is_member_aside;            /* SHARD_MEMBER: it is quarantined, nobody may ask it */
     uint64_t member_slice;           /* SHARD_MEMBER: of the work */
     uint64_t keys_moment;            /* as asked at this moment of the member keys */
     uint32_t peer;

@@ -270,6 +270,7 @@ void tenant_log_refusal(tenant_t *tenant, const shard_message_t *message, uint8_
 static void refuse_quarantined(tenant_t *tenant, shard_message_t **message, const char *detail)
 {
     metric_add(tenant->shard->metrics.dead_quarantined, 1);
+    (*message)->is_member_aside = true;
     if ((*message)->kind != SHARD_REQUEST || !is_validation(*message)) {
         shard_message_fail(message, RESULT_QUARANTINED, detail, NULL);
         return;

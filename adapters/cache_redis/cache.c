@@ -130,12 +130,13 @@ void cache_redis_destroy(cache_t **cache)
     if (closing->flush != NULL) {
         loop_hook_destroy(&closing->flush);
     }
-    closing->is_outage_logged = true; /* it is we who go */
+    closing->is_ending = true; /* it is we who go */
     for (size_t i = 0; i < REDIS_NODES; i++) {
-        if (closing->nodes[i].connection != NULL) {
+        if (closing->nodes[i].connection != NULL || closing->nodes[i].is_looking_up) {
             redis_node_fail(&closing->nodes[i], "it is closed");
         }
     }
+    redis_names_forget(closing->names);
     explicit_bzero(&closing->url, sizeof closing->url);
     free(closing);
 }

@@ -3,6 +3,7 @@
 #define ADAPTERS_CACHE_REDIS_CACHE_REDIS_INTERNAL_H
 
 #include "adapters/cache_redis/cache_redis.h"
+#include "runtime/name_lookup.h"
 #include <hiredis/hiredis.h>
 
 enum {
@@ -10,11 +11,13 @@ enum {
     REDIS_SEED = 0,                       /* node 0: found by the URL */
     REDIS_SUBSCRIBER = LIMIT_CACHE_NODES, /* a second connection to the seed, for news */
     REDIS_NODES = LIMIT_CACHE_NODES + 1,
+    REDIS_NAMES = LIMIT_CACHE_ADDRESSES + REDIS_NODES, /* of the URL, and told by servers */
     REDIS_COMMAND_NONE = UINT16_MAX,
     REDIS_HOST_SIZE = 254,
     REDIS_ARGUMENTS_MAX = 8,
     REDIS_SENDER_SIZE = 8,
     REDIS_PROBLEM_SIZE = 96,
+    REDIS_OUTAGE_REASONS = 8, /* lines of the log for one outage; there are some twenty reasons */
 };
 _Static_assert((int)LIMIT_CACHE_PENDING < (int)REDIS_COMMAND_NONE, "commands are named by 16 bits");
 
@@ -40,6 +43,21 @@ const char *redis_url_parse(const char *text, redis_url_t *url);
 /* "HOST:PORT" as Redis writes it in redirections; the last colon counts. */
 bool redis_address_parse(text_t text, redis_address_t *address);
 
+/* --- names.c: host names, looked up beside the loop --- */
+
+typedef struct redis_name {
+    char host[REDIS_HOST_SIZE];
+    name_lookup_t *lookup; /* NULL: free */
+} redis_name_t;
+
+/* Begins to look the host up, unless it is an address. False: there are too many names. */
+MUST_USE bool redis_name_begin(redis_name_t names[REDIS_NAMES], const char *host);
+/* KNOWN: `address` may be connected to; each `turn` gives the next one of a host that has several.
+ * What was known before counts while the name system is away or hangs. */
+name_state_t redis_name_address(const redis_name_t names[REDIS_NAMES], const char *host,
+                                uint32_t turn, char address[NAME_ADDRESS_SIZE]);
+void redis_names_forget(redis_name_t names[REDIS_NAMES]);
+
 /* --- connection.c: bytes to and from one server --- */
 
 typedef struct redis_connection redis_connection_t;
@@ -50,7 +68,8 @@ typedef struct redis_connection_handler {
     void (*failed)(void *context, const char *why);
 } redis_connection_handler_t;
 
-MUST_USE result_t redis_connection_open(loop_t *loop, const redis_address_t *address,
+/* `host`: an address, no name. */
+MUST_USE result_t redis_connection_open(loop_t *loop, const char *host, uint16_t port,
                                         const redis_connection_handler_t *handler, void *context,
                                         redis_connection_t **connection);
 /* Gathers; BUSY when too much is unsent. */
@@ -80,6 +99,7 @@ typedef struct redis_node {
     redis_connection_t *connection;
     uint32_t greetings_left;
     bool greeting_asks_role;
+    bool is_looking_up;   /* the name of where it is to connect to */
     uint64_t deadline_ms; /* of ASKING to GREETING */
     uint64_t retry_ms;    /* of DOWN */
     uint64_t heard_ms;
@@ -89,7 +109,6 @@ typedef struct redis_node {
     uint16_t sent_last;
 } redis_node_t;
 
-bool redis_node_is_subscriber(const redis_node_t *node);
 void redis_node_open(redis_node_t *node);
 /* Ends what is with it, and dials again after a pause. */
 void redis_node_fail(redis_node_t *node, const char *why);
@@ -171,6 +190,7 @@ struct cache_redis {
     loop_timer_t *timer;
     loop_hook_t *flush;
     redis_node_t nodes[REDIS_NODES];
+    redis_name_t names[REDIS_NAMES];
     uint32_t next_address; /* of the URL, to try */
     uint8_t slots[REDIS_SLOTS];
     redis_command_t commands[LIMIT_CACHE_PENDING];
@@ -179,8 +199,10 @@ struct cache_redis {
     redis_topic_t topics[LIMIT_CACHE_TOPICS];
     uint32_t topic_count;
     redis_numbers_t numbers;
-    char problem[REDIS_PROBLEM_SIZE]; /* the last one; for health */
-    bool is_outage_logged;
+    char problem[REDIS_PROBLEM_SIZE];                 /* the last one; for health */
+    const char *outage_reasons[REDIS_OUTAGE_REASONS]; /* that were logged; static life */
+    uint32_t outage_reason_count;
+    bool is_ending;
     bool is_refusing; /* and that was logged */
 };
 

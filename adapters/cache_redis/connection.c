@@ -1,6 +1,7 @@
 /* Bytes to and from one server over libuv; hiredis only parses. Its asynchronous interface is not
  * used because it asserts what a server sends (an answer to no question, an array of one element
- * while subscribed) and resolves names while the loop waits. Must not know what a reply means. */
+ * while subscribed) and resolves names while the loop waits. Must not know what a reply means, nor
+ * look up a name (names.c). */
 #include "adapters/cache_redis/cache_redis_internal.h"
 #include <assert.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@ enum { INPUT_SIZE = 16384, OUT_SIZE_MIN = 4096 };
 
 struct redis_connection {
     uv_tcp_t tcp;
-    uv_getaddrinfo_t resolving;
     uv_connect_t connecting;
     const redis_connection_handler_t *handler;
     void *context;
@@ -23,7 +23,6 @@ struct redis_connection {
     size_t out_size;
     size_t out_capacity;
     uint32_t calls; /* of libuv that will come back, the handle's closing included */
-    uint16_t port;
     bool is_closed;
     char input[INPUT_SIZE];
 };
@@ -56,7 +55,6 @@ void redis_connection_close(redis_connection_t **connection)
     *connection = NULL;
     if (closed != NULL && !closed->is_closed) {
         closed->is_closed = true;
-        (void)uv_cancel((uv_req_t *)&closed->resolving);
         uv_close((uv_handle_t *)&closed->tcp, handle_closed);
     }
 }
@@ -211,30 +209,6 @@ static void connected(uv_connect_t *request, int status)
     call_ended(connection);
 }
 
-static void dial(redis_connection_t *connection, struct addrinfo *found)
-{
-    connection->calls++;
-    connection->connecting.data = connection;
-    if (uv_tcp_connect(&connection->connecting, &connection->tcp, found->ai_addr, connected) != 0) {
-        fail(connection, "its address cannot be connected to");
-        call_ended(connection);
-    }
-}
-
-static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
-{
-    redis_connection_t *const connection = request->data;
-    if (!connection->is_closed) {
-        if (status == 0 && found != NULL) {
-            dial(connection, found);
-        } else {
-            fail(connection, "its name is not known");
-        }
-    }
-    uv_freeaddrinfo(found);
-    call_ended(connection);
-}
-
 static bool reader_make(redis_connection_t *connection)
 {
     connection->reader = redisReaderCreate();
@@ -249,12 +223,20 @@ static bool reader_make(redis_connection_t *connection)
     return true;
 }
 
-result_t redis_connection_open(loop_t *loop, const redis_address_t *address,
+static bool address_parse(const char *host, uint16_t port, struct sockaddr_storage *address)
+{
+    return uv_ip4_addr(host, port, (struct sockaddr_in *)address) == 0 ||
+           uv_ip6_addr(host, port, (struct sockaddr_in6 *)address) == 0;
+}
+
+result_t redis_connection_open(loop_t *loop, const char *host, uint16_t port,
                                const redis_connection_handler_t *handler, void *context,
                                redis_connection_t **connection)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    char port[8];
+    struct sockaddr_storage address;
+    if (!address_parse(host, port, &address)) {
+        return RESULT_INVALID_ARGUMENT;
+    }
     redis_connection_t *made = calloc(1, sizeof *made);
     if (made == NULL || !reader_make(made)) {
         free(made);
@@ -266,11 +248,10 @@ result_t redis_connection_open(loop_t *loop, const redis_address_t *address,
     const int made_handle = uv_tcp_init(loop_uv(loop), &made->tcp);
     assert(made_handle == 0);
     made->tcp.data = made;
-    made->resolving.data = made;
-    (void)snprintf(port, sizeof port, "%u", address->port);
+    made->connecting.data = made;
     made->calls++;
-    if (uv_getaddrinfo(loop_uv(loop), &made->resolving, resolved, address->host, port, &hints) !=
-        0) {
+    if (uv_tcp_connect(&made->connecting, &made->tcp, (const struct sockaddr *)&address,
+                       connected) != 0) {
         made->calls--;
         redis_connection_close(&made);
         return RESULT_UNAVAILABLE;

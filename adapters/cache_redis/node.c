@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-bool redis_node_is_subscriber(const redis_node_t *node)
+static bool is_subscriber(const redis_node_t *node)
 {
     return node == &node->cache->nodes[REDIS_SUBSCRIBER];
 }
@@ -30,11 +30,27 @@ static uint64_t pause_ms(uint32_t failures)
     return 1 + random_below(most);
 }
 
+/* Each reason once in an outage: the first is often that the connection broke, and only a later one
+ * says what is the matter. False: it was told, or is one too many. */
+static bool is_new_reason(cache_redis_t *cache, const char *why)
+{
+    for (uint32_t i = 0; i < cache->outage_reason_count; i++) {
+        if (strcmp(cache->outage_reasons[i], why) == 0) {
+            return false;
+        }
+    }
+    if (cache->outage_reason_count == REDIS_OUTAGE_REASONS) {
+        return false;
+    }
+    cache->outage_reasons[cache->outage_reason_count] = why;
+    cache->outage_reason_count++;
+    return true;
+}
+
 static void log_outage(redis_node_t *node, const char *why)
 {
     cache_redis_t *const cache = node->cache;
-    if (is_seed(node) && !cache->is_outage_logged) {
-        cache->is_outage_logged = true;
+    if (is_seed(node) && !cache->is_ending && is_new_reason(cache, why)) {
         log_warn("Redis is away; this node counts and remembers alone until it is back",
                  LOG_STRING("host", node->address.host), LOG_NUMBER("port", node->address.port),
                  LOG_STRING("why", why));
@@ -57,6 +73,7 @@ void redis_node_fail(redis_node_t *node, const char *why)
     cache_redis_t *const cache = node->cache;
     redis_connection_close(&node->connection);
     node->state = REDIS_NODE_DOWN;
+    node->is_looking_up = false;
     node->failures++;
     node->retry_ms = loop_now_ms(cache->loop) + pause_ms(node->failures);
     redis_note_problem(cache, why);
@@ -66,7 +83,7 @@ void redis_node_fail(redis_node_t *node, const char *why)
         if (cache->numbers.is_up != NULL) {
             metric_set(cache->numbers.is_up, 0);
         }
-    } else if (!redis_node_is_subscriber(node)) {
+    } else if (!is_subscriber(node)) {
         forget_slots(node);
     }
     redis_commands_fail(node);
@@ -152,16 +169,16 @@ static void node_is_up(redis_node_t *node)
     node->state = REDIS_NODE_UP;
     node->failures = 0;
     redis_count(cache->numbers.connects);
-    if (redis_node_is_subscriber(node)) {
+    if (is_subscriber(node)) {
         redis_subscription_begin(node);
         return;
     }
     if (is_seed(node)) {
-        if (cache->is_outage_logged) {
+        if (cache->outage_reason_count > 0) {
             log_info("Redis is back", LOG_STRING("host", node->address.host),
                      LOG_NUMBER("port", node->address.port));
         }
-        cache->is_outage_logged = false;
+        cache->outage_reason_count = 0;
         redis_note_problem(cache, "");
         memset(cache->slots, REDIS_SEED, sizeof cache->slots);
         if (cache->numbers.is_up != NULL) {
@@ -246,7 +263,7 @@ static void node_replied(void *context, const redisReply *reply)
         told_of_primary(node, reply);
     } else if (node->state == REDIS_NODE_GREETING) {
         greeted(node, reply);
-    } else if (redis_node_is_subscriber(node)) {
+    } else if (is_subscriber(node)) {
         redis_subscription_heard(node, reply);
     } else {
         redis_command_replied(node, reply);
@@ -260,18 +277,42 @@ static void node_failed(void *context, const char *why)
     redis_node_fail(node, why);
 }
 
-static void dial(redis_node_t *node)
+static const redis_address_t *target_of(const redis_node_t *node)
+{
+    const cache_redis_t *const cache = node->cache;
+    return node->state == REDIS_NODE_ASKING ? &cache->url.addresses[cache->next_address]
+                                            : &node->address;
+}
+
+/* Connects when its name has been looked up; until then each tick looks again. */
+static void connect_when_known(redis_node_t *node)
 {
     static const redis_connection_handler_t handler = {
         .opened = node_opened, .replied = node_replied, .failed = node_failed};
-    const bool asks = node->state == REDIS_NODE_ASKING;
-    const cache_redis_t *const cache = node->cache;
-    const redis_address_t *const address =
-        asks ? &cache->url.addresses[cache->next_address] : &node->address;
-    if (redis_connection_open(cache->loop, address, &handler, node, &node->connection) !=
-        RESULT_OK) {
-        redis_node_fail(node, "it cannot be connected to");
+    cache_redis_t *const cache = node->cache;
+    const redis_address_t *const target = target_of(node);
+    char address[NAME_ADDRESS_SIZE];
+    const name_state_t state =
+        redis_name_address(cache->names, target->host, node->failures, address);
+    node->is_looking_up = state == NAME_STATE_PENDING;
+    if (state == NAME_STATE_FAILED) {
+        redis_node_fail(node, "its name cannot be looked up");
+    } else if (state == NAME_STATE_KNOWN) {
+        node->deadline_ms = loop_now_ms(cache->loop) + LIMIT_CACHE_CONNECT_MS;
+        if (redis_connection_open(cache->loop, address, target->port, &handler, node,
+                                  &node->connection) != RESULT_OK) {
+            redis_node_fail(node, "it cannot be connected to");
+        }
     }
+}
+
+static void dial(redis_node_t *node)
+{
+    if (!redis_name_begin(node->cache->names, target_of(node)->host)) {
+        redis_node_fail(node, "it tells of too many other servers");
+        return;
+    }
+    connect_when_known(node);
 }
 
 void redis_node_open(redis_node_t *node)
@@ -279,14 +320,13 @@ void redis_node_open(redis_node_t *node)
     cache_redis_t *const cache = node->cache;
     const uint64_t now_ms = loop_now_ms(cache->loop);
     assert(node->connection == NULL);
-    node->deadline_ms = now_ms + LIMIT_CACHE_CONNECT_MS;
     node->heard_ms = now_ms;
     node->pinged_ms = now_ms;
     node->state = REDIS_NODE_OPENING;
     if (is_seed(node)) {
         node->state = cache->url.is_sentinel ? REDIS_NODE_ASKING : REDIS_NODE_OPENING;
         node->address = cache->url.addresses[cache->next_address];
-    } else if (redis_node_is_subscriber(node)) {
+    } else if (is_subscriber(node)) {
         node->address = cache->nodes[REDIS_SEED].address;
     }
     dial(node);
@@ -296,8 +336,7 @@ void redis_node_open(redis_node_t *node)
 
 static void tick_up(redis_node_t *node, uint64_t now_ms)
 {
-    const bool is_subscriber = redis_node_is_subscriber(node);
-    if (is_subscriber && node->pinged_ms > node->heard_ms &&
+    if (is_subscriber(node) && node->pinged_ms > node->heard_ms &&
         now_ms - node->pinged_ms > LIMIT_CACHE_TIMEOUT_MS) {
         redis_node_fail(node, "it does not answer in time");
     } else if (redis_commands_oldest_ms(node) <= now_ms) {
@@ -305,7 +344,7 @@ static void tick_up(redis_node_t *node, uint64_t now_ms)
     } else if (now_ms - node->heard_ms >= LIMIT_CACHE_IDLE_MS &&
                node->pinged_ms <= node->heard_ms) {
         node->pinged_ms = now_ms;
-        if (!is_subscriber) {
+        if (!is_subscriber(node)) {
             redis_command_ping(node);
             return;
         }
@@ -318,9 +357,8 @@ static void tick_up(redis_node_t *node, uint64_t now_ms)
 
 void redis_node_tick(redis_node_t *node, uint64_t now_ms)
 {
-    const bool is_needed =
-        is_seed(node) || (redis_node_is_subscriber(node) && node->cache->topic_count > 0 &&
-                          node->cache->nodes[REDIS_SEED].state == REDIS_NODE_UP);
+    const bool is_needed = is_seed(node) || (is_subscriber(node) && node->cache->topic_count > 0 &&
+                                             node->cache->nodes[REDIS_SEED].state == REDIS_NODE_UP);
     switch (node->state) {
     case REDIS_NODE_UNUSED:
         if (is_needed) {
@@ -335,7 +373,9 @@ void redis_node_tick(redis_node_t *node, uint64_t now_ms)
     case REDIS_NODE_ASKING:
     case REDIS_NODE_OPENING:
     case REDIS_NODE_GREETING:
-        if (now_ms >= node->deadline_ms) {
+        if (node->is_looking_up) {
+            connect_when_known(node);
+        } else if (now_ms >= node->deadline_ms) {
             redis_node_fail(node, "it does not answer in time");
         }
         break;

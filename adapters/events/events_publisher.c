@@ -50,7 +50,8 @@ static void metrics_init(events_publisher_t *publisher, metrics_t *metrics)
                                           "Messages that the XPUB socket did not take");
     publisher->overflows =
         metrics_counter(metrics, "digitalcard_events_subscriber_overflows_total", "",
-                        "Times a subscriber was so far behind that it began to miss messages");
+                        "Messages at which one or more subscribers were so far behind that they "
+                        "began to miss some; several at once count once");
     publisher->subscriptions = metrics_counter(metrics, "digitalcard_events_subscriptions_total",
                                                "", "Subscriptions that were made");
     publisher->ignored = metrics_counter(metrics, "digitalcard_events_ignored_total", "",

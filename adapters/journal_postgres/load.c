@@ -2,6 +2,7 @@
  * member, an earlier reply, a note. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/clock.h"
+#include "runtime/crash_slot.h"
 #include <assert.h>
 
 enum {
@@ -116,6 +117,21 @@ static result_t rows_read(load_command_t *load, const PGresult *rows)
     return result;
 }
 
+/* As rows_read; what kills meanwhile is the card's fault. */
+static result_t card_rows_read(load_command_t *load, const PGresult *rows)
+{
+    const journal_tenant_t *const tenant = load->base.lane->tenant;
+    if (load->load.card == NULL) {
+        return rows_read(load, rows);
+    }
+    crash_reading_begin(&(crash_reading_t){.tenant = tenant->name,
+                                           .tenant_size = strlen(tenant->name),
+                                           .actor = load->load.card->bytes});
+    const result_t result = rows_read(load, rows);
+    crash_reading_end();
+    return result;
+}
+
 /* Before there is a snapshot, only the first event knows the member. */
 static bool needs_member_key(const load_command_t *load)
 {
@@ -138,7 +154,7 @@ static bool load_finish(command_t *command)
     }
     const result_t result = PQntuples(command->results[0]) == 0
                                 ? RESULT_STORE_CORRUPT
-                                : rows_read(load, command->results[0]);
+                                : card_rows_read(load, command->results[0]);
     if (result != RESULT_OK || !needs_member_key(load)) {
         return load_end(load, result);
     }

@@ -1,6 +1,7 @@
 /* What an actor reads before it decides: its card, the key of its member, an earlier reply. */
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
 #include "runtime/clock.h"
+#include "runtime/crash_slot.h"
 #include <assert.h>
 
 enum { SNAPSHOT_ROOM = 64 }; /* card_snapshot has no lists; room for those of later versions */
@@ -170,13 +171,28 @@ static result_t load_read(load_job_t *job)
     return result;
 }
 
+/* As load_read; what kills meanwhile is the card's fault. */
+static result_t card_load_read(load_job_t *job)
+{
+    const journal_tenant_t *const tenant = job->base.tenant;
+    if (job->load.card == NULL) {
+        return load_read(job);
+    }
+    crash_reading_begin(&(crash_reading_t){.tenant = tenant->name,
+                                           .tenant_size = strlen(tenant->name),
+                                           .actor = job->load.card->bytes});
+    const result_t result = load_read(job);
+    crash_reading_end();
+    return result;
+}
+
 static void load_run(store_job_t *base)
 {
     load_job_t *job = (load_job_t *)base;
     connection_t *const reader = &base->tenant->reader;
     result_t result = connection_run(reader, STATEMENT_begin);
     if (result == RESULT_OK) {
-        result = load_read(job);
+        result = card_load_read(job);
     }
     connection_rollback(reader);
     job->loaded.result = result;

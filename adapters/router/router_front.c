@@ -296,6 +296,12 @@ static void ask_gateway(router_request_t *request, const api_header_t *header,
         .deadline_ms = (uint32_t)header->deadline_ms,
         .traceparent = header->traceparent,
     };
+    /* Whoever sends one means to be protected by it: taken for none, each repeat would count. */
+    if (MESSAGE_HAS(api_header, header, key) && text_is_empty(header->key)) {
+        answer_body_fault(request, &asked, RESULT_INVALID_PARAMETER, "key",
+                          "must be 1 to 128 visible ASCII characters, or be left out");
+        return;
+    }
     arena_t arena = {.base = front->arena, .size = sizeof(front->arena)};
     message_fault_t fault;
     if (!message_unpack(type, MESSAGE_KEYS_NAMES, body->data, body->size, &arena, &command,

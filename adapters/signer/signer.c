@@ -68,6 +68,11 @@ static bool signer_mac_verify(const crypto_key_t *key, text_t message,
     return same;
 }
 
+static bool signer_equal(const void *left, const void *right, size_t size)
+{
+    return sodium_memcmp(left, right, size) == 0;
+}
+
 static void signer_hmac(text_t key, text_t message, uint8_t mac[32])
 {
     crypto_auth_hmacsha256_state state;
@@ -92,6 +97,7 @@ const crypto_functions_t signer_functions = {
     .open = signer_open,
     .mac = signer_mac,
     .mac_verify = signer_mac_verify,
+    .equal = signer_equal,
     .hmac = signer_hmac,
     .sha256 = signer_sha256,
     .wipe = signer_wipe,

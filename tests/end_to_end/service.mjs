@@ -186,6 +186,13 @@ export async function killRole(service, name, signal = 'SIGKILL') {
   return role.pid;
 }
 
+// The sum of a metric over its lines that have all of these labels.
+export async function metricOf(service, name, ...labels) {
+  const lines = (await service.request('GET', '/metrics')).raw.toString().split('\n')
+    .filter((line) => /^[{ ]/.test(line.slice(name.length)) && line.startsWith(name) && labels.every((label) => line.includes(label)));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
 export function roles(tree) {
   return Object.fromEntries(tree.roles.map((role) => [role.name, role]));
 }

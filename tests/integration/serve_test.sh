@@ -91,7 +91,7 @@ refused 1 "cannot be found" tenant list --data "$data"
 refused 1 "no service runs" tree --data "$data"
 refused 1 "cannot be found" store backup "$data.backup" --tenant acme --data "$data"
 [ -e "$data.backup" ] && fail "a refused backup left a file"
-refused 1 "not built yet (audit issue)" audit verify --data "$data"
+refused 1 "audit verify: not built yet" audit verify --data "$data"
 
 # --- without a service ---
 "$program" tenant create acme --data "$data" --partitions 4 >/dev/null || fail "tenant create without a service"

@@ -8,9 +8,13 @@
  *
  * A card of the member stored-poison kills whoever builds it from what is stored while
  * DIR/run/poison-stored exists (--wrap=card_memory_open_name).
+ * A card whose id is in the name of DIR/run/poison-read-ID (32 hexadecimal digits) kills the store
+ * thread that reads it (--wrap=card_head_read).
  */
 #include "actors/shard/card_actor_internal.h"
+#include "adapters/journal_sqlite/journal_sqlite_internal.h"
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,4 +119,20 @@ text_t __wrap_card_memory_open_name(tenant_t *tenant, const card_state_t *state,
         write_wild();
     }
     return __real_card_memory_open_name(tenant, state, sealed_key, plain);
+}
+
+result_t __real_card_head_read(connection_t *connection, const uuid_t *card, card_head_t *head);
+result_t __wrap_card_head_read(connection_t *connection, const uuid_t *card, card_head_t *head);
+
+result_t __wrap_card_head_read(connection_t *connection, const uuid_t *card, card_head_t *head)
+{
+    char name[64] = "poison-read-";
+    size_t size = strlen(name);
+    for (size_t i = 0; i < sizeof card->bytes; i++) {
+        (void)snprintf(name + size + 2 * i, 3, "%02x", card->bytes[i]);
+    }
+    if (access(name, F_OK) == 0) {
+        write_wild();
+    }
+    return __real_card_head_read(connection, card, head);
 }

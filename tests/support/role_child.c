@@ -110,7 +110,8 @@ static void reply_status(child_t *child, link_request_t *request)
 }
 
 /* Does what "WORD NUMBER" says while it works on command NUMBER. "built": while its actor is being
- * built; "internal": nobody outside asked for it; "other": of another actor. */
+ * built; "internal": nobody outside asked for it; "read": what is stored of its actor is being
+ * read; "other": of another actor. */
 static bool work(child_t *child, const char *json, size_t size)
 {
     static const uint8_t card[CRASH_ID_SIZE] = {1, 2, 3};
@@ -136,7 +137,12 @@ static bool work(child_t *child, const char *json, size_t size)
                                      .trace_size = sizeof trace - 1,
                                      .request = json,
                                      .request_size = size};
+    const crash_reading_t reading = {
+        .tenant = "acme", .tenant_size = 4, .actor = other ? other_card : card};
     crash_slot_enter(child->slot, &command);
+    if (memmem(json, size, "read", 4) != NULL) {
+        crash_reading_begin(&reading);
+    }
     if (memmem(json, size, "abort", 5) != NULL) {
         abort();
     }
@@ -145,6 +151,7 @@ static bool work(child_t *child, const char *json, size_t size)
             (void)poll(NULL, 0, -1);
         }
     }
+    crash_reading_end();
     if (memmem(json, size, "return", 6) != NULL) {
         crash_slot_leave(child->slot);
     }

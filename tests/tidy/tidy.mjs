@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The style of ../shared/CONVENTIONS.md as a test: include directions (DESIGN 2.5), length of lines,
-// functions and files, banned functions, side effects in asserts, reasons of limits, READMEs, format.
+// functions and files, banned functions, side effects in asserts, reasons of limits, READMEs, the list of decisions, format.
 // Usage: tidy.mjs [--root DIR] [--no-format]. Prints one line per finding; exit status 1 when there is one.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -164,6 +164,25 @@ function checkReadmes(root, report) {
   }
 }
 
+// A page nobody finds settles nothing: docs/decisions/README.md links each one, and none that is not there.
+function checkDecisions(root, report) {
+  const folder = path.join(root, 'docs/decisions');
+  if (!existsSync(folder)) return;
+  const index = path.join(folder, 'README.md');
+  const pages = readdirSync(folder).filter((name) => name.endsWith('.md') && name !== 'README.md').sort();
+  const linked = [...(existsSync(index) ? readFileSync(index, 'utf8') : '').matchAll(/^\| \[\d+\]\(([^)]+)\) \|/gm)].map(([, page]) => page);
+  for (const page of pages) {
+    if (!linked.includes(page)) report(`docs/decisions/${page}`, 0, 'has no line in docs/decisions/README.md');
+  }
+  for (const page of linked) {
+    if (!pages.includes(page)) report('docs/decisions/README.md', 0, `lists ${page}, which does not exist`);
+  }
+  const numbers = pages.map((page) => page.slice(0, 4));
+  for (const [at, number] of numbers.entries()) {
+    if (numbers.indexOf(number) !== at) report(`docs/decisions/${pages[at]}`, 0, `has the number of another page: ${number}`);
+  }
+}
+
 function checkFormat(root, files, report) {
   const formatted = files.filter((file) => /\.[ch]$/.test(file) && file !== 'messages/messages.h');
   for (let start = 0; start < formatted.length; start += 50) {
@@ -199,6 +218,7 @@ function main() {
   }
   checkLimits(root, report);
   checkReadmes(root, report);
+  checkDecisions(root, report);
   if (!flags.includes('--no-format')) checkFormat(root, files, report);
   for (const finding of findings) console.log(finding);
   console.log(`tidy: ${files.length} files, ${findings.length} findings`);

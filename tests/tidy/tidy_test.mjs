@@ -57,7 +57,16 @@ const faults = {
   'a branch without braces': ['runtime/a.c', 'void a(int b)\n{\n    if (b) return;\n}\n', /without braces/],
   'a limit without a reason': ['runtime/limits.h', 'enum {\n    LIMIT_A = 1,\n    LIMIT_B = 2,\n};\n', /limit without its reason/],
   "a limit with its neighbour's reason": ['runtime/limits.h', 'enum {\n    LIMIT_A = 1, /* one */\n    LIMIT_B = 2,\n    LIMIT_C = 3, /* three */\n};\n', /limits\.h:3: a limit without its reason/],
+  'a decision without a line in the index': ['docs/decisions/0001-x.md', '# 1. X\n', /0001-x\.md:1: has no line in/],
+  'a decision that the index lists and nobody wrote': ['docs/decisions/README.md', '| [1](0001-x.md) | X | y |\n', /lists 0001-x\.md, which does not exist/],
 };
+
+test('two decisions of one number are a finding, and two of two numbers with their lines are none', () => {
+  const lines = (second) => `| [1](0001-x.md) | X | y |\n| [${Number(second)}](${second}-z.md) | Z | y |\n`;
+  const tree = (second) => ({ 'docs/decisions/README.md': lines(second), 'docs/decisions/0001-x.md': '# X\n', [`docs/decisions/${second}-z.md`]: '# Z\n' });
+  assert.match(findingsFor(tree('0002')), / 0 findings/);
+  assert.match(findingsFor(tree('0001')), /0001-z\.md:1: has the number of another page/);
+});
 
 test('adapters of one vendor may share a folder', () => {
   assert.match(findingsFor({ 'adapters/journal_postgres/a.c': '#include "adapters/shared_postgres/fields.h"\n' }), / 0 findings/);

@@ -9,8 +9,14 @@
 
 #include "runtime/clock.h"
 #include "runtime/crash_slot_internal.h"
+#include "runtime/work_pool.h"
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const uint8_t card[CRASH_ID_SIZE] = {1, 2, 3, 4};
@@ -209,6 +215,154 @@ static void other_files_are_no_slots(void **state)
     (void)fclose(file);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they note no signals */
+
+typedef enum reading_end { READING_ABORTS, READING_ENDED, READING_IS_KILLED } reading_end_t;
+
+/* A thread that reads a card and dies of it, has read it, or is killed by somebody. */
+static void *read_card(void *context)
+{
+    const reading_end_t end = *(const reading_end_t *)context;
+    crash_reading_begin(
+        &(crash_reading_t){.tenant = "acme", .tenant_size = 4, .actor = other_card});
+    if (end == READING_ENDED) {
+        crash_reading_end();
+    }
+    if (end == READING_IS_KILLED) {
+        sigset_t fatal;
+        (void)sigemptyset(&fatal);
+        (void)sigaddset(&fatal, SIGSEGV);
+        (void)pthread_sigmask(SIG_UNBLOCK, &fatal, NULL);
+        const pid_t killer = fork();
+        if (killer == 0) {
+            (void)kill(getppid(), SIGSEGV);
+            _exit(0);
+        }
+        for (;;) {
+            (void)poll(NULL, 0, -1);
+        }
+    }
+    abort();
+}
+
+/* In a child: the role, whose handlers work on a command of another card meanwhile. The kill goes
+ * to the only thread that does not block it. */
+static _Noreturn void be_role(int descriptor, reading_end_t end)
+{
+    pthread_t thread;
+    sigset_t fatal;
+    crash_slot_t *const slot = crash_slot_attach(descriptor);
+    const crash_command_t command = command_of("body", 4, "");
+    crash_slot_enter(slot, &command);
+    (void)sigemptyset(&fatal);
+    (void)sigaddset(&fatal, SIGSEGV);
+    (void)pthread_sigmask(SIG_BLOCK, &fatal, NULL);
+    if (pthread_create(&thread, NULL, read_card, &end) != 0) {
+        _exit(1);
+    }
+    (void)pthread_join(thread, NULL);
+    _exit(1);
+}
+
+static bool read_after(reading_end_t end, crash_origin_t *origin)
+{
+    fixture_t fixture = begin();
+    int status = 0;
+    const pid_t child = fork();
+    if (child == 0) {
+        be_role(fixture.descriptor, end);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), end == READING_IS_KILLED ? SIGSEGV : SIGABRT);
+    const bool is_read = crash_slot_read(fixture.supervisors, &record, origin);
+    crash_slot_clear(fixture.supervisors);
+    crash_origin_t ignored = CRASH_ORIGIN_UNKNOWN;
+    static crash_record_t cleared;
+    assert_false(crash_slot_read(fixture.supervisors, &cleared, &ignored));
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+    return is_read;
+}
+
+static void actor_whose_reading_kills_another_thread_is_named(void **state)
+{
+    (void)state;
+    crash_origin_t origin = CRASH_ORIGIN_UNKNOWN;
+    uint8_t fingerprint[CRASH_FINGERPRINT_SIZE];
+    assert_true(read_after(READING_ABORTS, &origin));
+    assert_int_equal(origin, CRASH_ORIGIN_READING);
+    assert_int_equal(record.tenant_size, 4);
+    assert_memory_equal(record.tenant, "acme", 4);
+    assert_memory_equal(record.actor, other_card, CRASH_ID_SIZE);
+    assert_int_equal(record.stage, CRASH_STAGE_ACTIVATION);
+    assert_int_equal(record.is_internal, 1);
+    assert_int_equal(record.request_size, 0);
+    const crash_identity_t identity = {.tenant = "acme", .tenant_size = 4};
+    crash_fingerprint(&identity, fingerprint);
+    assert_memory_equal(record.fingerprint, fingerprint, CRASH_FINGERPRINT_SIZE);
+}
+
+static void reading_that_ended_is_not_to_blame(void **state)
+{
+    (void)state;
+    crash_origin_t origin = CRASH_ORIGIN_UNKNOWN;
+    assert_true(read_after(READING_ENDED, &origin)); /* the command that was in work */
+    assert_int_equal(origin, CRASH_ORIGIN_OTHER);
+    assert_memory_equal(record.tenant, "acme", 4);
+    assert_int_equal(record.is_internal, 0);
+}
+
+static void job_that_aborts(void *context)
+{
+    (void)context;
+    abort();
+}
+
+/* In a child: the role, with a command in work while a job of its pool dies. */
+static _Noreturn void be_role_with_pool(int descriptor)
+{
+    loop_t *loop = NULL;
+    work_pool_t *pool = NULL;
+    crash_slot_t *const slot = crash_slot_attach(descriptor);
+    const crash_command_t command = command_of("body", 4, "");
+    if (loop_create(&loop) != RESULT_OK || work_pool_create(loop, 1, 1, &pool) != RESULT_OK) {
+        _exit(1);
+    }
+    crash_slot_enter(slot, &command);
+    if (work_submit(work_lane_create(pool), job_that_aborts, job_that_aborts, NULL) != RESULT_OK) {
+        _exit(1);
+    }
+    for (;;) {
+        (void)poll(NULL, 0, -1);
+    }
+}
+
+static void command_in_work_is_not_to_blame_for_a_job_of_the_pool(void **state)
+{
+    (void)state;
+    fixture_t fixture = begin();
+    crash_origin_t origin = CRASH_ORIGIN_UNKNOWN;
+    int status = 0;
+    const pid_t child = fork();
+    if (child == 0) {
+        be_role_with_pool(fixture.descriptor);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_true(crash_slot_read(fixture.supervisors, &record, &origin));
+    assert_int_equal(origin, CRASH_ORIGIN_OTHER);
+    crash_slot_destroy(&fixture.supervisors, &fixture.descriptor);
+}
+
+static void reading_is_not_to_blame_for_signals_from_outside(void **state)
+{
+    (void)state;
+    crash_origin_t origin = CRASH_ORIGIN_UNKNOWN;
+    assert_true(read_after(READING_IS_KILLED, &origin));
+    assert_int_equal(origin, CRASH_ORIGIN_OUTSIDE);
+}
+#endif
+
 /* Prints what a command pays; decides nothing. */
 static void cost_is_told(void **state)
 {
@@ -238,6 +392,12 @@ int main(void)
         cmocka_unit_test(wild_writes_lead_nowhere),
         cmocka_unit_test(order_stays_until_it_is_done),
         cmocka_unit_test(other_files_are_no_slots),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(actor_whose_reading_kills_another_thread_is_named),
+        cmocka_unit_test(reading_that_ended_is_not_to_blame),
+        cmocka_unit_test(reading_is_not_to_blame_for_signals_from_outside),
+        cmocka_unit_test(command_in_work_is_not_to_blame_for_a_job_of_the_pool),
+#endif
         cmocka_unit_test(cost_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,3 +16,8 @@ digitalcard_test(NAME gateway_authorise_test
                  SOURCES ${CMAKE_CURRENT_LIST_DIR}/gateway_authorise_test.c ${CMAKE_CURRENT_LIST_DIR}/gateway_support.c
                          ${support}/gateway_loop_fake.c
                  LIBRARIES digitalcard_actors digitalcard_signer)
+
+add_test(NAME http_page_is_current
+  COMMAND sh -c "\"$1\" | diff -u \"$2\" -" sh $<TARGET_FILE:digitalcard_http_reference>
+          ${CMAKE_CURRENT_LIST_DIR}/../../docs/http.md)
+set_tests_properties(http_page_is_current PROPERTIES LABELS unit TIMEOUT 10)

@@ -367,8 +367,8 @@ static void a_control_character_is_found_wherever_it_stands(void **state)
     char input[256];
     char expected[96];
     for (int at = 0; at < 40; at++) {
-        for (unsigned character = 0; character <= 0x7f; character++) {
-            const bool is_control = character < 0x20 || character == 0x7f;
+        for (unsigned character = 0; character <= 0xc3; character++) {
+            const bool is_control = character < 0x20 || (character >= 0x7f && character < 0xa0);
             const int size = snprintf(input, sizeof(input),
                                       "{\"member_id\":\"m\",\"expires_at\":"
                                       "\"2030-01-01T00:00:00Z\",\"holder_name\":\""

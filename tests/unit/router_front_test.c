@@ -294,6 +294,11 @@ static void headers_are_strict(void **state)
         read_error(&client, "1", "unknown_type", "type");
     }
 
+    sent = usual;
+    sent.key = ""; /* not the same as none: a repeat under it would have a second effect */
+    send_request(&client, &sent, body, size);
+    read_error(&client, "1", "invalid_parameter", "key");
+
     zmq_client_send(&client, "\xc1", 1, true);
     zmq_client_send(&client, body, size, false);
     read_error(&client, "", "malformed_msgpack", NULL);

@@ -95,6 +95,22 @@ static void signer_mac_verifies_nothing_but_the_same(void **context)
     }
 }
 
+static void signer_tells_apart_what_differs_in_one_bit(void **context)
+{
+    (void)context;
+    char left[32];
+    char right[32];
+    memset(left, 'x', sizeof(left));
+    memcpy(right, left, sizeof(right));
+    assert_true(crypto->equal(left, right, sizeof(left)));
+    assert_true(crypto->equal(left, right, 0));
+    for (unsigned bit = 0; bit < 8 * sizeof(right); bit++) {
+        right[bit / 8] ^= (char)(1U << (bit % 8));
+        assert_false(crypto->equal(left, right, sizeof(left)));
+        right[bit / 8] ^= (char)(1U << (bit % 8));
+    }
+}
+
 static void signer_opens_what_it_sealed(void **context)
 {
     (void)context;
@@ -180,6 +196,7 @@ int main(void)
         cmocka_unit_test(signer_mac_is_the_first_half_of_hmac_sha256),
         cmocka_unit_test(signer_hmac_takes_keys_of_any_size),
         cmocka_unit_test(signer_mac_verifies_nothing_but_the_same),
+        cmocka_unit_test(signer_tells_apart_what_differs_in_one_bit),
         cmocka_unit_test(signer_opens_what_it_sealed),
         cmocka_unit_test(signer_seals_empty_text_bound_to_nothing),
         cmocka_unit_test(signer_opens_nothing_that_was_changed_moved_or_cut),

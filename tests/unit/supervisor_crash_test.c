@@ -13,8 +13,10 @@
 #include "tests/unit/supervisor_support.h"
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const role_plan_t plans[] = {{"slotted", "shard-0", 1}, {"plain", "front-0", 0}};
@@ -84,6 +86,16 @@ static void actor_that_kills_twice_while_it_is_built_is_quarantined_whatever_was
                                         "work abort built 3"};
     assert_actor_order(works, 3);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they note no signals */
+static void actor_whose_reading_kills_twice_is_quarantined_whatever_was_in_work(void **state)
+{
+    (void)state;
+    static const char *const works[] = {"work abort read 1", "work abort read other 2",
+                                        "work abort read 3"};
+    assert_actor_order(works, 3);
+}
+#endif
 
 static void actor_is_to_blame_for_what_nobody_asked(void **state)
 {
@@ -191,6 +203,83 @@ static void command_in_work_is_not_to_blame_for_signals_from_outside(void **stat
     service_stop(&service);
 }
 
+/* What the kernel tells of processes that it killed for want of memory: nothing, or one more each
+ * time somebody looks. */
+typedef struct kernel {
+    atomic_bool kills;
+    atomic_uint count;
+} kernel_t;
+
+static kernel_t *kernel; /* shared with the service, which is another process; NULL: the real one */
+
+uint64_t __real_process_oom_kills(const process_oom_t *oom);
+uint64_t __wrap_process_oom_kills(const process_oom_t *oom);
+
+uint64_t __wrap_process_oom_kills(const process_oom_t *oom)
+{
+    if (kernel == NULL) {
+        return __real_process_oom_kills(oom);
+    }
+    return atomic_load(&kernel->kills) ? atomic_fetch_add(&kernel->count, 1) + 1
+                                       : atomic_load(&kernel->count);
+}
+
+static void kernel_begin(void)
+{
+    kernel = mmap(NULL, sizeof *kernel, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(kernel != MAP_FAILED);
+}
+
+static int kernel_end(void **state)
+{
+    if (kernel != NULL) {
+        (void)munmap(kernel, sizeof *kernel);
+        kernel = NULL;
+    }
+    return service_tear_down(state);
+}
+
+/* The kernel kills with SIGKILL, as an operator does; only its count tells them apart. */
+static void command_in_work_is_to_blame_when_the_kernel_kills_for_want_of_memory(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t seen;
+    kernel_begin();
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 3; i++) {
+        atomic_store(&kernel->kills, i > 0); /* the first one is an operator's */
+        wait_restarts(&service, "shard-0", i, &seen);
+        tell(&service, "work stay 1");
+        assert_int_equal(kill(seen.pid, SIGKILL), 0);
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+        assert_int_equal(seen.order, i < 2 ? 0 : 2);
+    }
+    assert_string_equal(seen.reason, "killed for want of memory");
+    service_stop(&service);
+}
+
+/* It dies as of any other crash, and is started anew: nobody was at work. */
+static void role_killed_for_want_of_memory_while_idle_comes_back_without_blame(void **state)
+{
+    (void)state;
+    service_t service;
+    seen_t seen;
+    kernel_begin();
+    atomic_store(&kernel->kills, true);
+    service_begin(&service, plans, 2, &bounds);
+    wait_started(&service);
+    for (json_int_t i = 0; i < 2; i++) {
+        wait_restarts(&service, "shard-0", i, &seen);
+        assert_int_equal(kill(seen.pid, SIGKILL), 0);
+        wait_restarts(&service, "shard-0", i + 1, &seen);
+        assert_int_equal(seen.order, 0);
+        assert_non_null(strstr(seen.last_exit, "SIGKILL"));
+    }
+    service_stop(&service);
+}
+
 static void command_that_returned_is_not_to_blame(void **state)
 {
     (void)state;
@@ -233,10 +322,13 @@ int main(int argc, char **argv)
     if (role_child_main(argc, argv, &status)) {
         return status;
     }
-#define TEST(name) cmocka_unit_test_teardown(name, service_tear_down)
+#define TEST(name) cmocka_unit_test_teardown(name, kernel_end)
     const struct CMUnitTest tests[] = {
         TEST(command_that_kills_twice_is_ordered_into_quarantine),
         TEST(actor_that_kills_twice_while_it_is_built_is_quarantined_whatever_was_asked),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        TEST(actor_whose_reading_kills_twice_is_quarantined_whatever_was_in_work),
+#endif
         TEST(actor_is_to_blame_for_what_nobody_asked),
         TEST(actor_is_to_blame_when_three_different_commands_kill_and_not_when_two_do),
         TEST(one_command_again_and_again_does_not_blame_its_actor),
@@ -244,6 +336,8 @@ int main(int argc, char **argv)
         TEST(hanging_command_is_to_blame_when_the_watchdog_kills),
         TEST(hanging_command_ends_its_role_before_silence_would),
         TEST(command_in_work_is_not_to_blame_for_signals_from_outside),
+        TEST(command_in_work_is_to_blame_when_the_kernel_kills_for_want_of_memory),
+        TEST(role_killed_for_want_of_memory_while_idle_comes_back_without_blame),
         TEST(command_that_returned_is_not_to_blame),
         TEST(kernels_count_of_memory_kills_is_read),
     };

@@ -52,6 +52,57 @@ static void secret_shows_all_its_bytes(void **state)
     assert_memory_equal(out + WEBHOOK_SECRET_SIZE - 2, "7f", 2);
 }
 
+static void url_that_can_never_be_called_is_refused_at_once(void **state)
+{
+    (void)state;
+    static const char *const usable[] = {
+        "https://crm.example/in",
+        "http://crm.example",
+        "https://crm.example:8443/in?a=b/c",
+        "http://192.0.2.7:80",
+        "https://[2001:db8::7]:443/in",
+        "https://a-b_c.example?x=:0",
+        "http://host:1/",
+        "http://host:65535/",
+        "http://[::ffff:192.0.2.7]",
+    };
+    static const char *const unusable[] = {
+        "",
+        "https://",
+        "http:///in",
+        "https://?a=b",
+        "https://:443/in",
+        "https://crm.example:0/",
+        "https://crm.example:65536/",
+        "https://crm.example:99999999999999999999/",
+        "https://crm.example:/",
+        "https://crm.example:4x/",
+        "https://crm.example:-1/",
+        "https://crm.example::443/",
+        "https://[2001:db8::7/in",
+        "https://[]/in",
+        "https://[fe80::1%25eth0]/",
+        "https://[2001:db8::7]443/",
+        "https://%63rm.example/",
+        "https://crm example/",
+        "https://me:secret@crm.example/",
+        "https://crm.example/#part",
+        "https://crm.example\\@10.0.0.1/",
+        "ftp://crm.example/",
+        "HTTPS://crm.example/",
+    };
+    for (size_t i = 0; i < sizeof usable / sizeof usable[0]; i++) {
+        if (!webhook_url_is_usable(text_from_c(usable[i]))) {
+            fail_msg("%s was refused", usable[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof unusable / sizeof unusable[0]; i++) {
+        if (webhook_url_is_usable(text_from_c(unusable[i]))) {
+            fail_msg("%s was taken", unusable[i]);
+        }
+    }
+}
+
 static void only_2xx_delivers_and_only_410_ends(void **state)
 {
     (void)state;
@@ -193,6 +244,7 @@ int main(void)
         cmocka_unit_test(signature_names_its_second_and_one_mac_for_each_secret),
         cmocka_unit_test(stamp_is_the_second_and_a_dot),
         cmocka_unit_test(secret_shows_all_its_bytes),
+        cmocka_unit_test(url_that_can_never_be_called_is_refused_at_once),
         cmocka_unit_test(only_2xx_delivers_and_only_410_ends),
         cmocka_unit_test(pause_is_anywhere_below_a_bound_that_doubles_to_an_hour),
         cmocka_unit_test(event_is_given_up_after_three_days_of_trying),

@@ -122,7 +122,7 @@ int command_store_verify(const command_t *command, int argc, char **argv)
     return listed && sound ? EXIT_OK : EXIT_FAILED;
 }
 
-static int not_built(const command_t *command, int argc, char **argv, const char *issue)
+int command_audit_verify(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
     store_arguments_t arguments = {0};
@@ -130,10 +130,5 @@ static int not_built(const command_t *command, int argc, char **argv, const char
         return status;
     }
     configuration_release(&arguments.configuration);
-    return command_fail("%s: not built yet (%s issue)", command->words, issue);
-}
-
-int command_audit_verify(const command_t *command, int argc, char **argv)
-{
-    return not_built(command, argc, argv, "audit");
+    return command_fail("%s: not built yet", command->words);
 }

@@ -56,9 +56,9 @@ static void print_quota(const json_t *tenant, const char *name, const char *labe
     const json_t *quota = json_object_get(json_object_get(tenant, "quotas"), name);
     const json_t *usage = json_object_get(tenant, "usage");
     if (json_is_integer(quota)) {
-        (void)printf("%s  %lld%s", label, (long long)json_integer_value(quota), unit);
+        (void)printf("%-11s  %lld%s", label, (long long)json_integer_value(quota), unit);
     } else {
-        (void)printf("%s  none", label);
+        (void)printf("%-11s  none", label);
     }
     if (used != NULL && json_is_object(usage)) {
         (void)printf(", %lld%s in use", answer_number(usage, used), unit);
@@ -104,14 +104,15 @@ static void print_tenant(const json_t *answer)
     const json_t *tenant = json_object_get(answer, "tenant");
     const json_t *key = NULL;
     size_t i = 0;
-    (void)printf("tenant      %s\npartitions  %lld\ncreated     %s\n", answer_text(tenant, "name"),
-                 answer_number(tenant, "partitions"), answer_text(tenant, "created_at"));
-    print_quota(tenant, "max_cards", "max cards ", "", "cards");
+    (void)printf("tenant       %s\npartitions   %lld\ncreated      %s\n",
+                 answer_text(tenant, "name"), answer_number(tenant, "partitions"),
+                 answer_text(tenant, "created_at"));
+    print_quota(tenant, "max_cards", "max cards", "", "cards");
     print_quota(tenant, "max_storage", "max storage", " bytes", "storage");
-    print_quota(tenant, "max_rate", "max rate  ", " requests/s", NULL);
+    print_quota(tenant, "max_rate", "max rate", " requests/s", NULL);
     json_array_foreach(json_object_get(tenant, "keys"), i, key)
     {
-        (void)printf("key %-7lld %s since %s\n", answer_number(key, "kid"),
+        (void)printf("key %-7lld  %s since %s\n", answer_number(key, "kid"),
                      answer_text(key, "state"), answer_text(key, "created_at"));
     }
 }

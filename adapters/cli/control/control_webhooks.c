@@ -108,10 +108,11 @@ json_t *control_webhook_add(const control_commands_t *commands, const json_t *co
         return problem;
     }
     if (!webhook_url_is_usable(url)) {
-        return control_error(RESULT_INVALID_ARGUMENT,
-                             "The URL must be http:// or https://, without user, password and "
-                             "fragment, of at most %d characters",
-                             WEBHOOK_URL_SIZE_MAX);
+        return control_error(
+            RESULT_INVALID_ARGUMENT,
+            "The URL must be http:// or https:// with a host, without user, password and "
+            "fragment, of at most %d characters",
+            WEBHOOK_URL_SIZE_MAX);
     }
     made_secret_t secret;
     make_secret(commands, command, &secret);
