@@ -158,7 +158,10 @@ enum {
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
     LIMIT_CHANNEL_MESSAGES =
         65536, /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
-    LIMIT_CHANNEL_PEERS = 256, /* fronts and shards of one installation */
+    LIMIT_CHANNEL_UNSENT_SIZE =
+        67108864, /* for a role that does not read: LIMIT_REQUESTS_IN_FLIGHT replies of 1 KiB */
+    LIMIT_CHANNEL_BACKLOG = 64, /* roles that connect while the loop is busy; others try again */
+    LIMIT_CHANNEL_PEERS = 256,  /* fronts and shards of one installation */
     LIMIT_CHANNEL_BUFFER_KEPT_SIZE =
         262144,                     /* per peer between turns; a larger one is given back */
     LIMIT_CHANNEL_LINGER_MS = 1000, /* for the last batch of a role that stops; LIMIT_DRAIN_MS */
@@ -384,6 +387,15 @@ enum {
                  every second, far less than the pause of one that is not */
     LIMIT_POSTGRES_TURN_MS = 200, /* a busy lane keeps its connection that long while others wait:
                                      ten times what making another one costs */
+    LIMIT_POSTGRES_REST_MS =
+        25, /* an idle connection is kept that long for one who uses it more than who waits: the
+               steps of one scan follow each other faster */
+    LIMIT_POSTGRES_PATIENCE_MS =
+        500, /* who has waited that long gets any idle connection, and if none is, that of a lane
+                whose turn is over: a tenth of what a gate waits */
+    LIMIT_POSTGRES_BEGINNING =
+        4, /* connections of a role that begin at once: 4 ms of the server's processor each, so
+              250 a second; more take it from those who have one, and nothing is finished sooner */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
     LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */
