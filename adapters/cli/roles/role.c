@@ -215,6 +215,10 @@ result_t role_open_control(const role_base_t *base, stores_opening_t opening,
     result_t result = signer_start();
     if (result == RESULT_OK) {
         result = signer_master_key(options->data, false, master_key);
+        if (result == RESULT_MISSING) { /* every other fault of it has been told by the signer */
+            log_error("the master key is missing: put its copy back as master.key, mode 0600",
+                      LOG_STRING("directory", options->data));
+        }
     }
     if (result == RESULT_OK) {
         result = stores_control_open(stores_of_role(), options->data, opening, master_key,
