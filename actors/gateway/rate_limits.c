@@ -157,22 +157,31 @@ static void exchange_entry(rate_limits_t *limits, rate_entry_t *entry, uint64_t 
     shared_count_exchange(&entry->count, limits->cache, tenant, text_from_c(key), TTL_MS, asks);
 }
 
+static bool is_settled(const rate_limits_t *limits)
+{
+    return limits->settings.wall_ms() % WINDOW_MS >= SETTLED_MS;
+}
+
+/* Of the window before, what the others counted last is asked for until it is shown: also by a node
+ * that counted nothing then, or nothing after them. */
 static void exchange_live(rate_limits_t *limits, live_t *live)
 {
+    const uint64_t before = window_of(limits) - 1;
+    shared_count_add(&live->counts[before & 1], before, 0);
     for (size_t i = 0; i < 2; i++) {
         char key[KEY_SIZE];
         shared_count_t *const count = &live->counts[i];
+        const bool asks = i == (before & 1) && !is_settled(limits);
         (void)snprintf(key, sizeof(key), "live:%s:%llu", live->key,
                        (unsigned long long)count->window);
-        shared_count_exchange(count, limits->cache, TEXT_NONE, text_from_c(key), TTL_MS, false);
+        shared_count_exchange(count, limits->cache, TEXT_NONE, text_from_c(key), TTL_MS, asks);
     }
 }
 
 static void show_live(const rate_limits_t *limits, const live_t *live)
 {
-    const int64_t now_ms = limits->settings.wall_ms();
     const uint64_t window = window_of(limits);
-    if (now_ms % WINDOW_MS < SETTLED_MS) {
+    if (!is_settled(limits)) {
         return;
     }
     const shared_count_t *const before = &live->counts[(window - 1) & 1];

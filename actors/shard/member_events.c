@@ -221,8 +221,21 @@ static void apply(events_task_t *task, const member_event_t *event, member_t *me
 
 /* --- Dead letters --- */
 
-static size_t pack_letter(const events_task_t *task, const member_event_t *event, uint8_t *out,
-                          size_t capacity)
+/* Named by tenant and event alone, not by the message that brought it: who dies between keeping the
+ * letter and committing the watermark has a successor that keeps the same letter again. */
+static void name_letter(const events_task_t *task, text_t packed, uint8_t hash[32])
+{
+    char named[LIMIT_TENANT_NAME_SIZE + 1 + LIMIT_CRASH_REQUEST_SIZE];
+    const text_t tenant = tenant_name(task->tenant);
+    memcpy(named, tenant.data, tenant.size);
+    named[tenant.size] = '\0';
+    memcpy(named + tenant.size + 1, packed.data, packed.size);
+    const text_t whole = {.data = named, .size = tenant.size + 1 + packed.size};
+    task->tenant->shard->ports.crypto->sha256(whole, hash);
+}
+
+static size_t pack_letter(const events_task_t *task, const member_event_t *event, uint8_t hash[32],
+                          uint8_t *out, size_t capacity)
 {
     uint8_t body[LIMIT_CRASH_REQUEST_SIZE];
     member_event_t alone = *event;
@@ -238,6 +251,7 @@ static size_t pack_letter(const events_task_t *task, const member_event_t *event
     envelope.request = task->message->request;
     MESSAGE_MARK(envelope, &envelope, request);
     const text_t packed = {.data = (const char *)body, .size = size};
+    name_letter(task, packed, hash);
     MESSAGE_SET(request, &envelope.request, body, packed);
     return message_pack(&envelope_message, &envelope, MESSAGE_KEYS_IDS, out, capacity);
 }
@@ -254,9 +268,8 @@ static bool put_dead_letter(const events_task_t *task, const member_event_t *eve
     if (ports->dead_letters == NULL || task->message->is_replay) {
         return true;
     }
-    const size_t size = pack_letter(task, event, bytes, sizeof bytes);
+    const size_t size = pack_letter(task, event, hash, bytes, sizeof bytes);
     assert(size <= sizeof bytes); /* one event has under 1 KiB */
-    ports->crypto->sha256((text_t){.data = (const char *)bytes, .size = size}, hash);
     const text_t fingerprint = {.data = (const char *)hash, .size = CRASH_FINGERPRINT_SIZE};
     const text_t request = {.data = (const char *)bytes, .size = size};
     secret_dead_letter_seal(ports->crypto, &ports->master_key, tenant_name(task->tenant),

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Postgres } from './postgres.mjs';
-import { QUICK } from './membership_cases.mjs';
+import { QUICK, breaker, issue as issueFor } from './membership_cases.mjs';
 import { Service, until } from './service.mjs';
 import { Membership } from '../peers/membership.mjs';
 
@@ -75,6 +75,83 @@ test('a clock that is set back makes what is known of a member no younger', asyn
   const seen = await verdict();
   assert.equal(seen.reason, 'member_inactive');
   assert.ok(seen.fallback_age_s >= 2, `${seen.fallback_age_s}`);
+});
+
+// What is stored was written in the future then: nobody can say how old it is, and sequences, not clocks, order events.
+test('a restart on a clock that was set back behind what is stored: no knowledge counts as new, events and breaker go on as ever', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'dc-clock-'));
+  const back = path.join(folder, 'back');
+  const clock = { LD_PRELOAD: process.env.DIGITALCARD_CLOCK_BACK, CLOCK_BACK_SWITCH: back };
+  const context = await Membership.start({ events: 'tcp://127.0.0.1:*' });
+  const service = await Service.start({ wrapper: ['env', ...Object.entries(clock).map(([name, value]) => `${name}=${value}`)],
+    arguments: ['--shards', '1', '--membership-url', context.url, '--membership-events', context.events, '--membership-policy', 'refuse', '--breaker', QUICK] });
+  t.after(async () => { await service.destroy(); await context.stop(); rmSync(folder, { recursive: true, force: true }); });
+  let token = await service.tenant('acme');
+  // A token is of the clock that it was made by.
+  const restart = async () => {
+    await service.stop();
+    await service.spawn();
+    Object.assign(process.env, clock);
+    token = await service.token('acme', 'tenant_admin', '--ttl', '3600').finally(() => { for (const name of Object.keys(clock)) delete process.env[name]; });
+  };
+  const issue = (member) => issueFor(service, token, context, member, { valid_from: '2020-01-01T00:00:00Z' });
+  const scan = async (card) => {
+    const reply = await service.scan('acme', token, card.qr.text);
+    assert.equal(reply.status, 200, String(reply.raw));
+    return reply.body;
+  };
+  const away = async () => {
+    await scan(one); // opens the tenant
+    await until(async () => (await breaker(service)).state !== 'closed', 'the breaker opens');
+    await until(async () => (await scan(one)).fallback, 'the shard knows');
+  };
+  const becomes = (card, reason) => until(async () => (await scan(card)).reason === reason, `it is ${reason}`);
+  const [one, two, three] = [await issue('m-1'), await issue('m-2'), await issue('m-3')];
+  const suspended = context.happen('acme', 'suspend', 'm-2');
+  await becomes(two, 'suspended');
+  assert.equal((await scan(one)).fallback, false);
+
+  writeFileSync(back, `${HOURS_BACK * 3600}\n`);
+  await context.die();
+  await restart();
+  await away();
+  const seen = await scan(one);
+  assert.equal(seen.reason, 'member_inactive', 'what was learned in the future is not relied on: the policy refuses');
+  assert.equal(seen.fallback_age_s, undefined, 'nobody can say how old it is');
+  assert.equal((await scan(two)).reason, 'suspended', 'what ended stays ended');
+  assert.equal((await service.request('POST', '/acme/api/v1/cards', { token, body: { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z' } })).body.code,
+    'membership_unavailable');
+
+  // The breaker counts by the clock that nobody sets: it closes by itself.
+  await context.returnToLife();
+  await until(async () => (await breaker(service)).state === 'closed', 'the breaker closes', 60_000);
+  await becomes(one, 'valid');
+  assert.equal((await scan(one)).fallback, false);
+
+  // The inbox goes by sequence: what comes again does nothing, what is new does its work, whatever the clocks say.
+  const late = await issue('m-3'); // issued before the cancellation, and long before by the clock of the service
+  context.publish(suspended);
+  context.happen('acme', 'reinstate', 'm-2');
+  context.publish(suspended);
+  await becomes(two, 'valid');
+  context.happen('acme', 'cancel', 'm-3');
+  for (const card of [three, late]) await becomes(card, 'revoked');
+  context.happen('acme', 'suspend', 'm-1');
+  await becomes(one, 'suspended');
+  context.publish(suspended);
+  context.happen('acme', 'reinstate', 'm-1');
+  await becomes(one, 'valid');
+  assert.equal((await scan(two)).reason, 'valid', 'an event that came a third time did nothing');
+
+  // Put right: what was learned meanwhile looks older than it is, never younger.
+  unlinkSync(back);
+  await context.die();
+  await restart();
+  await away();
+  const right = await scan(one);
+  assert.equal(right.reason, 'member_inactive');
+  assert.ok(right.fallback_age_s >= HOURS_BACK * 3600, `${right.fallback_age_s}`);
+  for (const card of [three, late]) assert.equal((await scan(card)).reason, 'revoked');
 });
 
 test('a clock that is set back, on SQLite', () => journey({}));

@@ -3,7 +3,7 @@
 // The second node runs on a copy of the data of before anything was known, and its context is dead; its policy refuses whom
 // it does not know, so that `valid` and an age can only come from Redis.
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -26,7 +26,7 @@ before(async () => {
   context = await Membership.start({ events: 'tcp://127.0.0.1:*' });
   knows = await Service.start();
   token = await knows.tenant('acme');
-  for (let i = 1; i <= 16; i += 1) cards[`m-${i}`] = await knows.issue('acme', token, { member_id: `m-${i}` });
+  for (let i = 1; i <= 17; i += 1) cards[`m-${i}`] = await knows.issue('acme', token, { member_id: `m-${i}`, valid_from: '2020-01-01T00:00:00Z' });
   await knows.stop();
   copy = mkdtempSync(path.join(tmpdir(), 'dc-copy-'));
   cpSync(knows.data, copy, { recursive: true });
@@ -130,6 +130,36 @@ test('nonsense, what was written for another member, and what was made up are no
   await byPolicy('m-11');
   context.happen('acme', 'suspend', 'm-11'); // what is none of ours gives way
   await until(async () => (await redis.ask(`TYPE ${list}`)).includes('string'), 'a value is there again', 10_000);
+});
+
+// Starts the second node again, and waits until its context counts as away.
+async function asksAgain(minted, member) {
+  await asks.stop();
+  process.env.DIGITALCARD_REDIS = redis.url;
+  await asks.spawn().finally(() => { delete process.env.DIGITALCARD_REDIS; });
+  await cacheIs(asks, true);
+  const by = await minted();
+  await verdict(asks, by, cards[member]); // opens the tenant
+  await until(async () => (await breaker(asks)).state !== 'closed', 'the context counts as away');
+  return by;
+}
+
+test('a node whose clock is set back relies on nothing that was heard in its future', async () => {
+  await learn('m-17');
+  const back = path.join(copy, 'clock-back');
+  const clock = { LD_PRELOAD: process.env.DIGITALCARD_CLOCK_BACK, CLOCK_BACK_SWITCH: back };
+  writeFileSync(back, `${20 * 3600}\n`);
+  asks.wrapper = ['env', ...Object.entries(clock).map(([name, value]) => `${name}=${value}`)];
+  const early = await asksAgain(async () => { // a token is of the clock that it was made by
+    Object.assign(process.env, clock);
+    return asks.token('acme').finally(() => { for (const name of Object.keys(clock)) delete process.env[name]; });
+  }, 'm-17');
+  const said = await verdict(asks, early, cards['m-17']);
+  assert.equal(said.reason, 'member_inactive', 'the policy decides');
+  assert.equal(said.fallback_age_s, undefined, 'nobody can say how old it is');
+  asks.wrapper = [];
+  await asksAgain(async () => token, 'm-17');
+  await until(async () => (await verdict(asks, token, cards['m-17'])).reason === 'valid', 'put right, it counts again');
 });
 
 test('a Redis that hangs keeps nobody waiting; one that is read-only or dead costs nothing; what it knows counts when it is back', async () => {
