@@ -84,7 +84,7 @@ static result_t begin(role_base_t *base, const role_options_t *options,
     log_start(options->name, level);
     process_prepare();
     (void)pthread_setname_np(pthread_self(), options->name); /* for ps and perf */
-    (void)snprintf(base->endpoint, sizeof base->endpoint, "ipc://%s.%" PRIu64, options->name,
+    (void)snprintf(base->endpoint, sizeof base->endpoint, "unix://%s.%" PRIu64, options->name,
                    options->incarnation);
     result_t result = enter_run_directory(options->data);
     if (result == RESULT_OK) {
@@ -236,6 +236,10 @@ result_t role_open_control(const role_base_t *base, stores_opening_t opening,
     result_t result = signer_start();
     if (result == RESULT_OK) {
         result = signer_master_key(options->data, false, master_key);
+        if (result == RESULT_MISSING) { /* every other fault of it has been told by the signer */
+            log_error("the master key is missing: put its copy back as master.key, mode 0600",
+                      LOG_STRING("directory", options->data));
+        }
     }
     if (result == RESULT_OK) {
         result = stores_control_open(stores_of_role(), options->data, opening, master_key,
