@@ -84,7 +84,7 @@ static result_t begin(role_base_t *base, const role_options_t *options,
     log_start(options->name, level);
     process_prepare();
     (void)pthread_setname_np(pthread_self(), options->name); /* for ps and perf */
-    (void)snprintf(base->endpoint, sizeof base->endpoint, "unix://%s.%" PRIu64, options->name,
+    (void)snprintf(base->endpoint, sizeof base->endpoint, "ipc://%s.%" PRIu64, options->name,
                    options->incarnation);
     result_t result = enter_run_directory(options->data);
     if (result == RESULT_OK) {

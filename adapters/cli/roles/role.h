@@ -36,7 +36,7 @@ typedef struct role_base {
     metrics_t *metrics;
     metric_t *drops[LOOP_DROPS]; /* brought up to date when somebody asks for the metrics */
     link_t *link;
-    char endpoint[64]; /* "unix://shard-0.17", relative to DIR/run */
+    char endpoint[64]; /* "ipc://shard-0.17", relative to DIR/run */
 } role_base_t;
 
 /* What a role is beyond what all have; `role` is its own structure. */
