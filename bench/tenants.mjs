@@ -2,8 +2,9 @@
 // closed-loop scans of which 90 % go to the 5 % busy tenants. Says what creating cost, rate and latency of the busy and of
 // the rare ones, refusals, connections, memory and disk; checks that every scan that was acknowledged is in its card's
 // history, once, that no tenant got nothing, and that every answer came within its deadline.
-// Usage: node bench/tenants.mjs [--tenants N] [--connections N] [--seconds S] [--workers N] [--directory DIR]
-// DIR keeps server and tenants for the next run, since making a thousand databases takes minutes.
+// Usage: node bench/tenants.mjs [--tenants N] [--connections N] [--seconds S] [--workers N] [--directory DIR] [--settled]
+// DIR keeps server and tenants for the next run, since making a thousand databases takes minutes. --settled: begins when
+// shard and relay have looked at every tenant once, as they do after a start; else that is part of the load.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
@@ -14,7 +15,7 @@ import { Service, until } from '../tests/end_to_end/service.mjs';
 
 const { values } = parseArgs({ options: {
   tenants: { type: 'string', default: '1000' }, connections: { type: 'string', default: '64' },
-  seconds: { type: 'string', default: '30' }, workers: { type: 'string', default: '64' }, directory: { type: 'string' } } });
+  seconds: { type: 'string', default: '30' }, workers: { type: 'string', default: '64' }, directory: { type: 'string' }, settled: { type: 'boolean', default: false } } });
 const TENANTS = Number(values.tenants);
 const CONNECTIONS = Number(values.connections);
 const SECONDS = Number(values.seconds);
@@ -151,8 +152,24 @@ async function prepare(service, postgres, token, agent) {
 async function connectsOf(service) {
   const metrics = (await service.request('GET', '/metrics')).raw.toString('utf8');
   const counts = {};
-  for (const [, name, role, count] of metrics.matchAll(/^digitalcard_(journal_connects_total|projection_connects_total|projection_lag_events)\{[^}]*role="([^"]+)"[^}]*\} (\d+)/gm)) counts[`${role} ${name}`] = Number(count);
+  for (const [, name, role, count] of metrics.matchAll(/^digitalcard_(journal_connects_total|projection_lag_events)\{[^}]*role="([^"]+)"[^}]*\} (\d+)/gm)) counts[`${role} ${name}`] = Number(count);
   return counts;
+}
+
+// Sessions that the server has begun, of databases of tenants, whoever asked: those of read models are in no metric.
+const sessionsOf = async (postgres) => Number(await postgres.sql("SELECT coalesce(sum(sessions), 0) FROM pg_stat_database WHERE datname LIKE 'dc\\_%'"));
+
+const SETTLED_PER_SECOND = 15; // sweeps of idle tenants go on for ever: four a second
+async function settle(service) {
+  const sum = async () => Object.entries(await connectsOf(service)).reduce((total, [name, count]) => total + (name.endsWith('connects_total') ? count : 0), 0);
+  let before = await sum();
+  await until(async () => {
+    await new Promise((resolve) => { setTimeout(resolve, 2000); });
+    const now = await sum();
+    const isSettled = now - before < 2 * SETTLED_PER_SECOND;
+    before = now;
+    return isSettled;
+  }, 'every tenant was looked at once', 300_000);
 }
 
 async function run(service, postgres) {
@@ -166,7 +183,9 @@ async function run(service, postgres) {
     postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'digitalcard%'").then((text) => { connections = Math.max(connections, Number(text)); }, () => {});
   }, 1000);
   watch.unref();
+  if (values.settled) await settle(service);
   const connectsBefore = await connectsOf(service);
+  const sessionsBefore = await sessionsOf(postgres);
   const before = processorOf(pids, postgres.pid());
   const measured = await load(service, token, tenants, agent);
   clearInterval(watch);
@@ -174,6 +193,7 @@ async function run(service, postgres) {
   const scans = measured.busy.answers + measured.rare.answers;
   const processor = Object.fromEntries(Object.entries(after).map(([name, ticks]) => [name, Math.round((ticks - before[name]) * 1000 / scans) / 100]));
   const connectsAfter = await connectsOf(service);
+  const sessions = await sessionsOf(postgres) - sessionsBefore;
   const connects = Object.fromEntries(Object.entries(connectsAfter).map(([name, count]) => [name, count - (connectsBefore[name] ?? 0)]));
   const memory = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, Math.round(residentOf(pid))]));
   const starved = tenants.filter((tenant) => tenant.asked > 0 && tenant.acknowledged === 0).length;
@@ -181,7 +201,7 @@ async function run(service, postgres) {
   const rare = tenants.slice(BUSY);
   console.log(JSON.stringify({ tenants: tenants.length, ...measured, connections_at_most: connections, starved, ...checked,
     rare_tenants_asked: rare.filter((tenant) => tenant.asked > 0).length, disk_kib_per_tenant: Math.round((diskOf(postgres) - empty) / TENANTS),
-    processor_ms_per_scan: processor, connects, pss_mb: memory }));
+    processor_ms_per_scan: processor, connects, sessions, sessions_per_scan: Math.round(sessions / scans * 100) / 100, pss_mb: memory }));
   agent.destroy();
   return checked.lost + checked.doubled + starved + measured.answers_after_their_deadline > 0 || connections > CONNECTIONS;
 }

@@ -67,9 +67,14 @@ fi
 log=$data/service.log
 mkdir -p "$data"
 chmod 700 "$data"
+# Added to, never cut: another service on the same directory may be writing there, and what an earlier start said must
+# not be taken for this one's (the shell opens the file only once the command has been forked).
+(umask 077; : >>"$log")
+log_start=$(($(wc -c <"$log") + 1))
+said() { tail -c "+$log_start" "$log"; }
 # The service ignores the terminal's Ctrl-C through its own process group; this script passes it on as SIGTERM.
 set -m
-./build/digitalcard serve --data "$data" --http "$http" --api "$api" --events "$events" "${more[@]}" >"$log" 2>&1 &
+./build/digitalcard serve --data "$data" --http "$http" --api "$api" --events "$events" "${more[@]}" >>"$log" 2>&1 &
 service=$!
 set +m
 trap stop EXIT
@@ -78,11 +83,11 @@ trap 'exit 0' INT TERM
 ready=""
 # Its own word, not the port's: another service may be the one that answers there.
 for _ in $(seq 1 200); do
-  if grep -q '^digitalcard is ready' "$log"; then ready=yes; break; fi
+  if grep -q '^digitalcard is ready' < <(said); then ready=yes; break; fi
   kill -0 "$service" 2>/dev/null || break
   sleep 0.05
 done
-[ -n "$ready" ] || { tail -n 5 "$log" >&2; fail "the service did not start; its log is $log"; }
+[ -n "$ready" ] || { said | tail -n 5 >&2; fail "the service did not start; its log is $log"; }
 
 digitalcard() { ./build/digitalcard "$@"; }
 digitalcard tenant show demo --data "$data" >/dev/null 2>&1 || digitalcard tenant create demo --data "$data" >/dev/null

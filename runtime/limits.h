@@ -384,6 +384,15 @@ enum {
                  every second, far less than the pause of one that is not */
     LIMIT_POSTGRES_TURN_MS = 200, /* a busy lane keeps its connection that long while others wait:
                                      ten times what making another one costs */
+    LIMIT_POSTGRES_REST_MS =
+        25, /* an idle connection is kept that long for one who uses it more than who waits: the
+               steps of one scan follow each other faster */
+    LIMIT_POSTGRES_PATIENCE_MS =
+        500, /* who has waited that long gets any idle connection, and if none is, that of a lane
+                whose turn is over: a tenth of what a gate waits */
+    LIMIT_POSTGRES_BEGINNING =
+        4, /* connections of a role that begin at once: 4 ms of the server's processor each, so
+              250 a second; more take it from those who have one, and nothing is finished sooner */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
     LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */

@@ -71,6 +71,7 @@ result_t data_directory_open(const char *path, bool create, data_directory_t *di
 {
     struct stat about;
     directory->lock = -1;
+    directory->folder = -1;
     if (create && !make_directories(path)) {
         return fail(error, error_size, path, "cannot be made");
     }
@@ -88,6 +89,13 @@ result_t data_directory_open(const char *path, bool create, data_directory_t *di
     if (faccessat(AT_FDCWD, directory->path, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
         return fail(error, error_size, directory->path, "is not writable");
     }
+    if ((about.st_mode & S_IWOTH) != 0) {
+        (void)snprintf(error, error_size,
+                       "data directory %s can be written by every user of this machine (mode "
+                       "%04o): chmod 0700 it",
+                       directory->path, (unsigned)about.st_mode & 07777U);
+        return RESULT_PERMISSION_DENIED;
+    }
     return RESULT_OK;
 }
 
@@ -96,6 +104,14 @@ static long read_holder(int lock)
     char text[24] = "";
     const ssize_t size = pread(lock, text, sizeof text - 1, 0);
     return size > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+/* False: somebody holds it. A file system that cannot lock a directory leaves it to the file. */
+static bool lock_folder(data_directory_t *directory)
+{
+    directory->folder = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return directory->folder < 0 || flock(directory->folder, LOCK_EX | LOCK_NB) == 0 ||
+           errno != EWOULDBLOCK;
 }
 
 result_t data_directory_lock(data_directory_t *directory, char *error, size_t error_size)
@@ -113,10 +129,20 @@ result_t data_directory_lock(data_directory_t *directory, char *error, size_t er
         (void)close(lock);
         return RESULT_DATA_DIRECTORY_IN_USE;
     }
+    if (!lock_folder(directory)) {
+        (void)snprintf(error, error_size,
+                       "data directory %s is in use by another process, whose file %s was removed: "
+                       "end that process first",
+                       directory->path, path);
+        (void)close(lock);
+        data_directory_close(directory);
+        return RESULT_DATA_DIRECTORY_IN_USE;
+    }
     const int size = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
     if (ftruncate(lock, 0) != 0 || pwrite(lock, holder, (size_t)size, 0) != size) {
         const result_t result = fail(error, error_size, directory->path, "is not writable");
         (void)close(lock);
+        data_directory_close(directory);
         return result;
     }
     directory->lock = lock;
@@ -125,6 +151,10 @@ result_t data_directory_lock(data_directory_t *directory, char *error, size_t er
 
 void data_directory_close(data_directory_t *directory)
 {
+    if (directory->folder >= 0) {
+        (void)close(directory->folder);
+        directory->folder = -1;
+    }
     if (directory->lock >= 0) {
         (void)close(directory->lock);
         directory->lock = -1;

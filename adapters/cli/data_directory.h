@@ -1,5 +1,6 @@
 /* The data directory: made with mode 0700, locked by whoever runs a service or a command on it.
- *   DIR/lock          flock by the one process that owns the directory; holds its pid
+ *   DIR/lock          flock by the one process that owns the directory; holds its pid. So is the
+ *                     directory itself, because people remove files that look left behind
  *   DIR/control.sock  while a service runs
  *   DIR/run/          sockets between roles, named ROLE.INCARNATION, and service.json
  *   DIR/master.key, DIR/control.db, DIR/tenants/  see adapters/signer and adapters/control_sqlite
@@ -16,9 +17,11 @@
 typedef struct data_directory {
     char path[PATH_MAX]; /* absolute */
     int lock;            /* descriptor; -1: not locked */
+    int folder;          /* descriptor of the directory, locked as well; -1: not */
 } data_directory_t;
 
-/* Finds the directory, and makes it (and its parents) when `create`. `error` gets one line for a
+/* Finds the directory, and makes it (and its parents) when `create`. One that everybody may write
+ * into is refused: whoever can replace its files is the service. `error` gets one line for a
  * person. MISSING, PERMISSION_DENIED, STORE_FULL, INVALID_ARGUMENT, IO. */
 MUST_USE result_t data_directory_open(const char *path, bool create, data_directory_t *directory,
                                       char *error, size_t error_size);

@@ -170,7 +170,7 @@ result_t installation_open_stores(installation_t *installation, bool create, cha
 result_t installation_lock(const char *data, const char *store, bool create,
                            installation_t *installation, char *error, size_t error_size)
 {
-    *installation = (installation_t){.directory.lock = -1, .store = store};
+    *installation = (installation_t){.directory = {.lock = -1, .folder = -1}, .store = store};
     const result_t result =
         data_directory_open(data, create, &installation->directory, error, error_size);
     return result != RESULT_OK ? result

@@ -36,6 +36,17 @@ static const char *value_of(const char *word)
     return is_of_one ? equals + 1 : word;
 }
 
+/* What stands before an @ may be a password: of "acme=http://me:secret@host" only "acme=http://" is
+ * told. */
+static int size_to_tell(const char *word)
+{
+    const char *const scheme = strstr(word, "://");
+    if (strchr(word, '@') == NULL) {
+        return (int)strlen(word);
+    }
+    return scheme == NULL ? 0 : (int)(scheme + 3 - word);
+}
+
 typedef bool word_check_t(const char *value);
 
 static bool check_words(const char *flag, const char *text, word_check_t *check, const char *advice)
@@ -50,7 +61,9 @@ static bool check_words(const char *flag, const char *text, word_check_t *check,
         memcpy(word, text, size);
         word[size] = '\0';
         if (size > 0 && !check(value_of(word))) {
-            (void)command_fail("%s %s: %s", flag, word, advice);
+            const int told = size_to_tell(word);
+            (void)command_fail("%s %.*s%s: %s", flag, told, word, word[told] == '\0' ? "" : "…",
+                               advice);
             return false;
         }
         text += size;

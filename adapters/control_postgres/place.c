@@ -219,13 +219,16 @@ void place_unmake(control_postgres_t *control, const control_postgres_place_t *p
 
 /* --- Setting aside --- */
 
+/* Those of roles: who runs autovacuum is none, may not be told to end by anybody but a superuser,
+ * and is told by the server itself when the database is renamed. */
 static result_t sessions_end(control_postgres_t *control, const char *database)
 {
     const value_t value = value_bytes(text_from_c(database));
     PGresult *rows = NULL;
     const result_t result = database_query(
         control,
-        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = $1::text",
+        "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = $1::text "
+        "AND usesysid IS NOT NULL",
         &value, 1, &rows);
     PQclear(rows);
     return result;

@@ -96,6 +96,7 @@ struct lane {
     bool is_told;       /* why it is broken was told */
     bool is_looking;    /* connecting, and the server's name is still being looked up */
     bool is_pumping;
+    bool is_beginning; /* it has a connection that does not stand yet */
     bool is_session_begun;
     loop_timer_t *timer;
     bool is_preparing[STATEMENT_COUNT]; /* asked for in this session, whatever came of it */
@@ -151,8 +152,9 @@ void pool_give(lane_t *lane);   /* its connection is closed */
 void pool_cancel(lane_t *lane); /* it waits no longer */
 /* Whether the lane should give its connection up when its flight is over: others wait. */
 bool pool_wants_back(const lane_t *lane);
+void pool_begun(lane_t *lane); /* its connection stands */
 void pool_idle(lane_t *lane);  /* it has a connection and nothing to do: somebody may need it */
-void pool_claim(lane_t *lane); /* it waits: for longer than a turn it has to be for one in use */
+void pool_claim(lane_t *lane); /* it waits: what is idle may be idle for long enough by now */
 void lane_granted(lane_t *lane);
 void lane_close_connection(lane_t *lane); /* an idle one's; gives it back to the pool */
 
@@ -212,7 +214,8 @@ struct journal_postgres {
     uint32_t upgrades; /* threads that take the steps of a schema */
     uint32_t connections_max;
     uint32_t connections;
-    lane_t *holding; /* lanes with a connection */
+    uint32_t connections_beginning; /* of them */
+    lane_t *holding;                /* lanes with a connection */
     lane_t *waiting_first;
     lane_t *waiting_last;
     parameters_t parameters; /* of the statement that is being sent */

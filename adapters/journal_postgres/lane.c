@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 100, LOOK_MS = 5, SQL_SIZE = 8192 };
+enum { TICK_MS = 100, LOOK_MS = 5, WAIT_TICK_MS = 20, SQL_SIZE = 8192 };
 
 static const char *const fixed_sql[STATEMENT_FIXED] = {
 #define STATEMENT(name, sql) [STATEMENT_##name] = sql,
@@ -167,11 +167,11 @@ static void command_end(command_t *command, result_t result)
 
 static void connection_ask(lane_t *lane)
 {
-    loop_timer_start(lane->timer, TICK_MS, TICK_MS);
     if (pool_take(lane)) {
         lane_granted(lane);
     } else {
         state_set(lane, LANE_WAITING);
+        loop_timer_start(lane->timer, WAIT_TICK_MS, WAIT_TICK_MS);
     }
 }
 
@@ -209,8 +209,8 @@ result_t lane_submit(command_t *command)
     return RESULT_OK;
 }
 
-/* A connection with nothing under way is kept only while nobody else waits for one: else it goes
- * to the first in line, and a lane that has more to do goes to the end of it. */
+/* A connection with nothing under way may go to the first in line; a lane whose turn is over, and
+ * that has more to do, goes to the end of it. */
 static void lane_yield(lane_t *lane)
 {
     if (lane->is_broken || lane->state != LANE_READY || lane->flight_first != NULL) {
@@ -220,7 +220,11 @@ static void lane_yield(lane_t *lane)
         pool_idle(lane);
         return;
     }
-    lane_close_connection(lane); /* its turn is over */
+    if (!pool_wants_back(lane)) {
+        lane_pump(lane); /* the first in line got another's meanwhile */
+        return;
+    }
+    lane_close_connection(lane);
     connection_ask(lane);
 }
 
@@ -240,6 +244,7 @@ static void connecting_goes_on(lane_t *lane, connection_progress_t progress)
 void lane_granted(lane_t *lane)
 {
     state_set(lane, LANE_CONNECTING);
+    loop_timer_start(lane->timer, TICK_MS, TICK_MS);
     if (lane->tenant->journal->connects != NULL) {
         metric_add(lane->tenant->journal->connects, 1);
     }
@@ -565,6 +570,7 @@ static void result_take(lane_t *lane, PGresult *rows)
         if (is_end) {
             lane->is_session_begun = true;
             state_set(lane, LANE_READY);
+            pool_begun(lane);
         } else {
             session_check(lane, rows);
         }

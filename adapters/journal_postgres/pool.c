@@ -1,7 +1,7 @@
-/* The role's connections: at most so many at once, for however many tenants. Who finds none free
- * takes that of the idle lane that was used least lately; when none is idle, lanes wait in line,
- * and those with a connection give it up after their turn, or when they are idle: unless they are
- * used more than the first in line, which then gets it after a turn at the latest. */
+/* The role's connections: at most so many at once, for however many tenants, and few that begin.
+ * Who finds none free takes that of the idle lane that is worth least, unless it was used a moment
+ * ago by one worth more; else lanes wait in line. The first gets the next that is idle and may go,
+ * after a while any that is idle, and when none is, that of a lane whose turn is over. */
 #include "adapters/journal_postgres/journal_postgres_internal.h"
 #include "runtime/clock.h"
 #include <assert.h>
@@ -22,12 +22,21 @@ static void holding_add(journal_postgres_t *journal, lane_t *lane)
     }
     journal->holding = lane;
     journal->connections++;
+    journal->connections_beginning++;
+    lane->is_beginning = true;
     lane->turn_ms = 0;
     count_show(journal);
 }
 
+static void beginning_end(journal_postgres_t *journal, lane_t *lane)
+{
+    journal->connections_beginning -= lane->is_beginning ? 1 : 0;
+    lane->is_beginning = false;
+}
+
 static void holding_remove(journal_postgres_t *journal, lane_t *lane)
 {
+    beginning_end(journal, lane);
     if (lane->holding_previous == NULL) {
         assert(journal->holding == lane);
         journal->holding = lane->holding_next;
@@ -94,6 +103,28 @@ static lane_t *idle_least(const journal_postgres_t *journal)
     return found;
 }
 
+/* --- Who gets one --- */
+
+static bool may_begin(const journal_postgres_t *journal)
+{
+    return journal->connections_beginning < LIMIT_POSTGRES_BEGINNING;
+}
+
+static bool has_waited(const lane_t *lane, uint64_t now_ms)
+{
+    return lane->state == LANE_WAITING &&
+           now_ms - lane->state_since_ms >= LIMIT_POSTGRES_PATIENCE_MS;
+}
+
+/* Whether `idle` goes for `next`. One that was used a moment ago is about to be used again: giving
+ * it up would make two connections instead of one, unless who waits is worth as much, or has
+ * waited. */
+static bool goes_for(const lane_t *idle, const lane_t *next, uint64_t now_ms)
+{
+    return has_waited(next, now_ms) || now_ms - idle->used_ms >= LIMIT_POSTGRES_REST_MS ||
+           !is_worth_less(next, idle, now_ms);
+}
+
 bool pool_is_roomy(const journal_postgres_t *journal)
 {
     return journal->waiting_first == NULL && journal->connections < journal->connections_max / 2;
@@ -102,13 +133,14 @@ bool pool_is_roomy(const journal_postgres_t *journal)
 bool pool_take(lane_t *lane)
 {
     journal_postgres_t *const journal = lane->tenant->journal;
-    if (journal->connections >= journal->connections_max && journal->waiting_first == NULL) {
+    const bool is_first = journal->waiting_first == NULL && may_begin(journal);
+    if (is_first && journal->connections >= journal->connections_max) {
         lane_t *const idle = idle_least(journal);
-        if (idle != NULL) {
+        if (idle != NULL && goes_for(idle, lane, clock_monotonic_ms())) {
             lane_close_connection(idle);
         }
     }
-    if (journal->connections < journal->connections_max && journal->waiting_first == NULL) {
+    if (is_first && journal->connections < journal->connections_max) {
         holding_add(journal, lane);
         return true;
     }
@@ -122,17 +154,24 @@ bool pool_take(lane_t *lane)
     return false;
 }
 
-void pool_give(lane_t *lane)
+static void line_serve(journal_postgres_t *journal)
 {
-    journal_postgres_t *const journal = lane->tenant->journal;
-    holding_remove(journal, lane);
-    lane_t *const next = journal->waiting_first;
-    if (next != NULL && journal->connections < journal->connections_max) {
+    /* bounded by LIMIT_POSTGRES_BEGINNING */
+    while (journal->waiting_first != NULL && may_begin(journal) &&
+           journal->connections < journal->connections_max) {
+        lane_t *const next = journal->waiting_first;
         journal->waiting_first = next->waiting_next;
         next->waiting_next = NULL;
         holding_add(journal, next);
         lane_granted(next);
     }
+}
+
+void pool_give(lane_t *lane)
+{
+    journal_postgres_t *const journal = lane->tenant->journal;
+    holding_remove(journal, lane);
+    line_serve(journal);
 }
 
 void pool_cancel(lane_t *lane)
@@ -156,37 +195,56 @@ void pool_cancel(lane_t *lane)
     lane->waiting_next = NULL;
 }
 
-/* The turn begins with what it is for, not with connecting: on a machine that is busy that may take
- * longer than the turn, and the connection would go from one to the next without any use. */
+/* Only when nobody is idle, and for one who has waited: else each lane that is in use would give
+ * its connection up, and make another, whenever anybody waits. The turn begins with what it is
+ * for, not with connecting: on a machine that is busy that may take longer than the turn, and the
+ * connection would go from one to the next without any use. */
 bool pool_wants_back(const lane_t *lane)
 {
-    return lane->tenant->journal->waiting_first != NULL && lane->turn_ms != 0 &&
-           clock_monotonic_ms() - lane->turn_ms >= LIMIT_POSTGRES_TURN_MS;
+    const journal_postgres_t *const journal = lane->tenant->journal;
+    const lane_t *const next = journal->waiting_first;
+    if (next == NULL || lane->turn_ms == 0 || !may_begin(journal)) {
+        return false;
+    }
+    const uint64_t now_ms = clock_monotonic_ms();
+    return now_ms - lane->turn_ms >= LIMIT_POSTGRES_TURN_MS && has_waited(next, now_ms) &&
+           idle_least(journal) == NULL;
 }
 
-static bool has_waited(const lane_t *lane, uint64_t now_ms)
+/* Of `or_this` (or NULL) and the others that are idle, that which is worth least. */
+static void first_claims(const journal_postgres_t *journal, lane_t *or_this)
 {
-    return now_ms - lane->state_since_ms >= LIMIT_POSTGRES_TURN_MS;
+    const lane_t *const next = journal->waiting_first;
+    if (next == NULL || !may_begin(journal)) {
+        return;
+    }
+    const uint64_t now_ms = clock_monotonic_ms();
+    lane_t *idle = idle_least(journal);
+    if (idle == NULL || (or_this != NULL && is_worth_less(or_this, idle, now_ms))) {
+        idle = or_this;
+    }
+    if (idle != NULL && goes_for(idle, next, now_ms)) {
+        lane_close_connection(idle); /* the first in line gets it */
+    }
 }
 
-/* One that is used more than who waits will be needed again at once: giving it up would make two
- * connections instead of one, and a line in which everybody does so never ends. */
+void pool_begun(lane_t *lane)
+{
+    journal_postgres_t *const journal = lane->tenant->journal;
+    beginning_end(journal, lane);
+    line_serve(journal);
+    first_claims(journal, NULL);
+}
+
 void pool_idle(lane_t *lane)
 {
-    const uint64_t now_ms = clock_monotonic_ms();
-    const lane_t *const next = lane->tenant->journal->waiting_first;
-    if (next != NULL && (has_waited(next, now_ms) || !is_worth_less(next, lane, now_ms))) {
-        lane_close_connection(lane);
-    }
+    first_claims(lane->tenant->journal, lane);
 }
 
 void pool_claim(lane_t *lane)
 {
     const journal_postgres_t *const journal = lane->tenant->journal;
-    lane_t *const idle = journal->waiting_first == lane && has_waited(lane, clock_monotonic_ms())
-                             ? idle_least(journal)
-                             : NULL;
-    if (idle != NULL) {
-        lane_close_connection(idle); /* the first in line gets it */
+    if (journal->waiting_first == lane) {
+        first_claims(journal, NULL);
     }
 }

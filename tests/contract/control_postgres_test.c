@@ -1,5 +1,6 @@
 /* The control store's contract on PostgreSQL, and what only PostgreSQL can do wrong: schemas of
  * other versions, databases of others. */
+#include "runtime/clock.h"
 #include "tests/contract/consumers_contract.h"
 #include "tests/contract/control_contract.h"
 #include "tests/contract/flags_contract.h"
@@ -7,12 +8,16 @@
 #include "tests/contract/revocations_contract.h"
 #include "tests/contract/webhooks_contract.h"
 #include <assert.h>
+#include <libpq-fe.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+enum { AUTOVACUUM_MS = 60000 };
 
 static void factory_open(void *context, control_store_t **store, dead_letters_t **letters)
 {
@@ -133,6 +138,52 @@ static void a_wrong_password_is_told_without_it(void **state)
     postgres_server_execute(&place->server, "postgres", "ALTER ROLE digitalcard PASSWORD 'secret'");
 }
 
+static bool is_autovacuum_at_work(postgres_place_t *place, const char *database)
+{
+    const char *const values[] = {database};
+    PGconn *const connection = PQconnectdb(place->server.superuser);
+    PGresult *const rows = PQexecParams(connection,
+                                        "SELECT pid FROM pg_stat_activity WHERE datname = $1 "
+                                        "AND backend_type = 'autovacuum worker'",
+                                        1, NULL, values, NULL, NULL, 0);
+    assert_int_equal(PQresultStatus(rows), PGRES_TUPLES_OK);
+    const bool is_there = PQntuples(rows) > 0;
+    PQclear(rows);
+    PQfinish(connection);
+    return is_there;
+}
+
+/* Nobody but a superuser may end what the server itself does there. */
+static void a_tenant_is_deleted_while_autovacuum_is_at_work(void **state)
+{
+    postgres_place_t *const place = *state;
+    const journal_contract_factory_t factory = postgres_place_factory(place);
+    const text_t tenant = TEXT_LITERAL("vacuumed");
+    control_postgres_place_t where;
+    char kept_as[128];
+    postgres_place_control_open(place);
+    assert_int_equal(factory.create_tenant(factory.context, tenant, 1), RESULT_OK);
+    assert_int_equal(control_postgres_find(place->control, tenant, &where), RESULT_OK);
+    postgres_server_execute(
+        &place->server, where.database, /* a page each tenth of a second: work for minutes */
+        "CREATE TABLE busy (n int8) WITH (autovacuum_vacuum_threshold = 0, "
+        "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100, "
+        "autovacuum_vacuum_cost_limit = 1); "
+        "INSERT INTO busy SELECT generate_series(1, 100000); DELETE FROM busy");
+    postgres_server_execute(&place->server, "postgres", "ALTER SYSTEM SET autovacuum_naptime = 1");
+    postgres_server_execute(&place->server, "postgres", "SELECT pg_reload_conf()");
+    const uint64_t deadline_ms = clock_monotonic_ms() + AUTOVACUUM_MS;
+    while (!is_autovacuum_at_work(place, where.database)) {
+        assert_true(clock_monotonic_ms() < deadline_ms);
+        (void)poll(NULL, 0, 20);
+    }
+    assert_int_equal(place->control->functions->tenant_delete(place->control, tenant, 1700000000000,
+                                                              kept_as, sizeof kept_as),
+                     RESULT_OK);
+    postgres_server_execute(&place->server, "postgres", "ALTER SYSTEM RESET autovacuum_naptime");
+    postgres_server_execute(&place->server, "postgres", "SELECT pg_reload_conf()");
+}
+
 static int clear(void **state)
 {
     postgres_place_t *const place = *state;
@@ -157,6 +208,7 @@ int main(void)
         POSTGRES_TEST(a_store_of_format_1_gets_its_dead_letters),
         POSTGRES_TEST(a_newer_store_is_refused_and_left_alone),
         POSTGRES_TEST(a_wrong_password_is_told_without_it),
+        POSTGRES_TEST(a_tenant_is_deleted_while_autovacuum_is_at_work),
     };
     int failed = control_contract_run(&factory);
     failed += flags_contract_run(&factory, control_postgres_flags);

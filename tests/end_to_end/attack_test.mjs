@@ -1,6 +1,6 @@
 // What attackers tried and got: each of these once worked against the service.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -72,4 +72,50 @@ test('events of what is no tenant are refused, not waited for', async () => {
   const reply = await service.tryCommand('events', 'tail', '--tenant', '../x', '--data', service.data);
   assert.equal(reply.status, 2);
   assert.match(reply.stderr, /no name of a tenant/);
+});
+
+test('a password in a URL that is refused is not told', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
+  for (const [flag, url] of [['--membership-url', 'acme=http://me:hunter2@members.example'], ['--membership-events', 'udp:hunter2@members.example'],
+    ['--store', 'postgres:me:hunter2@db.example'], ['--redis', 'rediss://me:hunter2@cache.example']]) {
+    const reply = await service.tryCommand('serve', '--data', data, '--http', '127.0.0.1:0', flag, url);
+    assert.ok(reply.status === 1 || reply.status === 2, `${flag}: ${reply.status}`);
+    assert.ok(reply.stderr.includes(flag), reply.stderr);
+    assert.ok(!reply.stderr.includes('hunter2'), reply.stderr);
+  }
+  rmSync(data, { recursive: true });
+});
+
+test('a data directory that everybody may write into is refused', async () => {
+  const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
+  chmodSync(data, 0o777);
+  const reply = await service.tryCommand('tenant', 'create', 'acme', '--data', data);
+  assert.equal(reply.status, 1);
+  assert.match(reply.stderr, /can be written by every user of this machine/);
+  rmSync(data, { recursive: true });
+});
+
+test('a lock file that was removed lets no second service in', async () => {
+  rmSync(path.join(service.data, 'lock'));
+  const reply = await service.tryCommand('serve', '--data', service.data, '--http', '127.0.0.1:0', '--api', 'ipc://second-api', '--events', 'ipc://second-events');
+  assert.equal(reply.status, 1);
+  assert.match(reply.stderr, /in use by another process, whose file \S+ was removed/);
+});
+
+test('texts with control characters beyond ASCII, empty keys and webhooks that can never be called are refused', async () => {
+  const token = await service.tenant('strict');
+  const card = await service.issue('strict', token);
+  for (const text of ['a\u0085b', 'a\u009b31mb']) {
+    const reply = await service.request('POST', '/strict/api/v1/cards', { token, body: { member_id: text, expires_at: '2035-01-01T00:00:00Z' } });
+    assert.equal(reply.body.code, 'invalid_body', `${reply.raw}`);
+  }
+  for (const url of ['https:///in', 'https://crm.example:0/', 'https://[fe80::1%25eth0]/']) {
+    const reply = await service.request('POST', '/strict/api/v1/webhooks', { token, body: { name: 'crm', url } });
+    assert.equal(reply.body.code, 'invalid_body', `${reply.raw}`);
+  }
+  const api = new ApiClient(service.api, 'strict', token);
+  const reply = await api.ask('card.suspend', { id: card.id }, { key: '' });
+  api.close();
+  assert.equal(reply.body.code, 'invalid_parameter', JSON.stringify(reply.body));
+  assert.equal((await service.request('GET', `/strict/api/v1/cards/${card.id}`, { token })).body.status, 'active');
 });

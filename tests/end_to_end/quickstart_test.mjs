@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { execFile, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -73,6 +73,8 @@ test('the three printed lines work, Ctrl-C ends all, the second start shows the 
     second.stderr.on('data', (text) => { said += text; });
     assert.equal(await new Promise((resolve) => second.once('close', resolve)), 1);
     assert.match(said, /in use/);
+    // What the one that runs has said is still there: two starts of it.
+    assert.equal(readFileSync(path.join(root, 'var/service.log'), 'utf8').split('digitalcard is ready').length - 1, 2);
     await interrupt(started);
   } finally {
     if (started !== undefined && !started.ended) process.kill(-started.process.pid, 'SIGTERM');

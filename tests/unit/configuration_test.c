@@ -349,6 +349,11 @@ static void directory_is_made_private_and_locked_once(void **state)
                      RESULT_DATA_DIRECTORY_IN_USE);
     (void)snprintf(path, sizeof path, "in use by process %ld", (long)getpid());
     assert_non_null(strstr(error, path));
+    (void)snprintf(path, sizeof path, "%s/lock", directory);
+    assert_int_equal(unlink(path), 0); /* somebody tidies up: it is still in use */
+    assert_int_equal(data_directory_lock(&second, error, sizeof error),
+                     RESULT_DATA_DIRECTORY_IN_USE);
+    assert_non_null(strstr(error, "was removed"));
     data_directory_close(&first);
     assert_int_equal(data_directory_lock(&second, error, sizeof error), RESULT_OK);
     data_directory_close(&second);
@@ -367,6 +372,11 @@ static void unusable_directories_are_refused(void **state)
     assert_int_equal(data_directory_open(path, true, &opened, error, sizeof error),
                      RESULT_INVALID_ARGUMENT);
     assert_non_null(strstr(error, path));
+    assert_int_equal(chmod(directory, 0777), 0);
+    assert_int_equal(data_directory_open(directory, true, &opened, error, sizeof error),
+                     RESULT_PERMISSION_DENIED);
+    assert_non_null(strstr(error, "(mode 0777): chmod 0700 it"));
+    assert_int_equal(chmod(directory, 0700), 0);
     assert_int_equal(data_directory_open("/proc/nonexistent/x", true, &opened, error, sizeof error),
                      RESULT_MISSING);
     if (geteuid() != 0) { /* nothing is unwritable for root */

@@ -12,9 +12,10 @@ foreach(name gateway_admission gateway_flow gateway_credit gateway_directory)
     LIBRARIES digitalcard_actors digitalcard_signer)
 endforeach()
 
-foreach(name relay_models relay_namesakes relay_publish relay_reads)
+foreach(name relay_archived relay_models relay_namesakes relay_publish relay_reads)
   digitalcard_test(NAME ${name}_test
     SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c ${CMAKE_CURRENT_LIST_DIR}/relay_support.c
+            ${CMAKE_CURRENT_LIST_DIR}/relay_models_fake.c
             ${CMAKE_CURRENT_LIST_DIR}/../support/gateway_loop_fake.c
             ${CMAKE_CURRENT_LIST_DIR}/../support/relay_journal_fake.c
     LIBRARIES digitalcard_actors digitalcard_signer)

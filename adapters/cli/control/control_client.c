@@ -130,7 +130,9 @@ json_t *control_client_ask_service(const configuration_t *configuration, json_t 
     const result_t result = text == NULL ? RESULT_NO_MEMORY : ask(configuration, text, &answer);
     free(text);
     if (result == RESULT_MISSING) {
-        (void)command_fail("no service runs on data directory %s", configuration->texts.data);
+        (void)command_fail("no service runs on data directory %s: nobody answers on its "
+                           "control.sock",
+                           configuration->texts.data);
         return NULL;
     }
     if (result != RESULT_OK) {
