@@ -109,23 +109,21 @@ async function limitInOneWindow() {
 // In a second that was long enough to see it, and in which the nodes were not so late that they had not told each other.
 const limitHolds = () => until(async () => await limitInOneWindow() === LIMIT - 60, 'the limit holds for both together');
 
-// Whoever was not connected at that moment misses it, and repairs: on a crowded machine Redis counts as away now and then, so that it is
-// one of several.
+const allListen = () => until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
+
 test('an event of one node reaches the subscribers of the other at once', async (t) => {
   const follower = new EventFollower(nodes[1].events, 'acme');
   t.after(() => follower.close());
   await follower.ready();
-  await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
-  for (const [act, name] of [['suspend', 'CardSuspended'], ['reinstate', 'CardReinstated']]) {
-    const other = act === 'suspend' ? 'reinstate' : 'suspend';
-    await until(async () => {
-      await nodes[0].act('acme', token, card.id, act);
-      const heard = () => follower.events.some((event) => event.header.name === name);
-      if (await until(heard, name, 3_000).catch(() => false)) return true;
-      await nodes[0].act('acme', token, card.id, other);
-      return false;
-    }, `${name} of the other node`);
-  }
+  await allListen();
+  const told = (name) => follower.events.some((event) => event.header.name === name);
+  // Redis keeps nothing for a relay that it lost for a moment (decision 13), as happens on a machine too slow to answer it: then the next one comes.
+  await until(async () => {
+    for (const action of ['suspend', 'reinstate']) {
+      await until(async () => (await nodes[0].act('acme', token, card.id, action)).status === 200, `${action}, once the limit allows it`);
+    }
+    return until(() => told('CardSuspended') && told('CardReinstated'), 'both events of the other node', 2_000).catch(() => false);
+  }, 'the events of the other node');
 });
 
 test('a request that both nodes count is refused when both together reach the limit', () => limitHolds());
@@ -163,6 +161,7 @@ test('Redis killed and restarted under load: no error at the gate, limits and co
     return counts?.shown.every((value) => value === counts.truth) ? counts : null;
   }, 'both nodes show what both counted');
   assert.deepEqual(shown, [truth, truth]);
+  await allListen(); // to live events, on connections of their own
   t.diagnostic(`at the gate meanwhile: ${JSON.stringify(seen)}; after Redis was back: connected ${connected} ms, the first right limit seen ${limited} ms`);
 });
 
