@@ -1,11 +1,11 @@
-/* The connecting end of a channel. Keeps one batch; a batch that ZeroMQ does not take stays and is
- * offered again at the end of every turn. Must not retry what was sent. */
+/* The connecting end of a channel. Keeps one batch; a batch that the wire does not take stays and
+ * is offered again at the end of every turn. Must not retry what was sent. */
 #include "runtime/channel.h"
 
 #include "runtime/channel_batch.h"
+#include "runtime/channel_wire.h"
 #include "runtime/log.h"
 #include "runtime/loop_internal.h"
-#include "runtime/zsocket.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 struct channel_client {
     loop_t *loop;
     loop_hook_t *hook;
-    zsocket_t *socket; /* NULL when not connected */
+    channel_wire_t wire; /* closed when not connected */
     channel_client_receive_t *receive;
     void *context;
     channel_batch_t batch;
@@ -42,11 +42,11 @@ static void client_free(channel_client_t *client)
 
 static result_t client_flush(channel_client_t *client)
 {
-    if (client->batch.size == 0 || client->socket == NULL) {
+    if (client->batch.size == 0 || !channel_wire_is_open(&client->wire)) {
         return RESULT_OK;
     }
     const zframe_view_t frame = {client->batch.bytes, client->batch.size};
-    const result_t result = zsocket_send(client->socket, &frame, 1);
+    const result_t result = channel_wire_send(&client->wire, &frame, 1);
     if (result == RESULT_BUSY) {
         return result;
     }
@@ -149,7 +149,7 @@ void channel_client_destroy(channel_client_t **client)
     }
     *client = NULL;
     (void)client_flush(destroyed); /* what does not leave now has no time left */
-    zsocket_destroy(&destroyed->socket);
+    channel_wire_close(&destroyed->wire, true);
     destroyed->connection++;
     loop_hook_destroy(&destroyed->hook);
     if (destroyed->pace != NULL) {
@@ -165,34 +165,14 @@ void channel_client_destroy(channel_client_t **client)
 result_t channel_client_connect(channel_client_t *client, const char *endpoint)
 {
     channel_client_disconnect(client);
-    const zsocket_options_t options = {.type = ZSOCKET_DEALER,
-                                       .send_messages_max = LIMIT_CHANNEL_MESSAGES,
-                                       .receive_messages_max = LIMIT_CHANNEL_MESSAGES,
-                                       .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,
-                                       .use_fd = -1,
-                                       .linger_ms = LIMIT_CHANNEL_LINGER_MS};
-    zsocket_t *socket = NULL;
-    result_t result = zsocket_create(client->loop, &options, on_message, client, &socket);
-    if (result != RESULT_OK) {
-        return result;
-    }
-    result = zsocket_connect(socket, endpoint);
-    if (result != RESULT_OK) {
-        zsocket_destroy(&socket);
-        return result;
-    }
-    client->socket = socket;
-    return RESULT_OK;
+    return channel_wire_connect(client->loop, endpoint, on_message, client, &client->wire);
 }
 
 void channel_client_disconnect(channel_client_t *client)
 {
     client->connection++;
     channel_batch_clear(&client->batch);
-    if (client->socket != NULL) {
-        zsocket_set_linger(client->socket, 0);
-        zsocket_destroy(&client->socket);
-    }
+    channel_wire_close(&client->wire, false);
 }
 
 result_t channel_client_send(channel_client_t *client, const uint8_t *envelope, size_t size)
@@ -200,7 +180,7 @@ result_t channel_client_send(channel_client_t *client, const uint8_t *envelope, 
     if (size == 0 || size > LIMIT_CHANNEL_ENVELOPE_SIZE) {
         return RESULT_INVALID_ARGUMENT;
     }
-    if (client->socket == NULL) {
+    if (!channel_wire_is_open(&client->wire)) {
         return RESULT_UNAVAILABLE;
     }
     if (!channel_batch_has_room(&client->batch, size)) {

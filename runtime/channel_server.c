@@ -4,9 +4,9 @@
 #include "runtime/channel_internal.h"
 
 #include "runtime/channel_batch.h"
+#include "runtime/channel_wire.h"
 #include "runtime/log.h"
 #include "runtime/loop_internal.h"
-#include "runtime/zsocket.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ typedef struct peer {
 struct channel_server {
     loop_t *loop;
     loop_hook_t *hook;
-    zsocket_t *socket;
+    channel_wire_t wire;
     channel_server_receive_t *receive;
     void *context;
     uint16_t buckets[BUCKETS];
@@ -116,7 +116,7 @@ static result_t peer_flush(channel_server_t *server, peer_t *peer)
     }
     const zframe_view_t frames[] = {{peer->routing_id, peer->routing_id_size},
                                     {peer->batch.bytes, peer->batch.size}};
-    const result_t result = zsocket_send(server->socket, frames, 2);
+    const result_t result = channel_wire_send(&server->wire, frames, 2);
     if (result == RESULT_OK) {
         channel_batch_clear(&peer->batch);
     } else if (result != RESULT_BUSY) {
@@ -213,18 +213,9 @@ result_t channel_server_create_bounded(loop_t *loop, const char *endpoint, int m
     for (uint32_t index = 0; index < BUCKETS; index++) {
         created->buckets[index] = PEER_NONE;
     }
-    const zsocket_options_t options = {.type = ZSOCKET_ROUTER,
-                                       .send_messages_max = messages_max,
-                                       .receive_messages_max = messages_max,
-                                       .message_size_max = CHANNEL_MESSAGE_SIZE_MAX,
-                                       .use_fd = -1,
-                                       .linger_ms = LIMIT_CHANNEL_LINGER_MS};
-    result_t result = zsocket_create(loop, &options, on_message, created, &created->socket);
-    if (result == RESULT_OK) {
-        result = zsocket_bind(created->socket, endpoint);
-    }
+    const result_t result =
+        channel_wire_bind(loop, endpoint, messages_max, on_message, created, &created->wire);
     if (result != RESULT_OK) {
-        zsocket_destroy(&created->socket);
         free(created);
         return result;
     }
@@ -249,7 +240,7 @@ void channel_server_destroy(channel_server_t **server)
     }
     *server = NULL;
     on_turn_end(destroyed);
-    zsocket_destroy(&destroyed->socket);
+    channel_wire_close(&destroyed->wire, true);
     loop_hook_destroy(&destroyed->hook);
     if (destroyed->is_receiving) {
         destroyed->is_destroyed = true;

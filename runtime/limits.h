@@ -158,7 +158,10 @@ enum {
     LIMIT_CHANNEL_ENVELOPE_SIZE = 10485760, /* a full page of 1,000 events and room */
     LIMIT_CHANNEL_MESSAGES =
         65536, /* ZeroMQ high-water mark; never reached by LIMIT_REQUESTS_IN_FLIGHT */
-    LIMIT_CHANNEL_PEERS = 256, /* fronts and shards of one installation */
+    LIMIT_CHANNEL_UNSENT_SIZE =
+        67108864, /* for a role that does not read: LIMIT_REQUESTS_IN_FLIGHT replies of 1 KiB */
+    LIMIT_CHANNEL_BACKLOG = 64, /* roles that connect while the loop is busy; others try again */
+    LIMIT_CHANNEL_PEERS = 256,  /* fronts and shards of one installation */
     LIMIT_CHANNEL_BUFFER_KEPT_SIZE =
         262144,                     /* per peer between turns; a larger one is given back */
     LIMIT_CHANNEL_LINGER_MS = 1000, /* for the last batch of a role that stops; LIMIT_DRAIN_MS */

@@ -56,6 +56,30 @@ static bool child_place_descriptors(const int *descriptors, size_t count)
     return true;
 }
 
+static bool is_one_of(const char *variable, const char *const *names)
+{
+    for (size_t i = 0; names[i] != NULL; i++) { /* as many as the caller declared */
+        const size_t size = strlen(names[i]);
+        if (strncmp(variable, names[i], size) == 0 && variable[size] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In the child alone, whose environment is a copy. */
+static void child_withhold(const char *const *names)
+{
+    char **kept = environ;
+    for (char **variable = environ; *variable != NULL; variable++) { /* the kernel bounds them */
+        if (!is_one_of(*variable, names)) {
+            *kept = *variable;
+            kept++;
+        }
+    }
+    *kept = NULL;
+}
+
 static _Noreturn void child_run(const process_start_t *start, pid_t parent)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -63,6 +87,9 @@ static _Noreturn void child_run(const process_start_t *start, pid_t parent)
         _exit(EXIT_EXEC_FAILED);
     }
     child_reset_signals();
+    if (start->withheld != NULL && environ != NULL) {
+        child_withhold(start->withheld);
+    }
     if (child_place_descriptors(start->descriptors, start->descriptor_count)) {
         if (start->program >= 0) {
             (void)fexecve(start->program, (char *const *)start->arguments, environ);
@@ -324,6 +351,10 @@ static void forbid_core_dumps(void)
 void process_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    /* What scripts send after they have rotated logs: we write to whoever started us, and both
+     * would end the process. */
+    (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     forbid_core_dumps();
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {

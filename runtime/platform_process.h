@@ -18,6 +18,8 @@ typedef struct process_start {
     const int *descriptors;       /* nothing else stays open but 0, 1 and 2 */
     size_t descriptor_count;      /* up to PROCESS_DESCRIPTORS_MAX */
     int program;                  /* of process_program_open; -1: this same binary */
+    const char *const *withheld;  /* names of variables of our environment that it does not get,
+                                   * NULL at the end; NULL: it gets them all */
 } process_start_t;
 
 /* Where this program was started from, absolute, links not followed: what stands there later may be
@@ -67,7 +69,8 @@ void process_numbers(int64_t pid, process_numbers_t *numbers);
 void process_times(int64_t pid, process_numbers_t *numbers);
 
 /* Once at the start of every role and of the supervisor: a closed peer is an error of the write,
- * not a death, the soft limit of descriptors rises to the hard one, and no core is dumped. */
+ * not a death, SIGUSR1 and SIGUSR2 mean nothing, the soft limit of descriptors rises to the hard
+ * one, and no core is dumped. */
 void process_prepare(void);
 
 /* What this process may be told from outside. */

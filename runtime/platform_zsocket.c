@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 #include <zmq.h>
 
@@ -30,8 +31,9 @@ struct zsocket {
     bool counts_overflows; /* XPUB with ZMQ_XPUB_NODROP but for the moments of send_dropping */
     uint64_t dropped;
     uint64_t overflows;
-    int listener;  /* the descriptor it was given; -1: none */
-    uint16_t port; /* bound over TCP; 0: not */
+    int listener;      /* the descriptor it was given; -1: none */
+    int kept_listener; /* what it was before zsocket_stop_accepting; -1: it still is */
+    uint16_t port;     /* bound over TCP; 0: not */
 };
 
 typedef struct message_frames {
@@ -231,6 +233,7 @@ result_t zsocket_create(loop_t *loop, const zsocket_options_t *options, zsocket_
     }
     created->loop = loop;
     created->listener = options->use_fd;
+    created->kept_listener = -1;
     created->counts_overflows = options->type == ZMQ_XPUB && options->xpub_overflows;
     created->receive = receive;
     created->context = context;
@@ -258,6 +261,24 @@ static void on_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+void zsocket_keep_listener(zsocket_t *socket, int kept)
+{
+    assert(socket->kept_listener < 0);
+    socket->kept_listener = kept;
+}
+
+/* epoll knows a descriptor by its number and by what stands behind it: ZeroMQ ends the process when
+ * it takes the number out and something else stands there. Whoever connects in the moment before it
+ * does so is accepted, has not got through ZeroMQ's handshake, and connects again. */
+static void listener_put_back(zsocket_t *socket)
+{
+    if (socket->kept_listener >= 0) {
+        (void)dup3(socket->kept_listener, socket->listener, O_CLOEXEC);
+        (void)close(socket->kept_listener);
+        socket->kept_listener = -1;
+    }
+}
+
 void zsocket_destroy(zsocket_t **socket)
 {
     zsocket_t *const destroyed = *socket;
@@ -269,6 +290,7 @@ void zsocket_destroy(zsocket_t **socket)
     /* libuv forgets the descriptor at once, before ZeroMQ closes it; the memory stays until libuv
      * has called back, so that source_run, if we are within it, sees handle == NULL. */
     uv_close((uv_handle_t *)&destroyed->poll, on_closed);
+    listener_put_back(destroyed);
     zmq_close(destroyed->handle);
     destroyed->handle = NULL;
 }

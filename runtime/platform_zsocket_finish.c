@@ -84,7 +84,7 @@ void zsocket_finish(zsocket_t *socket)
 
 /* ZeroMQ accepts on the descriptor until it unbinds, and then ends the peers as well. So the number
  * gets another listening socket, one without a name, which nobody knows: ZeroMQ's accept
- * finds nothing there. */
+ * finds nothing there. The right one is kept for the end. */
 result_t zsocket_stop_accepting(zsocket_t *zsocket)
 {
     const struct sockaddr_un nobody = {.sun_family = AF_UNIX}; /* the kernel chooses a name */
@@ -92,13 +92,19 @@ result_t zsocket_stop_accepting(zsocket_t *zsocket)
     if (listener < 0) {
         return RESULT_OK; /* ipc: the successor has taken the path over */
     }
+    const int kept = fcntl(listener, F_DUPFD_CLOEXEC, 0);
     const int empty = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool is_done = empty >= 0;
+    bool is_done = kept >= 0 && empty >= 0;
     is_done = is_done && bind(empty, (const struct sockaddr *)&nobody, sizeof(sa_family_t)) == 0;
     is_done = is_done && listen(empty, 1) == 0;
     is_done = is_done && dup3(empty, listener, O_CLOEXEC) == listener;
     if (empty >= 0) {
         (void)close(empty);
+    }
+    if (is_done) {
+        zsocket_keep_listener(zsocket, kept);
+    } else if (kept >= 0) {
+        (void)close(kept);
     }
     return is_done ? RESULT_OK : RESULT_UNAVAILABLE;
 }

@@ -33,6 +33,8 @@ typedef struct supervisor_role {
      * day of the service's start, over starts of the service too while the clock does not go back;
      * it names things, correctness never rests on it. */
     const char *const *arguments;
+    /* Variables of the environment that this role does not get; NULL at the end, or NULL: none. */
+    const char *const *withheld;
     /* Listening descriptors handed to the role as 4, 5, …; at most 4, -1 ends. The supervisor keeps
      * them open, so that connections wait in the kernel while the role restarts. */
     int descriptors[4];

@@ -239,7 +239,8 @@ static result_t start_process(role_t *role, int link)
     const process_start_t start = {.arguments = arguments,
                                    .descriptors = descriptors,
                                    .descriptor_count = descriptor_count,
-                                   .program = rolling_program(role)};
+                                   .program = rolling_program(role),
+                                   .withheld = role->declared->withheld};
     return process_start(&start, &role->pid);
 }
 

@@ -41,7 +41,8 @@ void zsocket_destroy(zsocket_t **socket);
 MUST_USE result_t zsocket_bind(zsocket_t *socket,
                                const char *endpoint); /* ADDRESS_IN_USE, INVALID_ARGUMENT */
 /* Accepts no more peers on the listening descriptor it was given; those that are there stay (they
- * go when ZeroMQ unbinds). Whoever else shares the descriptor goes on accepting. */
+ * go when ZeroMQ unbinds). Whoever else shares the descriptor goes on accepting. Once, and not
+ * before ZeroMQ's thread listens, which it does a moment after zsocket_bind. */
 MUST_USE result_t zsocket_stop_accepting(zsocket_t *socket);
 /* Of a socket bound to tcp:// that is about to go, its peers over TCP: what is sent to them from
  * now on waits for zsocket_finish (no longer than 200 ms, and a full segment does not wait) … */

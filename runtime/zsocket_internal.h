@@ -11,5 +11,8 @@ MUST_USE result_t zsocket_send_message(zsocket_t *socket, const zframe_view_t *f
                                        size_t frame_count, void *last);
 /* As given; -1: none. */
 int zsocket_listener(const zsocket_t *socket);
+/* Another number of what stood there before zsocket_stop_accepting; the socket puts it back before
+ * ZeroMQ looks for it. */
+void zsocket_keep_listener(zsocket_t *socket, int kept);
 
 #endif

@@ -102,6 +102,10 @@ static void shrink(router_buffer_t *buffer)
 
 void router_send(router_front_t *front, const zframe_view_t *frames, size_t count)
 {
+    if (front->socket == NULL) { /* it was left (router_leave.c) while this was being worked on */
+        metric_add(front->metrics.gone, 1);
+        return;
+    }
     zsocket_account_t *const account =
         router_accounts_find(front, &frames[0], frames[count - 1].size);
     switch (account == NULL ? zsocket_send(front->socket, frames, count)

@@ -1,12 +1,12 @@
 // What attackers tried and got: each of these once worked against the service.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { ApiClient, EventFollower } from './clients.mjs';
-import { BINARY, Service, run, until } from './service.mjs';
+import { BINARY, Service, roles, run, until } from './service.mjs';
 
 let service;
 before(async () => { service = await Service.start(); });
@@ -84,6 +84,26 @@ test('a password in a URL that is refused is not told', async () => {
     assert.ok(!reply.stderr.includes('hunter2'), reply.stderr);
   }
   rmSync(data, { recursive: true });
+});
+
+test('the role that speaks to the world gets no password of a store or a neighbour', async () => {
+  const guarded = await Service.start({ arguments: ['--shards', '1', '--membership-url', 'http://127.0.0.1:9/?key=hunter2'] });
+  try {
+    const environment = (pid) => readFileSync(`/proc/${pid}/environ`, 'utf8');
+    const found = roles(await guarded.tree());
+    assert.doesNotMatch(environment(found['front-0'].pid), /hunter2|DIGITALCARD_STORE=/);
+    assert.match(environment(found.adapters.pid), /hunter2/);
+    assert.match(environment(found['shard-0'].pid), /DIGITALCARD_STORE=sqlite/);
+    // Nor does a successor: a planned restart is another way to start it.
+    guarded.process.kill('SIGHUP');
+    const successor = await until(async () => {
+      const role = roles(await guarded.tree())['front-0'];
+      return role.state === 'ready' && role.pid !== found['front-0'].pid ? role.pid : null;
+    }, 'the front was restarted', 30_000);
+    assert.doesNotMatch(environment(successor), /hunter2|DIGITALCARD_STORE=/);
+  } finally {
+    await guarded.destroy();
+  }
 });
 
 test('a data directory that everybody may write into is refused', async () => {

@@ -102,15 +102,17 @@ async function limitInOneWindow() {
 // In a second that was long enough to see it, and in which the nodes were not so late that they had not told each other.
 const limitHolds = () => until(async () => await limitInOneWindow() === LIMIT - 60, 'the limit holds for both together');
 
-test('an event of one node reaches the subscribers of the other at once', async () => {
+test('an event of one node reaches the subscribers of the other at once', async (t) => {
   const follower = new EventFollower(nodes[1].events, 'acme');
+  t.after(() => follower.close());
   await follower.ready();
   await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
-  await nodes[0].act('acme', token, card.id, 'suspend');
-  await until(() => follower.events.some((event) => event.header.name === 'CardSuspended'), 'the event of the other node');
-  await nodes[0].act('acme', token, card.id, 'reinstate');
-  await until(() => follower.events.some((event) => event.header.name === 'CardReinstated'), 'the next one');
-  follower.close();
+  const told = (name) => follower.events.some((event) => event.header.name === name);
+  // Redis keeps nothing for a relay that it lost for a moment (decision 13), as happens on a machine too slow to answer it: then the next one comes.
+  await until(async () => {
+    for (const action of ['suspend', 'reinstate']) assert.equal((await nodes[0].act('acme', token, card.id, action)).status, 200);
+    return until(() => told('CardSuspended') && told('CardReinstated'), 'both events of the other node', 2_000).catch(() => false);
+  }, 'the events of the other node');
 });
 
 test('a request that both nodes count is refused when both together reach the limit', () => limitHolds());

@@ -112,9 +112,12 @@ test(`${UPGRADES} upgrades under load: no request fails, by HTTP or ROUTER`, { t
     assert.deepEqual(load.failures.slice(0, 10), [], `${load.failures.length} requests failed`);
     const restarts = Object.fromEntries((await service.tree()).roles.map((role) => [role.name, role.restarts]));
     assert.deepEqual([...new Set(Object.values(restarts))], [UPGRADES]);
+    const ends = service.log.split('\n').filter((line) => line.includes('"role ended"')).map((line) => JSON.parse(line));
+    assert.equal(ends.length, UPGRADES * Object.keys(restarts).length);
+    assert.deepEqual(ends.filter(({ how }) => how !== 'exited with status 0'), [], 'roles that did not end by themselves');
     assert.equal(readlinkSync(`/proc/${service.process.pid}/exe`), `${program} (deleted)`);
   } catch (error) {
-    t.diagnostic(service.log.slice(-4000));
+    t.diagnostic(service.log.slice(-12_000));
     throw error;
   } finally {
     await service.destroy();
@@ -148,7 +151,7 @@ test('a new binary that does not start, or cannot be executed, changes nothing',
     await until(async () => (await service.tree()).roles.every((role) => role.state === 'ready' && !before.some((old) => old.incarnation === role.incarnation)),
       'a good one is taken', 30_000);
   } catch (error) {
-    t.diagnostic(service.log.slice(-4000));
+    t.diagnostic(service.log.slice(-12_000));
     throw error;
   } finally {
     await service.destroy();
@@ -178,7 +181,7 @@ test('SIGTERM under load: status 0 within the bound, and every answer is in the 
     t.diagnostic(JSON.stringify({ drain_ms: took, acknowledged: load.acknowledged.size, unanswered: load.failures.length }));
     await sleep(0);
   } catch (error) {
-    t.diagnostic(service.log.slice(-4000));
+    t.diagnostic(service.log.slice(-12_000));
     throw error;
   } finally {
     await service.destroy();

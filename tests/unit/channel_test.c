@@ -1,5 +1,6 @@
 /* Channels: envelopes arrive whole, in order, once; batches per turn; peers that come and go; and
- * messages that are no batch at all. */
+ * messages that are no batch at all. What is the same whatever carries the messages runs over
+ * ZeroMQ and over a local socket; what only the latter does: channel_local_test.c. */
 #include "runtime/channel_batch.h"
 #include "runtime/channel_internal.h"
 #include "runtime/clock.h"
@@ -34,6 +35,7 @@ static void stop_loop(void *context)
 typedef struct fixture {
     loop_t *loop;
     loop_timer_t *watchdog;
+    const char *scheme; /* "ipc" (ZeroMQ) or "unix" (a local socket) */
     char directory[32];
     char endpoint[64];
     channel_server_t *server;
@@ -87,10 +89,12 @@ static int setup(void **state)
     fixture_t *const fixture = calloc(1, sizeof(*fixture));
     assert_non_null(fixture);
     log_start("test", LOG_ERROR_LEVEL);
+    fixture->scheme = *state;
     assert_int_equal(loop_create(&fixture->loop), RESULT_OK);
     (void)snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/channel_test.XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
-    (void)snprintf(fixture->endpoint, sizeof(fixture->endpoint), "ipc://%s/s", fixture->directory);
+    (void)snprintf(fixture->endpoint, sizeof(fixture->endpoint), "%s://%s/s", fixture->scheme,
+                   fixture->directory);
     fixture->watchdog = loop_timer_create(fixture->loop, stuck, NULL);
     loop_timer_start(fixture->watchdog, WATCHDOG_MS, 0);
     assert_int_equal(channel_server_create(fixture->loop, fixture->endpoint, server_receive,
@@ -107,8 +111,8 @@ static int setup(void **state)
 static void server_leave(fixture_t *fixture)
 {
     channel_server_destroy(&fixture->server);
-    (void)unlink(fixture->endpoint + strlen("ipc://"));
-    (void)snprintf(fixture->endpoint, sizeof(fixture->endpoint), "ipc://%s/another",
+    (void)unlink(strchr(fixture->endpoint, '/') + 2);
+    (void)snprintf(fixture->endpoint, sizeof(fixture->endpoint), "%s://%s/another", fixture->scheme,
                    fixture->directory);
 }
 
@@ -121,7 +125,7 @@ static int teardown(void **state)
     assert_null(fixture->server);
     loop_timer_destroy(&fixture->watchdog);
     loop_destroy(&fixture->loop);
-    (void)unlink(fixture->endpoint + strlen("ipc://"));
+    (void)unlink(strchr(fixture->endpoint, '/') + 2);
     assert_int_equal(rmdir(fixture->directory), 0);
     free(fixture->last);
     free(fixture);
@@ -679,7 +683,12 @@ static void channel_server_counts_malformed_messages_and_goes_on(void **state)
     zsocket_destroy(&stranger);
 }
 
-#define CHANNEL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define ZMQ_TEST(name) cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, "ipc")
+#define LOCAL_TEST(name)                                                                           \
+    {                                                                                              \
+#name " over a local socket", name, setup, teardown, "unix"                                \
+    }
+#define CHANNEL_TEST(name) ZMQ_TEST(name), LOCAL_TEST(name)
 
 int main(void)
 {
@@ -693,14 +702,14 @@ int main(void)
         CHANNEL_TEST(channel_keeps_order_between_threads_and_loses_nothing),
         CHANNEL_TEST(channel_peer_that_is_gone_is_missing_and_gets_a_new_number),
         CHANNEL_TEST(channel_forgets_the_peer_silent_longest_when_there_are_too_many),
-        CHANNEL_TEST(channel_server_is_busy_when_a_peer_does_not_read_and_loses_nothing),
-        CHANNEL_TEST(channel_client_gathers_while_each_turn_brings_more),
-        CHANNEL_TEST(paced_channel_client_sends_at_once_and_then_one_message_per_interval),
+        ZMQ_TEST(channel_server_is_busy_when_a_peer_does_not_read_and_loses_nothing),
+        ZMQ_TEST(channel_client_gathers_while_each_turn_brings_more),
+        ZMQ_TEST(paced_channel_client_sends_at_once_and_then_one_message_per_interval),
         CHANNEL_TEST(channel_client_may_be_destroyed_by_its_receiver),
         CHANNEL_TEST(channel_client_hears_nothing_of_a_connection_it_left),
         CHANNEL_TEST(channel_server_may_be_destroyed_by_its_receiver_and_flushes),
         cmocka_unit_test(channel_reader_stops_at_whatever_is_no_envelope),
-        CHANNEL_TEST(channel_server_counts_malformed_messages_and_goes_on),
+        ZMQ_TEST(channel_server_counts_malformed_messages_and_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-foreach(subject log metrics loop mailbox actor_system work_pool zsocket channel crash_slot handler_watch)
+foreach(subject log metrics loop mailbox actor_system work_pool zsocket channel channel_local crash_slot handler_watch)
   digitalcard_test(NAME runtime_${subject}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c
                    LIBRARIES digitalcard_runtime PkgConfig::jansson Threads::Threads)
 endforeach()

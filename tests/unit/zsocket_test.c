@@ -440,6 +440,30 @@ static void zsocket_takes_over_a_listening_descriptor(void **state)
     fixture_destroy(&fixture);
 }
 
+/* ZeroMQ aborts the process when it does not find what it watched. */
+static void zsocket_that_accepts_no_more_ends_as_any_other(void **state)
+{
+    (void)state;
+    fixture_t fixture = fixture_create();
+    char endpoint[64];
+    const int descriptor = listen_on_loopback(endpoint, sizeof(endpoint));
+    router_t router = {.loop = fixture.loop, .stop_after = 1};
+    zsocket_options_t options = options_of(ZMQ_ROUTER);
+    options.use_fd = dup(descriptor);
+    assert_int_equal(
+        zsocket_create(fixture.loop, &options, router_receive, &router, &router.socket), RESULT_OK);
+    assert_int_equal(zsocket_bind(router.socket, endpoint), RESULT_OK);
+    zsocket_t *dealer = socket_of(fixture.loop, ZMQ_DEALER, NULL, NULL);
+    assert_int_equal(zsocket_connect(dealer, endpoint), RESULT_OK);
+    assert_int_equal(send_frames(dealer, 1), RESULT_OK);
+    loop_run(fixture.loop); /* it watches the descriptor: somebody came by it */
+    assert_int_equal(zsocket_stop_accepting(router.socket), RESULT_OK);
+    zsocket_destroy(&dealer);
+    zsocket_destroy(&router.socket);
+    fixture_destroy(&fixture); /* waits for ZeroMQ's threads */
+    close(descriptor);
+}
+
 static void zsocket_bind_says_why_it_cannot(void **state)
 {
     (void)state;
@@ -515,6 +539,7 @@ int main(void)
         cmocka_unit_test(zsocket_paused_reads_nothing_and_everything_afterwards),
         cmocka_unit_test(zsocket_may_be_destroyed_by_its_receiver),
         cmocka_unit_test(zsocket_takes_over_a_listening_descriptor),
+        cmocka_unit_test(zsocket_that_accepts_no_more_ends_as_any_other),
         cmocka_unit_test(zsocket_bind_says_why_it_cannot),
         cmocka_unit_test(zsocket_xpub_reports_every_subscription),
     };

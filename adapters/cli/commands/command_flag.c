@@ -1,44 +1,10 @@
 /* flag list|set|unset: arguments in, control commands, their answers out. */
 #include "actors/domain/flag.h"
-#include "adapters/cli/commands/answer.h"
-#include "adapters/cli/control/control_client.h"
+#include "adapters/cli/commands/tenant_arguments.h"
 
 #include <stdio.h>
 
-enum { OPTIONS_MAX = CONFIGURATION_SETTINGS + 4 };
-
-typedef struct flag_arguments {
-    configuration_t configuration;
-    const char *name;
-    const char *tenant;
-    uint64_t percent;
-    bool json;
-} flag_arguments_t;
-
-static bool begin(const command_t *command, int argc, char **argv, bool with_percent,
-                  flag_arguments_t *arguments, int *status)
-{
-    option_t options[OPTIONS_MAX];
-    size_t count = 0;
-    const bool with_name = *command->arguments != '\0';
-    options[count++] = OPTION_TEXT("tenant", "T", &arguments->tenant, "Of this organisation");
-    if (with_percent) {
-        options[count++] = OPTION_NUMBER("percent", "N", &arguments->percent,
-                                         "For this share of its cards, 0 to 100 (100)");
-    }
-    count += configuration_options(&arguments->configuration, false, options + count);
-    options[count++] = OPTION_FLAG("json", &arguments->json, "Print JSON");
-    if (!arguments_parse(command, argc, argv, options, count, &arguments->name, with_name ? 1 : 0,
-                         status)) {
-        return false;
-    }
-    if (with_name && arguments->tenant == NULL) {
-        *status = EXIT_USAGE;
-        (void)command_fail("--tenant is needed: a flag is set for one organisation");
-        return false;
-    }
-    return configuration_load_for(&arguments->configuration, status);
-}
+static const char why_tenant[] = "a flag is set for one organisation";
 
 static void print_list(const json_t *answer)
 {
@@ -69,48 +35,44 @@ static void print_change(const json_t *answer)
     }
 }
 
-/* Takes `command`. */
-static int run(flag_arguments_t *arguments, json_t *command, void (*print)(const json_t *answer))
-{
-    json_t *answer = control_client_execute(&arguments->configuration, command, false);
-    configuration_release(&arguments->configuration);
-    return answer_finish(answer, arguments->json, print);
-}
-
 int command_flag_list(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
-    flag_arguments_t arguments = {0};
-    if (!begin(command, argc, argv, false, &arguments, &status)) {
+    tenant_arguments_t arguments = {0};
+    if (!tenant_arguments_begin(command, argc, argv, NULL, 0, why_tenant, &arguments, &status)) {
         return status;
     }
-    return run(&arguments,
-               json_pack("{s:s,s:s*}", "command", "flag.list", "tenant", arguments.tenant),
-               print_list);
+    return tenant_arguments_run(
+        &arguments, json_pack("{s:s,s:s*}", "command", "flag.list", "tenant", arguments.tenant),
+        print_list);
 }
 
 int command_flag_set(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
-    flag_arguments_t arguments = {.percent = FLAG_PERCENT_MAX};
-    if (!begin(command, argc, argv, true, &arguments, &status)) {
+    uint64_t percent = FLAG_PERCENT_MAX;
+    tenant_arguments_t arguments = {0};
+    const option_t own[] = {
+        OPTION_NUMBER("percent", "N", &percent, "For this share of its cards, 0 to 100 (100)")};
+    if (!tenant_arguments_begin(command, argc, argv, own, 1, why_tenant, &arguments, &status)) {
         return status;
     }
-    return run(&arguments,
-               json_pack("{s:s,s:s,s:s,s:I}", "command", "flag.set", "tenant", arguments.tenant,
-                         "name", arguments.name, "percent", (json_int_t)arguments.percent),
-               print_change);
+    return tenant_arguments_run(&arguments,
+                                json_pack("{s:s,s:s,s:s,s:I}", "command", "flag.set", "tenant",
+                                          arguments.tenant, "name", arguments.name, "percent",
+                                          (json_int_t)percent),
+                                print_change);
 }
 
 int command_flag_unset(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
-    flag_arguments_t arguments = {0};
-    if (!begin(command, argc, argv, false, &arguments, &status)) {
+    tenant_arguments_t arguments = {0};
+    if (!tenant_arguments_begin(command, argc, argv, NULL, 0, why_tenant, &arguments, &status)) {
         return status;
     }
-    return run(&arguments,
-               json_pack("{s:s,s:s,s:s}", "command", "flag.unset", "tenant", arguments.tenant,
-                         "name", arguments.name),
-               print_change);
+    return tenant_arguments_run(&arguments,
+                                json_pack("{s:s,s:s,s:s}", "command", "flag.unset", "tenant",
+                                          arguments.tenant, "name", arguments.name),
+                                print_change);
 }

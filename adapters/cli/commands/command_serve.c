@@ -278,6 +278,10 @@ static supervisor_role_t *add_role(service_t *service, const char *kind, int ind
     return role;
 }
 
+/* URLs that may hold passwords. The front speaks to the world and opens none of what they name. */
+static const char *const withheld_from_fronts[] = {
+    "DIGITALCARD_STORE", "DIGITALCARD_MEMBERSHIP_URL", "DIGITALCARD_MEMBERSHIP_EVENTS", NULL};
+
 _Static_assert(DESCRIPTOR_FIRST == 4, "the arguments below say 4 and 5");
 
 static void declare_roles(service_t *service)
@@ -288,6 +292,7 @@ static void declare_roles(service_t *service)
     front->descriptors[0] = service->http.descriptor;
     front->descriptors[1] = service->api.descriptor;
     front->hands_over = true;
+    front->withheld = withheld_from_fronts;
     add_argument(front_text, "--http-descriptor", "4");
     add_argument(front_text, "--zmq-descriptor", service->api.is_ipc ? "0" : "5");
     add_argument(front_text, "--api", service->api.text);

@@ -75,8 +75,8 @@ static result_t enter_run_directory(const char *data)
     return RESULT_OK;
 }
 
-result_t role_begin(role_base_t *base, const role_options_t *options, const link_handler_t *handler,
-                    void *context)
+static result_t begin(role_base_t *base, const role_options_t *options,
+                      const link_handler_t *handler, void *context)
 {
     log_level_t level = LOG_INFO_LEVEL;
     *base = (role_base_t){.options = options};
@@ -84,7 +84,7 @@ result_t role_begin(role_base_t *base, const role_options_t *options, const link
     log_start(options->name, level);
     process_prepare();
     (void)pthread_setname_np(pthread_self(), options->name); /* for ps and perf */
-    (void)snprintf(base->endpoint, sizeof base->endpoint, "ipc://%s.%" PRIu64, options->name,
+    (void)snprintf(base->endpoint, sizeof base->endpoint, "unix://%s.%" PRIu64, options->name,
                    options->incarnation);
     result_t result = enter_run_directory(options->data);
     if (result == RESULT_OK) {
@@ -103,15 +103,36 @@ result_t role_begin(role_base_t *base, const role_options_t *options, const link
     return result;
 }
 
-void role_end(role_base_t *base)
+/* The reverse of begin, but for the link. */
+static void end(role_base_t *base)
 {
-    link_destroy(&base->link);
     if (base->loop != NULL) {
         loop_destroy(&base->loop);
     }
     if (base->metrics != NULL) {
         metrics_destroy(&base->metrics);
     }
+}
+
+int role_run(const role_kind_t *kind, const role_options_t *options, role_base_t *base, void *role)
+{
+    int status = EXIT_OK;
+    result_t result = begin(base, options, &kind->handler, role);
+    if (result == RESULT_OK) {
+        result = kind->compose(role);
+    }
+    if (result == RESULT_OK) {
+        if (!kind->announces_itself) {
+            link_ready(base->link, base->endpoint);
+        }
+        loop_run(base->loop);
+    } else {
+        status = role_failed(kind->name, result);
+    }
+    link_destroy(&base->link);
+    kind->decompose(role);
+    end(base);
+    return status;
 }
 
 /* Prints into memory that grows until the text fits. */
@@ -215,10 +236,22 @@ result_t role_open_control(const role_base_t *base, stores_opening_t opening,
     result_t result = signer_start();
     if (result == RESULT_OK) {
         result = signer_master_key(options->data, false, master_key);
+        if (result == RESULT_MISSING) { /* every other fault of it has been told by the signer */
+            log_error("the master key is missing: put its copy back as master.key, mode 0600",
+                      LOG_STRING("directory", options->data));
+        }
     }
     if (result == RESULT_OK) {
         result = stores_control_open(stores_of_role(), options->data, opening, master_key,
                                      base->metrics, NULL, 0, control);
     }
     return result;
+}
+
+void role_close_control(crypto_key_t *master_key, control_store_t **control)
+{
+    if (*control != NULL) {
+        stores_control_close(stores_of_role(), control);
+    }
+    signer_functions.wipe(master_key, sizeof *master_key);
 }

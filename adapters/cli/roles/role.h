@@ -36,14 +36,23 @@ typedef struct role_base {
     metrics_t *metrics;
     metric_t *drops[LOOP_DROPS]; /* brought up to date when somebody asks for the metrics */
     link_t *link;
-    char endpoint[64]; /* "ipc://shard-0.17", relative to DIR/run */
+    char endpoint[64]; /* "unix://shard-0.17", relative to DIR/run */
 } role_base_t;
 
-/* Prepares the process (DIR/run as its directory, limits, log) and makes loop, metrics and link. */
-MUST_USE result_t role_begin(role_base_t *base, const role_options_t *options,
-                             const link_handler_t *handler, void *context);
-/* The reverse of role_begin; what the role made on the loop is destroyed before. */
-void role_end(role_base_t *base);
+/* What a role is beyond what all have; `role` is its own structure. */
+typedef struct role_kind {
+    const char *name; /* "shard" */
+    link_handler_t handler;
+    MUST_USE result_t (*compose)(void *role);
+    /* Destroys what `compose` made, however far it came. The link is gone before. */
+    void (*decompose)(void *role);
+    bool announces_itself; /* the role says when it is ready, else it is once it is composed */
+} role_kind_t;
+
+/* Prepares the process (DIR/run as its directory, limits, log), makes loop, metrics and link,
+ * composes the role and runs it until the supervisor ends it. `base` is a member of `role`. Returns
+ * the exit status. */
+int role_run(const role_kind_t *kind, const role_options_t *options, role_base_t *base, void *role);
 
 /* Writes a JSON object as message_to_json does. */
 typedef size_t role_status_t(const void *context, char *out, size_t capacity);
@@ -62,6 +71,8 @@ bool role_name_is_front(const char *name, uint32_t *index);
 /* Opens what shards and the relay read: the master key and the control store. */
 MUST_USE result_t role_open_control(const role_base_t *base, stores_opening_t opening,
                                     crypto_key_t *master_key, control_store_t **control);
+/* The reverse, however far that came. */
+void role_close_control(crypto_key_t *master_key, control_store_t **control);
 
 /* Each runs its role until the supervisor ends it, and returns the exit status of the process. */
 int role_front_run(const role_options_t *options);

@@ -219,8 +219,9 @@ static result_t compose_neighbours(adapters_role_t *role,
     return result;
 }
 
-static result_t compose(adapters_role_t *role)
+static result_t compose(void *context)
 {
+    adapters_role_t *const role = context;
     const role_options_t *options = role->base.options;
     loop_t *loop = role->base.loop;
     membership_settings_read_t settings;
@@ -253,9 +254,9 @@ static result_t compose(adapters_role_t *role)
     return result;
 }
 
-static void decompose(adapters_role_t *role)
+static void decompose(void *context)
 {
-    link_destroy(&role->base.link);
+    adapters_role_t *const role = context;
     membership_desk_destroy(&role->desk); /* with the neighbours, whose calls it made */
     vendor_desk_destroy(&role->vendors);
     membership_destroy(&role->membership);
@@ -266,32 +267,19 @@ static void decompose(adapters_role_t *role)
     if (role->relay != NULL) {
         channel_client_destroy(&role->relay);
     }
-    if (role->control != NULL) {
-        stores_control_close(stores_of_role(), &role->control);
-    }
-    signer_functions.wipe(&role->master_key, sizeof role->master_key);
-    role_end(&role->base);
+    role_close_control(&role->master_key, &role->control);
 }
 
 int role_adapters_run(const role_options_t *options)
 {
-    static const link_handler_t handler = {.peer_up = adapters_peer_up,
-                                           .peer_draining = adapters_peer_draining,
-                                           .peer_down = adapters_peer_down,
-                                           .drain = adapters_drain,
-                                           .request = adapters_request};
+    static const role_kind_t kind = {.name = "adapters",
+                                     .handler = {.peer_up = adapters_peer_up,
+                                                 .peer_draining = adapters_peer_draining,
+                                                 .peer_down = adapters_peer_down,
+                                                 .drain = adapters_drain,
+                                                 .request = adapters_request},
+                                     .compose = compose,
+                                     .decompose = decompose};
     adapters_role_t role = {0};
-    int status = EXIT_OK;
-    result_t result = role_begin(&role.base, options, &handler, &role);
-    if (result == RESULT_OK) {
-        result = compose(&role);
-    }
-    if (result == RESULT_OK) {
-        link_ready(role.base.link, role.base.endpoint);
-        loop_run(role.base.loop);
-    } else {
-        status = role_failed("adapters", result);
-    }
-    decompose(&role);
-    return status;
+    return role_run(&kind, options, &role.base, &role);
 }

@@ -316,9 +316,10 @@ static void front_warm_limit(void *context)
     front_open(front);
 }
 
-static void front_destroy(front_t *front)
+/* The link has ended the questions of HTTP while HTTP was there. */
+static void front_decompose(void *context)
 {
-    link_destroy(&front->base.link); /* ends the questions of HTTP while HTTP is there */
+    front_t *const front = context;
     if (front->warming != NULL) {
         loop_hook_destroy(&front->warming);
     }
@@ -352,11 +353,11 @@ static void front_destroy(front_t *front)
     if (front->tokens != NULL) {
         token_verifier_destroy(&front->tokens);
     }
-    role_end(&front->base);
 }
 
-static result_t front_compose(front_t *front)
+static result_t front_compose(void *context)
 {
+    front_t *const front = context;
     result_t result = signer_start();
     if (result == RESULT_OK) {
         result = token_verifier_create(&front->tokens);
@@ -380,22 +381,17 @@ static result_t front_compose(front_t *front)
 
 int role_front_run(const role_options_t *options)
 {
-    static const link_handler_t handler = {.peer_up = front_peer_up,
-                                           .peer_draining = front_peer_draining,
-                                           .peer_down = front_peer_down,
-                                           .drain = front_drain,
-                                           .hand_over = front_hand_over,
-                                           .request = front_request};
+    static const role_kind_t kind = {.name = "front",
+                                     .handler = {.peer_up = front_peer_up,
+                                                 .peer_draining = front_peer_draining,
+                                                 .peer_down = front_peer_down,
+                                                 .drain = front_drain,
+                                                 .hand_over = front_hand_over,
+                                                 .request = front_request},
+                                     .compose = front_compose,
+                                     .decompose = front_decompose,
+                                     .announces_itself = true};
     front_t front = {0};
-    result_t result = role_begin(&front.base, options, &handler, &front);
-    if (result == RESULT_OK) {
-        result = front_compose(&front);
-    }
-    if (result == RESULT_OK) {
-        loop_run(front.base.loop);
-    } else {
-        front.status = role_failed("front", result);
-    }
-    front_destroy(&front);
-    return front.status;
+    const int status = role_run(&kind, options, &front.base, &front);
+    return status == EXIT_OK ? front.status : status;
 }

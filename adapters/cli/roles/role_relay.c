@@ -159,8 +159,9 @@ static void relay_role_request(void *context, link_request_t *request, const cha
 }
 
 /* The relay exists before anything can reach it: nothing is received before the loop runs. */
-static result_t relay_role_compose(relay_role_t *role)
+static result_t relay_role_compose(void *context)
 {
+    relay_role_t *const role = context;
     const role_options_t *options = role->base.options;
     loop_t *loop = role->base.loop;
     result_t result =
@@ -217,9 +218,9 @@ static result_t relay_role_compose(relay_role_t *role)
     return result;
 }
 
-static void relay_role_destroy(relay_role_t *role)
+static void relay_role_decompose(void *context)
 {
-    link_destroy(&role->base.link);
+    relay_role_t *const role = context;
     if (role->cache != NULL) {
         caches_destroy(&role->cache); /* nothing is heard after this */
     }
@@ -241,32 +242,19 @@ static void relay_role_destroy(relay_role_t *role)
     if (role->journal != NULL) {
         stores_journal_destroy(&role->journal);
     }
-    if (role->control != NULL) {
-        stores_control_close(stores_of_role(), &role->control);
-    }
-    signer_functions.wipe(&role->master_key, sizeof role->master_key);
-    role_end(&role->base);
+    role_close_control(&role->master_key, &role->control);
 }
 
 int role_relay_run(const role_options_t *options)
 {
-    static const link_handler_t handler = {.peer_up = ignore_peer_up,
-                                           .peer_draining = ignore_peer,
-                                           .peer_down = ignore_peer,
-                                           .drain = relay_role_drain,
-                                           .request = relay_role_request};
+    static const role_kind_t kind = {.name = "relay",
+                                     .handler = {.peer_up = ignore_peer_up,
+                                                 .peer_draining = ignore_peer,
+                                                 .peer_down = ignore_peer,
+                                                 .drain = relay_role_drain,
+                                                 .request = relay_role_request},
+                                     .compose = relay_role_compose,
+                                     .decompose = relay_role_decompose};
     relay_role_t role = {0};
-    int status = EXIT_OK;
-    result_t result = role_begin(&role.base, options, &handler, &role);
-    if (result == RESULT_OK) {
-        result = relay_role_compose(&role);
-    }
-    if (result == RESULT_OK) {
-        link_ready(role.base.link, role.base.endpoint);
-        loop_run(role.base.loop);
-    } else {
-        status = role_failed("relay", result);
-    }
-    relay_role_destroy(&role);
-    return status;
+    return role_run(&kind, options, &role.base, &role);
 }

@@ -255,8 +255,9 @@ static void prepare_control(void *context)
     }
 }
 
-static result_t shard_role_compose(shard_role_t *role)
+static result_t shard_role_compose(void *context)
 {
+    shard_role_t *const role = context;
     const role_options_t *options = role->base.options;
     loop_t *loop = role->base.loop;
     const bool is_control = role->index == 0;
@@ -321,10 +322,10 @@ static result_t shard_role_compose(shard_role_t *role)
     return result;
 }
 
-static void shard_role_destroy(shard_role_t *role)
+static void shard_role_decompose(void *context)
 {
+    shard_role_t *const role = context;
     handler_watch_stop(&role->watch);
-    link_destroy(&role->base.link);
     if (role->preparing != NULL) {
         loop_timer_destroy(&role->preparing);
     }
@@ -346,35 +347,22 @@ static void shard_role_destroy(shard_role_t *role)
     if (role->journal != NULL) {
         stores_journal_destroy(&role->journal);
     }
-    if (role->control != NULL) {
-        stores_control_close(stores_of_role(), &role->control);
-    }
-    signer_functions.wipe(&role->master_key, sizeof role->master_key);
-    role_end(&role->base);
+    role_close_control(&role->master_key, &role->control);
 }
 
 int role_shard_run(const role_options_t *options)
 {
-    static const link_handler_t handler = {.peer_up = shard_role_peer_up,
-                                           .peer_draining = shard_role_peer_draining,
-                                           .peer_down = shard_role_peer_down,
-                                           .drain = shard_role_drain,
-                                           .request = shard_role_request};
+    static const role_kind_t kind = {.name = "shard",
+                                     .handler = {.peer_up = shard_role_peer_up,
+                                                 .peer_draining = shard_role_peer_draining,
+                                                 .peer_down = shard_role_peer_down,
+                                                 .drain = shard_role_drain,
+                                                 .request = shard_role_request},
+                                     .compose = shard_role_compose,
+                                     .decompose = shard_role_decompose};
     shard_role_t role = {0};
-    int status = EXIT_OK;
     if (!role_name_is_shard(options->name, &role.index)) {
         return EXIT_USAGE;
     }
-    result_t result = role_begin(&role.base, options, &handler, &role);
-    if (result == RESULT_OK) {
-        result = shard_role_compose(&role);
-    }
-    if (result == RESULT_OK) {
-        link_ready(role.base.link, role.base.endpoint);
-        loop_run(role.base.loop);
-    } else {
-        status = role_failed("shard", result);
-    }
-    shard_role_destroy(&role);
-    return status;
+    return role_run(&kind, options, &role.base, &role);
 }
