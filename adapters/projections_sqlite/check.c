@@ -57,6 +57,29 @@ static const struct {
 
 /* --- Begin --- */
 
+/* Indexes for lists cost most of what folding does, and nobody lists the fold. That of members
+ * stays, for the one statement of a fold that names it. */
+static result_t list_indexes_drop(model_database_t *database)
+{
+    static const char sql[] =
+        "SELECT coalesce(group_concat('DROP INDEX main.' || name, '; '), '') FROM "
+        "main.sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND name <> 'card_by_member'";
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK) {
+        code = sqlite3_step(statement);
+    }
+    char drops[1024] = "";
+    if (code == SQLITE_ROW) {
+        const int size = snprintf(drops, sizeof drops, "%s", sqlite3_column_text(statement, 0));
+        assert(size >= 0 && (size_t)size < sizeof drops); /* our own schema */
+        code = SQLITE_OK;
+    }
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_OK ? model_database_execute(database, drops)
+                             : model_database_error(database, code, sql);
+}
+
 static result_t fold_database_open(model_database_t *database)
 {
     const int code = sqlite3_open_v2("", &database->handle,
@@ -77,7 +100,7 @@ static result_t fold_database_open(model_database_t *database)
     for (size_t i = 0; result == RESULT_OK && i < projections_sqlite_migrations_count; i++) {
         result = model_database_execute(database, projections_sqlite_migrations[i]);
     }
-    return result;
+    return result == RESULT_OK ? list_indexes_drop(database) : result;
 }
 
 static result_t live_attach(model_database_t *database, const char *path)

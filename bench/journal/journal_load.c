@@ -36,6 +36,7 @@ static bool event_add(journal_writer_t *writer)
                         writer->bodies[batch->event_count]);
     batch->event_count++;
     batch->snapshot_count += has_snapshot ? 1 : 0;
+    batch->cards += sequence == 1 ? 1 : 0; /* none of them ends */
     return true;
 }
 

@@ -8,7 +8,7 @@ import { decode } from '@msgpack/msgpack';
 import * as zmq from 'zeromq';
 import { QUICK, inParallel } from './membership_cases.mjs';
 import { Membership } from '../peers/membership.mjs';
-import { Service, killRole, metricOf, until } from './service.mjs';
+import { Service, killRole, metricOf, roles, until } from './service.mjs';
 
 const MEMBER = 'stored-poison';
 const CARDS = 70; // more than are worked on at a time
@@ -48,6 +48,7 @@ test('a quarantined card holds up no other card of its member, and follows when 
   await until(() => told().length > 0, 'the log says what to do', 30_000);
   assert.equal(JSON.parse(told()[0]).cards, 1);
   await until(async () => await works() === 1, 'the work is shown as not over', 10_000);
+  await until(async () => roles(await service.tree())['shard-0'].status?.member_work?.revoke === 1, 'the tree shows it');
   const done = () => metricOf(service, 'digitalcard_member_cards_done_total', 'role="shard-0"', 'work="revoke"');
   await until(async () => await done() >= CARDS - 1, 'the others are counted', 10_000);
   assert.equal(await reason(sick, 'north'), 'quarantined');

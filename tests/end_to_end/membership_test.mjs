@@ -2,12 +2,13 @@
 // tests/peers/membership.mjs, made of other people's libraries.
 import assert from 'node:assert/strict';
 import net from 'node:net';
+import path from 'node:path';
 import test from 'node:test';
 import * as zmq from 'zeromq';
 import { decode, encode } from '@msgpack/msgpack';
 import { Membership } from '../peers/membership.mjs';
 import { QUICK, applied, breaker, disorderAndPoison, eventsOfAMember, issue, start, verdict } from './membership_cases.mjs';
-import { Service, roles, until } from './service.mjs';
+import { Service, roles, run, until } from './service.mjs';
 
 test('issuing asks the context: unknown, suspended and cancelled members get no card, with exact reasons', async (t) => {
   const { context, service, token } = await start(t);
@@ -158,6 +159,26 @@ test('events suspend, reinstate exactly those, renew and revoke; members without
 
 test('duplicates, disorder, gaps, later versions and poison end as the reference says', async (t) =>
   disorderAndPoison(await start(t)));
+
+// What a crash leaves behind that comes after the letter is kept and before the watermark is durable: the letter, and no watermark.
+test('an event that was set aside and comes again after a crash is the same dead letter', async (t) => {
+  const { context, service, token } = await start(t);
+  const card = await issue(service, token, context, 'm-1');
+  const letters = async () => JSON.parse(await service.command('deadletters', 'list', '--json')).dead_letters.map((letter) => letter.id);
+  context.happen('acme', 'suspend', 'm-1', { v: 2 }); // published; the second time it is read
+  context.happen('acme', 'renew', 'm-1', {});
+  await until(async () => await applied(service) >= 2, 'both are set aside');
+  const before = await letters();
+  assert.equal(before.length, 2);
+  await service.stop();
+  const gone = await run('sqlite3', [path.join(service.data, 'tenants', 'acme.db'), "DELETE FROM note WHERE key LIKE 'inbox:%' RETURNING key"]);
+  assert.match(gone.stdout, /inbox:/);
+  await service.spawn();
+  await verdict(service, token, card); // opens the tenant
+  context.happen('acme', 'suspend', 'm-1');
+  await until(async () => (await verdict(service, token, card)).reason === 'suspended', 'all came again');
+  assert.deepEqual((await letters()).sort(), before.sort());
+});
 
 test('a member whom the context does not know any more: the policy decides, no card ends, and an event counts again', async (t) => {
   for (const [policy, reason] of [['refuse', 'member_inactive'], ['assume_active', 'valid']]) {

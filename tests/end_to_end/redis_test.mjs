@@ -74,7 +74,8 @@ function drive(least = 0) {
   return async () => {
     isOver = true;
     await work;
-    assert.deepEqual([...seen.keys()].sort(), [200, 429]);
+    // A crowded machine may never reach the limit.
+    assert.ok(seen.get(200) > 0 && [...seen.keys()].every((status) => [200, 429].includes(status)), JSON.stringify([...seen]));
     return Object.fromEntries(seen);
   };
 }
@@ -83,34 +84,44 @@ function validate(node, agent) {
   return node.request('POST', `/acme/mapi/v1/cards/${card.id}/validate`, { token, body: { gate: 'north' }, agent });
 }
 
+const second = () => Math.floor(Date.now() / 1000); // limits and counts are of one
+
+async function nextSecond() {
+  const before = second();
+  await until(() => second() !== before, 'a second begins');
+  return second();
+}
+
 // Both nodes together let through what one may: the second knows what the first did.
 async function limitInOneWindow() {
   // The second node has seen this tenant a moment ago, so that it asks what the first lets through.
   await validate(nodes[1]);
-  const window = () => Math.floor(Date.now() / 1000);
-  await until(() => Date.now() % 1000 < 20, 'a second begins', 2_000);
-  const start = window();
+  const start = await nextSecond();
   const send = (node, count) => Promise.all(Array.from({ length: count }, () => validate(node)));
   const first = await send(nodes[0], 60);
   assert.ok(first.every((reply) => reply.status === 200), 'below the limit');
-  await until(() => Date.now() % 1000 > 400 || window() !== start, 'the others have been told', 2_000);
-  const second = await send(nodes[1], 60);
-  const passed = second.filter((reply) => reply.status === 200).length;
-  return window() === start ? passed : null;
+  await until(() => Date.now() % 1000 > 400 || second() !== start, 'the others have been told');
+  const others = await send(nodes[1], 60);
+  const passed = others.filter((reply) => reply.status === 200).length;
+  return second() === start ? passed : null;
 }
 
 // In a second that was long enough to see it, and in which the nodes were not so late that they had not told each other.
 const limitHolds = () => until(async () => await limitInOneWindow() === LIMIT - 60, 'the limit holds for both together');
 
+const allListen = () => until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
+
 test('an event of one node reaches the subscribers of the other at once', async (t) => {
   const follower = new EventFollower(nodes[1].events, 'acme');
   t.after(() => follower.close());
   await follower.ready();
-  await until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
+  await allListen();
   const told = (name) => follower.events.some((event) => event.header.name === name);
   // Redis keeps nothing for a relay that it lost for a moment (decision 13), as happens on a machine too slow to answer it: then the next one comes.
   await until(async () => {
-    for (const action of ['suspend', 'reinstate']) assert.equal((await nodes[0].act('acme', token, card.id, action)).status, 200);
+    for (const action of ['suspend', 'reinstate']) {
+      await until(async () => (await nodes[0].act('acme', token, card.id, action)).status === 200, `${action}, once the limit allows it`);
+    }
     return until(() => told('CardSuspended') && told('CardReinstated'), 'both events of the other node', 2_000).catch(() => false);
   }, 'the events of the other node');
 });
@@ -119,10 +130,8 @@ test('a request that both nodes count is refused when both together reach the li
 
 // What each node shows of the validations of all nodes in one second, for a second in which both made some; and what they were.
 async function countsOfOneWindow() {
-  const second = () => Math.floor(Date.now() / 1000);
   const counts = [7, 12];
-  await until(() => Date.now() % 1000 < 20, 'a second begins');
-  const start = second();
+  const start = await nextSecond();
   // The one that is first has told of its own before the other begins.
   for (const [index, node] of nodes.entries()) {
     for (let i = 0; i < counts[index]; i += 1) assert.equal((await validate(node)).status, 200);
@@ -152,6 +161,7 @@ test('Redis killed and restarted under load: no error at the gate, limits and co
     return counts?.shown.every((value) => value === counts.truth) ? counts : null;
   }, 'both nodes show what both counted');
   assert.deepEqual(shown, [truth, truth]);
+  await allListen(); // to live events, on connections of their own
   t.diagnostic(`at the gate meanwhile: ${JSON.stringify(seen)}; after Redis was back: connected ${connected} ms, the first right limit seen ${limited} ms`);
 });
 
