@@ -1,5 +1,5 @@
-// Two nodes of one installation that share a Redis: limits, counts and live events in common; and a Redis that dies
-// under load costs nothing at the gate. The second node runs on a copy of the first one's data.
+// Two nodes of one installation that share a Redis: limits and counts in common; and a Redis that dies under load costs nothing at the gate. The
+// second node runs on a copy of the first one's data; live events, which need a journal in common, are two_nodes_test's affair.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import net from 'node:net';
@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import http from 'node:http';
 import { Service, metricOf, until } from './service.mjs';
-import { EventFollower } from './clients.mjs';
 import { Redis } from './redis.mjs';
 
 const PASSWORD = 'pass-that-nobody-may-see';
@@ -110,21 +109,6 @@ async function limitInOneWindow() {
 const limitHolds = () => until(async () => await limitInOneWindow() === LIMIT - 60, 'the limit holds for both together');
 
 const allListen = () => until(async () => (await redis.ask('CLIENT LIST TYPE pubsub')).split('psub=1').length === 5, 'both relays and fronts listen');
-
-test('an event of one node reaches the subscribers of the other at once', async (t) => {
-  const follower = new EventFollower(nodes[1].events, 'acme');
-  t.after(() => follower.close());
-  await follower.ready();
-  await allListen();
-  const told = (name) => follower.events.some((event) => event.header.name === name);
-  // Redis keeps nothing for a relay that it lost for a moment (decision 13), as happens on a machine too slow to answer it: then the next one comes.
-  await until(async () => {
-    for (const action of ['suspend', 'reinstate']) {
-      await until(async () => (await nodes[0].act('acme', token, card.id, action)).status === 200, `${action}, once the limit allows it`);
-    }
-    return until(() => told('CardSuspended') && told('CardReinstated'), 'both events of the other node', 2_000).catch(() => false);
-  }, 'the events of the other node');
-});
 
 test('a request that both nodes count is refused when both together reach the limit', () => limitHolds());
 
