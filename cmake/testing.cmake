@@ -36,8 +36,8 @@ function(digitalcard_fuzz)
   target_link_options(${FUZZ_NAME} PRIVATE -fsanitize=fuzzer)
   add_test(NAME ${FUZZ_NAME}_corpus
            COMMAND sh -c "rm -rf '${corpus}' && mkdir -p '${corpus}' && cp '${seeds}'/* '${corpus}'")
-  set_tests_properties(${FUZZ_NAME}_corpus PROPERTIES LABELS fuzz TIMEOUT 10 FIXTURES_SETUP ${FUZZ_NAME}_corpus)
+  set_tests_properties(${FUZZ_NAME}_corpus PROPERTIES LABELS fuzz TIMEOUT 60 FIXTURES_SETUP ${FUZZ_NAME}_corpus)
   add_test(NAME ${FUZZ_NAME} COMMAND ${FUZZ_NAME} -max_total_time=10 -rss_limit_mb=2048 -timeout=5
            -print_final_stats=1 -artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/${FUZZ_NAME}- ${corpus})
-  set_tests_properties(${FUZZ_NAME} PROPERTIES LABELS fuzz TIMEOUT 60 FIXTURES_REQUIRED ${FUZZ_NAME}_corpus)
+  set_tests_properties(${FUZZ_NAME} PROPERTIES LABELS fuzz TIMEOUT 300 FIXTURES_REQUIRED ${FUZZ_NAME}_corpus)
 endfunction()

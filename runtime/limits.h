@@ -37,6 +37,8 @@ enum {
     LIMIT_HTTP_HEAD_TIMEOUT_MS = 10000,    /* first byte to end of the head (slow loris) */
     LIMIT_HTTP_BODY_TIMEOUT_MS = 30000,    /* end of the head to end of the body */
     LIMIT_HTTP_IDLE_TIMEOUT_MS = 60000,    /* between requests */
+    LIMIT_HTTP_IDLE_YIELDS_MS = 2000,      /* then it makes room for others: longer than a
+                                              client takes from an answer to what follows */
     LIMIT_HTTP_WRITE_TIMEOUT_MS = 30000,   /* a client that does not read its answers is closed */
     LIMIT_HTTP_LINGER_MS = 2000,      /* after the last answer, so that it is read before a reset */
     LIMIT_HTTP_LINGER_SIZE = 4194304, /* bytes thrown away meanwhile; then closed at once */

@@ -587,6 +587,35 @@ void http_connection_tick(http_connection_t *connection, uint64_t now_ms)
 
 /* --- Beginning of a connection --- */
 
+/* One that never asked anything goes before one that did, and the longest idle first: whoever holds
+ * connections open for nothing keeps no client out. */
+static bool yields_before(const http_connection_t *one, const http_connection_t *other)
+{
+    return one->has_asked != other->has_asked ? other->has_asked : one->since_ms < other->since_ms;
+}
+
+/* Closes an idle connection; false when there is none that has been idle for long enough. */
+static bool make_room(http_server_t *server)
+{
+    const uint64_t now_ms = loop_now_ms(server->loop);
+    http_connection_t *first = NULL;
+    http_connection_t *connection = NULL;
+    TAILQ_FOREACH(connection, &server->connections, all)
+    {
+        const bool may_yield = connection->wait == HTTP_WAIT_IDLE && is_idle(connection) &&
+                               now_ms - connection->since_ms >= server->options.idle_yields_ms;
+        if (may_yield && (first == NULL || yields_before(connection, first))) {
+            first = connection;
+        }
+    }
+    if (first == NULL) {
+        return false;
+    }
+    metric_add(server->metrics.connections_yielded, 1);
+    http_connection_close(first);
+    return true;
+}
+
 /* Beyond the limit: told so, without a look at the request. */
 static void turn_away(http_connection_t *connection)
 {
@@ -608,8 +637,9 @@ void http_connection_accept(http_server_t *server)
     connection->server = server;
     connection->handle.data = connection;
     STAILQ_INIT(&connection->slots);
+    const bool full =
+        server->connection_count >= server->options.connections_max && !make_room(server);
     TAILQ_INSERT_TAIL(&server->connections, connection, all);
-    const bool full = server->connection_count >= server->options.connections_max;
     if (full) {
         turn_away(connection);
     } else {

@@ -30,6 +30,7 @@ typedef struct http_options {
     uint32_t head_timeout_ms;
     uint32_t body_timeout_ms;
     uint32_t idle_timeout_ms;
+    uint32_t idle_yields_ms; /* idle for so long, it makes room for a new one */
     uint32_t write_timeout_ms;
     uint32_t linger_ms;
     uint32_t tick_ms;
@@ -127,6 +128,7 @@ struct http_connection {
     bool broken;       /* close without more ado */
     bool closing;
     bool counted_out; /* beyond the connection limit */
+    bool has_asked;   /* at least one request came */
 };
 
 typedef struct http_metrics {
@@ -134,6 +136,7 @@ typedef struct http_metrics {
     metric_t *seconds;
     metric_t *connections;
     metric_t *connections_refused;
+    metric_t *connections_yielded;
     metric_t *heads_refused;
     metric_t *timeouts;
     metric_t *disconnects;

@@ -17,6 +17,7 @@ const http_options_t http_options_default = {
     .head_timeout_ms = LIMIT_HTTP_HEAD_TIMEOUT_MS,
     .body_timeout_ms = LIMIT_HTTP_BODY_TIMEOUT_MS,
     .idle_timeout_ms = LIMIT_HTTP_IDLE_TIMEOUT_MS,
+    .idle_yields_ms = LIMIT_HTTP_IDLE_YIELDS_MS,
     .write_timeout_ms = LIMIT_HTTP_WRITE_TIMEOUT_MS,
     .linger_ms = LIMIT_HTTP_LINGER_MS,
     .tick_ms = LIMIT_HTTP_TICK_MS,
@@ -108,6 +109,9 @@ static void metrics_init(http_server_t *server, metrics_t *metrics)
     mine->connections_refused =
         metrics_counter(metrics, "digitalcard_http_connections_refused_total", "",
                         "HTTP connections beyond the limit");
+    mine->connections_yielded =
+        metrics_counter(metrics, "digitalcard_http_connections_yielded_total", "",
+                        "Idle HTTP connections closed to make room for new ones");
     mine->heads_refused = metrics_counter(metrics, "digitalcard_http_refused_total", "",
                                           "HTTP requests refused before their route was known");
     mine->timeouts = metrics_counter(metrics, "digitalcard_http_timeouts_total", "",

@@ -25,6 +25,7 @@ http_slot_t *http_slot_add(http_connection_t *connection)
     *slot = (http_slot_t){.connection = connection, .started_us = clock_monotonic_us()};
     STAILQ_INSERT_TAIL(&connection->slots, slot, link);
     connection->slot_count++;
+    connection->has_asked = true;
     server->in_flight++;
     return slot;
 }

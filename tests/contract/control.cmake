@@ -8,4 +8,4 @@ digitalcard_test(NAME control_postgres_test
   SOURCES control_postgres_test.c journal_postgres_place.c ${CMAKE_SOURCE_DIR}/tests/support/postgres_server.c
           ${control_contract}
   LIBRARIES digitalcard_journal_postgres digitalcard_control_postgres digitalcard_signer PkgConfig::libpq PkgConfig::libuv
-  LABELS contract TIMEOUT 180)
+  LABELS contract)

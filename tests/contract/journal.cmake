@@ -6,7 +6,7 @@ digitalcard_test(NAME journal_sqlite_test
   LIBRARIES digitalcard_journal_sqlite LABELS contract)
 digitalcard_test(NAME journal_sqlite_faults_test
   SOURCES journal_sqlite_faults_test.c journal_sqlite_place.c journal_harness.c faulty_vfs.c
-  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract TIMEOUT 300)
+  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract)
 digitalcard_test(NAME journal_sqlite_files_test
   SOURCES journal_sqlite_files_test.c journal_sqlite_place.c journal_harness.c
   LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract)
@@ -16,4 +16,4 @@ digitalcard_test(NAME migrations_sqlite_test
 # Reduced here; in full by tests/long.sh.
 digitalcard_test(NAME journal_sqlite_torn_test
   SOURCES journal_sqlite_torn_test.c journal_sqlite_place.c journal_harness.c torn_vfs.c
-  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract long TIMEOUT 300)
+  LIBRARIES digitalcard_journal_sqlite PkgConfig::sqlite3 LABELS contract long)

@@ -28,6 +28,6 @@ digitalcard_test(NAME scram_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/scram_test.c
 find_program(SYSTEMD_ANALYZE_EXECUTABLE NAMES systemd-analyze REQUIRED)
 add_test(NAME service_unit_sandbox COMMAND ${SYSTEMD_ANALYZE_EXECUTABLE} security --offline=true --threshold=15
          --no-pager ${CMAKE_SOURCE_DIR}/deploy/digitalcard.service)
-set_tests_properties(service_unit_sandbox PROPERTIES LABELS unit TIMEOUT 30)
+set_tests_properties(service_unit_sandbox PROPERTIES LABELS unit TIMEOUT 600)
 digitalcard_test(NAME archive_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/archive_test.c
                  LIBRARIES digitalcard_archive digitalcard_actors PkgConfig::libsodium)

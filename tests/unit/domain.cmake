@@ -7,7 +7,7 @@ endforeach()
 add_test(NAME card_states_page_is_current
   COMMAND sh -c "\"$1\" | diff -u \"$2\" -" sh $<TARGET_FILE:digitalcard_card_states>
           ${CMAKE_CURRENT_LIST_DIR}/../../docs/card-states.md)
-set_tests_properties(card_states_page_is_current PROPERTIES LABELS unit TIMEOUT 10)
+set_tests_properties(card_states_page_is_current PROPERTIES LABELS unit TIMEOUT 600)
 
 digitalcard_test(NAME card_code_vectors_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/card_code_vectors_test.c
                  LIBRARIES digitalcard_signer digitalcard_domain PkgConfig::libsodium)

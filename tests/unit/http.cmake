@@ -1,7 +1,7 @@
 set(support ${CMAKE_SOURCE_DIR}/tests/support)
 digitalcard_test(NAME http_head_check_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/head_check_test.c
                  LIBRARIES digitalcard_http)
-foreach(subject http_server routes)
+foreach(subject http_server http_yield routes)
   digitalcard_test(NAME ${subject}_test
                    SOURCES ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.c ${support}/http_fixture.c ${support}/gateway_fake.c
                    LIBRARIES digitalcard_http PkgConfig::libuv)
@@ -20,4 +20,4 @@ digitalcard_test(NAME gateway_authorise_test
 add_test(NAME http_page_is_current
   COMMAND sh -c "\"$1\" | diff -u \"$2\" -" sh $<TARGET_FILE:digitalcard_http_reference>
           ${CMAKE_CURRENT_LIST_DIR}/../../docs/http.md)
-set_tests_properties(http_page_is_current PROPERTIES LABELS unit TIMEOUT 10)
+set_tests_properties(http_page_is_current PROPERTIES LABELS unit TIMEOUT 600)

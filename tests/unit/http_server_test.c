@@ -21,6 +21,7 @@ static const http_options_t quick = {
     .head_timeout_ms = 40,
     .body_timeout_ms = 40,
     .idle_timeout_ms = 60,
+    .idle_yields_ms = 60000,
     .write_timeout_ms = 60,
     .linger_ms = 40,
     .tick_ms = 5,

@@ -20,4 +20,4 @@ add_custom_target(messages_reference ALL DEPENDS ${CMAKE_BINARY_DIR}/messages/me
 add_test(NAME messages_reference_is_current
          COMMAND ${CMAKE_COMMAND} -E compare_files ${CMAKE_BINARY_DIR}/messages/messages.md
                  ${CMAKE_SOURCE_DIR}/docs/messages.md)
-set_tests_properties(messages_reference_is_current PROPERTIES LABELS unit TIMEOUT 10)
+set_tests_properties(messages_reference_is_current PROPERTIES LABELS unit TIMEOUT 600)
