@@ -101,10 +101,11 @@ enum {
     LIMIT_MEMBER_RECALL_MS = 20, /* a scan or an issue waits so long for what other nodes know */
     LIMIT_MEMBER_RECALLS = 256,  /* of one shard on their way to Redis; the others go without */
     LIMIT_MEMBER_RECALL_REST_MS = 1000, /* nobody waits after an answer that was late */
-    LIMIT_MEMBER_REFRESHES = 64,   /* of one shard on their way at a time; the others come later */
-    LIMIT_MEMBER_ASKING = 1024,    /* questions of one shard on their way; the others go without */
-    LIMIT_MEMBER_SLICE = 64,       /* cards of a member that work at a time: a share of a batch */
-    LIMIT_MEMBER_WORKS = 1024,     /* members with work in memory per tenant; more wait as notes */
+    LIMIT_MEMBER_REFRESHES = 64, /* of one shard on their way at a time; the others come later */
+    LIMIT_MEMBER_ASKING = 1024,  /* questions of one shard on their way; the others go without */
+    LIMIT_MEMBER_SLICE = 64,     /* cards of a member that work at a time: a share of a batch */
+    LIMIT_MEMBER_WORKS = 1024,   /* members with work in memory per tenant; more wait as notes. Work
+                                    on quarantined cards stays until an operator frees them */
     LIMIT_MEMBER_NOTES_PAGE = 256, /* open notes read at a time; all watermarks are in the first */
     LIMIT_MEMBER_RETRY_MS = 100,   /* before a slice that failed is tried again */
     LIMIT_MEMBER_RETRY_DOUBLINGS = 4, /* of it: a card that keeps failing is asked each 1.6 s */
@@ -393,8 +394,12 @@ enum {
         500, /* who has waited that long gets any idle connection, and if none is, that of a lane
                 whose turn is over: a tenth of what a gate waits */
     LIMIT_POSTGRES_BEGINNING =
-        4, /* connections of a role that begin at once: 4 ms of the server's processor each, so
-              250 a second; more take it from those who have one, and nothing is finished sooner */
+        4, /* connections of a role that begin at once: 4 ms of a local server's processor each;
+              more take it from those who have one, and nothing is finished sooner */
+    LIMIT_POSTGRES_BEGINNING_SHARE =
+        8, /* ... or that part of all: a server that has room for many can begin many */
+    LIMIT_POSTGRES_BEGINNING_MS =
+        1000, /* one that takes longer waits for a lock or a silent server, and keeps nobody back */
     LIMIT_POSTGRES_CONTROL_RETRY_MS =
         1000, /* a control database that is away blocks no loop longer */
     LIMIT_POSTGRES_CONTROL_CONNECT_MS = 2000, /* 12 ms are usual; the watchdog has 10 s */

@@ -127,7 +127,7 @@ static void wait_for_operator(const tenant_t *tenant, member_t *member)
     log_warn("quarantined cards of a member do not follow its membership yet: look for them with "
              "`digitalcard deadletters list`, then `replay` or `drop` them",
              LOG_TEXT("tenant", tenant->name, tenant->name_size),
-             LOG_NUMBER("cards", member->aside), LOG_NUMBER("sequence", member->sequence));
+             LOG_NUMBER("commands", member->aside), LOG_NUMBER("sequence", member->sequence));
     member->aside = 0;
     wait_for(tenant, member, LIMIT_MEMBER_ASIDE_MS, member->aside_rounds);
     if (member->aside_rounds < LIMIT_MEMBER_ASIDE_DOUBLINGS) {

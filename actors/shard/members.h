@@ -49,7 +49,7 @@ struct member {
     uint32_t pending;    /* cards of the slice, and one while they are told */
     bool is_slice_bad;
     uint32_t tries;        /* of this slice that were bad */
-    uint64_t aside;        /* quarantined cards passed over since the first one */
+    uint64_t aside;        /* commands that quarantined cards did not get, since the first card */
     uint32_t aside_rounds; /* that ended with some */
     uint32_t aside_seen;   /* cards that were quarantined then: another number is worth a look */
     bool is_work_done;     /* the row says so; memory, when that is durable */

@@ -269,7 +269,8 @@ void tenant_log_refusal(tenant_t *tenant, const shard_message_t *message, uint8_
 
 static void refuse_quarantined(tenant_t *tenant, shard_message_t **message, const char *detail)
 {
-    metric_add(tenant->shard->metrics.dead_quarantined, 1);
+    /* The work of a member asks again and again: each time would look like one more refusal. */
+    metric_add(tenant->shard->metrics.dead_quarantined, (*message)->kind == SHARD_REQUEST ? 1 : 0);
     (*message)->is_member_aside = true;
     if ((*message)->kind != SHARD_REQUEST || !is_validation(*message)) {
         shard_message_fail(message, RESULT_QUARANTINED, detail, NULL);

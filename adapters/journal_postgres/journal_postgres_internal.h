@@ -154,6 +154,7 @@ void pool_cancel(lane_t *lane); /* it waits no longer */
 bool pool_wants_back(const lane_t *lane);
 void pool_begun(lane_t *lane); /* its connection stands */
 void pool_idle(lane_t *lane);  /* it has a connection and nothing to do: somebody may need it */
+bool pool_is_first(const lane_t *lane); /* of those that wait */
 void pool_claim(lane_t *lane); /* it waits: what is idle may be idle for long enough by now */
 void lane_granted(lane_t *lane);
 void lane_close_connection(lane_t *lane); /* an idle one's; gives it back to the pool */

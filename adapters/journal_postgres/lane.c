@@ -171,7 +171,7 @@ static void connection_ask(lane_t *lane)
         lane_granted(lane);
     } else {
         state_set(lane, LANE_WAITING);
-        loop_timer_start(lane->timer, WAIT_TICK_MS, WAIT_TICK_MS);
+        loop_timer_start(lane->timer, WAIT_TICK_MS, TICK_MS);
     }
 }
 
@@ -220,8 +220,8 @@ static void lane_yield(lane_t *lane)
         pool_idle(lane);
         return;
     }
-    if (!pool_wants_back(lane)) {
-        lane_pump(lane); /* the first in line got another's meanwhile */
+    if (!pool_wants_back(lane)) { /* its turn was over: a callback has changed who waits */
+        lane_pump(lane);
         return;
     }
     lane_close_connection(lane);
@@ -754,6 +754,8 @@ static void lane_tick(void *context)
             state_set(lane, LANE_IDLE);
         }
     } else if (lane->state == LANE_WAITING) {
+        const uint64_t tick_ms = pool_is_first(lane) ? WAIT_TICK_MS : TICK_MS;
+        loop_timer_start(lane->timer, tick_ms, tick_ms);
         pool_claim(lane);
     } else if (lane->state == LANE_RESTING &&
                now_ms - lane->state_since_ms >= LIMIT_POSTGRES_RETRY_MS) {

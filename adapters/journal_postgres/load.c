@@ -94,11 +94,26 @@ static result_t tail_decode(load_command_t *load, const PGresult *rows)
     return result;
 }
 
+/* What kills meanwhile is the card's fault. Without a card there are no such rows. */
+static result_t tail_decode_blamed(load_command_t *load, const PGresult *rows)
+{
+    const journal_tenant_t *const tenant = load->base.lane->tenant;
+    if (load->load.card == NULL) {
+        return tail_decode(load, rows);
+    }
+    crash_reading_begin(&(crash_reading_t){.tenant = tenant->name,
+                                           .tenant_size = strlen(tenant->name),
+                                           .actor = load->load.card->bytes});
+    const result_t result = tail_decode(load, rows);
+    crash_reading_end();
+    return result;
+}
+
 static result_t rows_read(load_command_t *load, const PGresult *rows)
 {
     journal_loaded_t *const loaded = &load->loaded;
     *loaded = (journal_loaded_t){0};
-    const result_t result = tail_decode(load, rows);
+    const result_t result = tail_decode_blamed(load, rows);
     const bool has_card = !field_is_null(rows, 0, LOAD_BODY);
     loaded->snapshot = has_card ? field_bytes(rows, 0, LOAD_BODY) : TEXT_NONE;
     loaded->card_found = has_card || loaded->tail_count > 0;
@@ -114,21 +129,6 @@ static result_t rows_read(load_command_t *load, const PGresult *rows)
         memcpy(loaded->request_hash, hash.data, hash.size);
         loaded->reply = field_bytes(rows, 0, LOAD_REPLY);
     }
-    return result;
-}
-
-/* As rows_read; what kills meanwhile is the card's fault. */
-static result_t card_rows_read(load_command_t *load, const PGresult *rows)
-{
-    const journal_tenant_t *const tenant = load->base.lane->tenant;
-    if (load->load.card == NULL) {
-        return rows_read(load, rows);
-    }
-    crash_reading_begin(&(crash_reading_t){.tenant = tenant->name,
-                                           .tenant_size = strlen(tenant->name),
-                                           .actor = load->load.card->bytes});
-    const result_t result = rows_read(load, rows);
-    crash_reading_end();
     return result;
 }
 
@@ -154,7 +154,7 @@ static bool load_finish(command_t *command)
     }
     const result_t result = PQntuples(command->results[0]) == 0
                                 ? RESULT_STORE_CORRUPT
-                                : card_rows_read(load, command->results[0]);
+                                : rows_read(load, command->results[0]);
     if (result != RESULT_OK || !needs_member_key(load)) {
         return load_end(load, result);
     }

@@ -105,9 +105,23 @@ static lane_t *idle_least(const journal_postgres_t *journal)
 
 /* --- Who gets one --- */
 
+/* Those that begin and are not held up: by a lock, or by a server that is silent. */
+static uint32_t beginnings_young(const journal_postgres_t *journal)
+{
+    const uint64_t now_ms = clock_monotonic_ms();
+    uint32_t count = 0;
+    for (const lane_t *lane = journal->holding; lane != NULL; lane = lane->holding_next) {
+        const bool is_young = now_ms - lane->state_since_ms < LIMIT_POSTGRES_BEGINNING_MS;
+        count += lane->is_beginning && is_young ? 1 : 0;
+    }
+    return count;
+}
+
 static bool may_begin(const journal_postgres_t *journal)
 {
-    return journal->connections_beginning < LIMIT_POSTGRES_BEGINNING;
+    const uint32_t share = journal->connections_max / LIMIT_POSTGRES_BEGINNING_SHARE;
+    const uint32_t most = share > LIMIT_POSTGRES_BEGINNING ? share : LIMIT_POSTGRES_BEGINNING;
+    return journal->connections_beginning < most || beginnings_young(journal) < most;
 }
 
 static bool has_waited(const lane_t *lane, uint64_t now_ms)
@@ -156,7 +170,7 @@ bool pool_take(lane_t *lane)
 
 static void line_serve(journal_postgres_t *journal)
 {
-    /* bounded by LIMIT_POSTGRES_BEGINNING */
+    /* bounded by may_begin: each that begins is a young one */
     while (journal->waiting_first != NULL && may_begin(journal) &&
            journal->connections < journal->connections_max) {
         lane_t *const next = journal->waiting_first;
@@ -243,8 +257,18 @@ void pool_idle(lane_t *lane)
 
 void pool_claim(lane_t *lane)
 {
-    const journal_postgres_t *const journal = lane->tenant->journal;
-    if (journal->waiting_first == lane) {
+    journal_postgres_t *const journal = lane->tenant->journal;
+    if (journal->waiting_first != lane) {
+        return;
+    }
+    if (journal->connections < journal->connections_max) {
+        line_serve(journal); /* those that begin have been held up */
+    } else {
         first_claims(journal, NULL);
     }
+}
+
+bool pool_is_first(const lane_t *lane)
+{
+    return lane->tenant->journal->waiting_first == lane;
 }

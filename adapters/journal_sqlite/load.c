@@ -146,13 +146,25 @@ static result_t idempotency_load(load_job_t *job)
     return result;
 }
 
+/* What kills meanwhile is the card's fault. */
+static result_t card_load_blamed(load_job_t *job, text_t *member_id)
+{
+    const journal_tenant_t *const tenant = job->base.tenant;
+    crash_reading_begin(&(crash_reading_t){.tenant = tenant->name,
+                                           .tenant_size = strlen(tenant->name),
+                                           .actor = job->load.card->bytes});
+    const result_t result = card_load(job, member_id);
+    crash_reading_end();
+    return result;
+}
+
 static result_t load_read(load_job_t *job)
 {
     text_t member_id = job->load.member_id;
     text_t card_member = TEXT_NONE;
     result_t result = RESULT_OK;
     if (job->load.card != NULL) {
-        result = card_load(job, &card_member);
+        result = card_load_blamed(job, &card_member);
     }
     if (text_is_empty(member_id)) {
         member_id = card_member;
@@ -171,28 +183,13 @@ static result_t load_read(load_job_t *job)
     return result;
 }
 
-/* As load_read; what kills meanwhile is the card's fault. */
-static result_t card_load_read(load_job_t *job)
-{
-    const journal_tenant_t *const tenant = job->base.tenant;
-    if (job->load.card == NULL) {
-        return load_read(job);
-    }
-    crash_reading_begin(&(crash_reading_t){.tenant = tenant->name,
-                                           .tenant_size = strlen(tenant->name),
-                                           .actor = job->load.card->bytes});
-    const result_t result = load_read(job);
-    crash_reading_end();
-    return result;
-}
-
 static void load_run(store_job_t *base)
 {
     load_job_t *job = (load_job_t *)base;
     connection_t *const reader = &base->tenant->reader;
     result_t result = connection_run(reader, STATEMENT_begin);
     if (result == RESULT_OK) {
-        result = card_load_read(job);
+        result = load_read(job);
     }
     connection_rollback(reader);
     job->loaded.result = result;

@@ -46,7 +46,7 @@ test('a quarantined card holds up no other card of its member, and follows when 
   const cancelled = context.happen('acme', 'cancel', MEMBER);
   for (const card of cards.slice(1)) await until(async () => await status(card) === 'revoked', 'the others are revoked', 30_000);
   await until(() => told().length > 0, 'the log says what to do', 30_000);
-  assert.equal(JSON.parse(told()[0]).cards, 1);
+  assert.equal(JSON.parse(told()[0]).commands, 1);
   await until(async () => await works() === 1, 'the work is shown as not over', 10_000);
   await until(async () => roles(await service.tree())['shard-0'].status?.member_work?.revoke === 1, 'the tree shows it');
   const done = () => metricOf(service, 'digitalcard_member_cards_done_total', 'role="shard-0"', 'work="revoke"');
