@@ -36,6 +36,8 @@ void name_lookup_begin(name_lookup_t *lookup);
  * one before it failed, since whoever asks again and again must not stand still for most of the
  * time. */
 name_state_t name_lookup_state(name_lookup_t *lookup);
+/* Also one that nobody waits for any longer: its thread is there. */
+bool name_lookup_is_under_way(name_lookup_t *lookup);
 /* Until it is no longer pending. */
 name_state_t name_lookup_wait(name_lookup_t *lookup);
 /* What was found last, whatever became of later look-ups; `count` 0: nothing ever. */

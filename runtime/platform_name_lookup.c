@@ -176,6 +176,14 @@ name_state_t name_lookup_state(name_lookup_t *lookup)
     return state;
 }
 
+bool name_lookup_is_under_way(name_lookup_t *lookup)
+{
+    pthread_mutex_lock(&lookup->mutex);
+    const bool is_under_way = lookup->is_under_way;
+    pthread_mutex_unlock(&lookup->mutex);
+    return is_under_way;
+}
+
 name_state_t name_lookup_wait(name_lookup_t *lookup)
 {
     pthread_mutex_lock(&lookup->mutex);

@@ -9,6 +9,7 @@ static void begin(shared_count_t *count, uint64_t window)
         count->own = 0;
         count->told = 0;
         count->others = 0;
+        count->amount = 0; /* the clock may come back to the window of what is under way */
     }
 }
 

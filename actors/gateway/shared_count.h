@@ -12,7 +12,7 @@ typedef struct shared_count {
     uint32_t own;
     uint32_t told;   /* of `own`, that are in the sum of all */
     uint32_t others; /* as last heard */
-    uint32_t amount; /* under way */
+    uint32_t amount; /* under way, of what `own` holds */
     uint64_t amount_window;
     bool is_under_way; /* then it must stay where it is in memory */
 } shared_count_t;

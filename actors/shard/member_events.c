@@ -248,6 +248,7 @@ static size_t pack_letter(const events_task_t *task, const member_event_t *event
     MESSAGE_MARK(member_events, &events, items);
     const size_t size =
         message_pack(&member_events_message, &events, MESSAGE_KEYS_IDS, body, sizeof body);
+    assert(size <= sizeof body); /* one event has under 1 KiB */
     envelope.request = task->message->request;
     MESSAGE_MARK(envelope, &envelope, request);
     const text_t packed = {.data = (const char *)body, .size = size};
@@ -269,7 +270,7 @@ static bool put_dead_letter(const events_task_t *task, const member_event_t *eve
         return true;
     }
     const size_t size = pack_letter(task, event, hash, bytes, sizeof bytes);
-    assert(size <= sizeof bytes); /* one event has under 1 KiB */
+    assert(size <= sizeof bytes); /* the event and what says of whom it is */
     const text_t fingerprint = {.data = (const char *)hash, .size = CRASH_FINGERPRINT_SIZE};
     const text_t request = {.data = (const char *)bytes, .size = size};
     secret_dead_letter_seal(ports->crypto, &ports->master_key, tenant_name(task->tenant),

@@ -21,6 +21,8 @@ enum {
 };
 _Static_assert((int)LIMIT_CACHE_PENDING < (int)REDIS_COMMAND_NONE, "commands are named by 16 bits");
 
+typedef struct cache_redis cache_redis_t;
+
 /* --- url.c --- */
 
 typedef struct redis_address {
@@ -50,8 +52,9 @@ typedef struct redis_name {
     name_lookup_t *lookup; /* NULL: free */
 } redis_name_t;
 
-/* Begins to look the host up, unless it is an address. False: there are too many names. */
-MUST_USE bool redis_name_begin(redis_name_t names[REDIS_NAMES], const char *host);
+/* Begins to look the host up, unless it is an address. A name that no server has any more gives its
+ * place back when there is no other. False: too many look-ups hang. */
+MUST_USE bool redis_name_begin(cache_redis_t *cache, const char *host);
 /* KNOWN: `address` may be connected to; each `turn` gives the next one of a host that has several.
  * What was known before counts while the name system is away or hangs. */
 name_state_t redis_name_address(const redis_name_t names[REDIS_NAMES], const char *host,
@@ -80,8 +83,6 @@ void redis_connection_flush(redis_connection_t *connection);
 void redis_connection_close(redis_connection_t **connection);
 
 /* --- node.c: one server, from dialling to failing --- */
-
-typedef struct cache_redis cache_redis_t;
 
 typedef enum redis_node_state {
     REDIS_NODE_UNUSED,

@@ -19,12 +19,44 @@ static redis_name_t *name_find(redis_name_t names[REDIS_NAMES], const char *host
     return place; /* a free one */
 }
 
-bool redis_name_begin(redis_name_t names[REDIS_NAMES], const char *host)
+static bool is_in_use(const cache_redis_t *cache, const char *host)
+{
+    for (uint32_t i = 0; i < cache->url.address_count; i++) {
+        if (strcmp(cache->url.addresses[i].host, host) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < REDIS_NODES; i++) {
+        if (strcmp(cache->nodes[i].address.host, host) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Servers may tell ever new names. One whose look-up hangs keeps its place: otherwise there would
+ * be no bound on the threads that are left behind. */
+static redis_name_t *name_give_back(cache_redis_t *cache)
+{
+    for (size_t i = 0; i < REDIS_NAMES; i++) {
+        redis_name_t *const name = &cache->names[i];
+        if (!is_in_use(cache, name->host) && !name_lookup_is_under_way(name->lookup)) {
+            name_lookup_destroy(&name->lookup);
+            return name;
+        }
+    }
+    return NULL;
+}
+
+bool redis_name_begin(cache_redis_t *cache, const char *host)
 {
     if (name_is_address(host)) {
         return true;
     }
-    redis_name_t *const name = name_find(names, host);
+    redis_name_t *name = name_find(cache->names, host);
+    if (name == NULL) {
+        name = name_give_back(cache);
+    }
     if (name == NULL) {
         return false;
     }

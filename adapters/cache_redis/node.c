@@ -308,8 +308,8 @@ static void connect_when_known(redis_node_t *node)
 
 static void dial(redis_node_t *node)
 {
-    if (!redis_name_begin(node->cache->names, target_of(node)->host)) {
-        redis_node_fail(node, "it tells of too many other servers");
+    if (!redis_name_begin(node->cache, target_of(node)->host)) {
+        redis_node_fail(node, "too many names of servers are being looked up");
         return;
     }
     connect_when_known(node);

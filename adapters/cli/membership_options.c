@@ -37,14 +37,17 @@ static const char *value_of(const char *word)
 }
 
 /* What stands before an @ may be a password: of "acme=http://me:secret@host" only "acme=http://" is
- * told. */
+ * told, and nothing when it does not begin with a scheme. */
 static int size_to_tell(const char *word)
 {
-    const char *const scheme = strstr(word, "://");
+    static const char separator[] = "://";
     if (strchr(word, '@') == NULL) {
         return (int)strlen(word);
     }
-    return scheme == NULL ? 0 : (int)(scheme + 3 - word);
+    const char *const value = value_of(word);
+    const char *const end = value + strspn(value, "abcdefghijklmnopqrstuvwxyz");
+    const bool has_scheme = strncmp(end, separator, sizeof separator - 1) == 0;
+    return has_scheme ? (int)(end + sizeof separator - 1 - word) : 0;
 }
 
 typedef bool word_check_t(const char *value);

@@ -76,7 +76,8 @@ test('events of what is no tenant are refused, not waited for', async () => {
 
 test('a password in a URL that is refused is not told', async () => {
   const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
-  for (const [flag, url] of [['--membership-url', 'acme=http://me:hunter2@members.example'], ['--membership-events', 'udp:hunter2@members.example'],
+  for (const [flag, url] of [['--membership-url', 'acme=http://me:hunter2@members.example'],
+    ['--membership-url', 'me:hunter2@h/?x=http://y'], ['--membership-events', 'me:hunter2://x@h'], ['--membership-events', 'udp:hunter2@members.example'],
     ['--store', 'postgres:me:hunter2@db.example'], ['--redis', 'rediss://me:hunter2@cache.example']]) {
     const reply = await service.tryCommand('serve', '--data', data, '--http', '127.0.0.1:0', flag, url);
     assert.ok(reply.status === 1 || reply.status === 2, `${flag}: ${reply.status}`);

@@ -201,6 +201,33 @@ static void unusable_values_are_refused(void **state)
     assert_null(strstr(message, "secret"));
 }
 
+static void assert_told_without_secret(const configuration_texts_t *given)
+{
+    configuration_t configuration = {.given = *given};
+    message[0] = '\0';
+    assert_false(configuration_load(&configuration));
+    assert_non_null(strstr(message, "--membership-"));
+    assert_null(strstr(message, "hunter2"));
+}
+
+static void password_of_a_refused_membership_url_is_not_told(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"acme=http://me:hunter2@h", "me:hunter2@h",
+                                       "me:hunter2@h/?x=http://y", "acme=me:hunter2@h/?x=http://y",
+                                       "me:hunter2://x@h"};
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        assert_told_without_secret(&(configuration_texts_t){.membership_url = urls[i]});
+    }
+    static const char *const events[] = {"udp://me:hunter2@h", "me:hunter2@h/?x=tcp://y"};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        assert_told_without_secret(&(configuration_texts_t){.membership_events = events[i]});
+    }
+    configuration_t scheme = {.given.membership_url = "acme=http://me:hunter2@h"};
+    assert_false(configuration_load(&scheme));
+    assert_non_null(strstr(message, "--membership-url acme=http://…:"));
+}
+
 static void connections_are_shared_out_among_roles(void **state)
 {
     (void)state;
@@ -419,6 +446,7 @@ int main(void)
         TEST(flags_beat_environment_beats_file),
         TEST(unusable_files_are_refused_in_one_line),
         TEST(unusable_values_are_refused),
+        TEST(password_of_a_refused_membership_url_is_not_told),
         TEST(connections_are_shared_out_among_roles),
         TEST(arguments_are_taken_in_both_spellings),
         TEST(wrong_arguments_are_usage_errors),

@@ -18,6 +18,8 @@ digitalcard_test(NAME runtime_name_lookup_test SOURCES ${CMAKE_CURRENT_LIST_DIR}
                  LIBRARIES digitalcard_runtime Threads::Threads)
 digitalcard_test(NAME postgres_hosts_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/postgres_hosts_test.c
                  LIBRARIES digitalcard_shared_postgres PkgConfig::libpq)
-foreach(test runtime_name_lookup_test postgres_hosts_test)
+digitalcard_test(NAME redis_names_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/redis_names_test.c
+                 LIBRARIES digitalcard_cache_redis Threads::Threads)
+foreach(test runtime_name_lookup_test postgres_hosts_test redis_names_test)
   target_link_options(${test} PRIVATE -Wl,--wrap=getaddrinfo)
 endforeach()

@@ -86,6 +86,25 @@ static void another_window_begins_at_nothing(void **state)
     assert_int_equal(shared_count_sum(&count, 7), 0);
 }
 
+/* The clock goes back over a window's edge and forward again while an exchange is under way: what
+ * was told before is in the sum of all, and no longer in what this node holds. */
+static void window_that_comes_back_forgets_what_is_under_way(void **state)
+{
+    (void)state;
+    fake_t fake = fake_make();
+    shared_count_t count = {0};
+    shared_count_add(&count, 7, 10);
+    exchange(&count, &fake);
+    shared_count_add(&count, 5, 0);
+    shared_count_add(&count, 7, 1);
+    answer(&fake, RESULT_OK);
+    assert_true(count.own >= count.told);
+    exchange(&count, &fake);
+    answer(&fake, RESULT_OK);
+    assert_int_equal(fake.sum, 11);
+    assert_int_equal(shared_count_sum(&count, 7), 11);
+}
+
 static void lost_answer_is_told_again(void **state)
 {
     (void)state;
@@ -157,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(node_counts_alone_until_it_hears),
         cmocka_unit_test(another_window_begins_at_nothing),
+        cmocka_unit_test(window_that_comes_back_forgets_what_is_under_way),
         cmocka_unit_test(lost_answer_is_told_again),
         cmocka_unit_test(cache_that_refuses_is_asked_again),
         cmocka_unit_test(cache_that_forgot_learns_it_again),
