@@ -12,17 +12,33 @@ import http from 'node:http';
 const run = promisify(execFile);
 export const BINARY = process.env.DIGITALCARD_BINARY ?? path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '../../build/digitalcard');
 
-// Below the range from which the kernel takes ports of outgoing connections (32768 and up): a service that is started again on its ports
-// must not find one of them taken by the client of another test meanwhile.
-export async function freePort() {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = randomInt(10_000, 32_000);
-    const isFree = await new Promise((resolve) => {
-      const server = createServer();
-      server.on('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+// Whether nobody listens there; `holds`: this process does from now on, until it ends.
+function takes(port, holds) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => {
+      server.unref();
+      if (holds) resolve(true);
+      else server.close(() => resolve(true));
     });
-    if (isFree) return port;
+  });
+}
+
+// Ports come in blocks, and whoever holds the first port of a block may use the others: two tests that run at once never draw the same one. All are
+// below the range from which the kernel takes ports of outgoing connections (32768 and up): a service that is started again finds its ports free.
+const BLOCK = 25;
+let ports = [];
+
+export async function freePort() {
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
+    if (ports.length === 0) {
+      const first = 10_000 + BLOCK * randomInt(22_000 / BLOCK);
+      if (!await takes(first, true)) continue;
+      ports = Array.from({ length: BLOCK - 1 }, (_, index) => first + 1 + index);
+    }
+    const port = ports.shift();
+    if (port !== undefined && await takes(port, false)) return port;
   }
   throw new Error('no free port');
 }
