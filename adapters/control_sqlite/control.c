@@ -70,10 +70,7 @@ static result_t system_error(const char *path, const char *action)
     const int error = errno;
     log_error("the control store cannot be made", LOG_STRING("file", path),
               LOG_STRING("action", action), LOG_STRING("error", strerror(error)));
-    if (error == EACCES || error == EPERM || error == EROFS) {
-        return RESULT_PERMISSION_DENIED;
-    }
-    return error == ENOSPC || error == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+    return result_of_file_error(error, RESULT_STORE_UNAVAILABLE);
 }
 
 static result_t directory_sync(const char *path)

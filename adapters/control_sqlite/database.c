@@ -38,10 +38,7 @@ result_t database_error(control_sqlite_t *control, int code, const char *action)
     default:
         break;
     }
-    if (system == EACCES || system == EPERM || system == EROFS) {
-        return RESULT_PERMISSION_DENIED;
-    }
-    return system == ENOSPC || system == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+    return result_of_file_error(system, RESULT_STORE_UNAVAILABLE);
 }
 
 /* --- Opening --- */

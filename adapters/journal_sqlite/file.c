@@ -26,10 +26,7 @@ result_t file_error(const char *path, const char *action)
     if (error == EEXIST) {
         return RESULT_ALREADY_EXISTS;
     }
-    if (error == EACCES || error == EPERM || error == EROFS) {
-        return RESULT_PERMISSION_DENIED;
-    }
-    return error == ENOSPC || error == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+    return result_of_file_error(error, RESULT_STORE_UNAVAILABLE);
 }
 
 result_t path_sync(const char *path, int flags)
