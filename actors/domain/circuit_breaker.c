@@ -38,15 +38,6 @@ enum {
 _Static_assert((int)CELL_LINES == (int)CIRCUIT_STATE_COUNT * (int)CIRCUIT_INPUT_COUNT,
                "every state × input needs its line in circuit_breaker.def");
 
-const circuit_settings_t circuit_settings_default = {
-    .failures_to_open = 5,
-    .successes_to_close = 3,
-    .slow_ms = 1000, /* half the deadline of a call: who is that slow is about to fail */
-    .open_ms_min = 60000,
-    .open_ms_max = 900000,
-    .jitter_permille = 100,
-};
-
 static circuit_action_t action_of(const circuit_breaker_t *breaker, circuit_input_t input)
 {
     assert((unsigned)breaker->state < CIRCUIT_STATE_COUNT);

@@ -29,7 +29,7 @@ typedef enum circuit_input {
     CIRCUIT_INPUT_COUNT,
 } circuit_input_t;
 
-/* All of them settings; circuit_settings_default has the numbers of DESIGN 4. */
+/* All of them settings; neighbour_settings_default has the numbers of DESIGN 4. */
 typedef struct circuit_settings {
     uint32_t failures_to_open;   /* in a row; at least 1 */
     uint32_t successes_to_close; /* probes in a row; at least 1 */
@@ -38,8 +38,6 @@ typedef struct circuit_settings {
     uint32_t open_ms_max;        /* it doubles up to here with each probe that fails */
     uint32_t jitter_permille;    /* an open time becomes longer by up to this share of it */
 } circuit_settings_t;
-
-extern const circuit_settings_t circuit_settings_default;
 
 typedef struct circuit_breaker {
     circuit_state_t state;

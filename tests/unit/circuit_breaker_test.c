@@ -2,6 +2,7 @@
  * run, and after each step the machine must be where the sentences of DESIGN 4 put it. The model
  * below keeps plain counters and no table. */
 #include "actors/domain/circuit_breaker.h"
+#include "actors/neighbours/neighbour.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -276,7 +277,7 @@ static void answer(circuit_breaker_t *breaker, circuit_ticket_t ticket, bool is_
                    uint32_t jitter, int64_t now_ms)
 {
     const circuit_answer_t said = {.is_failure = is_failure, .duration_ms = 3, .jitter = jitter};
-    circuit_breaker_answer(breaker, &circuit_settings_default, ticket, &said, now_ms);
+    circuit_breaker_answer(breaker, &neighbour_settings_default.circuit, ticket, &said, now_ms);
 }
 
 static void open_with_five(circuit_breaker_t *breaker, int64_t now_ms)
