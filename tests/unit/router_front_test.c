@@ -5,6 +5,7 @@
 #include "tests/support/zmq_client.h"
 
 #include <netinet/in.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -558,7 +559,7 @@ static void wait_unread(void)
 {
     const uint64_t deadline_ms = clock_monotonic_ms() + 10000;
     while (!zsocket_has_unread(front->socket) && clock_monotonic_ms() < deadline_ms) {
-        (void)usleep(100);
+        (void)sched_yield();
     }
     assert_true(zsocket_has_unread(front->socket));
 }
