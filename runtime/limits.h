@@ -82,6 +82,9 @@ enum {
     LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
     LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
     LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
+    LIMIT_MEMBERSHIP_HEARD = 1000,        /* of one publisher, unread: 64 MiB; more are read later */
+    LIMIT_MEMBERSHIP_ANSWERS = 64,        /* of one context over ZeroMQ, unread: a page is 1 MiB */
+    LIMIT_MEMBERSHIP_ASKED = 1000,        /* of one context over ZeroMQ, unsent, 1 KiB each */
     LIMIT_INBOX_EVENTS = 8192,  /* of one tenant taken and not yet applied, 500 bytes each */
     LIMIT_INBOX_AHEAD = 1024,   /* held because of a gap; the rest is read with the gap */
     LIMIT_INBOX_JUMP = 1000000, /* a context's sequence may leave out: more is a mistake of it */

@@ -10,16 +10,19 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { QUEUE_MESSAGES = 1000, HEARD_MESSAGES = 100000 };
-
 /* --- Sockets --- */
 
+/* What one that sends faster than it is read may fill of our memory. Of events that do not fit none
+ * is lost: ZeroMQ holds them back, and what their publisher drops then is read with the gap. */
 static zsocket_options_t socket_options(int type)
 {
+    const bool is_subscriber = type == ZMQ_XSUB;
     return (zsocket_options_t){.type = type,
-                               .send_messages_max = QUEUE_MESSAGES,
-                               .receive_messages_max = HEARD_MESSAGES,
-                               .message_size_max = LIMIT_MEMBERSHIP_PAGE_SIZE,
+                               .send_messages_max = LIMIT_MEMBERSHIP_ASKED,
+                               .receive_messages_max = is_subscriber ? LIMIT_MEMBERSHIP_HEARD
+                                                                     : LIMIT_MEMBERSHIP_ANSWERS,
+                               .message_size_max = is_subscriber ? LIMIT_MEMBERSHIP_FRAME_SIZE
+                                                                 : LIMIT_MEMBERSHIP_PAGE_SIZE,
                                .use_fd = -1};
 }
 
