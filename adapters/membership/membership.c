@@ -17,6 +17,7 @@ static membership_adapter_t *adapter_of(const membership_t *base)
 void membership_call_free(membership_call_t *call)
 {
     free(call->unsent);
+    free(call->url);
     free(call);
 }
 
@@ -86,6 +87,9 @@ static void cancel(membership_t *base, membership_call_t **call)
     if (cancelled->http != NULL) {
         http_calls_t *client = adapter->options.client;
         client->functions->cancel(client, &cancelled->http);
+        membership_turn_end(cancelled);
+    } else if (cancelled->url != NULL) {
+        membership_turn_leave(cancelled);
     } else {
         membership_forget_zmq(adapter, cancelled);
     }
@@ -124,6 +128,7 @@ static const membership_functions_t functions = {.ask = ask,
 static void tick(void *context)
 {
     membership_tick_zmq(context);
+    membership_turns_tick(context);
 }
 
 result_t membership_create(loop_t *loop, metrics_t *metrics, const membership_options_t *options,
@@ -157,6 +162,7 @@ void membership_destroy(membership_t **membership)
         membership_call_free(call);
     }
     membership_close_zmq(destroyed);
+    membership_turns_close(destroyed);
     loop_timer_destroy(&destroyed->tick);
     free(destroyed);
     *membership = NULL;
