@@ -75,7 +75,8 @@ enum {
     LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
 
     /* --- Neighbours --- */
-    LIMIT_NEIGHBOURS = 65536, /* records of (tenant, adapter), 400 bytes each: one of each tenant */
+    LIMIT_NEIGHBOURS = 16384, /* breakers of (tenant, adapter) at a time, 2 KiB each with adapter:
+                                 those that had no failure lately make room for others */
     LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
     LIMIT_VENDOR_TEXT_SIZE = 4096,        /* one text of a question to a vendor: a message's body */
     LIMIT_VENDOR_DEADLINE_MS = 60000,     /* of a question to a vendor, repeats included */
@@ -116,7 +117,6 @@ enum {
     LIMIT_MEMBER_ASIDE_DOUBLINGS = 6, /* of it, to a minute: an operator has to act first */
     LIMIT_DESK_TICK_MS = 100,         /* how late polls and repeats may be */
     LIMIT_BREAKERS_SHOWN = 256,       /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20,     /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
