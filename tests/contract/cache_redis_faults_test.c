@@ -1,6 +1,5 @@
 /* A Redis that is away, slow, full, read-only, restarted or no Redis at all: what callers see. */
 #include "adapters/cache_redis/cache_redis.h"
-#include "runtime/clock.h"
 #include "runtime/log.h"
 #include "tests/contract/cache_contract.h"
 #include "tests/support/free_port.h"
@@ -424,10 +423,7 @@ static void ever_new_addresses_of_a_cluster_are_followed(void **state)
     }
     redis_server_start(&fixture->server);
     (void)snprintf(text, sizeof text, "-MOVED 5 127.0.0.1:%u\r\n", fixture->server.port);
-    const uint64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
-    while (!is_added(fixture)) {
-        assert_true(clock_monotonic_ms() < end_ms);
-    }
+    assert_true(cache_await_up(fixture->loop, fixture->cache, "acme", PATIENCE_MS));
     cache_redis_destroy(&fixture->cache);
     uv_close((uv_handle_t *)&speaker->listener, listener_closed);
     assert_true(cache_run_until(fixture->loop, speaker_is_left, speaker, PATIENCE_MS));
