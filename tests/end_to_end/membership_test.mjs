@@ -26,6 +26,21 @@ test('issuing asks the context: unknown, suspended and cancelled members get no 
   assert.equal(seen.fallback, false);
 });
 
+test('an id of a member is asked for as it is: none becomes another path, another question or a header', async (t) => {
+  const { context, service, token } = await start(t);
+  const asked = [];
+  context.server.on('request', (request) => asked.push(request));
+  const ids = ['../../admin', 'a/b?c=d&e#f', '...', '%2e%2e%2fevents', 'a b', 'Zoë', "';--", 'x@y:80', '/'.repeat(128)];
+  for (const id of ids) {
+    const card = await issue(service, token, context, id); // the answer has to name this very member
+    assert.equal(card.member_id, id);
+  }
+  const paths = asked.map((request) => request.url).filter((url) => !url.startsWith('/events?'));
+  for (const path of paths) assert.match(path, /^\/members\/[A-Za-z0-9_%-]+$/);
+  assert.deepEqual(new Set(paths.map((path) => decodeURIComponent(path.slice('/members/'.length)))), new Set(ids));
+  assert.ok(asked.every((request) => request.headers['x-tenant'] === 'acme'));
+});
+
 // What a series of the adapters role says, whatever the order of its labels.
 async function measured(service, name, ...labels) {
   const text = (await service.request('GET', '/metrics')).raw.toString();
