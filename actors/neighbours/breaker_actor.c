@@ -137,7 +137,7 @@ static void admit(neighbour_t *self, neighbour_call_t *call)
 {
     const seen_state_t before = look(self);
     if (loop_now_ms(self->owner->loop) >= call->deadline_ms) {
-        finish(self, call, NEIGHBOUR_TOO_LATE);
+        finish(self, call, call->attempts > 0 ? NEIGHBOUR_FAILED : NEIGHBOUR_TOO_LATE);
         return;
     }
     if (!circuit_breaker_ask(&self->breaker, neighbours_now_ms(self->owner), &call->ticket)) {
@@ -331,10 +331,15 @@ static result_t receive(actor_t *actor, actor_message_t *message, void *context)
     return arm_timer(self);
 }
 
-static neighbour_end_t end_of_undelivered(const neighbours_t *neighbours, result_t why)
+/* Who was asked is not told that nobody was: what must not be asked twice would be. */
+static neighbour_end_t end_of_undelivered(const neighbours_t *neighbours,
+                                          const neighbour_call_t *call, result_t why)
 {
     if (neighbours->is_ending || why == RESULT_DRAINING) {
         return NEIGHBOUR_DRAINING;
+    }
+    if (call->message.type == NEIGHBOUR_MESSAGE_ENDED) {
+        return call->has_failed ? NEIGHBOUR_FAILED : NEIGHBOUR_ANSWERED;
     }
     return why == RESULT_BUSY ? NEIGHBOUR_BUSY : NEIGHBOUR_FAILED;
 }
@@ -349,10 +354,7 @@ static void undeliverable(actor_t *actor, actor_message_t *message, result_t why
         return;
     }
     neighbour_call_t *const call = neighbour_call_of(message);
-    const bool is_answered = message->type == NEIGHBOUR_MESSAGE_ENDED && !call->has_failed;
-    neighbour_call_end(call, is_answered && !neighbours->is_ending
-                                 ? NEIGHBOUR_ANSWERED
-                                 : end_of_undelivered(neighbours, why));
+    neighbour_call_end(call, end_of_undelivered(neighbours, call, why));
 }
 
 /* --- Life --- */
