@@ -129,6 +129,7 @@ static result_t probe_start(neighbour_call_t *call, uint32_t deadline_ms)
     }
     if (!world->is_calm && chance(25)) {
         const result_t error = errors[draw(sizeof errors / sizeof errors[0])];
+        probe->started -= error == RESULT_BUSY ? 1 : 0; /* it was not made */
         return error == RESULT_INTERNAL && world->is_sound ? RESULT_UNAVAILABLE : error;
     }
     probe->is_running = true;
@@ -174,7 +175,8 @@ static void probe_done(neighbour_call_t *call, neighbour_end_t end)
     probe_t *const probe = (probe_t *)call;
     world_t *const world = probe->world;
     assert_true(probe->is_open && !probe->is_running);
-    assert_true(end != NEIGHBOUR_ANSWERED || probe->has_answer);
+    assert_true(end == NEIGHBOUR_ANSWERED ? probe->has_answer
+                                          : !probe->has_answer || world->is_over);
     const bool is_not_asked =
         end == NEIGHBOUR_OPEN || end == NEIGHBOUR_BUSY || end == NEIGHBOUR_TOO_LATE;
     assert_true(!is_not_asked || probe->started == 0);
