@@ -83,9 +83,12 @@ enum {
     LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
     LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
     LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
-    LIMIT_INBOX_EVENTS = 8192,  /* of one tenant taken and not yet applied, 500 bytes each */
-    LIMIT_INBOX_AHEAD = 1024,   /* held because of a gap; the rest is read with the gap */
-    LIMIT_INBOX_JUMP = 1000000, /* a context's sequence may leave out: more is a mistake of it */
+    LIMIT_MEMBERSHIP_HEARD = 1000, /* of one publisher, unread: 64 MiB; more are read later */
+    LIMIT_MEMBERSHIP_ANSWERS = 64, /* of one context over ZeroMQ, unread: a page is 1 MiB */
+    LIMIT_MEMBERSHIP_ASKED = 1000, /* of one context over ZeroMQ, unsent, 1 KiB each */
+    LIMIT_INBOX_EVENTS = 8192,     /* of one tenant taken and not yet applied, 500 bytes each */
+    LIMIT_INBOX_AHEAD = 1024,      /* held because of a gap; the rest is read with the gap */
+    LIMIT_INBOX_JUMP = 1000000,    /* a context's sequence may leave out: more is a mistake of it */
     LIMIT_INBOX_FIRST = 2000000000, /* sequence at the first contact: a context may have a past */
     LIMIT_INBOX_BEYOND_LOG_MS = 60000, /* how often the log says that a context jumped */
     LIMIT_INBOX_MESSAGE_EVENTS = 128,  /* to one partition at a time: half a batch */
@@ -203,11 +206,17 @@ enum {
     LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
     LIMIT_API_HOLD_MS =
-        300, /* replies held on a hand-over: clients that wait for them fall quiet */
+        1000, /* replies held on a hand-over: clients that wait for them fall quiet */
+    LIMIT_API_HOLD_SPARE =
+        16, /* held beyond twice of what was in flight before: somebody does not wait */
     LIMIT_API_QUIET_MS = 25, /* nothing came for so long: a round trip on one machine or network */
-    LIMIT_API_FLUSH_MS = 20, /* ZeroMQ's thread writes to the kernel what it was given */
-    LIMIT_API_LEAVE_MS = 2000,            /* of LIMIT_DRAIN_MS, for clients that never fall quiet */
-    LIMIT_API_TICK_MS = 5,                /* how often it is looked whether they did */
+    LIMIT_API_QUIET_MS_MAX = 250, /* the same where things are seen to be late */
+    LIMIT_API_QUIET_FACTOR = 4,   /* times as long as what was late before */
+    LIMIT_API_CORK_MS = 150,      /* the kernel holds a last piece back for 200 ms */
+    LIMIT_API_FLUSH_MS = 1000, /* ZeroMQ's thread writes what it was given; or a client reads not */
+    LIMIT_API_END_MS = 1000,   /* clients that were told the end close their side */
+    LIMIT_API_LEAVE_MS = 3000, /* of LIMIT_DRAIN_MS, for clients that never fall quiet */
+    LIMIT_API_TICK_MS = 5,     /* how often it is looked whether they did */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
     LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */

@@ -11,3 +11,5 @@ digitalcard_test(NAME neighbour_random_test
                  LIBRARIES digitalcard_actors PkgConfig::libuv)
 target_include_directories(neighbour_random_test BEFORE PRIVATE ${CMAKE_CURRENT_LIST_DIR}/neighbour_limits)
 target_link_options(neighbour_random_test PRIVATE -Wl,--wrap=loop_now_ms -Wl,--wrap=random_below)
+digitalcard_test(NAME membership_turns_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/membership_turns_test.c
+                 LIBRARIES digitalcard_membership PkgConfig::jansson PkgConfig::libuv)
