@@ -155,6 +155,7 @@ typedef struct world_numbers {
     uint64_t repeats;
     uint64_t repairs;
     uint64_t member_events;
+    uint64_t adapter_breaks; /* of the membership adapter, which is restarted then */
     uint64_t deleted;
     uint64_t namesakes;
     uint64_t late_news; /* of a deleted tenant, from a relay that could not know it yet */
