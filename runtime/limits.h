@@ -75,7 +75,7 @@ enum {
     LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
 
     /* --- Neighbours --- */
-    LIMIT_NEIGHBOURS = 16384, /* breakers of (tenant, adapter) at a time, 2 KiB each with adapter:
+    LIMIT_NEIGHBOURS = 49152, /* breakers of (tenant, adapter) at a time, 2 KiB each with adapter:
                                  those that had no failure lately make room for others */
     LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
     LIMIT_VENDOR_TEXT_SIZE = 4096,        /* one text of a question to a vendor: a message's body */
@@ -242,7 +242,7 @@ enum {
     LIMIT_HANDLER_BUDGET_US = 20000,      /* a handler that takes longer is counted and logged */
     LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
     LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
-    LIMIT_ACTOR_GROUPS = 16384,     /* of a shard, 1 KiB each; a mailbox holds a notice of all */
+    LIMIT_ACTOR_GROUPS = 49152,     /* of a role, 1 KiB each; a mailbox holds a notice of all */
     LIMIT_GROUP_CHILDREN = 64,      /* of one supervision group */
     LIMIT_GROUP_RESTARTS = 16,      /* that a group may allow: each is remembered, 8 bytes */
     LIMIT_SPAWN_ARGUMENT_SIZE = 64, /* what an anonymous actor begins with */
