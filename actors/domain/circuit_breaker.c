@@ -16,6 +16,7 @@ typedef enum circuit_action {
     ACTION_ADVANCE,
     ACTION_REOPEN,
     ACTION_GIVE_BACK,
+    ACTION_TRIP,
     ACTION_HOLD,
     ACTION_CLOSE,
     ACTION_RESET,
@@ -170,6 +171,17 @@ void circuit_breaker_abandon(circuit_breaker_t *breaker, circuit_ticket_t ticket
     if (is_of_this_generation(breaker, ticket) && ticket.is_probe &&
         action_of(breaker, CIRCUIT_ABANDON) == ACTION_GIVE_BACK) {
         breaker->state = CIRCUIT_HALF_OPEN;
+    }
+}
+
+void circuit_breaker_trip(circuit_breaker_t *breaker, const circuit_settings_t *settings,
+                          uint32_t jitter, int64_t now_ms)
+{
+    const circuit_action_t action = action_of(breaker, CIRCUIT_TRIP);
+    if (action == ACTION_TRIP) {
+        open_for(breaker, settings, settings->open_ms_min, jitter, now_ms);
+    } else if (action == ACTION_REOPEN) {
+        open_for(breaker, settings, doubled(breaker->open_ms), jitter, now_ms);
     }
 }
 

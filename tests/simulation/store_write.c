@@ -1,5 +1,6 @@
 /* Batches reaching the disk: checked, then stored as a whole, and the planted bugs of that. */
 #include "tests/simulation/membership.h"
+#include "tests/simulation/quotas.h"
 #include "tests/simulation/store_internal.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -42,7 +43,7 @@ static store_event_t *make_event(store_t *store, const disk_tenant_t *tenant, ui
     row->body = store_keep_text(store, given->body);
     event_t *const event = &row->event;
     MESSAGE_SET(event, event, event_id, given->event_id);
-    MESSAGE_SET(event, event, tenant, text_from_c(tenant->name));
+    MESSAGE_SET(event, event, tenant, text_from_c(store->world->tenants[tenant->index].name));
     MESSAGE_SET(event, event, partition, partition);
     MESSAGE_SET(event, event, sequence, sequence);
     MESSAGE_SET(event, event, card, given->card);
@@ -268,8 +269,7 @@ static void store_notes(operation_t *operation)
     for (size_t i = 0; i < batch->note_count; i++) {
         store_one_note(operation, &batch->notes[i]);
     }
-    memberships_stored(
-        world, world_tenant_index(world, text_from_c(operation->handle->tenant->name)), batch);
+    memberships_stored(world, operation->handle->tenant->index, batch);
 }
 
 void store_watermarks_early(operation_t *operation)
@@ -285,13 +285,12 @@ void store_watermarks_early(operation_t *operation)
 static void store_batch(operation_t *operation)
 {
     world_t *const world = operation->port->store->world;
-    memberships_check_batch(world,
-                            world_tenant_index(world, text_from_c(operation->handle->tenant->name)),
-                            operation->batch);
+    memberships_check_batch(world, operation->handle->tenant->index, operation->batch);
     store_partition_t *const partition =
         &operation->handle->tenant->partitions[operation->batch->partition];
     check_owner(operation);
     check_bounds(operation);
+    quotas_check_batch(world, operation->handle->tenant->index, operation->batch, &partition->row);
     store_events(operation);
     store_snapshots(operation);
     store_members(operation);
