@@ -296,6 +296,9 @@ static void open_and_run(relay_read_t *read)
     const result_t result = relay_tenant_open(tenant);
     if (result == RESULT_TENANT_NOT_FOUND) {
         relay_reply_error(read, result, "There is no such tenant.", NULL);
+    } else if (result == RESULT_STORE_UNAVAILABLE) {
+        relay_reply_error(read, result, "The tenant's journal cannot be opened now: try again.",
+                          NULL);
     } else if (result != RESULT_OK) {
         relay_reply_error(read, result, "Too many journals are in use: try again.", NULL);
     } else if (tenant->journal_state == RELAY_JOURNAL_OPEN) {
