@@ -205,6 +205,11 @@ int64_t relay_tenant_created_at(relay_tenant_t *tenant)
 
 /* --- Tenants that were deleted --- */
 
+bool relay_tenant_is_gone(relay_tenant_t *tenant)
+{
+    return tenant->is_retired || check(tenant) == RESULT_MISSING;
+}
+
 /* False: it is still in use, and goes when that has ended. */
 static bool retire(relay_tenant_t *tenant)
 {
