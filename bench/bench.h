@@ -1,5 +1,5 @@
-/* What the subcommands of digitalcard-bench share: the table of commands, and the statistics of
- * several runs. */
+/* What the subcommands of digitalcard-bench share: the table of commands, the statistics of
+ * several runs, and the memory of this one. */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
@@ -30,5 +30,8 @@ typedef struct bench_spread {
 
 /* `values` are sorted by the call; count > 0. */
 bench_spread_t bench_spread(double *values, size_t count);
+
+/* Bytes of this process that are in memory; 0 when the system does not say. */
+uint64_t bench_memory_resident(void);
 
 #endif

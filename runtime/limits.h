@@ -75,7 +75,8 @@ enum {
     LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
 
     /* --- Neighbours --- */
-    LIMIT_NEIGHBOURS = 65536, /* records of (tenant, adapter), 400 bytes each: one of each tenant */
+    LIMIT_NEIGHBOURS = 16384, /* breakers of (tenant, adapter) at a time, 2 KiB each with adapter:
+                                 those that had no failure lately make room for others */
     LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
     LIMIT_VENDOR_TEXT_SIZE = 4096,        /* one text of a question to a vendor: a message's body */
     LIMIT_VENDOR_DEADLINE_MS = 60000,     /* of a question to a vendor, repeats included */
@@ -113,7 +114,6 @@ enum {
     LIMIT_MEMBER_ASIDE_DOUBLINGS = 6, /* of it, to a minute: an operator has to act first */
     LIMIT_DESK_TICK_MS = 100,         /* how late polls and repeats may be */
     LIMIT_BREAKERS_SHOWN = 256,       /* in one answer; the numbers count all */
-    LIMIT_NEIGHBOUR_TICK_MS = 20,     /* how late a repeat may come; nobody waits in milliseconds */
 
     /* --- Gateway --- */
     LIMIT_REQUESTS_IN_FLIGHT = 16384, /* per front; more are told `busy` */
@@ -203,11 +203,17 @@ enum {
     LIMIT_PAGE_EVENTS_MAX = 1000, /* event_page.items */
     LIMIT_PAGE_BUFFER_KEPT_SIZE = 262144, /* a page buffer larger than this is not kept */
     LIMIT_API_HOLD_MS =
-        300, /* replies held on a hand-over: clients that wait for them fall quiet */
+        1000, /* replies held on a hand-over: clients that wait for them fall quiet */
+    LIMIT_API_HOLD_SPARE =
+        16, /* held beyond twice of what was in flight before: somebody does not wait */
     LIMIT_API_QUIET_MS = 25, /* nothing came for so long: a round trip on one machine or network */
-    LIMIT_API_FLUSH_MS = 20, /* ZeroMQ's thread writes to the kernel what it was given */
-    LIMIT_API_LEAVE_MS = 2000,            /* of LIMIT_DRAIN_MS, for clients that never fall quiet */
-    LIMIT_API_TICK_MS = 5,                /* how often it is looked whether they did */
+    LIMIT_API_QUIET_MS_MAX = 250, /* the same where things are seen to be late */
+    LIMIT_API_QUIET_FACTOR = 4,   /* times as long as what was late before */
+    LIMIT_API_CORK_MS = 150,      /* the kernel holds a last piece back for 200 ms */
+    LIMIT_API_FLUSH_MS = 1000, /* ZeroMQ's thread writes what it was given; or a client reads not */
+    LIMIT_API_END_MS = 1000,   /* clients that were told the end close their side */
+    LIMIT_API_LEAVE_MS = 3000, /* of LIMIT_DRAIN_MS, for clients that never fall quiet */
+    LIMIT_API_TICK_MS = 5,     /* how often it is looked whether they did */
     LIMIT_API_ENVELOPE_SIZE = 512,        /* frames echoed: a routing id has 255 bytes at most */
     LIMIT_API_SPARE_REQUESTS = 1024,      /* kept for reuse; each below 1 KiB */
     LIMIT_API_ARENA_SIZE = 65536,         /* texts of one decoded command: the largest take 2 KiB */

@@ -88,6 +88,12 @@ static int socket_events(const zsocket_t *socket)
     return failed == 0 ? events : 0;
 }
 
+bool zsocket_is_readable(zsocket_t *socket)
+{
+    loop_source_mark(socket->loop, &socket->source); /* asking may have eaten the edge */
+    return (socket_events(socket) & ZMQ_POLLIN) != 0;
+}
+
 static bool source_is_ready(loop_source_t *source)
 {
     const zsocket_t *const socket = socket_of(source);

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -44,42 +45,85 @@ static bool is_peer(int descriptor, uint16_t port)
            getpeername(descriptor, &other.any, &other_size) == 0;
 }
 
-static void peer_gather(int descriptor)
+typedef void peer_action_t(int descriptor, size_t *sum);
+
+static void peer_gather(int descriptor, size_t *sum)
 {
     const int on = 1;
+    (void)sum;
     (void)setsockopt(descriptor, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 }
 
-static void peer_finish(int descriptor)
+static void peer_scatter(int descriptor, size_t *sum)
 {
+    const int off = 0;
+    (void)sum;
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+}
+
+static void peer_finish(int descriptor, size_t *sum)
+{
+    (void)sum;
     (void)shutdown(descriptor, SHUT_WR);
 }
 
-static void peers_each(uint16_t port, void (*action)(int descriptor))
+static void peer_count(int descriptor, size_t *sum)
 {
+    (void)descriptor;
+    (*sum)++;
+}
+
+static void peer_count_unread(int descriptor, size_t *sum)
+{
+    int size = 0;
+    if (ioctl(descriptor, FIONREAD, &size) == 0 && size > 0) {
+        *sum += (size_t)size;
+    }
+}
+
+static size_t peers_each(uint16_t port, peer_action_t *action)
+{
+    size_t sum = 0;
     DIR *directory = port == 0 ? NULL : opendir("/proc/self/fd");
     if (directory == NULL) {
-        return;
+        return sum;
     }
     const struct dirent *entry = readdir(directory);
     while (entry != NULL) { /* LIMIT_HTTP_CONNECTIONS and LIMIT_ZMQ_SOCKETS bound them */
         const int descriptor = (int)strtol(entry->d_name, NULL, 10);
         if (entry->d_name[0] != '.' && is_peer(descriptor, port)) {
-            action(descriptor);
+            action(descriptor, &sum);
         }
         entry = readdir(directory);
     }
     (void)closedir(directory);
+    return sum;
 }
 
 void zsocket_gather(zsocket_t *socket)
 {
-    peers_each(zsocket_port(socket), peer_gather);
+    (void)peers_each(zsocket_port(socket), peer_gather);
+}
+
+void zsocket_scatter(zsocket_t *socket)
+{
+    (void)peers_each(zsocket_port(socket), peer_scatter);
 }
 
 void zsocket_finish(zsocket_t *socket)
 {
-    peers_each(zsocket_port(socket), peer_finish);
+    (void)peers_each(zsocket_port(socket), peer_finish);
+}
+
+/* The kernel first: what ZeroMQ's thread takes from there meanwhile is seen in ZeroMQ. */
+bool zsocket_has_unread(zsocket_t *socket)
+{
+    return peers_each(zsocket_port(socket), peer_count_unread) > 0 || zsocket_is_readable(socket);
+}
+
+size_t zsocket_peers(const zsocket_t *socket)
+{
+    return peers_each(zsocket_port(socket), peer_count);
 }
 
 /* ZeroMQ accepts on the descriptor until it unbinds, and then ends the peers as well. So the number

@@ -2,6 +2,7 @@
 #include "runtime/result.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 
 typedef struct result_row {
@@ -50,4 +51,19 @@ uint16_t result_http_status(result_t result)
 bool result_is_retryable(result_t result)
 {
     return row_of(result)->is_retryable;
+}
+
+result_t result_of_file_error(int error, result_t otherwise)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return RESULT_PERMISSION_DENIED;
+    case ENOSPC:
+    case EDQUOT:
+        return RESULT_STORE_FULL;
+    default:
+        return otherwise;
+    }
 }

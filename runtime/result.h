@@ -22,4 +22,7 @@ uint16_t result_http_status(result_t result);
 bool result_is_retryable(result_t result);
 bool result_is_known(uint64_t number);
 
+/* What `errno` says of a file or directory: PERMISSION_DENIED, STORE_FULL, else `otherwise`. */
+result_t result_of_file_error(int error, result_t otherwise);
+
 #endif

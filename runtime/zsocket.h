@@ -47,9 +47,17 @@ MUST_USE result_t zsocket_stop_accepting(zsocket_t *socket);
 /* Of a socket bound to tcp:// that is about to go, its peers over TCP: what is sent to them from
  * now on waits for zsocket_finish (no longer than 200 ms, and a full segment does not wait) … */
 void zsocket_gather(zsocket_t *socket);
+/* Takes it back: what waits leaves, and the connections go on. */
+void zsocket_scatter(zsocket_t *socket);
 /* … and leaves in one piece with the end of the connection, so that a peer which answers to it
  * knows already that it has to answer elsewhere. Other transports: nothing happens. */
 void zsocket_finish(zsocket_t *socket);
+/* Something of its peers has come that was not received yet: it waits in ZeroMQ or, over TCP, in
+ * the kernel. What ZeroMQ's thread is taking from the one to the other in this moment is not seen.
+ */
+bool zsocket_has_unread(zsocket_t *socket);
+/* Its peers over TCP whose connections are open. */
+size_t zsocket_peers(const zsocket_t *socket);
 /* ZeroMQ's one thread connects for all sockets, and looks names up itself, one after the other: a
  * name that hangs would stop them all. Whoever connects to what others configure gives an address
  * (runtime/name_lookup.h). */

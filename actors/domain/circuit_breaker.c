@@ -16,6 +16,7 @@ typedef enum circuit_action {
     ACTION_ADVANCE,
     ACTION_REOPEN,
     ACTION_GIVE_BACK,
+    ACTION_TRIP,
     ACTION_HOLD,
     ACTION_CLOSE,
     ACTION_RESET,
@@ -36,15 +37,6 @@ enum {
 };
 _Static_assert((int)CELL_LINES == (int)CIRCUIT_STATE_COUNT * (int)CIRCUIT_INPUT_COUNT,
                "every state × input needs its line in circuit_breaker.def");
-
-const circuit_settings_t circuit_settings_default = {
-    .failures_to_open = 5,
-    .successes_to_close = 3,
-    .slow_ms = 1000, /* half the deadline of a call: who is that slow is about to fail */
-    .open_ms_min = 60000,
-    .open_ms_max = 900000,
-    .jitter_permille = 100,
-};
 
 static circuit_action_t action_of(const circuit_breaker_t *breaker, circuit_input_t input)
 {
@@ -179,6 +171,17 @@ void circuit_breaker_abandon(circuit_breaker_t *breaker, circuit_ticket_t ticket
     if (is_of_this_generation(breaker, ticket) && ticket.is_probe &&
         action_of(breaker, CIRCUIT_ABANDON) == ACTION_GIVE_BACK) {
         breaker->state = CIRCUIT_HALF_OPEN;
+    }
+}
+
+void circuit_breaker_trip(circuit_breaker_t *breaker, const circuit_settings_t *settings,
+                          uint32_t jitter, int64_t now_ms)
+{
+    const circuit_action_t action = action_of(breaker, CIRCUIT_TRIP);
+    if (action == ACTION_TRIP) {
+        open_for(breaker, settings, settings->open_ms_min, jitter, now_ms);
+    } else if (action == ACTION_REOPEN) {
+        open_for(breaker, settings, doubled(breaker->open_ms), jitter, now_ms);
     }
 }
 

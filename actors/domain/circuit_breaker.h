@@ -22,13 +22,14 @@ typedef enum circuit_input {
     CIRCUIT_SUCCESS,
     CIRCUIT_FAILURE,
     CIRCUIT_ABANDON, /* the call ended without saying anything about the neighbour */
+    CIRCUIT_TRIP,    /* whoever makes the calls cannot any more */
     CIRCUIT_HOLD,    /* by hand: open and stay open */
     CIRCUIT_CLOSE,   /* by hand: closed, what happened stays in the counters */
     CIRCUIT_RESET,   /* by hand: as if it were new */
     CIRCUIT_INPUT_COUNT,
 } circuit_input_t;
 
-/* All of them settings; circuit_settings_default has the numbers of DESIGN 4. */
+/* All of them settings; neighbour_settings_default has the numbers of DESIGN 4. */
 typedef struct circuit_settings {
     uint32_t failures_to_open;   /* in a row; at least 1 */
     uint32_t successes_to_close; /* probes in a row; at least 1 */
@@ -37,8 +38,6 @@ typedef struct circuit_settings {
     uint32_t open_ms_max;        /* it doubles up to here with each probe that fails */
     uint32_t jitter_permille;    /* an open time becomes longer by up to this share of it */
 } circuit_settings_t;
-
-extern const circuit_settings_t circuit_settings_default;
 
 typedef struct circuit_breaker {
     circuit_state_t state;
@@ -80,6 +79,11 @@ void circuit_breaker_answer(circuit_breaker_t *breaker, const circuit_settings_t
                             int64_t now_ms);
 /* The call was given up for a reason of the caller's own: a probe leaves its place to another. */
 void circuit_breaker_abandon(circuit_breaker_t *breaker, circuit_ticket_t ticket);
+
+/* Whoever makes the calls has failed for good, whatever the neighbour does: open, as after too many
+ * failures or a probe that failed. `jitter` as in circuit_answer_t. */
+void circuit_breaker_trip(circuit_breaker_t *breaker, const circuit_settings_t *settings,
+                          uint32_t jitter, int64_t now_ms);
 
 /* By hand: CIRCUIT_HOLD, CIRCUIT_CLOSE, CIRCUIT_RESET. */
 void circuit_breaker_hold(circuit_breaker_t *breaker, int64_t now_ms);

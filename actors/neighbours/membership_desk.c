@@ -84,7 +84,7 @@ static void answered(void *context, const membership_answer_t *answer)
     neighbour_attempt_end(&call->call, answer->failure);
 }
 
-static void start_attempt(neighbour_call_t *base, uint32_t deadline_ms)
+static result_t start_attempt(neighbour_call_t *base, uint32_t deadline_ms)
 {
     desk_call_t *call = call_of(base);
     membership_t *membership = call->desk->ports.membership;
@@ -95,11 +95,7 @@ static void start_attempt(neighbour_call_t *base, uint32_t deadline_ms)
         .limit = LIMIT_MEMBERSHIP_PAGE,
         .deadline_ms = deadline_ms,
     };
-    const result_t result =
-        membership->functions->ask(membership, &question, answered, call, &call->asked);
-    if (result != RESULT_OK) {
-        neighbour_attempt_end(base, result_title(result));
-    }
+    return membership->functions->ask(membership, &question, answered, call, &call->asked);
 }
 
 static void cancel_attempt(neighbour_call_t *base)

@@ -1,16 +1,21 @@
-/* How neighbours are called: one record per (tenant, adapter) with a circuit breaker, a queue, a
- * bound of calls at a time and a deadline of its own (a bulkhead), so that one that hangs takes
- * nothing from the others. Repeats only what is safe to repeat, after a pause with full jitter,
- * within the call's deadline. Knows nothing of what is asked; everything runs on the loop's thread.
- * Records begin closed with the role: five failures teach them the same within seconds. */
+/* How neighbours are called. Each (tenant, adapter) has a circuit-breaker actor: it admits calls,
+ * keeps the queue, the bound of calls at a time and the repeats (a bulkhead, so that one neighbour
+ * that hangs takes nothing from the others), and it supervises the adapter actor that makes them
+ * (breaker_actor.c, adapter_actor.c; docs/decisions/0018). A fault in one of these actors ends the
+ * calls that it has and restarts that actor alone.
+ *
+ * A call is itself the message that goes from one actor to the next, so that it always has exactly
+ * one owner: caller → breaker → adapter → breaker → caller. Only what is safe to repeat is
+ * repeated, after a pause with full jitter, within the call's deadline. Knows nothing of what is
+ * asked; everything runs on the loop's thread. Breakers begin closed with the role: five failures
+ * teach them the same within seconds. */
 #ifndef ACTORS_NEIGHBOUR_H
 #define ACTORS_NEIGHBOUR_H
 
 #include "actors/domain/circuit_breaker.h"
 #include "messages/messages.h"
+#include "runtime/actor_system.h"
 #include "runtime/limits.h"
-#include "runtime/loop.h"
-#include "runtime/metrics.h"
 
 typedef enum neighbour_adapter {
     NEIGHBOUR_MEMBERSHIP,
@@ -38,7 +43,7 @@ bool neighbour_settings_parse(const char *text, neighbour_settings_t *settings, 
 
 typedef enum neighbour_end {
     NEIGHBOUR_ANSWERED,
-    NEIGHBOUR_FAILED,   /* the last attempt failed */
+    NEIGHBOUR_FAILED,   /* the last attempt failed, or an actor that had the call did */
     NEIGHBOUR_OPEN,     /* not asked: its breaker is open */
     NEIGHBOUR_BUSY,     /* not asked: too many wait */
     NEIGHBOUR_TOO_LATE, /* not asked in time */
@@ -46,26 +51,40 @@ typedef enum neighbour_end {
     NEIGHBOUR_ENDS,
 } neighbour_end_t;
 
-typedef struct neighbour neighbour_t;
+typedef struct neighbour neighbour_t; /* what a breaker shows of itself */
 typedef struct neighbours neighbours_t;
 typedef struct neighbour_call neighbour_call_t;
 
-/* One call, part of a record of the caller, who fills the first part and keeps it until `done`. */
+enum { NEIGHBOUR_FAILURE_SIZE = 96 }; /* of a text that says why */
+
+/* One call, part of a record of the caller, who fills `start` to `deadline_ms` and leaves it alone
+ * until `done`. */
 struct neighbour_call {
-    /* Makes an attempt, which ends with neighbour_attempt_end, later or at once. */
-    void (*start)(neighbour_call_t *call, uint32_t deadline_ms);
-    /* Gives the running attempt up. */
+    actor_message_t message; /* first */
+    /* Makes an attempt, which ends later, with neighbour_attempt_end. An error: it could not be
+     * made, and counts as a failed one; INTERNAL: the adapter is broken and is to be restarted. */
+    result_t (*start)(neighbour_call_t *call, uint32_t deadline_ms);
+    /* Gives the running attempt up: neighbour_attempt_end must not come any more. */
     void (*cancel)(neighbour_call_t *call);
     void (*done)(neighbour_call_t *call, neighbour_end_t end); /* exactly once */
     bool is_repeatable;
     uint64_t deadline_ms; /* of loop_now_ms: of the whole */
 
-    neighbour_call_t *next; /* from here on: neighbour.c's */
-    neighbour_t *neighbour;
+    neighbours_t *neighbours; /* from here on: of the actors */
+    neighbour_adapter_t adapter;
+    actor_ref_t breaker; /* who gave it to the adapter */
+    actor_ref_t worker;  /* the adapter that makes the attempt */
+    neighbour_call_t *next;
+    neighbour_call_t *previous;
+    uint64_t life; /* of the breaker's state that admitted it */
     circuit_ticket_t ticket;
     uint32_t attempts;
     uint64_t started_us;
+    uint64_t took_us;
     uint64_t not_before_ms; /* of a repeat */
+    bool is_under_way;      /* in the adapter's list */
+    bool has_failed;        /* the last attempt; why: */
+    char failure[NEIGHBOUR_FAILURE_SIZE];
 };
 
 typedef struct neighbours_ports {
@@ -84,19 +103,32 @@ MUST_USE result_t neighbours_create(loop_t *loop, metrics_t *metrics,
 /* Ends everything with DRAINING. */
 void neighbours_destroy(neighbours_t **neighbours);
 
-/* `done` may come within the call, when it is not even queued. */
+/* Hands the call over. `done` comes within the call only with BUSY and DRAINING, when nobody could
+ * take it. */
 void neighbour_call_begin(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter,
                           neighbour_call_t *call);
-/* Of an attempt that `start` began. `failure`: NULL, or why it failed, for people (copied). */
+/* Of an attempt that `start` began, never within `start`. `failure`: NULL, or why it failed, for
+ * people (copied). */
 void neighbour_attempt_end(neighbour_call_t *call, const char *failure);
 
-/* --- By hand, and for those who look --- */
+/* --- By hand --- */
 
 typedef enum neighbour_hand { NEIGHBOUR_HOLD, NEIGHBOUR_CLOSE, NEIGHBOUR_RESET } neighbour_hand_t;
-/* Makes the record when there is none, so that a neighbour can be held open before its first
- * call. BUSY: LIMIT_NEIGHBOURS. */
-MUST_USE result_t neighbour_by_hand(neighbours_t *neighbours, text_t tenant,
-                                    neighbour_adapter_t adapter, neighbour_hand_t hand);
+typedef struct neighbour_command neighbour_command_t;
+/* Part of a record of the caller, who leaves it alone until `done`. */
+struct neighbour_command {
+    actor_message_t message; /* first */
+    neighbour_hand_t hand;
+    /* Exactly once. BUSY: there are too many breakers, or too much waits; DRAINING; INTERNAL. */
+    void (*done)(neighbour_command_t *command, result_t result);
+};
+/* Makes the breaker when there is none, so that a neighbour can be held open before its first call.
+ * `done` comes within the call only with an error. */
+void neighbour_command_begin(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter,
+                             neighbour_command_t *command);
+
+/* --- For those who look: what a breaker shows after the last message it handled --- */
+
 /* One that was never called counts as closed. */
 bool neighbour_is_closed(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter);
 /* 0: a call would be admitted now. */
@@ -105,7 +137,7 @@ uint32_t neighbour_retry_ms(neighbours_t *neighbours, text_t tenant, neighbour_a
 /* "membership", "wallet", "notification", "geography"; parse is its reverse, false for others. */
 const char *neighbour_adapter_name(neighbour_adapter_t adapter);
 bool neighbour_adapter_parse(const char *name, neighbour_adapter_t *adapter);
-/* Of a record that is being visited; borrowed for the visit. */
+/* Of one that is being visited, or that changed; borrowed for that call. */
 text_t neighbour_tenant(const neighbour_t *neighbour);
 neighbour_adapter_t neighbour_adapter_of(const neighbour_t *neighbour);
 const circuit_breaker_t *neighbour_breaker(const neighbour_t *neighbour);
@@ -125,7 +157,9 @@ void neighbour_numbers(const neighbour_t *neighbour, neighbour_numbers_t *number
 /* In no order; `visit` must not change anything. */
 void neighbours_visit(const neighbours_t *neighbours,
                       void (*visit)(void *context, const neighbour_t *neighbour), void *context);
-/* Attempts under way, of all records. */
+/* Attempts under way, of all breakers. */
 uint32_t neighbours_in_flight(const neighbours_t *neighbours);
+/* Its actors: the kinds "breaker" and "adapter", for those who count them. */
+const actor_system_t *neighbours_actors(const neighbours_t *neighbours);
 
 #endif

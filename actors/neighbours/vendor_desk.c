@@ -17,7 +17,6 @@ typedef struct desk_question {
     vendor_desk_t *desk;
     neighbour_adapter_t adapter;
     vendor_call_t *asked; /* while an attempt runs */
-    const void *answer;   /* while it is told */
     void *context;
     union {
         vendor_wallet_done_t *wallet;
@@ -29,7 +28,14 @@ typedef struct desk_question {
         notification_question_t notification;
         geography_question_t geography;
     } question;
-    char texts[]; /* of the question */
+    union {
+        vendor_answer_t base; /* the first member of the others */
+        wallet_answer_t wallet;
+        notification_answer_t notification;
+        geography_answer_t geography;
+    } answer;           /* the last one */
+    char *answer_texts; /* what it points to; NULL: nothing */
+    char texts[];       /* of the question */
 } desk_question_t;
 
 vendor_desk_t *vendor_desk_create(loop_t *loop, const vendor_desk_ports_t *ports)
@@ -61,6 +67,33 @@ bool vendor_desk_has(const vendor_desk_t *desk, neighbour_adapter_t adapter)
     }
 }
 
+/* --- Texts --- */
+
+/* To `at`, which has room for all of them, and makes them point there. */
+static void copy_texts(char *at, text_t *const texts[TEXTS_MAX], size_t text_count)
+{
+    for (size_t i = 0; i < text_count; i++) {
+        if (texts[i]->size > 0) {
+            memcpy(at, texts[i]->data, texts[i]->size);
+        }
+        texts[i]->data = at;
+        at += texts[i]->size;
+    }
+}
+
+/* In all. SIZE_MAX: one is too long. */
+static size_t texts_size(text_t *const texts[TEXTS_MAX], size_t text_count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < text_count; i++) {
+        if (texts[i]->size > LIMIT_VENDOR_TEXT_SIZE) {
+            return SIZE_MAX;
+        }
+        size += texts[i]->size;
+    }
+    return size;
+}
+
 /* --- An attempt --- */
 
 static desk_question_t *question_of(neighbour_call_t *call)
@@ -68,54 +101,73 @@ static desk_question_t *question_of(neighbour_call_t *call)
     return (desk_question_t *)call; /* its first member */
 }
 
-static void answered(desk_question_t *asked, const vendor_answer_t *base)
+/* Moves the texts of the answer, which are the vendor's, to memory of the question. False: one is
+ * longer than anything that makes sense. */
+static bool keep_texts(desk_question_t *asked, text_t *const texts[TEXTS_MAX], size_t text_count)
 {
-    asked->asked = NULL;
-    asked->answer = base; /* the first member of every answer */
-    neighbour_attempt_end(&asked->call, base->failure);
+    const size_t size = texts_size(texts, text_count);
+    if (size == SIZE_MAX) {
+        return false;
+    }
+    free(asked->answer_texts);
+    asked->answer_texts = malloc(size + 1);
+    assert(asked->answer_texts != NULL);
+    copy_texts(asked->answer_texts, texts, text_count);
+    return true;
 }
 
-/* The record may be gone when these return. */
+/* `texts` are those of the answer, which has been copied into the question. */
+static void answered(desk_question_t *asked, text_t *const texts[TEXTS_MAX], size_t text_count)
+{
+    const char *const failure = asked->answer.base.failure;
+    asked->asked = NULL;
+    const bool is_kept = failure != NULL || keep_texts(asked, texts, text_count);
+    neighbour_attempt_end(&asked->call, is_kept ? failure : "its answer is too long");
+}
+
 static void wallet_answered(void *context, const wallet_answer_t *answer)
 {
-    answered(context, &answer->base);
+    desk_question_t *const asked = context;
+    wallet_answer_t *const copy = &asked->answer.wallet;
+    *copy = *answer;
+    answered(asked, (text_t *const[TEXTS_MAX]){&copy->base.reason, &copy->link}, 2);
 }
 
 static void notification_answered(void *context, const notification_answer_t *answer)
 {
-    answered(context, &answer->base);
+    desk_question_t *const asked = context;
+    notification_answer_t *const copy = &asked->answer.notification;
+    *copy = *answer;
+    answered(asked, (text_t *const[TEXTS_MAX]){&copy->base.reason, &copy->message_id}, 2);
 }
 
 static void geography_answered(void *context, const geography_answer_t *answer)
 {
-    answered(context, &answer->base);
+    desk_question_t *const asked = context;
+    geography_answer_t *const copy = &asked->answer.geography;
+    *copy = *answer;
+    answered(asked, (text_t *const[TEXTS_MAX]){&copy->base.reason, &copy->place, &copy->country},
+             3);
 }
 
-static void start_attempt(neighbour_call_t *call, uint32_t deadline_ms)
+static result_t start_attempt(neighbour_call_t *call, uint32_t deadline_ms)
 {
     desk_question_t *const asked = question_of(call);
     const vendor_desk_ports_t *const ports = &asked->desk->ports;
-    result_t result = RESULT_NOT_IMPLEMENTED;
     switch (asked->adapter) {
     case NEIGHBOUR_WALLET:
         asked->question.wallet.deadline_ms = deadline_ms;
-        result = ports->wallet->functions->ask(ports->wallet, &asked->question.wallet,
-                                               wallet_answered, asked, &asked->asked);
-        break;
+        return ports->wallet->functions->ask(ports->wallet, &asked->question.wallet,
+                                             wallet_answered, asked, &asked->asked);
     case NEIGHBOUR_NOTIFICATION:
         asked->question.notification.deadline_ms = deadline_ms;
-        result =
-            ports->notification->functions->ask(ports->notification, &asked->question.notification,
-                                                notification_answered, asked, &asked->asked);
-        break;
+        return ports->notification->functions->ask(ports->notification,
+                                                   &asked->question.notification,
+                                                   notification_answered, asked, &asked->asked);
     default:
         asked->question.geography.deadline_ms = deadline_ms;
-        result = ports->geography->functions->ask(ports->geography, &asked->question.geography,
-                                                  geography_answered, asked, &asked->asked);
-        break;
-    }
-    if (result != RESULT_OK) {
-        neighbour_attempt_end(call, result_title(result));
+        return ports->geography->functions->ask(ports->geography, &asked->question.geography,
+                                                geography_answered, asked, &asked->asked);
     }
 }
 
@@ -142,18 +194,20 @@ static void cancel_attempt(neighbour_call_t *call)
 static void question_done(neighbour_call_t *call, neighbour_end_t end)
 {
     desk_question_t *const asked = question_of(call);
-    const void *const answer = end == NEIGHBOUR_ANSWERED ? asked->answer : NULL;
+    const bool is_answered = end == NEIGHBOUR_ANSWERED;
     switch (asked->adapter) {
     case NEIGHBOUR_WALLET:
-        asked->done.wallet(asked->context, end, answer);
+        asked->done.wallet(asked->context, end, is_answered ? &asked->answer.wallet : NULL);
         break;
     case NEIGHBOUR_NOTIFICATION:
-        asked->done.notification(asked->context, end, answer);
+        asked->done.notification(asked->context, end,
+                                 is_answered ? &asked->answer.notification : NULL);
         break;
     default:
-        asked->done.geography(asked->context, end, answer);
+        asked->done.geography(asked->context, end, is_answered ? &asked->answer.geography : NULL);
         break;
     }
+    free(asked->answer_texts);
     free(asked);
 }
 
@@ -163,23 +217,13 @@ static void question_done(neighbour_call_t *call, neighbour_end_t end)
 static desk_question_t *question_create(vendor_desk_t *desk, neighbour_adapter_t adapter,
                                         text_t *const texts[TEXTS_MAX], size_t text_count)
 {
-    size_t size = 0;
-    for (size_t i = 0; i < text_count; i++) {
-        if (texts[i]->size > LIMIT_VENDOR_TEXT_SIZE) {
-            return NULL;
-        }
-        size += texts[i]->size;
+    const size_t size = texts_size(texts, text_count);
+    if (size == SIZE_MAX) {
+        return NULL;
     }
     desk_question_t *const made = calloc(1, sizeof *made + size);
     assert(made != NULL);
-    char *at = made->texts;
-    for (size_t i = 0; i < text_count; i++) {
-        if (texts[i]->size > 0) {
-            memcpy(at, texts[i]->data, texts[i]->size);
-        }
-        texts[i]->data = at;
-        at += texts[i]->size;
-    }
+    copy_texts(made->texts, texts, text_count);
     made->desk = desk;
     made->adapter = adapter;
     made->call.start = start_attempt;

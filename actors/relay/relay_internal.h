@@ -320,6 +320,7 @@ void relay_page_events(relay_read_t *read, const journal_events_t *events);
 /* --- relay_reply.c: answers; each ends and frees the read --- */
 void relay_reply_document(relay_read_t *read, const message_type_t *type, const void *document);
 void relay_reply_error(relay_read_t *read, result_t error, const char *detail, const char *field);
+void relay_reply_strange_cursor(relay_read_t *read); /* INVALID_CURSOR */
 /* For a request that never became a read. */
 void relay_reply_refuse(relay_t *relay, uint32_t peer, const request_t *request, result_t error,
                         const char *detail, const char *field);

@@ -204,10 +204,7 @@ static void copy_rows(list_page_t *page, const projections_page_t *found)
 static void explain(relay_read_t *read, result_t result)
 {
     if (result == RESULT_INVALID_CURSOR) {
-        relay_reply_error(read, result,
-                          "The cursor is none of this list: begin without one, and take the next "
-                          "from each page.",
-                          "cursor");
+        relay_reply_strange_cursor(read);
         return;
     }
     const bool is_damaged = result == RESULT_STORE_CORRUPT;

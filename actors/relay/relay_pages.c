@@ -15,10 +15,7 @@ typedef struct page_card {
 static void explain_failure(relay_read_t *read, result_t result)
 {
     if (result == RESULT_INVALID_CURSOR) {
-        relay_reply_error(read, result,
-                          "The cursor is none of this list: begin without one, and take the next "
-                          "from each page.",
-                          "cursor");
+        relay_reply_strange_cursor(read);
         return;
     }
     relay_reply_error(read, result, "The journal of the tenant could not be read.", NULL);

@@ -81,6 +81,14 @@ void relay_reply_error(relay_read_t *read, result_t error, const char *detail, c
     end_read(read);
 }
 
+void relay_reply_strange_cursor(relay_read_t *read)
+{
+    relay_reply_error(read, RESULT_INVALID_CURSOR,
+                      "The cursor is none of this list: begin without one, and take the next from "
+                      "each page.",
+                      "cursor");
+}
+
 void relay_reply_archived(relay_read_t *read, uint64_t first_sequence)
 {
     char detail[160];

@@ -4,6 +4,7 @@
 #include "actors/shard/members.h"
 #include "actors/shard/shard_internal.h"
 #include "actors/shard/tenant_actor.h"
+#include "runtime/actor_status.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,22 +26,11 @@ __attribute__((format(printf, 2, 3))) static void print(printer_t *printer, cons
     printer->size += printed < 0 ? 0 : (size_t)printed;
 }
 
-static void print_kind(printer_t *printer, const shard_t *shard, uint32_t kind)
+static void print_actors(printer_t *printer, const shard_t *shard)
 {
-    actor_system_numbers_t numbers;
-    actor_system_numbers(shard->system, kind, &numbers);
-    print(printer,
-          "%s{\"kind\":\"%s\",\"active\":%" PRIu64 ",\"activating\":%" PRIu64
-          ",\"messages_waiting\":%" PRIu64 ",\"messages_handled\":%" PRIu64
-          ",\"activations\":%" PRIu64 ",\"passivations\":%" PRIu64 ",\"drops\":%" PRIu64
-          ",\"mailbox_depth_max\":%" PRIu64 ",\"failures\":%" PRIu64 ",\"restarts\":%" PRIu64
-          ",\"slow_handlers\":%" PRIu64 ",\"handler_us_p50\":%" PRIu64
-          ",\"handler_us_p99\":%" PRIu64 ",\"handler_us_max\":%" PRIu64 "}",
-          kind == 0 ? "" : ",", actor_system_kind_name(shard->system, kind), numbers.active,
-          numbers.activating, numbers.messages_waiting, numbers.messages_handled,
-          numbers.activations, numbers.passivations, numbers.drops, numbers.mailbox_depth_max,
-          numbers.failures, numbers.restarts, numbers.slow_handlers, numbers.handler_us_p50,
-          numbers.handler_us_p99, numbers.handler_us_max);
+    const bool has_room = printer->size < printer->capacity;
+    printer->size += actor_status(shard->system, has_room ? printer->out + printer->size : NULL,
+                                  has_room ? printer->capacity - printer->size : 0);
 }
 
 static void print_batches(printer_t *printer, const shard_t *shard)
@@ -80,11 +70,9 @@ static void print_member_work(printer_t *printer, const shard_t *shard)
 size_t shard_status(const shard_t *shard, char *out, size_t capacity)
 {
     printer_t printer = {.out = out, .capacity = capacity};
-    print(&printer, "{\"actors\":[");
-    for (uint32_t kind = 0; actor_system_kind_name(shard->system, kind) != NULL; kind++) {
-        print_kind(&printer, shard, kind);
-    }
-    print(&printer, "],");
+    print(&printer, "{\"actors\":");
+    print_actors(&printer, shard);
+    print(&printer, ",");
     print_batches(&printer, shard);
     print_member_work(&printer, shard);
     print(&printer,

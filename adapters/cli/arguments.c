@@ -1,6 +1,7 @@
 /* Parsing of command lines and their help pages. It opens nothing and knows no command. */
 #include "adapters/cli/arguments.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,10 +41,14 @@ static void print_help(const command_t *command, const option_t *options, size_t
     print_option("help", NULL, "Show this page");
 }
 
-static int usage_error(const command_t *command, const char *what, const char *which)
+int command_misuse(const command_t *command, const char *format, ...)
 {
-    (void)fprintf(stderr, "digitalcard %s: %s%s; see digitalcard %s --help\n", command->words, what,
-                  which, command->words);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fprintf(stderr, "digitalcard: %s: ", command->words);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fprintf(stderr, "; see digitalcard %s --help\n", command->words);
+    va_end(arguments);
     return EXIT_USAGE;
 }
 
@@ -68,11 +73,11 @@ static int take_option(const command_t *command, const option_t *options, size_t
     const option_t *option =
         find_option(options, count, name, equals == NULL ? strlen(name) : (size_t)(equals - name));
     if (option == NULL) {
-        return usage_error(command, "unknown option ", given);
+        return command_misuse(command, "unknown option %s", given);
     }
     if (option->kind == OPTION_KIND_FLAG) {
         if (equals != NULL) {
-            return usage_error(command, "this option takes no value: ", given);
+            return command_misuse(command, "this option takes no value: %s", given);
         }
         *option->target.flag = true;
         return EXIT_OK;
@@ -80,7 +85,7 @@ static int take_option(const command_t *command, const option_t *options, size_t
     const char *value = equals == NULL ? NULL : equals + 1;
     if (value == NULL) {
         if (*at + 1 >= argc) {
-            return usage_error(command, "a value is missing after ", given);
+            return command_misuse(command, "a value is missing after %s", given);
         }
         (*at)++;
         value = argv[*at];
@@ -88,7 +93,7 @@ static int take_option(const command_t *command, const option_t *options, size_t
     if (option->kind == OPTION_KIND_TEXT) {
         *option->target.text = value;
     } else if (!arguments_number(value, option->target.number)) {
-        return usage_error(command, "not a whole number: ", value);
+        return command_misuse(command, "--%s must be a whole number, not %s", option->name, value);
     }
     return EXIT_OK;
 }
@@ -103,7 +108,7 @@ static bool parse(const command_t *command, int argc, char **argv, const option_
         const bool is_option = !options_end && argv[at][0] == '-' && argv[at][1] != '\0';
         if (!is_option) {
             if (*plain_used == plain_count) {
-                *status = usage_error(command, "unexpected argument ", argv[at]);
+                *status = command_misuse(command, "unexpected argument %s", argv[at]);
                 break;
             }
             plain[*plain_used] = argv[at];
@@ -116,7 +121,7 @@ static bool parse(const command_t *command, int argc, char **argv, const option_
         } else if (strncmp(argv[at], "--", 2) == 0) {
             *status = take_option(command, options, option_count, argc, argv, &at);
         } else {
-            *status = usage_error(command, "unknown option ", argv[at]);
+            *status = command_misuse(command, "unknown option %s", argv[at]);
         }
     }
     return *status == EXIT_OK;
@@ -131,7 +136,7 @@ bool arguments_parse(const command_t *command, int argc, char **argv, const opti
         return false;
     }
     if (plain_used < plain_count) {
-        *status = usage_error(command, "missing: ", command->arguments);
+        *status = command_misuse(command, "%s is missing", command->arguments);
     }
     return *status == EXIT_OK;
 }

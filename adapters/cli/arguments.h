@@ -47,4 +47,9 @@ bool arguments_parse_optional(const command_t *command, int argc, char **argv,
                               const option_t *options, size_t option_count, const char **plain,
                               int *status);
 
+/* "digitalcard: WORDS: …; see digitalcard WORDS --help" and a line end on standard error: for a
+ * mistake in how a command was called. Returns EXIT_USAGE. */
+int command_misuse(const command_t *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -3,6 +3,7 @@
 #include "adapters/cli/configuration.h"
 
 #include <cyaml/cyaml.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,10 +64,14 @@ bool configuration_file_read(const char *path, configuration_texts_t **out, char
     error_text_t log = {.out = details, .size = sizeof details};
     const cyaml_config_t config = reader(&log);
     cyaml_data_t *data = NULL;
+    errno = 0;
     const cyaml_err_t result = cyaml_load_file(path, &config, &schema, &data, NULL);
+    const int why = errno;
     if (result != CYAML_OK) {
+        const bool is_unread = result == CYAML_ERR_FILE_OPEN;
         (void)snprintf(error, error_size, "configuration file %.100s: %s%s%s", path,
-                       cyaml_strerror(result), log.used == 0 ? "" : ": ", details);
+                       is_unread ? "it cannot be opened" : cyaml_strerror(result),
+                       is_unread || log.used > 0 ? ": " : "", is_unread ? strerror(why) : details);
         return false;
     }
     *out = data;

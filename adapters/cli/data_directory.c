@@ -18,20 +18,13 @@ enum { RUN_FILES_MAX = 1000000 };
 static result_t result_from_errno(int number)
 {
     switch (number) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return RESULT_PERMISSION_DENIED;
     case ENOENT:
         return RESULT_MISSING;
     case ENOTDIR:
     case ENAMETOOLONG:
         return RESULT_INVALID_ARGUMENT;
-    case ENOSPC:
-    case EDQUOT:
-        return RESULT_STORE_FULL;
     default:
-        return RESULT_IO;
+        return result_of_file_error(number, RESULT_IO);
     }
 }
 

@@ -230,8 +230,12 @@ static const char *error_title(result_t result)
 static void error_tell(control_postgres_t *control, result_t result, char *error, size_t size)
 {
     const bool is_known = result == RESULT_MISSING || result == RESULT_SCHEMA_TOO_NEW;
-    const char *detail =
-        control->connection == NULL || is_known ? "" : PQerrorMessage(control->connection);
+    const char *detail = "";
+    if (!is_known && control->connection != NULL) {
+        detail = PQerrorMessage(control->connection);
+    } else if (result == RESULT_STORE_UNAVAILABLE && control->hosts != NULL) {
+        detail = "no address is known for the name of its server";
+    }
     if (error != NULL) {
         size_t length = strcspn(detail, "\n");
         length = length > 300 ? 300 : length;

@@ -27,13 +27,13 @@ result_t consumer_row_add(control_sqlite_t *control, text_t tenant, text_t name,
     }
     const int64_t count = sqlite3_column_int64(look, 0);
     const bool is_there = sqlite3_column_int64(look, 1) > 0;
-    control_statement_done(look);
+    statement_done(look);
     if (!is_there && count >= LIMIT_CONSUMERS) {
         return RESULT_BUSY;
     }
     sqlite3_stmt *const put = statement_take_named(
         control, is_there ? STATEMENT_consumer_touch : STATEMENT_consumer_put, tenant, name);
-    control_bind_integer(put, 3, now_ms);
+    bind_integer(put, 3, now_ms);
     return control_statement_finish(control, put, NULL);
 }
 
@@ -77,7 +77,7 @@ result_t consumer_row_ack(control_sqlite_t *control, consumer_ack_t *ack, int64_
     int changes = 0;
     sqlite3_stmt *const touch =
         statement_take_named(control, STATEMENT_consumer_touch, ack->tenant, ack->name);
-    control_bind_integer(touch, 3, now_ms);
+    bind_integer(touch, 3, now_ms);
     const result_t result = control_statement_finish(control, touch, &changes);
     if (result != RESULT_OK) {
         return result;
@@ -88,8 +88,8 @@ result_t consumer_row_ack(control_sqlite_t *control, consumer_ack_t *ack, int64_
     }
     sqlite3_stmt *const move =
         statement_take_named(control, STATEMENT_consumer_cursor_move, ack->tenant, ack->name);
-    control_bind_integer(move, 3, ack->partition);
-    control_bind_integer(move, 4, (int64_t)ack->sequence);
+    bind_integer(move, 3, ack->partition);
+    bind_integer(move, 4, (int64_t)ack->sequence);
     return control_statement_finish(control, move, NULL);
 }
 
@@ -114,7 +114,7 @@ static result_t consumer_visit_rows(consumers_t *store, text_t tenant, consumer_
 {
     control_sqlite_t *const control = control_of_consumers(store);
     sqlite3_stmt *const list = statement_take(control, STATEMENT_consumer_list);
-    control_bind_text(list, 1, tenant);
+    bind_text(list, 1, tenant);
     for (;;) { /* bounded by LIMIT_CONSUMERS per tenant */
         bool row = false;
         const result_t result = control_statement_next(control, list, &row);
@@ -122,8 +122,8 @@ static result_t consumer_visit_rows(consumers_t *store, text_t tenant, consumer_
             return result;
         }
         const consumer_row_t consumer = {
-            .tenant = control_column_bytes(list, 0),
-            .name = control_column_bytes(list, 1),
+            .tenant = column_bytes(list, 0),
+            .name = column_bytes(list, 1),
             .registered_at = sqlite3_column_int64(list, 2),
             .seen_at = sqlite3_column_int64(list, 3),
             .has_cursor = sqlite3_column_type(list, 4) != SQLITE_NULL,
@@ -131,7 +131,7 @@ static result_t consumer_visit_rows(consumers_t *store, text_t tenant, consumer_
             .sequence = (uint64_t)sqlite3_column_int64(list, 5),
         };
         if (!visit(context, &consumer)) {
-            control_statement_done(list);
+            statement_done(list);
             return RESULT_OK;
         }
     }
@@ -148,7 +148,7 @@ static result_t consumer_forget(consumers_t *store, int64_t before_ms)
     }
     for (size_t i = 0; i < 2 && result == RESULT_OK; i++) {
         sqlite3_stmt *const forget = statement_take(control, both[i]);
-        control_bind_integer(forget, 1, before_ms);
+        bind_integer(forget, 1, before_ms);
         result = control_statement_finish(control, forget, NULL);
     }
     return quiet_end(control, result);

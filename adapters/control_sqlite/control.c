@@ -22,7 +22,7 @@ static result_t control_version(control_store_t *store, uint64_t *version)
         return database_error(control, SQLITE_CORRUPT, "reading the version");
     }
     *version = (uint64_t)sqlite3_column_int64(statement, 0);
-    control_statement_done(statement);
+    statement_done(statement);
     return RESULT_OK;
 }
 
@@ -35,14 +35,14 @@ static result_t control_incarnation_add(control_store_t *store, text_t role, uin
         return result;
     }
     sqlite3_stmt *const put = statement_take(control, STATEMENT_incarnation_put);
-    control_bind_text(put, 1, role);
-    control_bind_integer(put, 2, (int64_t)incarnation);
-    control_bind_integer(put, 3, pid);
-    control_bind_integer(put, 4, now_ms);
+    bind_text(put, 1, role);
+    bind_integer(put, 2, (int64_t)incarnation);
+    bind_integer(put, 3, pid);
+    bind_integer(put, 4, now_ms);
     result = control_statement_finish(control, put, NULL);
     if (result == RESULT_OK) {
         sqlite3_stmt *const trim = statement_take(control, STATEMENT_incarnation_trim);
-        control_bind_integer(trim, 1, LIMIT_CONTROL_INCARNATIONS);
+        bind_integer(trim, 1, LIMIT_CONTROL_INCARNATIONS);
         result = control_statement_finish(control, trim, NULL);
     }
     return change_end(control, result);
@@ -70,10 +70,7 @@ static result_t system_error(const char *path, const char *action)
     const int error = errno;
     log_error("the control store cannot be made", LOG_STRING("file", path),
               LOG_STRING("action", action), LOG_STRING("error", strerror(error)));
-    if (error == EACCES || error == EPERM || error == EROFS) {
-        return RESULT_PERMISSION_DENIED;
-    }
-    return error == ENOSPC || error == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+    return result_of_file_error(error, RESULT_STORE_UNAVAILABLE);
 }
 
 static result_t directory_sync(const char *path)

@@ -4,6 +4,8 @@
 
 #include "actors/domain/card_id.h"
 #include "adapters/control_sqlite/control_sqlite.h"
+#include "adapters/shared_sqlite/files.h"
+#include "adapters/shared_sqlite/statements.h"
 #include <sqlite3.h>
 
 enum { CONTROL_APPLICATION_ID = 0x44434331 }; /* "DCC1" */
@@ -42,21 +44,16 @@ static inline control_sqlite_t *control_of(control_store_t *store)
 /* Opens `path`; an empty file gets the schema when `create`. */
 MUST_USE result_t database_open(control_sqlite_t *control, const char *path, bool create);
 void database_close(control_sqlite_t *control);
-/* What stands beside a database file. A log without its database would be taken for the log of the
- * next one of that name. */
-void database_companions_remove(const char *path);
-void database_files_remove(const char *path); /* and the file itself */
 /* What SQLite's `code` means, logged. Ends the process when an fsync failed. */
 result_t database_error(control_sqlite_t *control, int code, const char *action);
 
-/* A statement to bind and step; borrowed, given back with control_statement_done. Preparing fails
+/* A statement to bind and step; borrowed, given back with statement_done. Preparing fails
  * only for a damaged file, which is then found at the first step: NULL is handled by all of these.
  */
 sqlite3_stmt *statement_take(control_sqlite_t *control, statement_t which);
 /* The same, with its first two parameters bound: those of a row that is found by them. */
 sqlite3_stmt *statement_take_named(control_sqlite_t *control, statement_t which, text_t tenant,
                                    text_t name);
-void control_statement_done(sqlite3_stmt *statement);
 /* True in `row` while there is one; done by itself when there is none, or on an error. */
 MUST_USE result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt *statement,
                                          bool *row);
@@ -65,10 +62,6 @@ MUST_USE result_t control_statement_finish(control_sqlite_t *control, sqlite3_st
                                            int *changes);
 /* Runs a statement that removes the rows of one tenant, its only parameter. */
 MUST_USE result_t control_rows_remove(control_sqlite_t *control, statement_t which, text_t tenant);
-void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
-void control_bind_text(sqlite3_stmt *statement, int index, text_t value);
-void control_bind_blob(sqlite3_stmt *statement, int index, text_t value);
-text_t control_column_bytes(sqlite3_stmt *statement, int column);
 
 /* A transaction that changes something; the version rises with it. End it with change_end, which
  * commits when `result` is RESULT_OK and undoes it otherwise, and returns what became of it. */

@@ -38,30 +38,7 @@ result_t database_error(control_sqlite_t *control, int code, const char *action)
     default:
         break;
     }
-    if (system == EACCES || system == EPERM || system == EROFS) {
-        return RESULT_PERMISSION_DENIED;
-    }
-    return system == ENOSPC || system == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
-}
-
-/* --- Files --- */
-
-void database_companions_remove(const char *path)
-{
-    static const char *const endings[] = {"-wal", "-shm", "-journal"};
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        char *name = NULL;
-        const int size = asprintf(&name, "%s%s", path, endings[i]);
-        assert(size > 0);
-        (void)unlink(name);
-        free(name);
-    }
-}
-
-void database_files_remove(const char *path)
-{
-    (void)unlink(path);
-    database_companions_remove(path);
+    return result_of_file_error(system, RESULT_STORE_UNAVAILABLE);
 }
 
 /* --- Opening --- */
@@ -74,16 +51,7 @@ static result_t execute(control_sqlite_t *control, const char *sql)
 
 static result_t pragma_read(control_sqlite_t *control, const char *sql, int64_t *value)
 {
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(control->database, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    if (code == SQLITE_ROW) {
-        *value = sqlite3_column_int64(statement, 0);
-        code = SQLITE_OK;
-    }
-    (void)sqlite3_finalize(statement);
+    const int code = database_number_read(control->database, sql, value);
     return code == SQLITE_OK ? RESULT_OK : database_error(control, code, sql);
 }
 
@@ -162,14 +130,7 @@ static result_t schema_prepare(control_sqlite_t *control, bool create)
 
 static result_t configure(control_sqlite_t *control)
 {
-    sqlite3 *const database = control->database;
-    (void)sqlite3_busy_timeout(database, LIMIT_CONTROL_BUSY_MS);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    database_harden(control->database, LIMIT_CONTROL_BUSY_MS);
     return execute(control, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; "
                             "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; "
                             "PRAGMA cache_size = -1024;");
@@ -221,15 +182,9 @@ sqlite3_stmt *statement_take_named(control_sqlite_t *control, statement_t which,
                                    text_t name)
 {
     sqlite3_stmt *const statement = statement_take(control, which);
-    control_bind_text(statement, 1, tenant);
-    control_bind_text(statement, 2, name);
+    bind_text(statement, 1, tenant);
+    bind_text(statement, 2, name);
     return statement;
-}
-
-void control_statement_done(sqlite3_stmt *statement)
-{
-    (void)sqlite3_reset(statement);
-    (void)sqlite3_clear_bindings(statement);
 }
 
 result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt *statement, bool *row)
@@ -246,7 +201,7 @@ result_t control_statement_next(control_sqlite_t *control, sqlite3_stmt *stateme
             ? RESULT_OK
             : database_error(control, code, statement == NULL ? "" : sqlite3_sql(statement));
     if (statement != NULL) {
-        control_statement_done(statement);
+        statement_done(statement);
     }
     return result;
 }
@@ -265,31 +220,8 @@ result_t control_statement_finish(control_sqlite_t *control, sqlite3_stmt *state
 result_t control_rows_remove(control_sqlite_t *control, statement_t which, text_t tenant)
 {
     sqlite3_stmt *const remove = statement_take(control, which);
-    control_bind_text(remove, 1, tenant);
+    bind_text(remove, 1, tenant);
     return control_statement_finish(control, remove, NULL);
-}
-
-void control_bind_integer(sqlite3_stmt *statement, int index, int64_t value)
-{
-    (void)sqlite3_bind_int64(statement, index, value);
-}
-
-void control_bind_text(sqlite3_stmt *statement, int index, text_t value)
-{
-    (void)sqlite3_bind_text64(statement, index, value.data == NULL ? "" : value.data, value.size,
-                              SQLITE_STATIC, SQLITE_UTF8);
-}
-
-void control_bind_blob(sqlite3_stmt *statement, int index, text_t value)
-{
-    (void)sqlite3_bind_blob64(statement, index, value.data == NULL ? "" : value.data, value.size,
-                              SQLITE_STATIC);
-}
-
-text_t control_column_bytes(sqlite3_stmt *statement, int column)
-{
-    const void *data = sqlite3_column_blob(statement, column);
-    return (text_t){.data = data, .size = (size_t)sqlite3_column_bytes(statement, column)};
 }
 
 /* --- Transactions --- */

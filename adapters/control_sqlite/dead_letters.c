@@ -16,25 +16,25 @@ static text_t bytes_text(const uint8_t *bytes, size_t size)
 static result_t letter_write(control_sqlite_t *control, const dead_letter_t *letter)
 {
     sqlite3_stmt *const put = statement_take(control, STATEMENT_dead_letter_put);
-    control_bind_blob(put, 1, bytes_text(letter->fingerprint, CRASH_FINGERPRINT_SIZE));
-    control_bind_integer(put, 2, letter->state);
-    control_bind_text(put, 3, letter->tenant);
-    control_bind_integer(put, 4, letter->type);
-    control_bind_blob(put, 5, bytes_text(letter->actor, CRASH_ID_SIZE));
-    control_bind_integer(put, 6, letter->kills);
-    control_bind_integer(put, 7, letter->stored_at);
-    control_bind_text(put, 8, letter->reason);
-    control_bind_text(put, 9, letter->trace_id);
-    control_bind_integer(put, 10, letter->request_size);
-    control_bind_blob(put, 11, letter->sealed_request);
-    control_bind_text(put, 12, letter->outcome);
+    bind_bytes(put, 1, bytes_text(letter->fingerprint, CRASH_FINGERPRINT_SIZE));
+    bind_integer(put, 2, letter->state);
+    bind_text(put, 3, letter->tenant);
+    bind_integer(put, 4, letter->type);
+    bind_bytes(put, 5, bytes_text(letter->actor, CRASH_ID_SIZE));
+    bind_integer(put, 6, letter->kills);
+    bind_integer(put, 7, letter->stored_at);
+    bind_text(put, 8, letter->reason);
+    bind_text(put, 9, letter->trace_id);
+    bind_integer(put, 10, letter->request_size);
+    bind_bytes(put, 11, letter->sealed_request);
+    bind_text(put, 12, letter->outcome);
     const result_t result = control_statement_finish(control, put, NULL);
     if (result != RESULT_OK) {
         return result;
     }
     sqlite3_stmt *const trim = statement_take(control, STATEMENT_dead_letter_trim);
-    control_bind_text(trim, 1, letter->tenant);
-    control_bind_integer(trim, 2, LIMIT_DEAD_LETTERS);
+    bind_text(trim, 1, letter->tenant);
+    bind_integer(trim, 2, LIMIT_DEAD_LETTERS);
     return control_statement_finish(control, trim, NULL);
 }
 
@@ -54,21 +54,21 @@ static result_t letter_put(dead_letters_t *store, const dead_letter_t *letter)
 /* False: the row is not as we write it. */
 static bool letter_read(sqlite3_stmt *statement, dead_letter_t *letter)
 {
-    const text_t fingerprint = control_column_bytes(statement, 0);
-    const text_t actor = control_column_bytes(statement, 4);
+    const text_t fingerprint = column_bytes(statement, 0);
+    const text_t actor = column_bytes(statement, 4);
     *letter = (dead_letter_t){
         .fingerprint = (const uint8_t *)fingerprint.data,
         .state = (dead_letter_state_t)sqlite3_column_int64(statement, 1),
-        .tenant = control_column_bytes(statement, 2),
+        .tenant = column_bytes(statement, 2),
         .type = (uint8_t)sqlite3_column_int64(statement, 3),
         .actor = (const uint8_t *)actor.data,
         .kills = (uint32_t)sqlite3_column_int64(statement, 5),
         .stored_at = sqlite3_column_int64(statement, 6),
-        .reason = control_column_bytes(statement, 7),
-        .trace_id = control_column_bytes(statement, 8),
+        .reason = column_bytes(statement, 7),
+        .trace_id = column_bytes(statement, 8),
         .request_size = (uint32_t)sqlite3_column_int64(statement, 9),
-        .sealed_request = control_column_bytes(statement, 10),
-        .outcome = control_column_bytes(statement, 11),
+        .sealed_request = column_bytes(statement, 10),
+        .outcome = column_bytes(statement, 11),
     };
     return fingerprint.size == CRASH_FINGERPRINT_SIZE && actor.size == CRASH_ID_SIZE;
 }
@@ -84,12 +84,12 @@ static result_t visit_rows(control_sqlite_t *control, sqlite3_stmt *statement,
             return result;
         }
         if (!letter_read(statement, &letter)) {
-            control_statement_done(statement);
+            statement_done(statement);
             return database_error(control, SQLITE_CORRUPT, "reading a dead letter");
         }
         *visited = true;
         if (!visit(context, &letter)) {
-            control_statement_done(statement);
+            statement_done(statement);
             return RESULT_OK;
         }
     }
@@ -104,7 +104,7 @@ static result_t letter_visit(dead_letters_t *store, text_t tenant, dead_letter_v
         statement_take(control, text_is_empty(tenant) ? STATEMENT_dead_letter_list
                                                       : STATEMENT_dead_letter_list_tenant);
     if (!text_is_empty(tenant)) {
-        control_bind_text(statement, 1, tenant);
+        bind_text(statement, 1, tenant);
     }
     return visit_rows(control, statement, visit, context, &visited);
 }
@@ -115,7 +115,7 @@ static result_t letter_visit_one(dead_letters_t *store, const uint8_t *fingerpri
     control_sqlite_t *const control = control_of_letters(store);
     bool visited = false;
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_dead_letter_get);
-    control_bind_blob(statement, 1, bytes_text(fingerprint, CRASH_FINGERPRINT_SIZE));
+    bind_bytes(statement, 1, bytes_text(fingerprint, CRASH_FINGERPRINT_SIZE));
     const result_t result = visit_rows(control, statement, visit, context, &visited);
     return result == RESULT_OK && !visited ? RESULT_MISSING : result;
 }
@@ -138,10 +138,10 @@ static result_t letter_change(dead_letters_t *store, const uint8_t *fingerprint,
         return result;
     }
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_dead_letter_change);
-    control_bind_blob(statement, 1, bytes_text(fingerprint, CRASH_FINGERPRINT_SIZE));
-    control_bind_integer(statement, 2, from);
-    control_bind_integer(statement, 3, to);
-    control_bind_text(statement, 4, outcome);
+    bind_bytes(statement, 1, bytes_text(fingerprint, CRASH_FINGERPRINT_SIZE));
+    bind_integer(statement, 2, from);
+    bind_integer(statement, 3, to);
+    bind_text(statement, 4, outcome);
     result = finish_one(control, statement);
     return change_end(control, result);
 }
@@ -154,7 +154,7 @@ static result_t letter_drop(dead_letters_t *store, const uint8_t *fingerprint)
         return result;
     }
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_dead_letter_drop);
-    control_bind_blob(statement, 1, bytes_text(fingerprint, CRASH_FINGERPRINT_SIZE));
+    bind_bytes(statement, 1, bytes_text(fingerprint, CRASH_FINGERPRINT_SIZE));
     result = finish_one(control, statement);
     return change_end(control, result);
 }

@@ -12,12 +12,12 @@ static result_t row_write(control_sqlite_t *control, text_t tenant, text_t name,
                           int64_t now_ms)
 {
     sqlite3_stmt *const put = statement_take(control, STATEMENT_flag_put);
-    control_bind_text(put, 1, tenant);
-    control_bind_text(put, 2, name);
+    bind_text(put, 1, tenant);
+    bind_text(put, 2, name);
     if (percent >= 0) { /* else NULL, as nothing was bound */
-        control_bind_integer(put, 3, percent);
+        bind_integer(put, 3, percent);
     }
-    control_bind_integer(put, 4, now_ms);
+    bind_integer(put, 4, now_ms);
     return control_statement_finish(control, put, NULL);
 }
 
@@ -25,12 +25,12 @@ static result_t row_is_set(control_sqlite_t *control, text_t tenant, text_t name
                            int64_t *percent)
 {
     sqlite3_stmt *const get = statement_take(control, STATEMENT_flag_get);
-    control_bind_text(get, 1, tenant);
-    control_bind_text(get, 2, name);
+    bind_text(get, 1, tenant);
+    bind_text(get, 2, name);
     const result_t result = control_statement_next(control, get, is_set);
     if (result == RESULT_OK && *is_set) {
         *percent = sqlite3_column_int64(get, 0);
-        control_statement_done(get);
+        statement_done(get);
     }
     return result;
 }
@@ -84,9 +84,9 @@ static result_t flag_visit(flags_t *store, text_t tenant, uint64_t after, flag_v
     const bool is_of_one = !text_is_empty(tenant);
     sqlite3_stmt *const list =
         statement_take(control, is_of_one ? STATEMENT_flag_list_tenant : STATEMENT_flag_list);
-    control_bind_integer(list, 1, (int64_t)after);
+    bind_integer(list, 1, (int64_t)after);
     if (is_of_one) {
-        control_bind_text(list, 2, tenant);
+        bind_text(list, 2, tenant);
     }
     for (;;) { /* bounded by the flags there are, per tenant */
         bool row = false;
@@ -95,15 +95,15 @@ static result_t flag_visit(flags_t *store, text_t tenant, uint64_t after, flag_v
             return result;
         }
         const flag_setting_t setting = {
-            .tenant = control_column_bytes(list, 0),
-            .name = control_column_bytes(list, 1),
+            .tenant = column_bytes(list, 0),
+            .name = column_bytes(list, 1),
             .is_set = sqlite3_column_type(list, 2) != SQLITE_NULL,
             .percent = (uint8_t)sqlite3_column_int64(list, 2),
             .changed_at = sqlite3_column_int64(list, 3),
             .change = (uint64_t)sqlite3_column_int64(list, 4),
         };
         if (!visit(context, &setting)) {
-            control_statement_done(list);
+            statement_done(list);
             return RESULT_OK;
         }
     }

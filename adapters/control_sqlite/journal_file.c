@@ -100,8 +100,7 @@ static result_t move_error(const char *path)
     const int error = errno;
     log_error("the journal of a deleted tenant could not be put aside: move it by hand",
               LOG_STRING("file", path), LOG_STRING("error", strerror(error)));
-    return error == EACCES || error == EPERM || error == EROFS ? RESULT_PERMISSION_DENIED
-                                                               : RESULT_STORE_UNAVAILABLE;
+    return result_of_file_error(error, RESULT_STORE_UNAVAILABLE);
 }
 
 static void directories_sync(const control_sqlite_t *control)

@@ -9,12 +9,12 @@ static result_t keys_count(control_sqlite_t *control, text_t tenant, int64_t *co
 {
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_key_count);
     bool row = false;
-    control_bind_text(statement, 1, tenant);
+    bind_text(statement, 1, tenant);
     const result_t result = control_statement_next(control, statement, &row);
     if (result == RESULT_OK && row) {
         *count = sqlite3_column_int64(statement, 0);
         *kid_max = sqlite3_column_int64(statement, 1);
-        control_statement_done(statement);
+        statement_done(statement);
     }
     return result;
 }
@@ -23,19 +23,19 @@ static result_t key_replace(control_sqlite_t *control, text_t tenant, text_t sea
                             int64_t now_ms, int64_t kid)
 {
     sqlite3_stmt *const demote = statement_take(control, STATEMENT_key_demote);
-    control_bind_text(demote, 1, tenant);
-    control_bind_integer(demote, 2, key_state_active);
-    control_bind_integer(demote, 3, key_state_verifying);
+    bind_text(demote, 1, tenant);
+    bind_integer(demote, 2, key_state_active);
+    bind_integer(demote, 3, key_state_verifying);
     const result_t result = control_statement_finish(control, demote, NULL);
     if (result != RESULT_OK) {
         return result;
     }
     sqlite3_stmt *const put = statement_take(control, STATEMENT_key_put);
-    control_bind_text(put, 1, tenant);
-    control_bind_integer(put, 2, kid);
-    control_bind_integer(put, 3, key_state_active);
-    control_bind_integer(put, 4, now_ms);
-    control_bind_blob(put, 5, sealed_secret);
+    bind_text(put, 1, tenant);
+    bind_integer(put, 2, kid);
+    bind_integer(put, 3, key_state_active);
+    bind_integer(put, 4, now_ms);
+    bind_bytes(put, 5, sealed_secret);
     return control_statement_finish(control, put, NULL);
 }
 
@@ -74,21 +74,21 @@ static result_t key_state_change(control_sqlite_t *control, text_t tenant, uint3
 {
     sqlite3_stmt *const get = statement_take(control, STATEMENT_key_get_state);
     bool row = false;
-    control_bind_text(get, 1, tenant);
-    control_bind_integer(get, 2, kid);
+    bind_text(get, 1, tenant);
+    bind_integer(get, 2, kid);
     const result_t result = control_statement_next(control, get, &row);
     if (result != RESULT_OK || !row) {
         return result == RESULT_OK ? RESULT_MISSING : result;
     }
     const bool is_active = sqlite3_column_int64(get, 0) == key_state_active;
-    control_statement_done(get);
+    statement_done(get);
     if (is_active) {
         return RESULT_INVALID_ARGUMENT;
     }
     sqlite3_stmt *const set = statement_take(control, STATEMENT_key_set_state);
-    control_bind_text(set, 1, tenant);
-    control_bind_integer(set, 2, kid);
-    control_bind_integer(set, 3, state);
+    bind_text(set, 1, tenant);
+    bind_integer(set, 2, kid);
+    bind_integer(set, 3, state);
     return control_statement_finish(control, set, NULL);
 }
 
@@ -119,13 +119,13 @@ result_t control_token_keys(control_store_t *store, control_token_key_visit_t *v
             return result;
         }
         const control_token_key_t key = {
-            .kid = control_column_bytes(statement, 0),
-            .sealed_private_jwk = control_column_bytes(statement, 1),
-            .public_jwk = control_column_bytes(statement, 2),
+            .kid = column_bytes(statement, 0),
+            .sealed_private_jwk = column_bytes(statement, 1),
+            .public_jwk = column_bytes(statement, 2),
             .created_at = sqlite3_column_int64(statement, 3),
         };
         if (!visit(context, &key)) {
-            control_statement_done(statement);
+            statement_done(statement);
             return RESULT_OK;
         }
     }
@@ -135,20 +135,20 @@ static result_t token_key_write(control_sqlite_t *control, const control_token_k
 {
     sqlite3_stmt *const find = statement_take(control, STATEMENT_token_key_find);
     bool exists = false;
-    control_bind_text(find, 1, key->kid);
+    bind_text(find, 1, key->kid);
     const result_t result = control_statement_next(control, find, &exists);
     if (result != RESULT_OK) {
         return result;
     }
     if (exists) {
-        control_statement_done(find);
+        statement_done(find);
         return RESULT_ALREADY_EXISTS;
     }
     sqlite3_stmt *const put = statement_take(control, STATEMENT_token_key_put);
-    control_bind_text(put, 1, key->kid);
-    control_bind_blob(put, 2, key->sealed_private_jwk);
-    control_bind_text(put, 3, key->public_jwk);
-    control_bind_integer(put, 4, key->created_at);
+    bind_text(put, 1, key->kid);
+    bind_bytes(put, 2, key->sealed_private_jwk);
+    bind_text(put, 3, key->public_jwk);
+    bind_integer(put, 4, key->created_at);
     return control_statement_finish(control, put, NULL);
 }
 

@@ -17,14 +17,14 @@ static result_t room_look(control_sqlite_t *control, const uint8_t *hash)
 {
     bool row = false;
     sqlite3_stmt *const look = statement_take(control, STATEMENT_revoked_look);
-    control_bind_blob(look, 1, hash_text(hash));
+    bind_bytes(look, 1, hash_text(hash));
     const result_t result = control_statement_next(control, look, &row);
     if (result != RESULT_OK) {
         return result;
     }
     const int64_t count = sqlite3_column_int64(look, 0);
     const bool is_there = sqlite3_column_int64(look, 1) > 0;
-    control_statement_done(look);
+    statement_done(look);
     if (is_there) {
         return RESULT_ALREADY_EXISTS;
     }
@@ -40,15 +40,15 @@ static result_t revocation_add(revocations_t *store, const uint8_t *hash, int64_
         return result;
     }
     sqlite3_stmt *const trim = statement_take(control, STATEMENT_revoked_trim);
-    control_bind_integer(trim, 1, now_ms);
+    bind_integer(trim, 1, now_ms);
     result = control_statement_finish(control, trim, NULL);
     if (result == RESULT_OK) {
         result = room_look(control, hash);
     }
     if (result == RESULT_OK) {
         sqlite3_stmt *const put = statement_take(control, STATEMENT_revoked_put);
-        control_bind_blob(put, 1, hash_text(hash));
-        control_bind_integer(put, 2, expires_at_ms);
+        bind_bytes(put, 1, hash_text(hash));
+        bind_integer(put, 2, expires_at_ms);
         result = control_statement_finish(control, put, NULL);
     }
     result = change_end(control, result);
@@ -60,20 +60,20 @@ static result_t revocation_visit(revocations_t *store, int64_t now_ms, revocatio
 {
     control_sqlite_t *const control = control_of_revocations(store);
     sqlite3_stmt *const list = statement_take(control, STATEMENT_revoked_list);
-    control_bind_integer(list, 1, now_ms);
+    bind_integer(list, 1, now_ms);
     for (;;) { /* bounded by LIMIT_REVOKED_TOKENS */
         bool row = false;
         const result_t result = control_statement_next(control, list, &row);
         if (result != RESULT_OK || !row) {
             return result;
         }
-        const text_t hash = control_column_bytes(list, 0);
+        const text_t hash = column_bytes(list, 0);
         if (hash.size != REVOCATION_HASH_SIZE) {
-            control_statement_done(list);
+            statement_done(list);
             return database_error(control, SQLITE_CORRUPT, "reading a revoked token");
         }
         if (!visit(context, (const uint8_t *)hash.data, sqlite3_column_int64(list, 1))) {
-            control_statement_done(list);
+            statement_done(list);
             return RESULT_OK;
         }
     }

@@ -9,7 +9,7 @@
 static result_t keys_read(control_sqlite_t *control, text_t tenant, uint32_t *count)
 {
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_key_list);
-    control_bind_text(statement, 1, tenant);
+    bind_text(statement, 1, tenant);
     *count = 0;
     for (;;) { /* bounded by the check below */
         bool row = false;
@@ -17,9 +17,9 @@ static result_t keys_read(control_sqlite_t *control, text_t tenant, uint32_t *co
         if (result != RESULT_OK || !row) {
             return result;
         }
-        const text_t secret = control_column_bytes(statement, 3);
+        const text_t secret = column_bytes(statement, 3);
         if (*count == CONTROL_KEYS_PER_TENANT_MAX || secret.size > CONTROL_SECRET_SIZE_MAX) {
-            control_statement_done(statement);
+            statement_done(statement);
             return database_error(control, SQLITE_CORRUPT, "reading the keys of a tenant");
         }
         uint8_t *const bytes = control->key_bytes[*count];
@@ -47,10 +47,10 @@ static result_t rows_visit(control_sqlite_t *control, sqlite3_stmt *statement,
             return result;
         }
         control_tenant_t tenant = {
-            .name = control_column_bytes(statement, 0),
+            .name = column_bytes(statement, 0),
             .partitions = (uint32_t)sqlite3_column_int64(statement, 1),
             .created_at = sqlite3_column_int64(statement, 2),
-            .sealed_secret = control_column_bytes(statement, 3),
+            .sealed_secret = column_bytes(statement, 3),
             .keys = control->keys,
             .quotas = {.cards = (uint64_t)sqlite3_column_int64(statement, 4),
                        .storage = (uint64_t)sqlite3_column_int64(statement, 5),
@@ -59,7 +59,7 @@ static result_t rows_visit(control_sqlite_t *control, sqlite3_stmt *statement,
         *visited = true;
         result = keys_read(control, tenant.name, &tenant.key_count);
         if (result != RESULT_OK || !visit(context, &tenant)) {
-            control_statement_done(statement);
+            statement_done(statement);
             return result;
         }
     }
@@ -75,7 +75,7 @@ static result_t tenants_visit(control_sqlite_t *control, statement_t which, text
         return result;
     }
     sqlite3_stmt *const statement = statement_take(control, which);
-    control_bind_text(statement, 1, name);
+    bind_text(statement, 1, name);
     result = rows_visit(control, statement, visit, context, visited);
     if (sqlite3_get_autocommit(control->database) == 0) {
         const result_t ended =
@@ -104,10 +104,10 @@ result_t control_tenant(control_store_t *store, text_t name, control_tenant_visi
 result_t tenant_exists(control_sqlite_t *control, text_t name, bool *exists)
 {
     sqlite3_stmt *const statement = statement_take(control, STATEMENT_tenant_get);
-    control_bind_text(statement, 1, name);
+    bind_text(statement, 1, name);
     const result_t result = control_statement_next(control, statement, exists);
     if (result == RESULT_OK && *exists) {
-        control_statement_done(statement);
+        statement_done(statement);
     }
     return result;
 }
@@ -119,11 +119,11 @@ static result_t keys_write(control_sqlite_t *control, const control_tenant_t *te
     for (uint32_t i = 0; i < tenant->key_count; i++) {
         const control_card_key_t *const key = &tenant->keys[i];
         sqlite3_stmt *const put = statement_take(control, STATEMENT_key_put);
-        control_bind_text(put, 1, tenant->name);
-        control_bind_integer(put, 2, key->kid);
-        control_bind_integer(put, 3, key->state);
-        control_bind_integer(put, 4, key->created_at);
-        control_bind_blob(put, 5, key->sealed_secret);
+        bind_text(put, 1, tenant->name);
+        bind_integer(put, 2, key->kid);
+        bind_integer(put, 3, key->state);
+        bind_integer(put, 4, key->created_at);
+        bind_bytes(put, 5, key->sealed_secret);
         const result_t result = control_statement_finish(control, put, NULL);
         if (result != RESULT_OK) {
             return result;
@@ -135,13 +135,13 @@ static result_t keys_write(control_sqlite_t *control, const control_tenant_t *te
 static result_t tenant_write(control_sqlite_t *control, const control_tenant_t *tenant)
 {
     sqlite3_stmt *const put = statement_take(control, STATEMENT_tenant_put);
-    control_bind_text(put, 1, tenant->name);
-    control_bind_integer(put, 2, tenant->partitions);
-    control_bind_integer(put, 3, tenant->created_at);
-    control_bind_blob(put, 4, tenant->sealed_secret);
-    control_bind_integer(put, 5, (int64_t)tenant->quotas.cards);
-    control_bind_integer(put, 6, (int64_t)tenant->quotas.storage);
-    control_bind_integer(put, 7, (int64_t)tenant->quotas.rate);
+    bind_text(put, 1, tenant->name);
+    bind_integer(put, 2, tenant->partitions);
+    bind_integer(put, 3, tenant->created_at);
+    bind_bytes(put, 4, tenant->sealed_secret);
+    bind_integer(put, 5, (int64_t)tenant->quotas.cards);
+    bind_integer(put, 6, (int64_t)tenant->quotas.storage);
+    bind_integer(put, 7, (int64_t)tenant->quotas.rate);
     const result_t result = control_statement_finish(control, put, NULL);
     if (result != RESULT_OK) {
         return result;
@@ -177,10 +177,10 @@ result_t control_tenant_set_quotas(control_store_t *store, text_t name,
         return result;
     }
     sqlite3_stmt *const set = statement_take(control, STATEMENT_tenant_set_quotas);
-    control_bind_text(set, 1, name);
-    control_bind_integer(set, 2, (int64_t)quotas->cards);
-    control_bind_integer(set, 3, (int64_t)quotas->storage);
-    control_bind_integer(set, 4, (int64_t)quotas->rate);
+    bind_text(set, 1, name);
+    bind_integer(set, 2, (int64_t)quotas->cards);
+    bind_integer(set, 3, (int64_t)quotas->storage);
+    bind_integer(set, 4, (int64_t)quotas->rate);
     result = control_statement_finish(control, set, &changes);
     if (result == RESULT_OK && changes == 0) {
         result = RESULT_MISSING;
@@ -262,7 +262,7 @@ result_t control_tenant_delete(control_store_t *store, text_t name, int64_t now_
         return result;
     }
     sqlite3_stmt *const remove = statement_take(control, STATEMENT_tenant_remove);
-    control_bind_text(remove, 1, name);
+    bind_text(remove, 1, name);
     result = control_statement_finish(control, remove, &changes);
     if (result == RESULT_OK && changes == 0) {
         result = RESULT_MISSING;

@@ -29,7 +29,7 @@ static result_t look(control_sqlite_t *control, text_t tenant, text_t name, int6
     if (result == RESULT_OK) {
         *count = sqlite3_column_int64(statement, 0);
         *is_there = sqlite3_column_int64(statement, 1) > 0;
-        control_statement_done(statement);
+        statement_done(statement);
     }
     return result;
 }
@@ -63,9 +63,9 @@ static result_t row_add(control_sqlite_t *control, const webhook_row_t *row)
     }
     sqlite3_stmt *const put =
         statement_take_named(control, STATEMENT_webhook_put, row->tenant, row->name);
-    control_bind_text(put, 3, row->url);
-    control_bind_integer(put, 4, row->created_at);
-    control_bind_blob(put, 5, row->sealed_secret);
+    bind_text(put, 3, row->url);
+    bind_integer(put, 4, row->created_at);
+    bind_bytes(put, 5, row->sealed_secret);
     return control_statement_finish(control, put, NULL);
 }
 
@@ -111,8 +111,8 @@ static result_t webhook_rotate(webhooks_t *store, text_t tenant, text_t name, te
     }
     sqlite3_stmt *const rotate =
         statement_take_named(control, STATEMENT_webhook_rotate, tenant, name);
-    control_bind_blob(rotate, 3, sealed_secret);
-    control_bind_integer(rotate, 4, previous_until);
+    bind_bytes(rotate, 3, sealed_secret);
+    bind_integer(rotate, 4, previous_until);
     return change_end(control, finish_one(control, rotate, RESULT_MISSING));
 }
 
@@ -125,7 +125,7 @@ static result_t webhook_disable(webhooks_t *store, text_t tenant, text_t name, t
     }
     sqlite3_stmt *const disable =
         statement_take_named(control, STATEMENT_webhook_disable, tenant, name);
-    control_bind_text(disable, 3, reason);
+    bind_text(disable, 3, reason);
     return change_end(control, finish_one(control, disable, RESULT_MISSING));
 }
 
@@ -146,9 +146,9 @@ static result_t webhook_replay(webhooks_t *store, text_t tenant, text_t name,
     if (result == RESULT_OK) {
         sqlite3_stmt *const begin =
             statement_take_named(control, STATEMENT_webhook_replay, tenant, name);
-        control_bind_integer(begin, 3, replay->partition);
-        control_bind_integer(begin, 4, (int64_t)replay->next);
-        control_bind_integer(begin, 5, (int64_t)replay->last);
+        bind_integer(begin, 3, replay->partition);
+        bind_integer(begin, 4, (int64_t)replay->next);
+        bind_integer(begin, 5, (int64_t)replay->last);
         result = finish_one(control, begin, RESULT_BUSY);
     }
     return change_end(control, result);
@@ -160,17 +160,17 @@ static result_t row_record(control_sqlite_t *control, const webhook_delivery_t *
 {
     sqlite3_stmt *const put = statement_take_named(control, STATEMENT_webhook_delivery_put,
                                                    delivery->tenant, delivery->name);
-    control_bind_integer(put, 3, delivery->partition);
-    control_bind_integer(put, 4, (int64_t)delivery->sequence);
-    control_bind_text(put, 5, delivery->event);
-    control_bind_text(put, 6, delivery->card);
-    control_bind_integer(put, 7, delivery->attempts);
-    control_bind_integer(put, 8, delivery->first_at);
-    control_bind_integer(put, 9, delivery->last_at);
-    control_bind_integer(put, 10, delivery->status);
-    control_bind_integer(put, 11, delivery->state);
-    control_bind_text(put, 12, delivery->detail);
-    control_bind_integer(put, 13, delivery->created_at);
+    bind_integer(put, 3, delivery->partition);
+    bind_integer(put, 4, (int64_t)delivery->sequence);
+    bind_text(put, 5, delivery->event);
+    bind_text(put, 6, delivery->card);
+    bind_integer(put, 7, delivery->attempts);
+    bind_integer(put, 8, delivery->first_at);
+    bind_integer(put, 9, delivery->last_at);
+    bind_integer(put, 10, delivery->status);
+    bind_integer(put, 11, delivery->state);
+    bind_text(put, 12, delivery->detail);
+    bind_integer(put, 13, delivery->created_at);
     return control_statement_finish(control, put, NULL);
 }
 
@@ -190,7 +190,7 @@ static result_t record_deliveries(control_sqlite_t *control, const webhook_deliv
             (i + 1 == count || is_other_webhook(delivery, &deliveries[i + 1]))) {
             sqlite3_stmt *const trim = statement_take_named(
                 control, STATEMENT_webhook_delivery_trim, delivery->tenant, delivery->name);
-            control_bind_integer(trim, 3, LIMIT_WEBHOOK_LOG);
+            bind_integer(trim, 3, LIMIT_WEBHOOK_LOG);
             result = control_statement_finish(control, trim, NULL);
         }
     }
@@ -202,10 +202,10 @@ static result_t move_replay(control_sqlite_t *control, const webhook_cursor_t *c
     const bool is_over = cursor->sequence >= cursor->replay_last;
     sqlite3_stmt *const move =
         statement_take_named(control, STATEMENT_webhook_replay_move, cursor->tenant, cursor->name);
-    control_bind_integer(move, 3, cursor->partition);
-    control_bind_integer(move, 4, (int64_t)cursor->sequence + 1);
-    control_bind_integer(move, 5, is_over ? 0 : (int64_t)cursor->replay_last);
-    control_bind_integer(move, 6, cursor->created_at);
+    bind_integer(move, 3, cursor->partition);
+    bind_integer(move, 4, (int64_t)cursor->sequence + 1);
+    bind_integer(move, 5, is_over ? 0 : (int64_t)cursor->replay_last);
+    bind_integer(move, 6, cursor->created_at);
     return control_statement_finish(control, move, NULL);
 }
 
@@ -216,12 +216,12 @@ static result_t move_cursor(control_sqlite_t *control, const webhook_cursor_t *c
     bool is_there = false;
     sqlite3_stmt *const look =
         statement_take_named(control, STATEMENT_webhook_is_there, cursor->tenant, cursor->name);
-    control_bind_integer(look, 3, cursor->created_at);
+    bind_integer(look, 3, cursor->created_at);
     result_t result = control_statement_next(control, look, &is_there);
     if (result != RESULT_OK || !is_there) {
         return result;
     }
-    control_statement_done(look);
+    statement_done(look);
     consumer_ack_t ack = {.tenant = cursor->tenant,
                           .name = webhook_consumer_name(cursor->name, memory),
                           .partition = cursor->partition,
@@ -257,7 +257,7 @@ static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_vis
 {
     control_sqlite_t *const control = control_of_webhooks(store);
     sqlite3_stmt *const list = statement_take(control, STATEMENT_webhook_list);
-    control_bind_text(list, 1, tenant);
+    bind_text(list, 1, tenant);
     for (;;) { /* bounded by LIMIT_WEBHOOKS per tenant */
         bool has_row = false;
         const result_t result = control_statement_next(control, list, &has_row);
@@ -265,13 +265,13 @@ static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_vis
             return result;
         }
         const webhook_row_t row = {
-            .tenant = control_column_bytes(list, 0),
-            .name = control_column_bytes(list, 1),
-            .url = control_column_bytes(list, 2),
+            .tenant = column_bytes(list, 0),
+            .name = column_bytes(list, 1),
+            .url = column_bytes(list, 2),
             .created_at = sqlite3_column_int64(list, 3),
-            .disabled = control_column_bytes(list, 4),
-            .sealed_secret = control_column_bytes(list, 5),
-            .sealed_previous = control_column_bytes(list, 6),
+            .disabled = column_bytes(list, 4),
+            .sealed_secret = column_bytes(list, 5),
+            .sealed_previous = column_bytes(list, 6),
             .previous_until = sqlite3_column_int64(list, 7),
             .replay_partition = (uint32_t)sqlite3_column_int64(list, 8),
             .replay_next = (uint64_t)sqlite3_column_int64(list, 9),
@@ -279,7 +279,7 @@ static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_vis
             .tenant_created_at = sqlite3_column_int64(list, 11),
         };
         if (!visit(context, &row)) {
-            control_statement_done(list);
+            statement_done(list);
             return RESULT_OK;
         }
     }
@@ -288,18 +288,18 @@ static result_t webhook_visit_rows(webhooks_t *store, text_t tenant, webhook_vis
 static webhook_delivery_t delivery_of(sqlite3_stmt *list)
 {
     return (webhook_delivery_t){
-        .tenant = control_column_bytes(list, 0),
-        .name = control_column_bytes(list, 1),
+        .tenant = column_bytes(list, 0),
+        .name = column_bytes(list, 1),
         .partition = (uint32_t)sqlite3_column_int64(list, 2),
         .sequence = (uint64_t)sqlite3_column_int64(list, 3),
-        .event = control_column_bytes(list, 4),
-        .card = control_column_bytes(list, 5),
+        .event = column_bytes(list, 4),
+        .card = column_bytes(list, 5),
         .attempts = (uint32_t)sqlite3_column_int64(list, 6),
         .first_at = sqlite3_column_int64(list, 7),
         .last_at = sqlite3_column_int64(list, 8),
         .status = (uint32_t)sqlite3_column_int64(list, 9),
         .state = (webhook_state_t)sqlite3_column_int64(list, 10),
-        .detail = control_column_bytes(list, 11),
+        .detail = column_bytes(list, 11),
     };
 }
 
@@ -309,7 +309,7 @@ static result_t webhook_visit_log(webhooks_t *store, text_t tenant, text_t name,
     control_sqlite_t *const control = control_of_webhooks(store);
     sqlite3_stmt *const list =
         statement_take_named(control, STATEMENT_webhook_delivery_list, tenant, name);
-    control_bind_integer(list, 3, only_retrying ? 1 : 0);
+    bind_integer(list, 3, only_retrying ? 1 : 0);
     for (;;) { /* bounded by LIMIT_WEBHOOK_LOG and LIMIT_WEBHOOK_EVENTS */
         bool has_row = false;
         const result_t result = control_statement_next(control, list, &has_row);
@@ -318,7 +318,7 @@ static result_t webhook_visit_log(webhooks_t *store, text_t tenant, text_t name,
         }
         const webhook_delivery_t delivery = delivery_of(list);
         if (!visit(context, &delivery)) {
-            control_statement_done(list);
+            statement_done(list);
             return RESULT_OK;
         }
     }

@@ -114,7 +114,7 @@ static result_t import_begin(journal_sqlite_import_t *import)
     if (mkdir(import->directory, 0700) != 0 && errno != EEXIST) {
         return file_error(import->directory, "mkdir");
     }
-    file_remove(import->path);
+    database_files_remove(import->path);
     result_t result = file_make_empty(import->path);
     if (result == RESULT_OK) {
         result = connection_open(&import->connection, import->path, CONNECTION_CREATE);
@@ -252,7 +252,7 @@ static result_t import_complete(journal_sqlite_import_t *import, char **report)
     }
     if (result == RESULT_OK) {
         result = verify_file(import->path, text_from_c(import->tenant), true, report);
-        companions_remove(import->path); /* an empty log, which would not move along */
+        database_companions_remove(import->path); /* an empty log, which would not move along */
     }
     return result;
 }
@@ -277,7 +277,7 @@ void journal_sqlite_import_abandon(journal_sqlite_import_t **import)
     }
     import_statements_done(*import);
     connection_close(&(*import)->connection, false);
-    file_remove((*import)->path);
+    database_files_remove((*import)->path);
     import_free(*import);
     *import = NULL;
 }

@@ -107,18 +107,10 @@ static int wal_hook(void *context, sqlite3 *database, const char *name, int page
     return SQLITE_OK;
 }
 
-/* What a hostile or damaged file may make SQLite do is switched off; the size of caches is ours. */
 static result_t connection_configure(connection_t *connection, connection_mode_t mode)
 {
     sqlite3 *const database = connection->database;
-    (void)sqlite3_extended_result_codes(database, 1);
-    (void)sqlite3_busy_timeout(database, LIMIT_STORE_BUSY_MS);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    database_harden(database, LIMIT_STORE_BUSY_MS);
     (void)sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     char sql[512];
     (void)snprintf(sql, sizeof sql,
@@ -208,12 +200,6 @@ result_t connection_statement(connection_t *connection, statement_t which, sqlit
     return RESULT_OK;
 }
 
-void statement_done(sqlite3_stmt *statement)
-{
-    (void)sqlite3_reset(statement);
-    (void)sqlite3_clear_bindings(statement);
-}
-
 result_t statement_next(connection_t *connection, sqlite3_stmt *statement, bool *row)
 {
     const int code = sqlite3_step(statement);
@@ -284,46 +270,4 @@ result_t connection_checkpoint(connection_t *connection, int *left)
     }
     *left = pages - written;
     return RESULT_OK;
-}
-
-void bind_integer(sqlite3_stmt *statement, int index, int64_t value)
-{
-    const int code = sqlite3_bind_int64(statement, index, value);
-    assert(code == SQLITE_OK);
-}
-
-void bind_text(sqlite3_stmt *statement, int index, text_t value)
-{
-    const char *const data = value.data == NULL ? "" : value.data;
-    const int code =
-        sqlite3_bind_text64(statement, index, data, value.size, SQLITE_STATIC, SQLITE_UTF8);
-    assert(code == SQLITE_OK);
-}
-
-void bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t size)
-{
-    const int code =
-        sqlite3_bind_blob64(statement, index, data == NULL ? "" : data, size, SQLITE_STATIC);
-    assert(code == SQLITE_OK);
-}
-
-text_t column_bytes(sqlite3_stmt *statement, int column)
-{
-    const void *data = sqlite3_column_blob(statement, column);
-    return (text_t){.data = data, .size = (size_t)sqlite3_column_bytes(statement, column)};
-}
-
-uint64_t column_unsigned(sqlite3_stmt *statement, int column)
-{
-    return (uint64_t)sqlite3_column_int64(statement, column);
-}
-
-bool column_uuid(sqlite3_stmt *statement, int column, uuid_t *uuid)
-{
-    const text_t bytes = column_bytes(statement, column);
-    if (bytes.size != sizeof uuid->bytes) {
-        return false;
-    }
-    memcpy(uuid->bytes, bytes.data, sizeof uuid->bytes);
-    return true;
 }

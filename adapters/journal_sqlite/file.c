@@ -26,10 +26,7 @@ result_t file_error(const char *path, const char *action)
     if (error == EEXIST) {
         return RESULT_ALREADY_EXISTS;
     }
-    if (error == EACCES || error == EPERM || error == EROFS) {
-        return RESULT_PERMISSION_DENIED;
-    }
-    return error == ENOSPC || error == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+    return result_of_file_error(error, RESULT_STORE_UNAVAILABLE);
 }
 
 result_t path_sync(const char *path, int flags)
@@ -42,26 +39,6 @@ result_t path_sync(const char *path, int flags)
     const result_t result = failed == 0 ? RESULT_OK : file_error(path, "fsync");
     (void)close(descriptor);
     return result;
-}
-
-/* What may stand beside a database file. SQLite would take the log of one that is gone for the log
- * of the new one. */
-void companions_remove(const char *path)
-{
-    static const char *const endings[] = {"-wal", "-shm", "-journal"};
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        char *name = NULL;
-        const int size = asprintf(&name, "%s%s", path, endings[i]);
-        assert(size > 0);
-        (void)unlink(name);
-        free(name);
-    }
-}
-
-void file_remove(const char *path)
-{
-    companions_remove(path);
-    (void)unlink(path);
 }
 
 static result_t partitions_fill(connection_t *connection, uint32_t partitions)
@@ -127,8 +104,8 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
         result = RESULT_ALREADY_EXISTS;
     }
     if (result == RESULT_OK) {
-        file_remove(temporary);
-        companions_remove(path);
+        database_files_remove(temporary);
+        database_companions_remove(path);
         result = journal_fill(temporary, tenant, partitions);
         if (result == RESULT_OK &&
             renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) != 0) {
@@ -137,7 +114,7 @@ result_t journal_sqlite_create_tenant(const char *data_directory, text_t tenant,
         if (result == RESULT_OK) {
             result = path_sync(directory, O_RDONLY | O_DIRECTORY);
         }
-        file_remove(temporary);
+        database_files_remove(temporary);
     }
     free(directory);
     free(temporary);

@@ -10,6 +10,8 @@
 #include "actors/page_cursor.h"
 #include "actors/store_memory.h"
 #include "adapters/journal_sqlite/journal_sqlite.h"
+#include "adapters/shared_sqlite/files.h"
+#include "adapters/shared_sqlite/statements.h"
 #include "runtime/work_pool.h"
 #include <pthread.h>
 #include <sqlite3.h>
@@ -69,19 +71,10 @@ void connection_rollback(connection_t *connection);
 /* PASSIVE: waits for nobody. `left` gets the number of pages not written back. */
 MUST_USE result_t connection_checkpoint(connection_t *connection, int *left);
 
-/* Resets the statement and drops its borrowed arguments. */
-void statement_done(sqlite3_stmt *statement);
 /* Step of a statement that returns no row. */
 MUST_USE result_t statement_finish(connection_t *connection, sqlite3_stmt *statement);
 /* True in `row` while there is one. On an error the statement is done. */
 MUST_USE result_t statement_next(connection_t *connection, sqlite3_stmt *statement, bool *row);
-/* Arguments are borrowed until statement_done. Binding fails only for a bug, which asserts. */
-void bind_integer(sqlite3_stmt *statement, int index, int64_t value);
-void bind_text(sqlite3_stmt *statement, int index, text_t value); /* never NULL */
-void bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t size);
-text_t column_bytes(sqlite3_stmt *statement, int column); /* until the next step */
-uint64_t column_unsigned(sqlite3_stmt *statement, int column);
-bool column_uuid(sqlite3_stmt *statement, int column, uuid_t *uuid); /* false: not 16 bytes */
 
 /* schema.c: SCHEMA_TOO_NEW, STORE_CORRUPT when it is no journal. */
 MUST_USE result_t schema_prepare(connection_t *connection, connection_mode_t mode);
@@ -173,8 +166,6 @@ char *tenant_path(const char *data_directory, text_t tenant);
 result_t file_error(const char *path, const char *action); /* from errno, logged */
 MUST_USE result_t file_make_empty(const char *path);
 MUST_USE result_t path_sync(const char *path, int flags);
-void companions_remove(const char *path); /* what stands beside it */
-void file_remove(const char *path);       /* and the file itself */
 
 /* verify.c: `report` gets a JSON object (malloc). */
 MUST_USE result_t verify_file(const char *path, text_t tenant, bool fold, char **report);

@@ -8,16 +8,7 @@
 
 static result_t pragma_read(connection_t *connection, const char *sql, int64_t *value)
 {
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(connection->database, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    if (code == SQLITE_ROW) {
-        *value = sqlite3_column_int64(statement, 0);
-        code = SQLITE_OK;
-    }
-    (void)sqlite3_finalize(statement);
+    const int code = database_number_read(connection->database, sql, value);
     return code == SQLITE_OK ? RESULT_OK : connection_error(connection, code, sql);
 }
 

@@ -92,14 +92,8 @@ static const char sql_living[] =
 
 static int64_t number_ask(verification_t *verification, const char *sql)
 {
-    sqlite3_stmt *statement = NULL;
     int64_t number = 0;
-    if (sqlite3_prepare_v2(verification->tenant.reader.database, sql, -1, &statement, NULL) ==
-            SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
-        number = sqlite3_column_int64(statement, 0);
-    }
-    (void)sqlite3_finalize(statement);
+    (void)database_number_read(verification->tenant.reader.database, sql, &number);
     return number;
 }
 

@@ -14,7 +14,7 @@ static membership_adapter_t *adapter_of(const membership_t *base)
 
 /* --- How calls end --- */
 
-void membership_call_free(membership_call_t *call)
+static void call_free(membership_call_t *call)
 {
     free(call->unsent);
     free(call);
@@ -29,14 +29,14 @@ void membership_finish(membership_call_t *call, const json_t *document, const ch
         membership_parse_page(call->adapter, document, &answer);
     }
     call->done(call->context, &answer);
-    membership_call_free(call);
+    call_free(call);
 }
 
 void membership_finish_missing(membership_call_t *call)
 {
     const membership_answer_t answer = {.status = member_status_missing};
     call->done(call->context, &answer);
-    membership_call_free(call);
+    call_free(call);
 }
 
 /* --- The port --- */
@@ -71,7 +71,7 @@ static result_t ask(membership_t *base, const membership_question_t *question,
     const result_t result = is_http(url) ? membership_ask_http(adapter, url, question, created)
                                          : membership_ask_zmq(adapter, url, question, created);
     if (result != RESULT_OK) {
-        membership_call_free(created);
+        call_free(created);
         return result;
     }
     *call = created;
@@ -89,7 +89,7 @@ static void cancel(membership_t *base, membership_call_t **call)
     } else {
         membership_forget_zmq(adapter, cancelled);
     }
-    membership_call_free(cancelled);
+    call_free(cancelled);
 }
 
 static bool is_configured(const membership_t *base, text_t tenant)
@@ -154,7 +154,7 @@ void membership_destroy(membership_t **membership)
     while (destroyed->waiting != NULL) { /* bounded by the callers' concurrency */
         membership_call_t *call = destroyed->waiting;
         destroyed->waiting = call->next;
-        membership_call_free(call);
+        call_free(call);
     }
     membership_close_zmq(destroyed);
     loop_timer_destroy(&destroyed->tick);

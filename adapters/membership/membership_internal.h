@@ -104,6 +104,5 @@ void membership_endpoint_follow(membership_dealer_t *dealer, uint64_t now_ms);
 /* Ends a call with the answer that a document makes, or with the failure in it; frees the call. */
 void membership_finish(membership_call_t *call, const json_t *document, const char *failure);
 void membership_finish_missing(membership_call_t *call);
-void membership_call_free(membership_call_t *call);
 
 #endif

@@ -89,9 +89,7 @@ static result_t fold_database_open(model_database_t *database)
     if (code != SQLITE_OK) {
         return model_database_error(database, code, "open");
     }
-    (void)sqlite3_busy_timeout(database->handle, LIMIT_STORE_BUSY_MS);
-    (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(database->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    database_harden(database->handle, LIMIT_STORE_BUSY_MS);
     char sql[160];
     (void)snprintf(sql, sizeof sql,
                    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -%d",
@@ -108,35 +106,20 @@ static result_t live_attach(model_database_t *database, const char *path)
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(database->handle, "ATTACH ?1 AS live", -1, &statement, NULL);
     if (code == SQLITE_OK) {
-        model_bind_text(statement, 1, text_from_c(path));
+        bind_text(statement, 1, text_from_c(path));
         code = sqlite3_step(statement);
     }
     (void)sqlite3_finalize(statement);
     return code == SQLITE_DONE ? RESULT_OK : model_database_error(database, code, "attach");
 }
 
-static result_t number_get(model_database_t *database, const char *sql, int64_t *number)
-{
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    if (code == SQLITE_ROW) {
-        *number = sqlite3_column_int64(statement, 0);
-        code = SQLITE_OK;
-    }
-    (void)sqlite3_finalize(statement);
-    return code == SQLITE_OK ? RESULT_OK : model_database_error(database, code, sql);
-}
-
 static result_t format_check(model_database_t *database)
 {
     int64_t application = 0;
     int64_t version = 0;
-    result_t result = number_get(database, "PRAGMA live.application_id", &application);
+    result_t result = model_number_read(database, "PRAGMA live.application_id", &application);
     if (result == RESULT_OK) {
-        result = number_get(database, "PRAGMA live.user_version", &version);
+        result = model_number_read(database, "PRAGMA live.user_version", &version);
     }
     const bool is_ours = application == MODEL_APPLICATION_ID &&
                          version == (int64_t)projections_sqlite_migrations_count;
@@ -229,15 +212,15 @@ static result_t card_give(projections_sqlite_check_t *check, size_t index, const
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_blob(statement, 1, card->bytes, sizeof card->bytes);
+    bind_blob(statement, 1, card->bytes, sizeof card->bytes);
     result = model_next(&check->database, statement, &row);
     if (result == RESULT_OK) {
         const projection_position_t position = {
             .issued_at = row ? sqlite3_column_int64(statement, 1) : 0,
             .event = row ? (uint64_t)sqlite3_column_int64(statement, 2) : 0};
-        const text_t body = row ? model_column_bytes(statement, 0) : TEXT_NONE;
+        const text_t body = row ? column_bytes(statement, 0) : TEXT_NONE;
         result = projection_fold_give_card(check->fold, index, body, &position);
-        model_done(statement);
+        statement_done(statement);
     }
     return result;
 }
@@ -317,7 +300,7 @@ static result_t question_ask(projections_sqlite_check_t *check, size_t which,
         sqlite3_prepare_v2(check->database.handle, questions[which].sql, -1, &statement, NULL);
     if (code == SQLITE_OK && sqlite3_bind_parameter_count(statement) > 0) {
         const bool has_all_sums = check->summed == check->archived;
-        model_bind_integer(statement, 1, has_all_sums ? INT64_MIN : check->archived_before);
+        bind_integer(statement, 1, has_all_sums ? INT64_MIN : check->archived_before);
     }
     if (code == SQLITE_OK) {
         code = sqlite3_step(statement);

@@ -19,7 +19,7 @@ static result_t load_one(load_job_t *job, sqlite3_stmt *statement, size_t index)
 {
     model_database_t *const writer = &job->base.tenant->writer;
     bool row = false;
-    model_bind_blob(statement, 1, job->cards[index].bytes, sizeof job->cards[index].bytes);
+    bind_blob(statement, 1, job->cards[index].bytes, sizeof job->cards[index].bytes);
     const result_t result = model_next(writer, statement, &row);
     if (result != RESULT_OK) {
         return result;
@@ -27,11 +27,11 @@ static result_t load_one(load_job_t *job, sqlite3_stmt *statement, size_t index)
     job->bodies[index] = TEXT_NONE;
     job->positions[index] = (projection_position_t){0};
     if (row) {
-        job->bodies[index] = store_memory_copy(&job->base.memory, model_column_bytes(statement, 0));
+        job->bodies[index] = store_memory_copy(&job->base.memory, column_bytes(statement, 0));
         job->positions[index].issued_at = sqlite3_column_int64(statement, 1);
         job->positions[index].event = (uint64_t)sqlite3_column_int64(statement, 2);
     }
-    model_done(statement);
+    statement_done(statement);
     return RESULT_OK;
 }
 
@@ -88,13 +88,13 @@ static result_t cursor_run(model_database_t *writer, model_statement_t which,
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_integer(statement, 1, commit->partition);
+    bind_integer(statement, 1, commit->partition);
     if (which == MODEL_cursor_move) {
-        model_bind_integer(statement, 2, (int64_t)commit->from);
+        bind_integer(statement, 2, (int64_t)commit->from);
     }
-    model_bind_integer(statement, 3, (int64_t)commit->to.sequence);
-    model_bind_blob(statement, 4, commit->to.event_id.bytes, sizeof commit->to.event_id.bytes);
-    model_bind_integer(statement, 5, commit->to.occurred_at);
+    bind_integer(statement, 3, (int64_t)commit->to.sequence);
+    bind_blob(statement, 4, commit->to.event_id.bytes, sizeof commit->to.event_id.bytes);
+    bind_integer(statement, 5, commit->to.occurred_at);
     result = model_finish(writer, statement);
     *has_moved = result == RESULT_OK && sqlite3_changes(writer->handle) == 1;
     return result;
@@ -116,10 +116,10 @@ static result_t put_words(model_database_t *writer, const projection_card_t *car
     sqlite3_stmt *statement = NULL;
     result_t result = model_prepare(writer, MODEL_word_put, &statement);
     for (uint32_t i = 0; result == RESULT_OK && i < card->word_count; i++) {
-        model_bind_integer(statement, 1, (int64_t)card->words[i]);
-        model_bind_integer(statement, 2, card->position.issued_at);
-        model_bind_integer(statement, 3, (int64_t)card->position.event);
-        model_bind_integer(statement, 4, number);
+        bind_integer(statement, 1, (int64_t)card->words[i]);
+        bind_integer(statement, 2, card->position.issued_at);
+        bind_integer(statement, 3, (int64_t)card->position.event);
+        bind_integer(statement, 4, number);
         result = model_finish(writer, statement);
     }
     return result;
@@ -132,15 +132,15 @@ static result_t put_card(model_database_t *writer, const projection_card_t *card
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_blob(statement, 1, card->card.bytes, sizeof card->card.bytes);
-    model_bind_integer(statement, 2, card->position.issued_at);
-    model_bind_integer(statement, 3, (int64_t)card->position.event);
-    model_bind_text(statement, 4, card->member_id);
-    model_bind_text(statement, 5, card->tier);
-    model_bind_integer(statement, 6, card->status);
-    model_bind_integer(statement, 7, card->expires_at);
-    model_bind_blob(statement, 8, card->body.data, card->body.size);
-    model_bind_blob(statement, 9, card->words, card->word_count * sizeof card->words[0]);
+    bind_blob(statement, 1, card->card.bytes, sizeof card->card.bytes);
+    bind_integer(statement, 2, card->position.issued_at);
+    bind_integer(statement, 3, (int64_t)card->position.event);
+    bind_text(statement, 4, card->member_id);
+    bind_text(statement, 5, card->tier);
+    bind_integer(statement, 6, card->status);
+    bind_integer(statement, 7, card->expires_at);
+    bind_blob(statement, 8, card->body.data, card->body.size);
+    bind_blob(statement, 9, card->words, card->word_count * sizeof card->words[0]);
     result = model_finish(writer, statement);
     return result == RESULT_OK ? put_words(writer, card, sqlite3_last_insert_rowid(writer->handle))
                                : result;
@@ -153,10 +153,10 @@ static result_t change_card(model_database_t *writer, const projection_card_t *c
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_blob(statement, 1, card->card.bytes, sizeof card->card.bytes);
-    model_bind_integer(statement, 2, card->status);
-    model_bind_integer(statement, 3, card->expires_at);
-    model_bind_blob(statement, 4, card->body.data, card->body.size);
+    bind_blob(statement, 1, card->card.bytes, sizeof card->card.bytes);
+    bind_integer(statement, 2, card->status);
+    bind_integer(statement, 3, card->expires_at);
+    bind_blob(statement, 4, card->body.data, card->body.size);
     result = model_finish(writer, statement);
     return result == RESULT_OK && sqlite3_changes(writer->handle) != 1 ? RESULT_STORE_CORRUPT
                                                                        : result;
@@ -168,12 +168,12 @@ result_t model_counters_add(model_database_t *writer, const projection_commit_t 
     result_t result = model_prepare(writer, MODEL_counter_add, &statement);
     for (size_t i = 0; result == RESULT_OK && i < commit->counter_count; i++) {
         const projection_counter_t *const counter = &commit->counters[i];
-        model_bind_integer(statement, 1, counter->series);
-        model_bind_integer(statement, 2, counter->grain);
-        model_bind_integer(statement, 3, counter->start);
-        model_bind_integer(statement, 4, counter->kind);
-        model_bind_text(statement, 5, counter->gate);
-        model_bind_integer(statement, 6, counter->count);
+        bind_integer(statement, 1, counter->series);
+        bind_integer(statement, 2, counter->grain);
+        bind_integer(statement, 3, counter->start);
+        bind_integer(statement, 4, counter->kind);
+        bind_text(statement, 5, counter->gate);
+        bind_integer(statement, 6, counter->count);
         result = model_finish(writer, statement);
     }
     return result;
@@ -243,16 +243,16 @@ typedef struct forget_job {
 
 static result_t remove_words(model_database_t *writer, sqlite3_stmt *card)
 {
-    const text_t bytes = model_column_bytes(card, 3);
+    const text_t bytes = column_bytes(card, 3);
     sqlite3_stmt *statement = NULL;
     result_t result = model_prepare(writer, MODEL_word_remove, &statement);
     for (size_t at = 0; result == RESULT_OK && at + sizeof(int64_t) <= bytes.size;
          at += sizeof(int64_t)) {
         int64_t word = 0;
         memcpy(&word, bytes.data + at, sizeof word);
-        model_bind_integer(statement, 1, word);
-        model_bind_integer(statement, 2, sqlite3_column_int64(card, 1));
-        model_bind_integer(statement, 3, sqlite3_column_int64(card, 2));
+        bind_integer(statement, 1, word);
+        bind_integer(statement, 2, sqlite3_column_int64(card, 1));
+        bind_integer(statement, 3, sqlite3_column_int64(card, 2));
         result = model_finish(writer, statement);
     }
     return result;
@@ -270,8 +270,8 @@ static result_t forget_slice(model_database_t *writer, text_t member_id, size_t 
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_text(cards, 1, member_id);
-    model_bind_integer(cards, 2, FORGET_SLICE);
+    bind_text(cards, 1, member_id);
+    bind_integer(cards, 2, FORGET_SLICE);
     while (result == RESULT_OK && *count < FORGET_SLICE) {
         result = model_next(writer, cards, &row);
         if (result != RESULT_OK || !row) {
@@ -281,12 +281,12 @@ static result_t forget_slice(model_database_t *writer, text_t member_id, size_t 
         *count += 1;
         result = remove_words(writer, cards);
     }
-    model_done(cards);
+    statement_done(cards);
     if (result == RESULT_OK) {
         result = model_prepare(writer, MODEL_words_clear, &clear);
     }
     for (size_t i = 0; result == RESULT_OK && i < *count; i++) {
-        model_bind_integer(clear, 1, numbers[i]);
+        bind_integer(clear, 1, numbers[i]);
         result = model_finish(writer, clear);
     }
     return result;

@@ -88,11 +88,11 @@ result_t projections_sqlite_copy_row(projections_sqlite_copy_t *copy, projection
     }
     for (uint32_t i = 0; i < count; i++) {
         if (kinds[i] == 'i') {
-            model_bind_integer(*statement, (int)i + 1, values[i].number);
+            bind_integer(*statement, (int)i + 1, values[i].number);
         } else if (kinds[i] == 't') {
-            model_bind_text(*statement, (int)i + 1, values[i].bytes);
+            bind_text(*statement, (int)i + 1, values[i].bytes);
         } else {
-            model_bind_blob(*statement, (int)i + 1, values[i].bytes.data, values[i].bytes.size);
+            bind_blob(*statement, (int)i + 1, values[i].bytes.data, values[i].bytes.size);
         }
     }
     return model_finish(&copy->database, *statement);

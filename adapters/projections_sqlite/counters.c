@@ -21,13 +21,13 @@ static result_t range_read(counters_job_t *job, uint8_t series)
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_integer(statement, 1, series);
-    model_bind_integer(statement, 2, job->query.grain);
-    model_bind_integer(statement, 3, job->query.from);
-    model_bind_integer(statement, 4, job->query.to);
-    model_bind_integer(statement, 5, LIMIT_STORE_PAGE_ROWS);
+    bind_integer(statement, 1, series);
+    bind_integer(statement, 2, job->query.grain);
+    bind_integer(statement, 3, job->query.from);
+    bind_integer(statement, 4, job->query.to);
+    bind_integer(statement, 5, LIMIT_STORE_PAGE_ROWS);
     if (which == MODEL_counter_scans) {
-        model_bind_integer(statement, 6, job->query.scans_max);
+        bind_integer(statement, 6, job->query.scans_max);
     }
     bool row = true;
     while (job->found.row_count < LIMIT_STORE_PAGE_ROWS) {
@@ -40,11 +40,11 @@ static result_t range_read(counters_job_t *job, uint8_t series)
             .grain = job->query.grain,
             .start = sqlite3_column_int64(statement, 1),
             .kind = (uint16_t)sqlite3_column_int(statement, 2),
-            .gate = store_memory_copy(&job->base.memory, model_column_bytes(statement, 3)),
+            .gate = store_memory_copy(&job->base.memory, column_bytes(statement, 3)),
             .count = sqlite3_column_int64(statement, 4)};
         job->found.row_count++;
     }
-    model_done(statement);
+    statement_done(statement);
     return result;
 }
 
@@ -56,10 +56,10 @@ static result_t levels_read(counters_job_t *job, uint8_t grain, int64_t from, in
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_integer(statement, 1, PROJECTION_SERIES_LEVELS);
-    model_bind_integer(statement, 2, grain);
-    model_bind_integer(statement, 3, from);
-    model_bind_integer(statement, 4, to);
+    bind_integer(statement, 1, PROJECTION_SERIES_LEVELS);
+    bind_integer(statement, 2, grain);
+    bind_integer(statement, 3, from);
+    bind_integer(statement, 4, to);
     bool row = true;
     for (size_t i = 0; result == RESULT_OK && i <= PROJECTION_LEVELS_MAX; i++) {
         result = model_next(reader, statement, &row);
@@ -71,7 +71,7 @@ static result_t levels_read(counters_job_t *job, uint8_t grain, int64_t from, in
             job->found.levels[kind] += sqlite3_column_int64(statement, 1);
         }
     }
-    model_done(statement);
+    statement_done(statement);
     return result;
 }
 

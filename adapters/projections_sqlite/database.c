@@ -41,18 +41,9 @@ result_t model_database_execute(model_database_t *database, const char *sql)
     return code == SQLITE_OK ? RESULT_OK : model_database_error(database, code, sql);
 }
 
-/* What a hostile or damaged file may make SQLite do is switched off; the size of caches is ours. */
 static result_t configure(model_database_t *database, model_mode_t mode)
 {
-    sqlite3 *const handle = database->handle;
-    (void)sqlite3_extended_result_codes(handle, 1);
-    (void)sqlite3_busy_timeout(handle, LIMIT_STORE_BUSY_MS);
-    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
-    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    database_harden(database->handle, LIMIT_STORE_BUSY_MS);
     char sql[512];
     (void)snprintf(sql, sizeof sql,
                    "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; "
@@ -63,6 +54,12 @@ static result_t configure(model_database_t *database, model_mode_t mode)
                    LIMIT_PROJECTION_WAL_PAGES, LIMIT_STORE_WAL_SIZE, LIMIT_PROJECTION_CACHE_KIB,
                    mode == MODEL_READER ? "ON" : "OFF");
     return model_database_execute(database, sql);
+}
+
+result_t model_number_read(model_database_t *database, const char *sql, int64_t *number)
+{
+    const int code = database_number_read(database->handle, sql, number);
+    return code == SQLITE_OK ? RESULT_OK : model_database_error(database, code, sql);
 }
 
 /* Created here and not by SQLite, so that nobody but the owner may read it from the first moment.
@@ -130,12 +127,6 @@ result_t model_prepare(model_database_t *database, model_statement_t which,
     return RESULT_OK;
 }
 
-void model_done(sqlite3_stmt *statement)
-{
-    (void)sqlite3_reset(statement);
-    (void)sqlite3_clear_bindings(statement);
-}
-
 result_t model_next(model_database_t *database, sqlite3_stmt *statement, bool *row)
 {
     const int code = sqlite3_step(statement);
@@ -144,7 +135,7 @@ result_t model_next(model_database_t *database, sqlite3_stmt *statement, bool *r
         return RESULT_OK;
     }
     const result_t result = model_database_error(database, code, sqlite3_sql(statement));
-    model_done(statement);
+    statement_done(statement);
     return result;
 }
 
@@ -153,7 +144,7 @@ result_t model_finish(model_database_t *database, sqlite3_stmt *statement)
     bool row = false;
     const result_t result = model_next(database, statement, &row);
     assert(result != RESULT_OK || !row);
-    model_done(statement);
+    statement_done(statement);
     return result;
 }
 
@@ -169,46 +160,5 @@ void model_rollback(model_database_t *database)
     if (sqlite3_get_autocommit(database->handle) == 0) {
         /* What cannot even be rolled back is so on the next use of the connection, or damaged. */
         (void)sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
-    }
-}
-
-void model_bind_integer(sqlite3_stmt *statement, int index, int64_t value)
-{
-    const int code = sqlite3_bind_int64(statement, index, value);
-    assert(code == SQLITE_OK);
-}
-
-void model_bind_text(sqlite3_stmt *statement, int index, text_t value)
-{
-    const char *const data = value.data == NULL ? "" : value.data;
-    const int code =
-        sqlite3_bind_text64(statement, index, data, value.size, SQLITE_STATIC, SQLITE_UTF8);
-    assert(code == SQLITE_OK);
-}
-
-void model_bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t size)
-{
-    const int code =
-        sqlite3_bind_blob64(statement, index, data == NULL ? "" : data, size, SQLITE_STATIC);
-    assert(code == SQLITE_OK);
-}
-
-text_t model_column_bytes(sqlite3_stmt *statement, int column)
-{
-    const void *data = sqlite3_column_blob(statement, column);
-    return (text_t){.data = data, .size = (size_t)sqlite3_column_bytes(statement, column)};
-}
-
-/* The log first: a file without its log is what it was at the last checkpoint, a log without its
- * file would be taken for that of the next. */
-void model_files_remove(const char *path)
-{
-    static const char *const endings[] = {"-wal", "-shm", "-journal", ""};
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        char *name = NULL;
-        const int size = asprintf(&name, "%s%s", path, endings[i]);
-        assert(size > 0);
-        (void)unlink(name);
-        free(name);
     }
 }

@@ -94,7 +94,7 @@ static bool has_word(text_t words, uint64_t word)
 
 static bool has_all_words(const list_job_t *job, sqlite3_stmt *row)
 {
-    const text_t words = model_column_bytes(row, COLUMN_WORDS);
+    const text_t words = column_bytes(row, COLUMN_WORDS);
     for (uint32_t i = 0; i < job->list.word_count; i++) {
         if (!has_word(words, job->list.words[i])) {
             return false;
@@ -105,18 +105,18 @@ static bool has_all_words(const list_job_t *job, sqlite3_stmt *row)
 
 static bool fits_prefix(const list_job_t *job, sqlite3_stmt *row)
 {
-    return text_starts_with_any_case(model_column_bytes(row, COLUMN_MEMBER_ID), job->prefix) ||
-           text_starts_with_any_case(model_column_bytes(row, COLUMN_TIER), job->prefix);
+    return text_starts_with_any_case(column_bytes(row, COLUMN_MEMBER_ID), job->prefix) ||
+           text_starts_with_any_case(column_bytes(row, COLUMN_TIER), job->prefix);
 }
 
 static bool row_fits(const list_job_t *job, sqlite3_stmt *row)
 {
     const int64_t expires_at = sqlite3_column_int64(row, COLUMN_EXPIRES_AT);
     if (!text_is_empty(job->member_id) &&
-        !text_equal(model_column_bytes(row, COLUMN_MEMBER_ID), job->member_id)) {
+        !text_equal(column_bytes(row, COLUMN_MEMBER_ID), job->member_id)) {
         return false;
     }
-    if (!text_is_empty(job->tier) && !text_equal(model_column_bytes(row, COLUMN_TIER), job->tier)) {
+    if (!text_is_empty(job->tier) && !text_equal(column_bytes(row, COLUMN_TIER), job->tier)) {
         return false;
     }
     if (job->has_range && (expires_at < job->expires_from || expires_at >= job->expires_to)) {
@@ -150,7 +150,7 @@ static result_t matches_gather(list_job_t *job, sqlite3_stmt *statement, candida
         candidates->matches = store_memory_take(
             &job->base.memory, (2 * (size_t)LIMIT_PROJECTION_MATCHES) * sizeof(match_t));
     }
-    model_bind_integer(statement, 3, LIMIT_PROJECTION_MATCHES + 1);
+    bind_integer(statement, 3, LIMIT_PROJECTION_MATCHES + 1);
     while (result == RESULT_OK && found <= LIMIT_PROJECTION_MATCHES) {
         result = model_next(reader, statement, &row);
         if (result != RESULT_OK || !row) {
@@ -162,7 +162,7 @@ static result_t matches_gather(list_job_t *job, sqlite3_stmt *statement, candida
                 .number = sqlite3_column_int64(statement, 0), .position = row_position(statement)};
         }
     }
-    model_done(statement);
+    statement_done(statement);
     *is_complete = *is_complete && found <= LIMIT_PROJECTION_MATCHES;
     return result;
 }
@@ -198,8 +198,8 @@ static result_t prefix_gather(list_job_t *job, model_statement_t which, candidat
     char *const end = store_memory_take(&job->base.memory, job->prefix.size + 1);
     memcpy(end, job->prefix.data, job->prefix.size);
     end[job->prefix.size] = (char)0xff;
-    model_bind_text(statement, 1, job->prefix);
-    model_bind_text(statement, 2, (text_t){.data = end, .size = job->prefix.size + 1});
+    bind_text(statement, 1, job->prefix);
+    bind_text(statement, 2, (text_t){.data = end, .size = job->prefix.size + 1});
     return matches_gather(job, statement, candidates, is_complete);
 }
 
@@ -211,8 +211,8 @@ static result_t expiry_gather(list_job_t *job, model_statement_t which, int64_t 
     if (result != RESULT_OK) {
         return result;
     }
-    model_bind_integer(statement, 1, from);
-    model_bind_integer(statement, 2, to);
+    bind_integer(statement, 1, from);
+    bind_integer(statement, 2, to);
     return matches_gather(job, statement, candidates, is_complete);
 }
 
@@ -238,19 +238,19 @@ static result_t statement_begin(list_job_t *job, model_statement_t which, candid
         return result;
     }
     sqlite3_stmt *const statement = candidates->statement;
-    model_bind_integer(statement, 1, below->issued_at);
-    model_bind_integer(statement, 2, (int64_t)below->event);
+    bind_integer(statement, 1, below->issued_at);
+    bind_integer(statement, 2, (int64_t)below->event);
     if (which == MODEL_list_member) {
-        model_bind_text(statement, 3, job->member_id);
+        bind_text(statement, 3, job->member_id);
     } else if (which == MODEL_list_tier) {
-        model_bind_text(statement, 3, job->tier);
+        bind_text(statement, 3, job->tier);
     } else if (which == MODEL_list_tier_status) {
-        model_bind_text(statement, 3, job->tier);
-        model_bind_integer(statement, 4, job->status);
+        bind_text(statement, 3, job->tier);
+        bind_integer(statement, 4, job->status);
     } else if (which == MODEL_list_status) {
-        model_bind_integer(statement, 3, job->status);
+        bind_integer(statement, 3, job->status);
     } else if (which == MODEL_list_word) {
-        model_bind_integer(statement, 3, (int64_t)job->list.words[0]);
+        bind_integer(statement, 3, (int64_t)job->list.words[0]);
     }
     return model_next(reader, statement, &candidates->has_row);
 }
@@ -320,7 +320,7 @@ static result_t gather_instead(list_job_t *job, candidates_t *candidates,
         return result;
     }
     if (candidates->statement != NULL) {
-        model_done(candidates->statement);
+        statement_done(candidates->statement);
     }
     matches_order(&gathered, below);
     *candidates = gathered;
@@ -334,11 +334,11 @@ static result_t row_fetch(model_database_t *reader, int64_t number, sqlite3_stmt
     result_t result = model_prepare(reader, MODEL_list_one, row);
     bool found = false;
     if (result == RESULT_OK) {
-        model_bind_integer(*row, 1, number);
+        bind_integer(*row, 1, number);
         result = model_next(reader, *row, &found);
     }
     if (result == RESULT_OK && !found) {
-        model_done(*row);
+        statement_done(*row);
         result = model_database_error(reader, SQLITE_CORRUPT, "an index names a missing row");
     }
     return result;
@@ -359,7 +359,7 @@ static void row_add(list_job_t *job, sqlite3_stmt *row)
         job->capacity = capacity;
     }
     job->rows[job->page.row_count] =
-        (projection_row_t){.body = store_memory_copy(memory, model_column_bytes(row, COLUMN_BODY)),
+        (projection_row_t){.body = store_memory_copy(memory, column_bytes(row, COLUMN_BODY)),
                            .by_name_only = !text_is_empty(job->prefix) && !fits_prefix(job, row)};
     job->page.row_count++;
 }
@@ -407,7 +407,7 @@ static result_t candidate_next(list_job_t *job, candidates_t *candidates, bool *
     const result_t result = row_fetch(reader, match->number, &row);
     if (result == RESULT_OK) {
         candidate_take(job, row, is_full);
-        model_done(row);
+        statement_done(row);
     }
     return result;
 }
@@ -467,7 +467,7 @@ static result_t list_read(list_job_t *job)
     scan_t scan = {.is_more = true};
     const result_t result = candidates_read(job, &candidates, &below, &scan);
     if (candidates.statement != NULL) {
-        model_done(candidates.statement);
+        statement_done(candidates.statement);
     }
     if (result == RESULT_OK && scan.is_more) {
         job->page.next_cursor = cursor_write(job);

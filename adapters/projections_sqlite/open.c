@@ -17,21 +17,6 @@ typedef struct open_job {
     projections_opened_t opened;
 } open_job_t;
 
-static result_t read_number(model_database_t *database, const char *sql, int64_t *value)
-{
-    sqlite3_stmt *statement = NULL;
-    int code = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    if (code == SQLITE_ROW) {
-        *value = sqlite3_column_int64(statement, 0);
-        code = SQLITE_OK;
-    }
-    (void)sqlite3_finalize(statement);
-    return code == SQLITE_OK ? RESULT_OK : model_database_error(database, code, sql);
-}
-
 /* STORE_CORRUPT when the file is none of ours, of another format or another tenant's. */
 static result_t check(projections_tenant_t *tenant, bool *is_complete)
 {
@@ -40,9 +25,9 @@ static result_t check(projections_tenant_t *tenant, bool *is_complete)
     int64_t application = 0;
     int64_t version = 0;
     bool row = false;
-    result_t result = read_number(writer, "PRAGMA application_id", &application);
+    result_t result = model_number_read(writer, "PRAGMA application_id", &application);
     if (result == RESULT_OK) {
-        result = read_number(writer, "PRAGMA user_version", &version);
+        result = model_number_read(writer, "PRAGMA user_version", &version);
     }
     if (result == RESULT_OK && (application != MODEL_APPLICATION_ID ||
                                 version != (int64_t)projections_sqlite_migrations_count)) {
@@ -55,12 +40,12 @@ static result_t check(projections_tenant_t *tenant, bool *is_complete)
         result = model_next(writer, statement, &row);
     }
     if (result == RESULT_OK) {
-        const bool is_ours =
-            row && text_equal(model_column_bytes(statement, 0), text_from_c(tenant->name)) &&
-            sqlite3_column_int64(statement, 1) == tenant->created_at;
+        const bool is_ours = row &&
+                             text_equal(column_bytes(statement, 0), text_from_c(tenant->name)) &&
+                             sqlite3_column_int64(statement, 1) == tenant->created_at;
         *is_complete = row && sqlite3_column_int64(statement, 2) == 1;
         result = is_ours ? RESULT_OK : RESULT_STORE_CORRUPT;
-        model_done(statement);
+        statement_done(statement);
     }
     return result;
 }
@@ -76,7 +61,7 @@ static result_t read_cursors(model_database_t *database, projections_opened_t *o
             break;
         }
         const int64_t partition = sqlite3_column_int64(statement, 0);
-        const text_t event_id = model_column_bytes(statement, 2);
+        const text_t event_id = column_bytes(statement, 2);
         if (partition < 0 || partition > PROJECTION_PARTITION_ARCHIVED ||
             event_id.size != sizeof(uuid_t)) {
             result = RESULT_STORE_CORRUPT;
@@ -88,7 +73,7 @@ static result_t read_cursors(model_database_t *database, projections_opened_t *o
         memcpy(cursor->event_id.bytes, event_id.data, sizeof cursor->event_id.bytes);
     }
     if (statement != NULL) {
-        model_done(statement);
+        statement_done(statement);
     }
     return result;
 }
@@ -108,8 +93,8 @@ static result_t fill(projections_tenant_t *tenant)
         result = model_prepare(writer, MODEL_meta_put, &statement);
     }
     if (result == RESULT_OK) {
-        model_bind_text(statement, 1, text_from_c(tenant->name));
-        model_bind_integer(statement, 2, tenant->created_at);
+        bind_text(statement, 1, text_from_c(tenant->name));
+        bind_integer(statement, 2, tenant->created_at);
         result = model_finish(writer, statement);
     }
     if (result == RESULT_OK) {
@@ -124,7 +109,7 @@ static result_t fill(projections_tenant_t *tenant)
 
 static result_t make_anew(projections_tenant_t *tenant)
 {
-    model_files_remove(tenant->path);
+    database_files_remove(tenant->path);
     result_t result = model_database_open(&tenant->writer, tenant->path, MODEL_WRITER);
     return result == RESULT_OK ? fill(tenant) : result;
 }
@@ -260,7 +245,7 @@ void projections_sqlite_remove(const char *data_directory, text_t tenant)
     }
     const int size = asprintf(&path, "%s/tenants/%.*s.read.db", data_directory, TEXT_PRINT(tenant));
     assert(size > 0);
-    model_files_remove(path);
+    database_files_remove(path);
     free(path);
 }
 
@@ -299,7 +284,7 @@ static void promote_run(model_job_t *base)
     projections_tenant_t *const live = base->tenant;
     base->result = exchange(live, job->next);
     (void)model_database_close(&job->next->writer);
-    model_files_remove(job->next->path);
+    database_files_remove(job->next->path);
     if (live->writer.handle == NULL) {
         const result_t opened = model_database_open(&live->writer, live->path, MODEL_WRITER);
         base->result = base->result == RESULT_OK ? opened : base->result;

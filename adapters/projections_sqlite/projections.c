@@ -86,7 +86,7 @@ static void close_files(projections_tenant_t *tenant)
     (void)model_database_close(&tenant->reader);
     (void)model_database_close(&tenant->writer);
     if (tenant->discards || tenant->slot == PROJECTIONS_NEXT) {
-        model_files_remove(tenant->path);
+        database_files_remove(tenant->path);
     }
 }
 

@@ -10,6 +10,8 @@
 #include "actors/relay/projection_metrics.h"
 #include "actors/store_memory.h"
 #include "adapters/projections_sqlite/projections_sqlite.h"
+#include "adapters/shared_sqlite/files.h"
+#include "adapters/shared_sqlite/statements.h"
 #include "runtime/work_pool.h"
 #include <sqlite3.h>
 
@@ -42,22 +44,17 @@ MUST_USE result_t model_database_open(model_database_t *database, const char *pa
 bool model_database_close(model_database_t *database);
 result_t model_database_error(model_database_t *database, int code, const char *action);
 MUST_USE result_t model_database_execute(model_database_t *database, const char *sql);
-/* Borrowed; give back with model_done. */
+/* The first column of the only row. */
+MUST_USE result_t model_number_read(model_database_t *database, const char *sql, int64_t *number);
+/* Borrowed; give back with statement_done. */
 MUST_USE result_t model_prepare(model_database_t *database, model_statement_t which,
                                 sqlite3_stmt **statement);
 MUST_USE result_t model_run(model_database_t *database, model_statement_t which);
 void model_rollback(model_database_t *database);
-void model_done(sqlite3_stmt *statement);
 /* Step of a statement that returns no row. */
 MUST_USE result_t model_finish(model_database_t *database, sqlite3_stmt *statement);
 /* True in `row` while there is one. On an error the statement is done. */
 MUST_USE result_t model_next(model_database_t *database, sqlite3_stmt *statement, bool *row);
-void model_bind_integer(sqlite3_stmt *statement, int index, int64_t value);
-void model_bind_text(sqlite3_stmt *statement, int index, text_t value);
-void model_bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t size);
-text_t model_column_bytes(sqlite3_stmt *statement, int column); /* until the next step */
-/* The file and what SQLite keeps beside it. */
-void model_files_remove(const char *path);
 
 /* Made from migrations/NNNN.sql by cmake/embed.cmake. */
 extern const char *const projections_sqlite_migrations[];

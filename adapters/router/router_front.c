@@ -100,14 +100,16 @@ static void shrink(router_buffer_t *buffer)
     }
 }
 
-void router_send(router_front_t *front, const zframe_view_t *frames, size_t count)
+void router_send(router_front_t *front, const zframe_view_t *frames, size_t count,
+                 zsocket_account_t *account)
 {
     if (front->socket == NULL) { /* it was left (router_leave.c) while this was being worked on */
         metric_add(front->metrics.gone, 1);
         return;
     }
-    zsocket_account_t *const account =
-        router_accounts_find(front, &frames[0], frames[count - 1].size);
+    if (account == NULL) {
+        account = router_accounts_find(front, &frames[0], frames[count - 1].size);
+    }
     switch (account == NULL ? zsocket_send(front->socket, frames, count)
                             : zsocket_send_on(front->socket, frames, count, account)) {
     case RESULT_OK:
@@ -154,7 +156,7 @@ static bool send_reply(router_request_t *request, text_t type, const message_typ
     frames[count] = (zframe_view_t){front->header.data, front->header.size};
     frames[count + 1] = (zframe_view_t){front->body.data, front->body.size};
     if (front->leaving != ROUTER_HOLDS || !router_hold(front, frames, count + 2)) {
-        router_send(front, frames, count + 2);
+        router_send(front, frames, count + 2, NULL);
     }
     shrink(&front->body);
     return true;
@@ -346,8 +348,8 @@ static void on_receive(void *context, const zframe_view_t *frames, size_t count)
     router_front_t *front = context;
     const size_t envelope = envelope_frames(frames, count);
     metric_add(front->metrics.requests, 1);
-    if (front->leaving != ROUTER_STAYS) {
-        front->received_ms = loop_now_ms(front->loop);
+    if (front->leaving != ROUTER_STAYS && !router_leave_hears(front)) {
+        return;
     }
     router_request_t *request = request_add(front);
     if (request == NULL) {
@@ -393,6 +395,9 @@ static void metrics_init(router_metrics_t *mine, metrics_t *metrics)
                                    "memory");
     mine->held = metrics_counter(metrics, "digitalcard_api_held_total", "",
                                  "Replies held while this front handed over to its successor");
+    mine->late = metrics_counter(metrics, "digitalcard_api_late_total", "",
+                                 "Requests that came when this front had told its clients the end; "
+                                 "they were not carried out");
     mine->unread_bytes = metrics_gauge(metrics, "digitalcard_api_unread_bytes", "",
                                        "Large replies that clients have not read");
     mine->unread_refused =
@@ -464,6 +469,7 @@ void router_front_destroy(router_front_t **front)
     router_held_forget(gone);
     zsocket_destroy(&gone->socket);
     router_accounts_end(gone);
+    zsocket_account_release(&gone->leave.account);
     loop_timer_destroy(&gone->timer);
     loop_hook_destroy(&gone->hook);
     free(gone->header.data);

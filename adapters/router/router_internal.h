@@ -52,12 +52,30 @@ typedef struct router_held {
 typedef enum router_leaving {
     ROUTER_STAYS,
     ROUTER_HOLDS,      /* hands over: replies are held until its clients wait for nothing else */
-    ROUTER_SENDS_LAST, /* they wait for nothing but the held ones, which are on their way to the
-                          kernel */
-    ROUTER_WAS_LEFT,   /* they were told the end */
-    ROUTER_WAITS,      /* they did not fall quiet: replies leave, a quiet moment is waited for */
+    ROUTER_WAITS,      /* some do not wait for replies: these leave, a pause is looked for */
+    ROUTER_SENDS_LAST, /* nothing came for a while: what was held is on its way to the kernel; when
+                          something comes after all, back to one of the above */
+    ROUTER_WAS_LEFT,   /* the clients were told the end: no reply can reach them any more */
     ROUTER_FINISHES    /* reads nothing any more; ends with the last reply */
 } router_leaving_t;
+
+/* How a hand-over goes on (router_leave.c). */
+typedef struct router_leave {
+    uint64_t began_ms;
+    uint64_t state_ms;          /* when the present state began */
+    uint64_t looked_ms;         /* the last tick */
+    uint64_t received_ms;       /* the last request */
+    uint64_t late_ms;           /* the longest that a request or a tick let wait for itself */
+    uint64_t seen_since_ms;     /* in flight: since when `seen_now` counts */
+    uint32_t seen_now;          /* the most in flight at a time in this second … */
+    uint32_t seen_before;       /* … and in the one before */
+    uint32_t held_count;        /* replies */
+    uint32_t written_ticks;     /* in a row in which ZeroMQ had nothing more to write */
+    uint32_t dropped;           /* requests that came too late for an answer */
+    bool has_heard;             /* something came since the last replies were sent */
+    bool does_not_wait;         /* some client goes on while its replies are held */
+    zsocket_account_t *account; /* of the last replies; NULL: none, or no memory */
+} router_leave_t;
 
 typedef struct router_metrics {
     metric_t *requests;
@@ -66,6 +84,7 @@ typedef struct router_metrics {
     metric_t *gone;
     metric_t *unsent;
     metric_t *held;
+    metric_t *late;
     metric_t *in_flight;
     metric_t *unread_bytes;
     metric_t *unread_refused;
@@ -84,9 +103,8 @@ struct router_front {
     router_account_t accounts[LIMIT_API_ACCOUNTS];
     size_t account_count; /* that were ever used */
     router_leaving_t leaving;
-    loop_timer_t *timer;    /* while it hands over */
-    uint64_t leaving_at_ms; /* when that began */
-    uint64_t received_ms;   /* the last request, while it hands over */
+    router_leave_t leave;
+    loop_timer_t *timer; /* while it hands over */
     STAILQ_HEAD(, router_held) held;
     loop_callback_t *drained;
     void *drained_context;
@@ -98,7 +116,9 @@ struct router_front {
 };
 
 /* router_front.c */
-void router_send(router_front_t *front, const zframe_view_t *frames, size_t count);
+/* `account` NULL: the client's own, if the reply is so large that it needs one. */
+void router_send(router_front_t *front, const zframe_view_t *frames, size_t count,
+                 zsocket_account_t *account);
 
 /* router_accounts.c */
 /* Whether a reply with a body of this size may wait for the client. */
@@ -113,6 +133,8 @@ void router_accounts_end(router_front_t *front);
 /* Keeps a copy; false when there is no memory for it. */
 bool router_hold(router_front_t *front, const zframe_view_t *frames, size_t count);
 void router_held_forget(router_front_t *front);
+/* Of a request that came: false when nobody could be told its outcome any more. */
+bool router_leave_hears(router_front_t *front);
 void router_leave_tick(void *context);
 /* At the end of each turn. */
 void router_leave_turn(router_front_t *front);

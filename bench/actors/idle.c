@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct idle {
     uint64_t mark;
@@ -13,19 +12,6 @@ typedef struct idle {
 typedef struct feeder {
     uint64_t next;
 } feeder_t;
-
-static uint64_t memory_resident(void)
-{
-    unsigned long long pages_all = 0;
-    unsigned long long pages = 0;
-    FILE *const file = fopen("/proc/self/statm", "re");
-    if (file != NULL) {
-        const int read = fscanf(file, "%llu %llu", &pages_all, &pages);
-        pages = read == 2 ? pages : 0;
-        fclose(file);
-    }
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 static void activate(actor_t *actor, void *context)
 {
@@ -40,7 +26,7 @@ static result_t receive(actor_t *actor, actor_message_t *message, void *context)
     bench_actors_t *const bench = context;
     bench->result += ((const idle_t *)actor_state(actor))->mark == 1 ? 1 : 0;
     if (bench->result == (int64_t)bench->count) {
-        bench->bytes = (memory_resident() - bench->bytes) / bench->count;
+        bench->bytes = (bench_memory_resident() - bench->bytes) / bench->count;
         bench_actors_finish(bench, bench->result);
     }
     return RESULT_OK;
@@ -111,7 +97,7 @@ static void begin(bench_actors_t *bench)
     bench->kind = actor_system_register(bench->system, &kind, bench);
     bench->other_kind = actor_system_register(bench->system, &feeder_kind, bench);
     bench->units = bench->count;
-    bench->bytes = memory_resident();
+    bench->bytes = bench_memory_resident();
     /* In the turns of the same tenant, so that it does not run ahead. */
     const actor_spawn_t spawn = {.tenant = "acme", .tenant_size = 4};
     bench_must(actor_system_spawn(bench->system, bench->other_kind, &spawn, NULL));

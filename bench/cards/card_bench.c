@@ -23,19 +23,6 @@ void card_bench_must(result_t result, const char *what)
     }
 }
 
-uint64_t card_bench_memory_resident(void)
-{
-    unsigned long long pages_all = 0;
-    unsigned long long pages = 0;
-    FILE *const file = fopen("/proc/self/statm", "re");
-    if (file != NULL) {
-        const int read = fscanf(file, "%llu %llu", &pages_all, &pages);
-        pages = read == 2 ? pages : 0;
-        fclose(file);
-    }
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* --- Answers --- */
 
 static void take_reply(void *context, uint32_t peer, const uint8_t *bytes, size_t size)

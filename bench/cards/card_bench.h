@@ -47,8 +47,6 @@ void card_bench_send_all(card_bench_t *bench, card_bench_send_t *send, uint64_t 
                          const uint32_t *order);
 enum { CARD_BENCH_WINDOW = 1000 }; /* below LIMIT_MAILBOX_MESSAGES of the tenant that opens */
 
-uint64_t card_bench_memory_resident(void);
-
 control_store_t *card_bench_control_create(const crypto_key_t *master_key);
 void card_bench_control_destroy(control_store_t **control);
 journal_t *card_bench_journal_nothing_create(loop_t *loop);

@@ -1,8 +1,8 @@
 // What a card, an event, a tenant and a connection cost, each at three sizes, so that the growth is seen: disk, memory, time. It prints the
 // tables of docs/capacity.md. Usage: node bench/harness/capacity.mjs [--stores embedded,postgresql] [--cards 5000,20000,80000] [--tenants 10,40,160]
-//   [--parts cards,tenants,connections]
+//   [--seconds S of validations] [--parts cards,tenants,connections]
 import { execFileSync } from 'node:child_process';
-import { Servers, bench, footprint, pause } from './servers.mjs';
+import { Servers, bench, footprint, pause, until } from './servers.mjs';
 
 const words = process.argv.slice(2);
 const option = (name, otherwise) => (words.includes(name) ? words[words.indexOf(name) + 1] : otherwise);
@@ -24,6 +24,25 @@ async function stored(service, postgres) {
   return Number(await postgres.sql("SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')"));
 }
 
+// Until the read models have all that was written.
+async function folded(service) {
+  await until(async () => {
+    const text = await (await fetch(`${service.url}/metrics`)).text();
+    const lags = [...text.matchAll(/^digitalcard_projection_lag_events(?:\{[^}]*\})? (\d+)/gm)].map(([, lag]) => lag);
+    return lags.length > 0 && lags.every((lag) => lag === '0');
+  }, 'read models have caught up', 120_000);
+  await pause(1000); // what is counted a moment later
+}
+
+// What the tenant's database is made of, in bytes: schema and table, months of events together; rows and indexes.
+async function relations(postgres) {
+  const database = await postgres.sql("SELECT datname FROM pg_database WHERE datname LIKE '%bench' ORDER BY oid DESC LIMIT 1");
+  const rows = await postgres.sql(`SELECT n.nspname || '.' || regexp_replace(c.relname, '[_0-9]*[0-9]$', ''), sum(pg_table_size(c.oid)), sum(pg_indexes_size(c.oid))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    AND n.nspname NOT LIKE 'pg_toast%' GROUP BY 1 HAVING sum(pg_total_relation_size(c.oid)) > 200000 ORDER BY sum(pg_total_relation_size(c.oid)) DESC`, database);
+  return rows.split('\n').map((row) => row.split('|')).map(([name, table, indexes]) => `${name} ${table} + ${indexes}`).join(', ');
+}
+
 async function cardsAndEvents(store, postgres) {
   console.log(`\n| ${store}: cards | issued/s | disk per card, bytes | PSS of the tree, MB | validations | per second | disk per validation, bytes |\n|---|---|---|---|---|---|---|`);
   for (const cards of sizes('--cards', '5000,20000,80000')) {
@@ -33,14 +52,16 @@ async function cardsAndEvents(store, postgres) {
     const begin = performance.now();
     const told = await bench(service, ['api', '--connections', '4', '--pipeline', '64', '--cards', String(cards), '--duration', '0.1', '--warmup', '0']);
     const issueSeconds = (performance.now() - begin) / 1000 - 0.2;
-    await pause(2500); // the relay projects, logs are checkpointed
+    await folded(service);
     const memory = footprint(service.child.pid).pss / 1e6;
     const withCards = await stored(service, postgres);
+    if (postgres !== undefined) console.log(`with ${cards} cards: ${await relations(postgres)}`);
     const before = await stored(service, postgres);
     await pause(300);
-    const load = await bench(service, ['api', '--connections', '4', '--pipeline', '64', '--cards', '1', '--duration', String(Math.min(10, Math.max(2, cards / 10000))), '--warmup', '0']);
-    await pause(2500);
+    const load = await bench(service, ['api', '--connections', '4', '--pipeline', '64', '--cards', '1', '--duration', option('--seconds', String(Math.min(10, Math.max(2, cards / 10000)))), '--warmup', '0']);
+    await folded(service);
     const after = await stored(service, postgres);
+    if (postgres !== undefined) console.log(`and ${load.requests} validations: ${await relations(postgres)}`);
     const perEvent = (after - before) / load.requests; // the tenth of a second of validations after the cards is taken off
     console.log(`| ${cards} | ${Math.round(cards / issueSeconds)} | ${Math.round((withCards - empty - told.requests * perEvent) / cards)} | ${memory.toFixed(1)} | ${load.requests} | ${Math.round(load.rate)} | ${Math.round((after - before) / load.requests)} |`);
     await servers.end(service);

@@ -1,5 +1,6 @@
 /* Each file has two images in memory: what is certainly on the disk, and what was written. */
 #include "tests/contract/torn_vfs.h"
+#include "tests/contract/vfs_forward.h"
 #include <assert.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -22,14 +23,14 @@ typedef struct image {
 } image_t;
 
 typedef struct torn_file {
-    sqlite3_file base;
-    image_t *image;     /* NULL: not watched */
-    sqlite3_file *real; /* right behind this struct */
+    vfs_forward_file_t forward;
+    image_t *image; /* NULL: not watched */
 } torn_file_t;
 
 static struct {
     sqlite3_vfs vfs;
     sqlite3_vfs *real;
+    sqlite3_io_methods methods;
     pthread_mutex_t lock;
     char directory[PATH_SIZE];
     image_t images[FILES_MAX];
@@ -170,21 +171,6 @@ static void image_cut(image_t *image, int64_t size)
 
 /* --- The file --- */
 
-static sqlite3_file *real_of(sqlite3_file *file)
-{
-    return ((torn_file_t *)file)->real;
-}
-
-static int file_close(sqlite3_file *file)
-{
-    return real_of(file)->pMethods->xClose(real_of(file));
-}
-
-static int file_read(sqlite3_file *file, void *out, int size, sqlite3_int64 offset)
-{
-    return real_of(file)->pMethods->xRead(real_of(file), out, size, offset);
-}
-
 static int file_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
 {
     image_t *const image = ((torn_file_t *)file)->image;
@@ -194,7 +180,7 @@ static int file_write(sqlite3_file *file, const void *data, int size, sqlite3_in
         image_put(image, data, size, offset);
         (void)pthread_mutex_unlock(&torn.lock);
     }
-    return real_of(file)->pMethods->xWrite(real_of(file), data, size, offset);
+    return vfs_forward_real(file)->pMethods->xWrite(vfs_forward_real(file), data, size, offset);
 }
 
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
@@ -206,7 +192,7 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
         image_cut(image, size);
         (void)pthread_mutex_unlock(&torn.lock);
     }
-    return real_of(file)->pMethods->xTruncate(real_of(file), size);
+    return vfs_forward_real(file)->pMethods->xTruncate(vfs_forward_real(file), size);
 }
 
 /* The images are what counts: a real fsync would only take time. */
@@ -214,7 +200,7 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     image_t *const image = ((torn_file_t *)file)->image;
     if (image == NULL) {
-        return real_of(file)->pMethods->xSync(real_of(file), flags);
+        return vfs_forward_real(file)->pMethods->xSync(vfs_forward_real(file), flags);
     }
     (void)pthread_mutex_lock(&torn.lock);
     operation_count();
@@ -223,82 +209,12 @@ static int file_sync(sqlite3_file *file, int flags)
     return SQLITE_OK;
 }
 
-static int file_size(sqlite3_file *file, sqlite3_int64 *size)
-{
-    return real_of(file)->pMethods->xFileSize(real_of(file), size);
-}
-
-static int file_lock(sqlite3_file *file, int level)
-{
-    return real_of(file)->pMethods->xLock(real_of(file), level);
-}
-
-static int file_unlock(sqlite3_file *file, int level)
-{
-    return real_of(file)->pMethods->xUnlock(real_of(file), level);
-}
-
-static int file_check_reserved(sqlite3_file *file, int *reserved)
-{
-    return real_of(file)->pMethods->xCheckReservedLock(real_of(file), reserved);
-}
-
-static int file_control(sqlite3_file *file, int operation, void *argument)
-{
-    return real_of(file)->pMethods->xFileControl(real_of(file), operation, argument);
-}
-
-static int file_sector_size(sqlite3_file *file)
-{
-    return real_of(file)->pMethods->xSectorSize(real_of(file));
-}
-
 /* Nothing is promised about writes: neither order nor whole pages. */
 static int file_characteristics(sqlite3_file *file)
 {
     (void)file;
     return 0;
 }
-
-static int file_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **out)
-{
-    return real_of(file)->pMethods->xShmMap(real_of(file), page, size, extend, out);
-}
-
-static int file_shm_lock(sqlite3_file *file, int offset, int count, int flags)
-{
-    return real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
-}
-
-static void file_shm_barrier(sqlite3_file *file)
-{
-    real_of(file)->pMethods->xShmBarrier(real_of(file));
-}
-
-static int file_shm_unmap(sqlite3_file *file, int delete)
-{
-    return real_of(file)->pMethods->xShmUnmap(real_of(file), delete);
-}
-
-static const sqlite3_io_methods methods = {
-    .iVersion = 2, /* no memory mapping */
-    .xClose = file_close,
-    .xRead = file_read,
-    .xWrite = file_write,
-    .xTruncate = file_truncate,
-    .xSync = file_sync,
-    .xFileSize = file_size,
-    .xLock = file_lock,
-    .xUnlock = file_unlock,
-    .xCheckReservedLock = file_check_reserved,
-    .xFileControl = file_control,
-    .xSectorSize = file_sector_size,
-    .xDeviceCharacteristics = file_characteristics,
-    .xShmMap = file_shm_map,
-    .xShmLock = file_shm_lock,
-    .xShmBarrier = file_shm_barrier,
-    .xShmUnmap = file_shm_unmap,
-};
 
 /* What a file holds when it is first seen is on the disk: it was made whole and synced. */
 static void image_load(image_t *image, sqlite3_file *real)
@@ -321,10 +237,10 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file,
 {
     (void)vfs;
     torn_file_t *const opened = (torn_file_t *)file;
-    *opened = (torn_file_t){.real = (sqlite3_file *)(opened + 1)};
-    const int code = torn.real->xOpen(torn.real, name, opened->real, flags, flags_out);
-    if (opened->real->pMethods != NULL) {
-        opened->base.pMethods = &methods;
+    *opened = (torn_file_t){.forward.real = (sqlite3_file *)(opened + 1)};
+    const int code = torn.real->xOpen(torn.real, name, opened->forward.real, flags, flags_out);
+    if (opened->forward.real->pMethods != NULL) {
+        opened->forward.base.pMethods = &torn.methods;
     }
     /* A file that is being made is renamed when it is whole and synced: watched from then on. */
     if (code == SQLITE_OK && name != NULL && strstr(name, ".new") == NULL &&
@@ -333,7 +249,7 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file,
         opened->image = image_find(name, false);
         if (opened->image == NULL) {
             opened->image = image_find(name, true);
-            image_load(opened->image, opened->real);
+            image_load(opened->image, opened->forward.real);
         }
         (void)pthread_mutex_unlock(&torn.lock);
     }
@@ -356,11 +272,12 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync)
 void torn_vfs_install(const char *directory)
 {
     torn.real = sqlite3_vfs_find(NULL);
-    torn.vfs = *torn.real; /* all else goes straight to the real one's functions */
-    torn.vfs.pNext = NULL;
-    torn.vfs.zName = "torn";
-    torn.vfs.szOsFile = (int)sizeof(torn_file_t) + torn.real->szOsFile;
-    torn.vfs.xOpen = vfs_open;
+    torn.methods = vfs_forward_methods();
+    torn.methods.xWrite = file_write;
+    torn.methods.xTruncate = file_truncate;
+    torn.methods.xSync = file_sync;
+    torn.methods.xDeviceCharacteristics = file_characteristics;
+    torn.vfs = vfs_forward_of_default("torn", sizeof(torn_file_t), vfs_open);
     torn.vfs.xDelete = vfs_delete;
     (void)pthread_mutex_init(&torn.lock, NULL);
     (void)snprintf(torn.directory, sizeof torn.directory, "%s", directory);

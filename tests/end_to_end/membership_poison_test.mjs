@@ -1,5 +1,6 @@
 // The cards of a member whose membership ends while one of them is quarantined, on the binary whose handlers fail on purpose
 // (tests/support/poison.c): the others follow at once, the quarantined one is not forgotten, and who looks is told what to do.
+// And an adapter that breaks: it is restarted alone.
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -66,4 +67,42 @@ test('a quarantined card holds up no other card of its member, and follows when 
   await until(async () => await works() === 0, 'the work is over', 30_000);
   await until(() => revocations().length > 0, 'CardsRevoked', 30_000);
   for (const end of revocations()) assert.deepEqual(end, { member_id: MEMBER, count: CARDS, cancelled_at: cancelled.occurred_at });
+});
+
+test('an adapter that breaks is restarted alone, and its breaker opens when it breaks again and again', async (t) => {
+  const context = await Membership.start({});
+  const service = await Service.start({ arguments: ['--shards', '1', '--membership-url', context.url, '--breaker', QUICK] });
+  t.after(async () => { await service.destroy(); await context.stop(); });
+  const acme = await service.tenant('acme');
+  const beta = await service.tenant('beta');
+  const kind = async (name) => roles(await service.tree()).adapters.status.actors.find((entry) => entry.kind === name);
+  const breaker = async () => JSON.parse(await service.command('breaker', 'list', '--json')).breakers
+    .find((entry) => entry.tenant === 'acme' && entry.adapter === 'membership');
+  context.member('beta', 'm-1');
+  await service.issue('beta', beta, { member_id: 'm-1' });
+  const before = roles(await service.tree()).adapters;
+
+  let cards = 0;
+  await until(async () => {
+    cards += 1;
+    await service.issue('acme', acme, { member_id: 'breaking-adapter' }); // by the policy: it could not be asked
+    return (await kind('adapter')).restarts > 0;
+  }, 'the adapter is restarted');
+  await until(async () => {
+    cards += 1;
+    await service.issue('acme', acme, { member_id: 'breaking-adapter' });
+    return (await breaker()).state === 'open';
+  }, 'its breaker opens');
+  assert.ok((await breaker()).last_error.length > 0);
+
+  // Nobody else notices: the other tenant's context is asked, the breakers are those of before, so is the role.
+  const asked = context.requests.member;
+  context.member('beta', 'm-2');
+  await service.issue('beta', beta, { member_id: 'm-2' });
+  assert.ok(context.requests.member > asked, 'the other tenant\'s context is asked');
+  assert.equal((await kind('breaker')).restarts, 0);
+  const after = roles(await service.tree()).adapters;
+  assert.equal(after.pid, before.pid);
+  assert.match(await service.command('tree'), /actors adapter/);
+  assert.equal(await metricOf(service, 'digitalcard_actors_active', 'role="adapters"', 'kind="breaker"'), 2);
 });

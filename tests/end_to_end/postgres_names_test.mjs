@@ -112,4 +112,5 @@ test('a command whose name hangs ends by itself and says why', async (t) => {
   assert.equal(ended.status, 1);
   t.diagnostic(`ended after ${Date.now() - began} ms`); // who waits until a hanging name ends would be led to the server
   assert.match(ended.stderr, /look up the name of the server/);
+  assert.match(ended.stdout, /^acme +UNREAD  \(store_unavailable\)$/m, 'nothing is said to be damaged that was not looked at');
 });

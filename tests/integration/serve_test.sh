@@ -76,7 +76,19 @@ refused 2 "TLS to Redis" serve --data "$data" --redis rediss://localhost
 refused 2 "must begin with redis://" serve --data "$data" --redis localhost:6379
 refused 2 "from 1 to 32" serve --data "$data" --shards 99
 refused 2 "unknown option" serve --colour red
-refused 2 "unknown command" frobnicate
+refused 2 "unknown command frobnicate" frobnicate
+refused 2 "unknown command tenant frobnicate" tenant frobnicate
+refused 2 "unknown command frobnicate" help frobnicate
+refused 2 "tenant create: NAME is missing; see digitalcard tenant create --help" tenant create
+refused 2 "tenant list: a value is missing after --data" tenant list --data
+refused 2 "tenant list: unexpected argument acme" tenant list acme
+refused 2 "token mint: --ttl must be a whole number, not soon" token mint --tenant acme --role issuer --ttl soon
+refused 2 "webhooks add: --url URL is missing" webhooks add desk --tenant acme
+refused 2 "store restore: --tenant x is no name of a tenant" store restore "$base/none" --tenant x
+refused 1 "none.yaml: it cannot be opened: No such file" serve --config "$base/none.yaml"
+"$program" --version | grep -q '^digitalcard [0-9]' || fail "--version"
+"$program" help token | grep -q 'token mint' || fail "help of a group"
+"$program" help token mint | grep -q -- '--ttl' || fail "help of a command"
 printf 'data: %s\ncolour: red\n' "$data" >"$base/c.yaml"
 refused 1 "colour" serve --config "$base/c.yaml"
 touch "$base/file"
@@ -88,7 +100,9 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 [ -e "$data" ] && fail "a refused start left a data directory"
 refused 1 "cannot be found" tenant list --data "$data"
-refused 1 "no service runs" tree --data "$data"
+refused 1 "there is no such directory; name another with --data" tree --data "$data"
+mkdir "$base/idle"
+refused 1 "nobody answers on its control.sock" tree --data "$base/idle"
 refused 1 "cannot be found" store backup "$data.backup" --tenant acme --data "$data"
 [ -e "$data.backup" ] && fail "a refused backup left a file"
 refused 1 "audit verify: not built yet" audit verify --data "$data"
@@ -168,7 +182,7 @@ grep -q CardRevoked "$base/out" || fail "the revocation is not in the replay"
 call GET /metrics | grep -q '^digitalcard_role_restarts_total{role="supervisor",name="relay"} 1$' || fail "metrics"
 kill -HUP "$service"
 until_true 10 sh -c "'$program' tree --data '$data' | grep -q 'relay *ready.*restarts 2'"
-"$program" store verify --data "$data" >/dev/null || fail "store verify"
+"$program" store verify --data "$data" | grep -q 'sound .* events of .* cards' || fail "store verify"
 stop
 [ -e "$data/control.sock" ] && fail "the control socket is left behind"
 [ -n "$(ls "$data/run")" ] && fail "sockets are left behind: $(ls "$data/run")"

@@ -2,6 +2,7 @@
  * once: invariants 2, 3, 5 and the order of what one client sees. */
 #include "tests/simulation/clients.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/lives.h"
 #include "tests/simulation/subscriber.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -33,6 +34,7 @@ command_t *clients_new_command(world_t *world, uint32_t tenant, uint8_t type)
     assert(command != NULL && clients->command_count < COMMANDS_MAX);
     command->number = clients->command_count;
     command->tenant = tenant;
+    command->door = tenant;
     command->type = type;
     command->role = role_tenant_admin;
     command->card = CARDS_MAX;
@@ -63,16 +65,14 @@ static void call_gateway(process_t *front, command_t *command)
     const world_t *const world = front->world;
     command_body_t body;
     command_fill(command, &body);
-    const uint32_t door = command->purpose == PURPOSE_INTRUSION && command->is_wrong_door
-                              ? (command->tenant + 1) % world->tenant_count
-                              : command->tenant;
+    const world_tenant_t *const tenant = &world->tenants[command->tenant];
     char token[96];
     const int token_size =
-        snprintf(token, sizeof(token), "%s.%s.desk", role_enum.names[command->role],
-                 world->tenants[command->tenant].name);
+        snprintf(token, sizeof(token), "%s.%s.%" PRId64 ".desk", role_enum.names[command->role],
+                 tenant->name, tenant->created_at);
     const gateway_request_t request = {
         .type = command->type,
-        .tenant = text_from_c(world->tenants[door].name),
+        .tenant = text_from_c(world->tenants[command->door].name),
         .token = {token, (size_t)token_size},
         .has_card = command->has_card,
         .card = command->card_id,
@@ -176,7 +176,7 @@ void clients_repeat_all(world_t *world)
     for (uint32_t i = 0; i < world->clients->command_count; i++) {
         command_t *const command = world->clients->commands[i];
         if (command->purpose == PURPOSE_WORK && command->key[0] != '\0' && command->is_known &&
-            command->state == COMMAND_ENDED) {
+            command->state == COMMAND_ENDED && world_is_there(world, command->tenant)) {
             command->is_repeating = true;
             world->clients->open_count++;
             ask(world, command);
@@ -337,9 +337,30 @@ static void decided(world_t *world, command_t *command, const gateway_reply_t *r
 
 /* --- Answers --- */
 
-static bool is_expected_error(const command_t *command, result_t result)
+/* "There is no such tenant", or "the token is of an earlier tenant of this name". */
+static bool is_of_no_tenant(result_t result)
 {
-    return result_is_retryable(result) || result == RESULT_INVALID_DATES ||
+    return result == RESULT_TENANT_NOT_FOUND || result == RESULT_UNAUTHENTICATED;
+}
+
+/* It was deleted, or not everybody can have heard of it yet. */
+static bool may_be_unknown(const world_t *world, const command_t *command)
+{
+    return world->tenants[command->tenant].stage == STAGE_GONE ||
+           (world->tenants[command->tenant].number > 0 && !lives_are_known(world));
+}
+
+static bool is_worth_repeating(const world_t *world, const command_t *command, result_t result)
+{
+    return result_is_retryable(result) ||
+           (is_of_no_tenant(result) && world_is_there(world, command->tenant));
+}
+
+static bool is_expected_error(const world_t *world, const command_t *command, result_t result)
+{
+    return result_is_retryable(result) ||
+           (is_of_no_tenant(result) && may_be_unknown(world, command)) ||
+           result == RESULT_INVALID_DATES ||
            (result == RESULT_CARD_NOT_FOUND && command->card == CARDS_MAX);
 }
 
@@ -354,12 +375,12 @@ static void take_error(world_t *world, command_t *command, result_t result)
             command->result = RESULT_OK;
         }
     }
-    if (!is_expected_error(command, result)) {
+    if (!is_expected_error(world, command, result)) {
         world_violation(world, command->is_known ? 3 : 1, "command %u ends with %s",
                         command->number, result_code(result));
     }
     const bool asks_again = command->key[0] != '\0' || command->purpose == PURPOSE_CHECK;
-    if (asks_again && result_is_retryable(result)) {
+    if (asks_again && is_worth_repeating(world, command, result)) {
         pause_for(world, command, generator_between(&world->workload, 20000, 300000));
         return;
     }
@@ -389,7 +410,8 @@ static void take_intrusion(world_t *world, command_t *command, const gateway_rep
 
 static void take_reuse(world_t *world, command_t *command, const gateway_reply_t *reply)
 {
-    if (reply->result != RESULT_KEY_REUSED && !result_is_retryable(reply->result)) {
+    const bool is_early = is_of_no_tenant(reply->result) && may_be_unknown(world, command);
+    if (reply->result != RESULT_KEY_REUSED && !result_is_retryable(reply->result) && !is_early) {
         world_violation(world, 3, "command %u: the key of another request was taken, result %s",
                         command->number, result_code(reply->result));
     }
@@ -426,12 +448,23 @@ static void take(world_t *world, command_t *command, const gateway_reply_t *repl
     }
 }
 
+/* Deleted so long ago that everybody must have heard of it. */
+static bool is_served_too_long(const world_t *world, const command_t *command, result_t result)
+{
+    return world->tenants[command->tenant].stage == STAGE_GONE && lives_are_known(world) &&
+           (result == RESULT_OK || result == RESULT_REFUSED);
+}
+
 static void done(void *context, const gateway_reply_t *reply)
 {
     command_t *const command = context;
     world_t *const world = world_current();
     assert(command->state == COMMAND_WAITING);
     command->front = 0;
+    if (is_served_too_long(world, command, reply->result)) {
+        world_violation(world, 5, "command %u is answered by a tenant that was deleted",
+                        command->number);
+    }
     if (reply->result == RESULT_OK) {
         const size_t size = flatten(reply, world->clients->scratch);
         if (world_is_foreign(world, command->tenant, world->clients->scratch, size)) {

@@ -46,7 +46,7 @@ typedef struct command {
     uint8_t role;
     bool has_card;
     bool is_repeating; /* its outcome is known; asked once more */
-    bool is_wrong_door;
+    uint32_t door;     /* the tenant whose name is in the request */
     uint32_t repeats_left;
     uint32_t asked; /* times */
     uint32_t card;  /* in the clients' list; CARDS_MAX: none of it */

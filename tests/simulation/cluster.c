@@ -352,9 +352,10 @@ static void control_back_due(world_t *world, void *payload)
 
 static void fail_control(world_t *world)
 {
+    const uint32_t duration_us = generator_between(&world->storm, 10000, 500000);
     control_fake_fail(world->control, RESULT_STORE_UNAVAILABLE);
-    agenda_add(world, generator_between(&world->storm, 10000, 500000), 0, control_back_due, NULL,
-               NULL);
+    world->control_us = world->now_us + duration_us; /* a second failure ends with the first */
+    agenda_add(world, duration_us, 0, control_back_due, NULL, NULL);
 }
 
 static void block_some(world_t *world)
@@ -377,8 +378,11 @@ static void rotate_key(world_t *world)
     enum { ROTATIONS_MAX = 6 }; /* a tenant of the fake has eight keys */
     uint32_t *const count = &world->cluster->rotations;
     if (*count < ROTATIONS_MAX) {
-        const uint32_t tenant = generator_below(&world->storm, world->tenant_count);
-        (void)control_fake_rotate(world->control, world->tenants[tenant].name);
+        const uint32_t name_index = generator_below(&world->storm, world->name_count);
+        const uint32_t tenant = world_newest(world, name_index);
+        if (world_is_there(world, tenant)) {
+            (void)control_fake_rotate(world->control, world->tenants[tenant].name);
+        }
         (*count)++;
     }
 }
@@ -386,7 +390,7 @@ static void rotate_key(world_t *world)
 /* An operator has read models made anew: in the middle of everything else. */
 static void rebuild_some(world_t *world)
 {
-    const uint32_t tenant = generator_below(&world->storm, world->tenant_count);
+    const uint32_t tenant = generator_below(&world->storm, world->name_count); /* by name */
     for (size_t i = 0; i < WORLD_PROCESSES_MAX; i++) {
         process_t *const process = world->processes[i];
         if (process != NULL && process->kind == PROCESS_RELAY && !process->is_draining) {
@@ -438,6 +442,7 @@ void cluster_heal(world_t *world)
     network_heal(world);
     store_set_full(world->store, false);
     control_fake_fail(world->control, RESULT_OK);
+    world->control_us = world->now_us;
     for (size_t i = 0; i < WORLD_PROCESSES_MAX; i++) {
         process_t *const process = world->processes[i];
         if (process != NULL && process->is_superseded) {

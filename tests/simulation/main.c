@@ -51,10 +51,12 @@ static void print_numbers(const world_numbers_t *numbers)
     printf("faults: lost %" PRIu64 ", duplicated %" PRIu64 " of %" PRIu64 " sent, crashes %" PRIu64
            ", drains %" PRIu64 ", pauses %" PRIu64 ", zombies %" PRIu64 ", partitions %" PRIu64
            ", clock jumps %" PRIu64 ", failed writes %" PRIu64 ", full disks %" PRIu64
-           ", fenced %" PRIu64 ", unknown commits %" PRIu64 "\n",
+           ", fenced %" PRIu64 ", unknown commits %" PRIu64 "\ntenants deleted %" PRIu64
+           ", namesakes %" PRIu64 ", late news %" PRIu64 "\n",
            numbers->lost, numbers->duplicated, numbers->sent, numbers->crashes, numbers->drains,
            numbers->pauses, numbers->zombies, numbers->partitions, numbers->clock_jumps,
-           numbers->failed_writes, numbers->full_disks, numbers->fenced, numbers->unknown_commits);
+           numbers->failed_writes, numbers->full_disks, numbers->fenced, numbers->unknown_commits,
+           numbers->deleted, numbers->namesakes, numbers->late_news);
 }
 
 static void print_failure(const world_t *world)

@@ -43,13 +43,13 @@ void memberships_draw(world_t *world)
     all->duplicates = generator_below(generator, 300);
     all->lateness = generator_below(generator, 500);
     all->failures = generator_below(generator, 400);
-    for (uint32_t i = 0; i < world->tenant_count; i++) {
+    for (uint32_t i = 0; i < world->name_count; i++) {
         context_t *const context = &all->contexts[i];
         context->exists = i == 0 || generator_chance(generator, 500);
         context->refuses = generator_chance(generator, 300);
         for (uint32_t j = 0; j < CONTEXT_MEMBERS; j++) {
             (void)snprintf(context->ids[j], sizeof(context->ids[j]), "%sm%u",
-                           world->tenants[i].marker, j);
+                           world->tenants[i].name_marker, j);
             context->statuses[j] = member_status_active;
         }
         if (context->exists) {
@@ -65,6 +65,24 @@ void memberships_draw(world_t *world)
     }
 }
 
+context_t *memberships_context(const world_t *world, uint32_t tenant)
+{
+    return &world->memberships->contexts[world->tenants[tenant].name_index];
+}
+
+void memberships_new_tenant(world_t *world, uint32_t tenant)
+{
+    context_t *const context = memberships_context(world, tenant);
+    for (uint32_t i = 0; i < context->event_count; i++) {
+        context_event_t *const event = &context->events[i];
+        event->is_applied = false;
+        event->partition =
+            placement_partition(event->event.member_id, world->tenants[tenant].partitions);
+    }
+    memset(context->revoking, 0, sizeof(context->revoking));
+    memset(context->watermarks, 0, sizeof(context->watermarks));
+}
+
 bool memberships_exist(const world_t *world)
 {
     return world->memberships->exist;
@@ -72,12 +90,12 @@ bool memberships_exist(const world_t *world)
 
 bool memberships_has(const world_t *world, uint32_t tenant)
 {
-    return world->memberships->contexts[tenant].exists;
+    return memberships_context(world, tenant)->exists;
 }
 
 bool memberships_refuse(const world_t *world, uint32_t tenant)
 {
-    return world->memberships->contexts[tenant].refuses;
+    return memberships_context(world, tenant)->refuses;
 }
 
 text_t memberships_urls(const world_t *world)
@@ -88,13 +106,6 @@ text_t memberships_urls(const world_t *world)
 text_t memberships_policies(const world_t *world)
 {
     return text_from_c(world->memberships->policies);
-}
-
-const context_event_t *memberships_log(const world_t *world, uint32_t tenant, uint32_t *count)
-{
-    const context_t *const context = &world->memberships->contexts[tenant];
-    *count = context->event_count;
-    return context->events;
 }
 
 /* --- What happens there --- */
@@ -135,10 +146,10 @@ uint8_t context_fold(uint8_t status, uint8_t name)
     }
 }
 
-static context_event_t *make_event(world_t *world, uint32_t tenant)
+static context_event_t *make_event(world_t *world, uint32_t name_index)
 {
     generator_t *const generator = &world->memberships->generator;
-    context_t *const context = &world->memberships->contexts[tenant];
+    context_t *const context = &world->memberships->contexts[name_index];
     const uint32_t number = generator_below(generator, CONTEXT_MEMBERS);
     context_event_t *const made = &context->events[context->event_count];
     context->event_count++;
@@ -155,6 +166,7 @@ static context_event_t *make_event(world_t *world, uint32_t tenant)
         MESSAGE_SET(member_event, &made->event, valid_until,
                     world->wall_start_ms + (int64_t)DAY_MS * generator_between(generator, 10, 900));
     }
+    const uint32_t tenant = world_newest(world, name_index);
     made->partition = placement_partition(member_id, world->tenants[tenant].partitions);
     if (generator_chance(generator, 40)) { /* poison: as the adapter marks what cannot be read */
         MESSAGE_SET(member_event, &made->event, is_dead, true);
@@ -203,7 +215,7 @@ void memberships_step(world_t *world)
     if (!all->exist || !generator_chance(&all->generator, all->events_permille)) {
         return;
     }
-    const uint32_t tenant = generator_below(&all->generator, world->tenant_count);
+    const uint32_t tenant = generator_below(&all->generator, world->name_count);
     context_t *const context = &all->contexts[tenant];
     if (!context->exists || context->event_count == CONTEXT_EVENTS_MAX) {
         return;
@@ -227,7 +239,7 @@ void memberships_step(world_t *world)
 struct membership_call {
     membership_call_t *next;
     uint64_t id;
-    uint32_t tenant;
+    uint32_t tenant; /* the index of its name, here and in everything that is told */
     uint32_t member; /* CONTEXT_MEMBERS: a page */
     uint64_t after;
     uint32_t limit;
@@ -316,7 +328,7 @@ static result_t port_ask(membership_t *membership, const membership_question_t *
     assert(made != NULL);
     made->id = port->next_call;
     port->next_call++;
-    made->tenant = world_tenant_index(world, question->tenant);
+    made->tenant = world_name_index(world, question->tenant);
     made->member = 0;
     while (made->member < CONTEXT_MEMBERS &&
            !text_equal(text_from_c(all->contexts[made->tenant].ids[made->member]),
@@ -359,7 +371,7 @@ static bool port_is_configured(const membership_t *membership, text_t tenant)
 {
     const context_port_t *const port = (const context_port_t *)membership;
     const world_t *const world = port->process->world;
-    return memberships_has(world, world_tenant_index(world, tenant));
+    return memberships_has(world, world_name_index(world, tenant));
 }
 
 static result_t port_subscribe(membership_t *membership, text_t tenant)

@@ -34,7 +34,8 @@ text_t memberships_urls(const world_t *world);
 text_t memberships_policies(const world_t *world);
 /* Something may happen to a member of some tenant. */
 void memberships_step(world_t *world);
-const context_event_t *memberships_log(const world_t *world, uint32_t tenant, uint32_t *count);
+/* Another tenant has that name now: it hears of everything from the beginning. */
+void memberships_new_tenant(world_t *world, uint32_t tenant);
 
 /* The port of one adapters process, and what it is told. */
 membership_t *memberships_port_create(process_t *process);
@@ -48,7 +49,7 @@ void memberships_check_batch(world_t *world, uint32_t tenant, const journal_batc
 /* It was. */
 void memberships_stored(world_t *world, uint32_t tenant, const journal_batch_t *batch);
 /* A shard tells that the cards of a cancelled member are revoked. */
-void memberships_told(world_t *world, const cards_notice_t *notice);
+void memberships_told(world_t *world, const envelope_t *envelope);
 /* Every event is applied, and no work on cards is left. */
 bool memberships_settled(world_t *world);
 /* Members are as the fold of their events says. */

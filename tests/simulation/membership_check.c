@@ -95,7 +95,7 @@ void memberships_check_batch(world_t *world, uint32_t tenant, const journal_batc
 
 static revoking_t *revoking_of(world_t *world, uint32_t tenant, text_t member_id)
 {
-    context_t *const context = &world->memberships->contexts[tenant];
+    context_t *const context = memberships_context(world, tenant);
     for (uint32_t i = 0; i < CONTEXT_MEMBERS; i++) {
         if (text_equal(text_from_c(context->ids[i]), member_id)) {
             return &context->revoking[i];
@@ -147,11 +147,19 @@ static void look_at_end(world_t *world, uint32_t tenant, const journal_note_t *n
     revoking->is_open = is_open;
 }
 
-void memberships_told(world_t *world, const cards_notice_t *notice)
+/* Not of one that was deleted. */
+static bool is_said_of(const world_t *world, uint32_t tenant, const envelope_t *envelope)
 {
-    const uint32_t tenant = world_tenant_index(world, notice->tenant);
+    return world_is_there(world, tenant) && MESSAGE_HAS(envelope, envelope, tenant_since) &&
+           (int64_t)envelope->tenant_since == world->tenants[tenant].created_at;
+}
+
+void memberships_told(world_t *world, const envelope_t *envelope)
+{
+    const cards_notice_t *const notice = &envelope->cards;
+    const uint32_t tenant = world_newest(world, world_name_index(world, notice->tenant));
     revoking_t *const revoking = revoking_of(world, tenant, notice->body.member_id);
-    if (revoking == NULL) {
+    if (revoking == NULL || !is_said_of(world, tenant, envelope)) {
         return;
     }
     revoking->is_told = true;
@@ -164,7 +172,10 @@ void memberships_told(world_t *world, const cards_notice_t *notice)
 
 void memberships_stored(world_t *world, uint32_t tenant, const journal_batch_t *batch)
 {
-    context_t *const context = &world->memberships->contexts[tenant];
+    context_t *const context = memberships_context(world, tenant);
+    if (world->tenants[tenant].stage == STAGE_GONE) {
+        return; /* what is known of the context's events is of the one that has the name */
+    }
     if (context->exists) {
         count_revoked(world, tenant, batch);
     }
@@ -205,7 +216,10 @@ void memberships_stored(world_t *world, uint32_t tenant, const journal_batch_t *
 bool memberships_settled(world_t *world)
 {
     for (uint32_t i = 0; memberships_exist(world) && i < world->tenant_count; i++) {
-        const context_t *const context = &world->memberships->contexts[i];
+        if (!world_is_there(world, i)) {
+            continue;
+        }
+        const context_t *const context = memberships_context(world, i);
         for (uint32_t j = 0; j < context->event_count; j++) {
             if (!context->events[j].is_applied) {
                 return false;
@@ -226,7 +240,7 @@ bool memberships_settled(world_t *world)
 
 static void check_member(world_t *world, uint32_t tenant, uint32_t number)
 {
-    const context_t *const context = &world->memberships->contexts[tenant];
+    const context_t *const context = memberships_context(world, tenant);
     const text_t member_id = text_from_c(context->ids[number]);
     uint8_t status = member_status_active;
     bool has_events = false;
@@ -260,7 +274,8 @@ void memberships_check_members(world_t *world)
         return;
     }
     for (uint32_t i = 0; i < world->tenant_count; i++) {
-        for (uint32_t j = 0; memberships_has(world, i) && j < CONTEXT_MEMBERS; j++) {
+        const bool is_followed = world_is_there(world, i) && memberships_has(world, i);
+        for (uint32_t j = 0; is_followed && j < CONTEXT_MEMBERS; j++) {
             check_member(world, i, j);
         }
     }
@@ -332,8 +347,8 @@ static const char *fault_of(const membered_card_t *card, const verdict_of_log_t 
 
 void memberships_check_card(world_t *world, const membered_card_t *card)
 {
-    const context_t *const context = &world->memberships->contexts[card->tenant];
-    if (!context->exists) {
+    const context_t *const context = memberships_context(world, card->tenant);
+    if (!context->exists || !world_is_there(world, card->tenant)) {
         return;
     }
     const verdict_of_log_t said = read_log(context, card);

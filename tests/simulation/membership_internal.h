@@ -34,9 +34,11 @@ struct memberships {
     uint32_t failures; /* of what is asked */
     char urls[256];
     char policies[256];
-    context_t contexts[WORLD_TENANTS_MAX];
+    context_t contexts[WORLD_NAMES_MAX];
 };
 
+/* Of a name: tenants that have it one after the other have the same one. */
+context_t *memberships_context(const world_t *world, uint32_t tenant);
 /* DESIGN 3.5, a second time. */
 uint8_t context_fold(uint8_t status, uint8_t name);
 

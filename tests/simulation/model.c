@@ -324,12 +324,17 @@ void model_ask(world_t *world)
     model_t *const model = model_of(world);
     fold_all(world, model);
     for (uint32_t i = 0; i < world->tenant_count; i++) {
-        command_t *const list = clients_new_command(world, i, request_type_card_list);
-        list->purpose = PURPOSE_CHECK;
-        clients_submit(world, list);
+        if (world_is_there(world, i)) {
+            command_t *const list = clients_new_command(world, i, request_type_card_list);
+            list->purpose = PURPOSE_CHECK;
+            clients_submit(world, list);
+        }
     }
     for (uint32_t i = 0; i < model->card_count; i++) {
         model_card_t *const card = &model->cards[i];
+        if (!world_is_there(world, card->tenant)) {
+            continue;
+        }
         command_t *const get = clients_new_command(world, card->tenant, request_type_card_get);
         get->purpose = PURPOSE_CHECK;
         get->has_card = true;
@@ -445,6 +450,9 @@ static void check_reads(world_t *world, const model_t *model)
 {
     for (uint32_t i = 0; i < model->card_count; i++) {
         const model_card_t *const card = &model->cards[i];
+        if (!world_is_there(world, card->tenant)) {
+            continue;
+        }
         if (card->listed != 1 || !card->was_read || card->history_next != 0) {
             world_violation(world, 8,
                             "a card of tenant %u is listed %u times, %s read, and %" PRIu64
@@ -488,6 +496,14 @@ static void check_effect(world_t *world, const command_t *command, uint32_t effe
     }
 }
 
+/* Who asked a tenant that was being deleted is told that there is none, whatever was under way. */
+static bool must_have_none(const world_t *world, const command_t *command)
+{
+    const bool is_gone =
+        !world_is_there(world, command->tenant) && command->last_error == RESULT_TENANT_NOT_FOUND;
+    return !command->maybe_unknown && command->key[0] == '\0' && !is_gone;
+}
+
 static void check_command(world_t *world, const command_t *command, uint32_t effects,
                           const store_event_t *row)
 {
@@ -503,8 +519,7 @@ static void check_command(world_t *world, const command_t *command, uint32_t eff
     }
     if (command->is_known) {
         check_effect(world, command, effects, row);
-    } else if (effects > 1 ||
-               (effects == 1 && !command->maybe_unknown && command->key[0] == '\0')) {
+    } else if (effects > 1 || (effects == 1 && must_have_none(world, command))) {
         world_violation(world, effects > 1 ? 3 : 1, "command %u ended with %s and has %u effects",
                         command->number, result_code(command->last_error), effects);
     }
@@ -513,7 +528,7 @@ static void check_command(world_t *world, const command_t *command, uint32_t eff
 static void check_subscribers(world_t *world)
 {
     for (uint32_t i = 0; i < world->tenant_count; i++) {
-        for (uint32_t j = 0; j < world->tenants[i].partitions; j++) {
+        for (uint32_t j = 0; world_is_there(world, i) && j < world->tenants[i].partitions; j++) {
             const store_partition_t *const partition = store_partition(world->store, i, j);
             if (subscribers_applied(world, i, j) != partition->row.head) {
                 world_violation(world, 6,
@@ -533,6 +548,7 @@ static void check_suspensions(world_t *world, const model_t *model)
         const model_card_t *const card = &model->cards[i];
         if (card->status == card_status_suspended && card->until != 0 &&
             card->until < world_wall_ms(world) - OVERDUE_MS &&
+            world_is_there(world, card->tenant) &&
             !store_has_reminder(world->store, card->tenant, &card->id)) {
             world_violation(world, 10,
                             "tenant %u: a suspension that was to end %" PRId64

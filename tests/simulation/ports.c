@@ -38,14 +38,21 @@ static result_t verify(tokens_t *tokens, text_t token, int64_t now_ms, token_cla
     (void)detail_size;
     const size_t role_end = next_part(token, 0);
     const size_t tenant_end = next_part(token, role_end + 1);
+    const size_t since_end = next_part(token, tenant_end + 1);
     *claims = (token_claims_t){.expires_at_ms = now_ms + 3600000};
-    if (tenant_end >= token.size ||
+    if (since_end >= token.size ||
         !enum_parse(&role_enum, (text_t){token.data, role_end}, &claims->role)) {
         detail[0] = '\0';
         return RESULT_UNAUTHENTICATED;
     }
     memcpy(claims->tenant, token.data + role_end + 1, tenant_end - role_end - 1);
-    memcpy(claims->subject, token.data + tenant_end + 1, token.size - tenant_end - 1);
+    memcpy(claims->subject, token.data + since_end + 1, token.size - since_end - 1);
+    for (size_t i = tenant_end + 1; i < since_end; i++) {
+        claims->tenant_since_ms = claims->tenant_since_ms * 10 + (token.data[i] - '0');
+    }
+    if (world_current()->bug == BUG_tokens_outlive_tenants) {
+        claims->tenant_since_ms = 0;
+    }
     return RESULT_OK;
 }
 
@@ -164,6 +171,11 @@ result_t ports_front_send(void *context, gateway_target_t target, uint32_t index
     const bool is_good = unpack(bytes, size, &envelope);
     assert(is_good);
     const bool may_repeat = has_key(&envelope.request) || is_read(envelope.request.type);
+    if (process->world->bug == BUG_tenant_unsaid) {
+        MESSAGE_CLEAR(request, &envelope.request, tenant_since);
+        send_changed(process, process->links[slot], &envelope);
+        return RESULT_OK;
+    }
     network_send(process->world, process->id, process->links[slot], bytes, size, may_repeat);
     plant_in_front(process, slot, &envelope, bytes, size);
     return RESULT_OK;
@@ -222,9 +234,14 @@ void ports_shard_publish(void *context, const uint8_t *bytes, size_t size)
     envelope_t envelope;
     const bool is_good = unpack(bytes, size, &envelope);
     if (is_good && MESSAGE_HAS(envelope, &envelope, cards) && world->bug != BUG_end_untold) {
-        memberships_told(world, &envelope.cards);
+        memberships_told(world, &envelope);
     }
     if (process->is_dying || relay == 0) {
+        return;
+    }
+    if (world->bug == BUG_event_tenant_unsaid && is_good) {
+        MESSAGE_CLEAR(envelope, &envelope, tenant_since);
+        send_changed(process, relay, &envelope);
         return;
     }
     network_send(world, process->id, relay, bytes, size, true);
@@ -296,7 +313,7 @@ result_t ports_relay_publish(void *context, text_t topic, const uint8_t *header,
 {
     const process_t *const process = context;
     if (!process->is_dying) {
-        subscribers_publish(process->world, process->id, topic,
+        subscribers_publish(process->world, process, topic,
                             (text_t){(const char *)header, header_size},
                             (text_t){(const char *)body, body_size});
     }

@@ -4,7 +4,7 @@
 
 #include "tests/simulation/process.h"
 
-extern const tokens_functions_t ports_tokens; /* a token is ROLE "." TENANT "." SUBJECT */
+extern const tokens_functions_t ports_tokens; /* ROLE "." TENANT "." SINCE "." SUBJECT */
 /* adapters/signer, but for the nonce of `seal`, which comes from the seed. */
 const crypto_functions_t *ports_crypto(void);
 crypto_key_t ports_master_key(void);

@@ -263,7 +263,7 @@ static void check_shard(process_t *process)
     bool holds = shard->tenants_open <= LIMIT_STORE_FILES_OPEN &&
                  shard->loads_in_flight <= loads_max &&
                  key_table_count(shard->key_table) <= LIMIT_KEYS_IN_FLIGHT;
-    for (uint32_t i = 0; i < process->world->tenant_count; i++) {
+    for (uint32_t i = 0; i < process->world->name_count; i++) {
         const tenant_t *const tenant =
             tenant_find(shard, text_from_c(process->world->tenants[i].name));
         for (uint32_t j = 0; tenant != NULL && j < tenant->partition_count; j++) {
@@ -292,7 +292,7 @@ void process_check_bounds(process_t *process)
     } else if (process->kind == PROCESS_ADAPTERS) {
         membership_desk_numbers_t numbers;
         membership_desk_numbers(process->desk, &numbers);
-        if (numbers.lag > (uint64_t)WORLD_TENANTS_MAX * (LIMIT_INBOX_EVENTS + LIMIT_INBOX_AHEAD)) {
+        if (numbers.lag > (uint64_t)WORLD_NAMES_MAX * (LIMIT_INBOX_EVENTS + LIMIT_INBOX_AHEAD)) {
             world_violation(process->world, 11, "the adapters hold more events than they may");
         }
     } else if (process->relay->held_count > LIMIT_RELAY_HELD_EVENTS ||

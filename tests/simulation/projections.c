@@ -11,6 +11,8 @@
 enum { LOST_COMMITS_MAX = 3 }; /* that a loss of power takes away */
 
 typedef struct disk_models {
+    struct disk_models *next_made;
+    bool is_cut_off; /* its tenant was deleted, and who has it open cannot use it any more */
     projections_log_t *live;
     projections_log_t *next;
     int64_t created_at;
@@ -19,7 +21,8 @@ typedef struct disk_models {
 struct projections_disk {
     world_t *world;
     const projections_port_t *holder; /* the one process that may use it; NULL: whoever comes */
-    disk_models_t models[WORLD_TENANTS_MAX];
+    disk_models_t *models[WORLD_NAMES_MAX]; /* what is found under a name */
+    disk_models_t *made;                    /* all of them */
 };
 
 struct projections_tenant {
@@ -48,7 +51,8 @@ typedef struct call {
     projections_port_t *port;
     projections_tenant_t *handle;
     projections_tenant_t *other;
-    disk_models_t *models;
+    uint32_t name_index;   /* OPEN */
+    disk_models_t *models; /* OPEN, once it has happened */
     int64_t created_at;
     projections_slot_t slot;
     bool is_applied;
@@ -132,6 +136,12 @@ static void apply(call_t *call)
 {
     world_t *const world = call->port->disk->world;
     call->is_applied = true;
+    if (call->kind == CALL_OPEN) {
+        call->models = call->port->disk->models[call->name_index];
+    } else if (call->handle->models->is_cut_off) {
+        call->result = RESULT_STORE_UNAVAILABLE;
+        return;
+    }
     if (world->is_stormy && call->kind != CALL_PROMOTE &&
         generator_chance(&world->disk, world->weather.failed_read)) {
         call->result = generator_chance(&world->disk, 200) && call->kind != CALL_OPEN
@@ -375,19 +385,19 @@ static result_t port_open(projections_t *base, text_t tenant, int64_t created_at
                           projections_slot_t slot, projections_opened_done_t *done, void *context)
 {
     projections_port_t *const port = (projections_port_t *)base;
-    disk_models_t *const models =
-        &port->disk->models[world_tenant_index(port->disk->world, tenant)];
+    const uint32_t name_index = world_name_index(port->disk->world, tenant);
+    assert(name_index < port->disk->world->name_count);
     result_t result;
     if (port->disk->holder != NULL && port->disk->holder != port) {
         return RESULT_STORE_UNAVAILABLE; /* a relay that was given up, and still lives */
     }
     port->disk->holder = port;
-    if (is_in_use(port, models, slot)) {
+    if (is_in_use(port, port->disk->models[name_index], slot)) {
         return RESULT_BUSY;
     }
     call_t *const call = begin(port, CALL_OPEN, NULL, context, &result);
     if (call != NULL) {
-        call->models = models;
+        call->name_index = name_index;
         call->created_at = created_at;
         call->slot = slot;
         call->done.opened = done;
@@ -528,8 +538,8 @@ static bool has_twin(const process_t *process)
 static void lose_commits(projections_port_t *port)
 {
     world_t *const world = port->disk->world;
-    for (uint32_t i = 0; i < world->tenant_count; i++) {
-        projections_log_t *const log = port->disk->models[i].live;
+    for (uint32_t i = 0; i < world->name_count; i++) {
+        projections_log_t *const log = port->disk->models[i]->live;
         const size_t count = projections_log_count(log);
         const size_t lost = generator_below(&world->disk, LOST_COMMITS_MAX + 1);
         if (generator_chance(&world->disk, 300)) {
@@ -574,23 +584,61 @@ void projections_port_destroy(projections_port_t **port)
     *port = NULL;
 }
 
+static void make_models(projections_disk_t *disk, uint32_t name_index)
+{
+    disk_models_t *const models = calloc(1, sizeof(*models));
+    assert(models != NULL);
+    models->live = projections_log_create();
+    models->next = projections_log_create();
+    models->next_made = disk->made;
+    disk->made = models;
+    disk->models[name_index] = models;
+}
+
 projections_disk_t *projections_disk_create(world_t *world)
 {
     projections_disk_t *const disk = calloc(1, sizeof(*disk));
     assert(disk != NULL);
     disk->world = world;
-    for (size_t i = 0; i < WORLD_TENANTS_MAX; i++) {
-        disk->models[i].live = projections_log_create();
-        disk->models[i].next = projections_log_create();
+    for (uint32_t i = 0; i < WORLD_NAMES_MAX; i++) {
+        make_models(disk, i);
     }
     return disk;
 }
 
+void projections_disk_put_aside(projections_disk_t *disk, uint32_t name_index, bool cuts_off)
+{
+    disk->models[name_index]->is_cut_off = cuts_off;
+    if (disk->world->bug != BUG_inherit_models) {
+        make_models(disk, name_index);
+    }
+}
+
+size_t projections_port_leftovers(const projections_port_t *port)
+{
+    const disk_models_t *const *const models = (const disk_models_t *const *)port->disk->models;
+    const world_t *const world = port->disk->world;
+    size_t count = 0;
+    for (const projections_tenant_t *handle = port->handles; handle != NULL;
+         handle = handle->next) {
+        bool is_known = handle->is_closed;
+        for (uint32_t i = 0; i < world->name_count; i++) {
+            is_known = is_known || (handle->models == models[i] &&
+                                    world_is_there(world, world_newest(world, i)));
+        }
+        count += is_known ? 0 : 1;
+    }
+    return count;
+}
+
 void projections_disk_destroy(projections_disk_t **disk)
 {
-    for (size_t i = 0; i < WORLD_TENANTS_MAX; i++) {
-        projections_log_destroy(&(*disk)->models[i].live);
-        projections_log_destroy(&(*disk)->models[i].next);
+    while ((*disk)->made != NULL) {
+        disk_models_t *const models = (*disk)->made;
+        (*disk)->made = models->next_made;
+        projections_log_destroy(&models->live);
+        projections_log_destroy(&models->next);
+        free(models);
     }
     free(*disk);
     *disk = NULL;
@@ -635,10 +683,14 @@ static void check_sums(world_t *world, uint32_t tenant, const projections_log_t 
 void projections_disk_check(world_t *world)
 {
     for (uint32_t i = 0; i < world->tenant_count; i++) {
+        const disk_models_t *const models =
+            world->projections->models[world->tenants[i].name_index];
         projection_cursor_t cursors[LIMIT_PARTITIONS + 1];
         bool is_complete = false;
-        projections_log_cursors(world->projections->models[i].live, cursors, &is_complete);
-        check_sums(world, i, world->projections->models[i].live, cursors);
+        if (world_is_there(world, i)) {
+            projections_log_cursors(models->live, cursors, &is_complete);
+            check_sums(world, i, models->live, cursors);
+        }
     }
 }
 

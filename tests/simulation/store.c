@@ -72,12 +72,13 @@ void store_destroy(store_t **store)
     *store = NULL;
 }
 
-void store_add_tenant(store_t *store, const char *name, uint32_t partitions)
+void store_add_tenant(store_t *store, uint32_t index)
 {
-    assert(store->tenant_count < WORLD_TENANTS_MAX && partitions <= WORLD_PARTITIONS_MAX);
+    const uint32_t partitions = store->world->tenants[index].partitions;
+    assert(store->tenant_count == index && partitions <= WORLD_PARTITIONS_MAX);
     disk_tenant_t *tenant = calloc(1, sizeof(*tenant));
     assert(tenant != NULL);
-    memcpy(tenant->name, name, strlen(name));
+    tenant->index = index;
     tenant->partition_count = partitions;
     tenant->cards = calloc(STORE_CARDS_MAX, sizeof(*tenant->cards));
     tenant->replies = calloc(STORE_ROWS_MAX, sizeof(*tenant->replies));
@@ -85,6 +86,23 @@ void store_add_tenant(store_t *store, const char *name, uint32_t partitions)
     assert(tenant->cards != NULL && tenant->replies != NULL && tenant->members != NULL);
     store->tenants[store->tenant_count] = tenant;
     store->tenant_count++;
+}
+
+void store_put_in_place(store_t *store, uint32_t tenant)
+{
+    disk_tenant_t **const place = &store->places[store->world->tenants[tenant].name_index];
+    if (store->world->bug == BUG_inherit_journal && *place != NULL) {
+        return;
+    }
+    assert(*place == NULL);
+    *place = store->tenants[tenant];
+}
+
+void store_put_aside(store_t *store, uint32_t tenant, bool cuts_off)
+{
+    disk_tenant_t **const place = &store->places[store->world->tenants[tenant].name_index];
+    (*place)->is_cut_off = cuts_off;
+    *place = store->world->bug == BUG_inherit_journal ? *place : NULL;
 }
 
 store_partition_t *store_partition(store_t *store, uint32_t tenant, uint32_t partition)
@@ -148,7 +166,7 @@ size_t store_reminders_overdue(const store_t *store, int64_t wall_ms)
     size_t count = 0;
     for (uint32_t i = 0; i < store->tenant_count; i++) {
         const reminder_table_t *const table = &store->tenants[i]->reminders;
-        for (size_t j = 0; j < table->count; j++) {
+        for (size_t j = 0; world_is_there(store->world, i) && j < table->count; j++) {
             count += table->rows[j].due_at <= wall_ms ? 1 : 0;
         }
     }

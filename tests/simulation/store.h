@@ -26,7 +26,14 @@ typedef struct store_partition {
 
 store_t *store_create(world_t *world);
 void store_destroy(store_t **store);
-void store_add_tenant(store_t *store, const char *name, uint32_t partitions);
+/* An empty journal for the tenant of that index; tenants come in the order of their indexes. */
+void store_add_tenant(store_t *store, uint32_t tenant);
+/* The journal can be found under the tenant's name from now on. */
+void store_put_in_place(store_t *store, uint32_t tenant);
+/* Not any more: the tenant was deleted. Who has it open goes on with it, unless it is cut off. */
+void store_put_aside(store_t *store, uint32_t tenant, bool cuts_off);
+/* Handles of journals of which the control store knows nothing any more. */
+size_t store_port_leftovers(const store_port_t *port);
 store_partition_t *store_partition(store_t *store, uint32_t tenant, uint32_t partition);
 void store_set_full(store_t *store, bool is_full);
 

@@ -54,7 +54,8 @@ typedef struct disk_note {
 } disk_note_t;
 
 typedef struct disk_tenant {
-    char name[LIMIT_TENANT_NAME_SIZE + 1];
+    uint32_t index;  /* of the world's tenants */
+    bool is_cut_off; /* who had it open when it was put aside cannot use it any more */
     uint32_t partition_count;
     store_partition_t partitions[WORLD_PARTITIONS_MAX];
     disk_card_t **cards;
@@ -76,6 +77,7 @@ struct store {
     bool is_full;
     disk_tenant_t *tenants[WORLD_TENANTS_MAX];
     uint32_t tenant_count;
+    disk_tenant_t *places[WORLD_NAMES_MAX]; /* what is found under a name; NULL: nothing */
     store_chunk_t *chunks;
     uint64_t next_operation;
 };
@@ -110,7 +112,8 @@ typedef struct operation {
     operation_kind_t kind;
     store_port_t *port;
     journal_tenant_t *handle;
-    disk_tenant_t *tenant; /* OPEN; NULL: there is none */
+    uint32_t name_index;   /* OPEN */
+    disk_tenant_t *tenant; /* OPEN, once it has happened; NULL: there is none */
     void *context;
     bool is_applied;
     bool is_readonly;

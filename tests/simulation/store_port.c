@@ -47,7 +47,10 @@ static void free_operation(operation_t *operation)
 static void apply_open(operation_t *operation)
 {
     world_t *const world = operation->port->store->world;
-    disk_tenant_t *const tenant = operation->tenant;
+    const store_t *const store = operation->port->store;
+    disk_tenant_t *const tenant =
+        operation->name_index < WORLD_NAMES_MAX ? store->places[operation->name_index] : NULL;
+    operation->tenant = tenant;
     if (tenant == NULL) {
         operation->result = RESULT_MISSING;
         return;
@@ -66,8 +69,7 @@ static void apply_open(operation_t *operation)
         tenant->reply_count = 0;
     }
     trace_add(world, "  opened by process %" PRIu64 ": tenant %" PRIu64 ", epoch %" PRIu64,
-              operation->port->process->id, world_tenant_index(world, text_from_c(tenant->name)),
-              tenant->partitions[0].row.epoch, 0);
+              operation->port->process->id, tenant->index, tenant->partitions[0].row.epoch, 0);
 }
 
 static void apply_clean(operation_t *operation)
@@ -83,12 +85,20 @@ static void apply_clean(operation_t *operation)
     tenant->reply_count = kept;
 }
 
+static bool is_cut_off(const operation_t *operation)
+{
+    return operation->handle != NULL && operation->handle->tenant->is_cut_off;
+}
+
 static void apply(operation_t *operation)
 {
     world_t *const world = operation->port->store->world;
     operation->is_applied = true;
     if (operation->kind != OPERATION_APPEND && operation->result == RESULT_OK && world->is_stormy &&
         generator_chance(&world->disk, world->weather.failed_read)) {
+        operation->result = RESULT_STORE_UNAVAILABLE;
+    }
+    if (is_cut_off(operation)) {
         operation->result = RESULT_STORE_UNAVAILABLE;
     }
     if (operation->result != RESULT_OK) {
@@ -317,8 +327,7 @@ static result_t open_for(journal_t *journal, text_t name, bool is_readonly,
     result_t result;
     operation_t *const operation = begin(port, OPERATION_OPEN, NULL, context, &result);
     if (operation != NULL) {
-        const uint32_t index = world_tenant_index(port->store->world, name);
-        operation->tenant = index < port->store->tenant_count ? port->store->tenants[index] : NULL;
+        operation->name_index = world_name_index(port->store->world, name);
         operation->is_readonly = is_readonly;
         operation->done.opened = done;
     }
@@ -345,7 +354,9 @@ static void port_close(journal_t *journal, journal_tenant_t **tenant)
          operation = operation->next) {
         assert(operation->handle != *tenant); /* closed with something under way */
     }
-    (*tenant)->is_closed = true;
+    const world_t *const world = port->store->world;
+    (*tenant)->is_closed =
+        world->bug != BUG_deleted_stays_open || world_is_there(world, (*tenant)->tenant->index);
     *tenant = NULL; /* freed with the port */
 }
 
@@ -548,11 +559,22 @@ size_t store_port_operations(const store_port_t *port)
     return port->operation_count;
 }
 
+size_t store_port_leftovers(const store_port_t *port)
+{
+    size_t count = 0;
+    for (const journal_tenant_t *handle = port->handles; handle != NULL; handle = handle->next) {
+        count += !handle->is_closed && !world_is_there(port->store->world, handle->tenant->index)
+                     ? 1
+                     : 0;
+    }
+    return count;
+}
+
 /* A batch that was on its way is stored as a whole or not at all, and nobody was told. */
 static void decide_unknown(operation_t *operation)
 {
     world_t *const world = operation->port->store->world;
-    if (operation->kind != OPERATION_APPEND || operation->is_applied) {
+    if (operation->kind != OPERATION_APPEND || operation->is_applied || is_cut_off(operation)) {
         return;
     }
     world->numbers.unknown_commits++;

@@ -89,6 +89,15 @@ static void load_reply(operation_t *operation)
          i++) {
         row = find_reply(store->tenants[i], key);
     }
+    for (uint32_t i = operation->handle->tenant->index;
+         row == NULL && store->world->bug == BUG_inherit_idempotency && i > 0; i--) {
+        const disk_tenant_t *const earlier = store->tenants[i - 1];
+        const world_tenant_t *const tenants = store->world->tenants;
+        if (tenants[earlier->index].name_index ==
+            tenants[operation->handle->tenant->index].name_index) {
+            row = find_reply(earlier, key);
+        }
+    }
     if (row != NULL) {
         operation->loaded.idempotency_found = true;
         operation->loaded.reply = row->reply;

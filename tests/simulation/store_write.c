@@ -42,7 +42,7 @@ static store_event_t *make_event(store_t *store, const disk_tenant_t *tenant, ui
     row->body = store_keep_text(store, given->body);
     event_t *const event = &row->event;
     MESSAGE_SET(event, event, event_id, given->event_id);
-    MESSAGE_SET(event, event, tenant, text_from_c(tenant->name));
+    MESSAGE_SET(event, event, tenant, text_from_c(store->world->tenants[tenant->index].name));
     MESSAGE_SET(event, event, partition, partition);
     MESSAGE_SET(event, event, sequence, sequence);
     MESSAGE_SET(event, event, card, given->card);
@@ -268,8 +268,7 @@ static void store_notes(operation_t *operation)
     for (size_t i = 0; i < batch->note_count; i++) {
         store_one_note(operation, &batch->notes[i]);
     }
-    memberships_stored(
-        world, world_tenant_index(world, text_from_c(operation->handle->tenant->name)), batch);
+    memberships_stored(world, operation->handle->tenant->index, batch);
 }
 
 void store_watermarks_early(operation_t *operation)
@@ -285,9 +284,7 @@ void store_watermarks_early(operation_t *operation)
 static void store_batch(operation_t *operation)
 {
     world_t *const world = operation->port->store->world;
-    memberships_check_batch(world,
-                            world_tenant_index(world, text_from_c(operation->handle->tenant->name)),
-                            operation->batch);
+    memberships_check_batch(world, operation->handle->tenant->index, operation->batch);
     store_partition_t *const partition =
         &operation->handle->tenant->partitions[operation->batch->partition];
     check_owner(operation);

@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BODY_SIZE_MAX = 8192, REPAIR_PAUSE_US = 30000 };
+enum {
+    BODY_SIZE_MAX = 8192,
+    REPAIR_PAUSE_US = 30000,
+    LOOK_US = 1000 * LIMIT_DIRECTORY_POLL_MS + 60000, /* and what was begun before it */
+};
 
 typedef struct position {
     uint64_t applied; /* every event up to this one */
@@ -124,7 +128,8 @@ static void repair_due(world_t *world, void *payload)
 static void repair(world_t *world, uint32_t tenant, uint32_t partition, uint64_t delay_us)
 {
     position_t *const position = &world->subscribers->positions[tenant][partition];
-    if (position->is_repairing || position->seen <= position->applied) {
+    if (position->is_repairing || position->seen <= position->applied ||
+        world->tenants[tenant].stage == STAGE_GONE) {
         return;
     }
     position->is_repairing = true;
@@ -197,7 +202,7 @@ static void hear_event(world_t *world, uint32_t tenant, text_t head, text_t body
         world_violation(world, 6, "a published event cannot be read: %s", fault.detail);
         return;
     }
-    if (world_tenant_index(world, header.tenant) != tenant ||
+    if (!text_equal(text_from_c(world->tenants[tenant].name), header.tenant) ||
         header.partition >= world->tenants[tenant].partitions) {
         world_violation(world, 5, "a subscriber of tenant %u got an event of another one", tenant);
         return;
@@ -237,6 +242,71 @@ static void send_news(world_t *world, uint32_t tenant, uint32_t relay, bool is_h
                news);
 }
 
+/* --- What a relay says of a tenant that gave way to a namesake --- */
+
+static bool has_event(const world_t *world, uint32_t tenant, const event_header_t *header)
+{
+    if (header->partition >= world->tenants[tenant].partitions) {
+        return false;
+    }
+    const store_partition_t *const partition =
+        store_partition(world->store, tenant, (uint32_t)header->partition);
+    for (size_t i = partition->event_count; i > 0; i--) {
+        if (uuid_equal(&partition->events[i - 1]->event.event_id, &header->event_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of an earlier tenant of that name, and not of this one? */
+static bool is_of_earlier(const world_t *world, uint32_t tenant, bool is_head, text_t frame)
+{
+    event_header_t header = {0};
+    partition_head_t head = {0};
+    arena_t arena = {.base = NULL, .size = 0};
+    message_fault_t fault;
+    const message_type_t *const type = is_head ? &partition_head_message : &event_header_message;
+    void *const out = is_head ? (void *)&head : (void *)&header;
+    if (!message_unpack(type, MESSAGE_KEYS_NAMES, (const uint8_t *)frame.data, frame.size, &arena,
+                        out, &fault)) {
+        return false;
+    }
+    const uint32_t name_index = world->tenants[tenant].name_index;
+    if (is_head) {
+        return head.partition >= world->tenants[tenant].partitions ||
+               head.sequence >
+                   store_partition(world->store, tenant, (uint32_t)head.partition)->row.head;
+    }
+    for (uint32_t i = 0; i < tenant && !has_event(world, tenant, &header); i++) {
+        if (world->tenants[i].name_index == name_index && has_event(world, i, &header)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Between two looks at the control store a relay goes on with a tenant that was deleted; longer it
+ * must not. Who subscribed for the namesake is not led to believe that it is of theirs. */
+static bool is_of_deleted(world_t *world, const process_t *relay, uint32_t tenant, bool is_head,
+                          text_t frame)
+{
+    const world_tenant_t *const newest = &world->tenants[tenant];
+    if (newest->number == 0 || world->has_failed || !is_of_earlier(world, tenant, is_head, frame)) {
+        return false;
+    }
+    uint64_t known_us = newest->made_us;
+    known_us = relay->started_us > known_us ? relay->started_us : known_us;
+    known_us = relay->paused_until_us > known_us ? relay->paused_until_us : known_us;
+    known_us = world->control_us > known_us ? world->control_us : known_us;
+    if (world->now_us > known_us + LOOK_US) {
+        world_violation(world, 5, "a relay publishes %s of a deleted tenant under the name of %s",
+                        is_head ? "a head" : "an event", newest->marker);
+    }
+    world->numbers.late_news++;
+    return true;
+}
+
 static bool is_for(const world_t *world, uint32_t tenant, text_t topic)
 {
     char prefix[64];
@@ -246,7 +316,8 @@ static bool is_for(const world_t *world, uint32_t tenant, text_t topic)
            text_starts_with(topic, (text_t){prefix, (size_t)size});
 }
 
-void subscribers_publish(world_t *world, uint32_t relay, text_t topic, text_t header, text_t body)
+void subscribers_publish(world_t *world, const process_t *relay, text_t topic, text_t header,
+                         text_t body)
 {
     if (topic.size > 13 && memcmp(topic.data + topic.size - 13, ".CardsRevoked", 13) == 0) {
         return; /* operational: of no sequence */
@@ -255,8 +326,10 @@ void subscribers_publish(world_t *world, uint32_t relay, text_t topic, text_t he
     if (is_head && world->bug == BUG_no_heads) {
         return;
     }
-    for (uint32_t i = 0; i < world->tenant_count; i++) {
-        if (!is_for(world, i, topic)) {
+    for (uint32_t name_index = 0; name_index < world->name_count; name_index++) {
+        const uint32_t i = world_newest(world, name_index);
+        if (!is_for(world, i, topic) ||
+            is_of_deleted(world, relay, i, is_head, is_head ? body : header)) {
             continue;
         }
         if (world->is_stormy &&
@@ -264,10 +337,10 @@ void subscribers_publish(world_t *world, uint32_t relay, text_t topic, text_t he
             world->numbers.lost++;
             continue;
         }
-        send_news(world, i, relay, is_head, header, body);
+        send_news(world, i, relay->id, is_head, header, body);
         if (world->is_stormy && generator_chance(&world->wire, world->weather.duplicates)) {
             world->numbers.duplicated++;
-            send_news(world, i, relay, is_head, header, body);
+            send_news(world, i, relay->id, is_head, header, body);
         }
     }
 }
@@ -280,7 +353,7 @@ static void connect_due(world_t *world, void *payload)
         return; /* a zombie that woke up: its successor is heard already */
     }
     world->subscribers->relay = relay;
-    for (uint32_t i = 0; i < world->tenant_count; i++) {
+    for (uint32_t i = 0; i < world->name_count; i++) {
         char prefix[64];
         const int size =
             snprintf(prefix, sizeof(prefix), "digitalcard.%s.", world->tenants[i].name);

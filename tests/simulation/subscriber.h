@@ -10,7 +10,8 @@ void subscribers_destroy(subscribers_t **subscribers);
 /* A relay is there: subscribe to it after a moment. */
 void subscribers_connect(world_t *world, uint32_t relay);
 /* Frames from a relay, on their way. */
-void subscribers_publish(world_t *world, uint32_t relay, text_t topic, text_t header, text_t body);
+void subscribers_publish(world_t *world, const struct process *relay, text_t topic, text_t header,
+                         text_t body);
 /* The answer to events.read; NULL: none came, ask again later. */
 void subscribers_repaired(world_t *world, uint32_t tenant, uint32_t partition,
                           const event_page_t *page);

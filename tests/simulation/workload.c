@@ -156,7 +156,7 @@ static void aim(world_t *world, command_t *command, uint32_t card)
 static void fill_new_card(world_t *world, command_t *command)
 {
     const world_tenant_t *const tenant = &world->tenants[command->tenant];
-    (void)snprintf(command->member_id, sizeof(command->member_id), "%sm%u", tenant->marker,
+    (void)snprintf(command->member_id, sizeof(command->member_id), "%sm%u", tenant->name_marker,
                    generator_below(&world->workload, MEMBERS));
     (void)snprintf(command->holder_name, sizeof(command->holder_name), "holder %s",
                    command->marker);
@@ -198,7 +198,7 @@ static uint32_t count_cards(const clients_t *clients, uint32_t tenant)
 
 static void ask_work(world_t *world)
 {
-    const uint32_t tenant = generator_below(&world->workload, world->tenant_count);
+    const uint32_t tenant = world_draw_tenant(world, &world->workload);
     uint8_t type = draw_type(world);
     const uint32_t card = draw_card(world, tenant);
     if (generator_chance(&world->workload, world->weather.reads)) {
@@ -228,11 +228,22 @@ static void ask_work(world_t *world)
     clients_submit(world, command);
 }
 
+/* Where there are namesakes, mostly one of them. */
+static uint32_t draw_other(world_t *world, uint32_t tenant)
+{
+    const uint32_t name_index = world->tenants[tenant].name_index;
+    const uint32_t newest = world_newest(world, name_index);
+    if (world->tenants[newest].number > 0 && generator_chance(&world->workload, 700)) {
+        return tenant == newest ? name_index : newest;
+    }
+    return world_newest(world, (name_index + 1) % world->name_count);
+}
+
 /* With the id or the code of another tenant's card, or at another tenant's door. */
 static void ask_intrusion(world_t *world)
 {
-    const uint32_t tenant = generator_below(&world->workload, world->tenant_count);
-    const uint32_t other = (tenant + 1) % world->tenant_count;
+    const uint32_t tenant = world_draw_tenant(world, &world->workload);
+    const uint32_t other = draw_other(world, tenant);
     const uint32_t card = draw_card(world, other);
     if (other == tenant || card == CARDS_MAX) {
         return;
@@ -245,7 +256,7 @@ static void ask_intrusion(world_t *world)
     command->purpose = PURPOSE_INTRUSION;
     aim(world, command, card);
     command->card = CARDS_MAX;
-    command->is_wrong_door = generator_chance(&world->workload, 300);
+    command->door = generator_chance(&world->workload, 300) ? other : tenant;
     clients_submit(world, command);
 }
 
@@ -295,7 +306,8 @@ void clients_step(world_t *world)
 void clients_probe(world_t *world)
 {
     for (uint32_t tenant = 0; tenant < world->tenant_count; tenant++) {
-        for (uint32_t i = 0; i < 3; i++) {
+        const uint32_t issues = world_is_there(world, tenant) ? 3 : 1;
+        for (uint32_t i = 0; i < issues; i++) {
             command_t *const command = clients_new_command(world, tenant, request_type_card_issue);
             fill_new_card(world, command);
             give_key(world, command);

@@ -3,6 +3,7 @@
 #include "adapters/signer/signer.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/lives.h"
 #include "tests/simulation/membership.h"
 #include "tests/simulation/model.h"
 #include "tests/simulation/network.h"
@@ -83,23 +84,71 @@ void world_wall_range(const world_t *world, uint64_t since_us, int64_t *low_ms, 
     }
 }
 
-uint32_t world_tenant_index(const world_t *world, text_t name)
+uint32_t world_name_index(const world_t *world, text_t name)
 {
     uint32_t index = 0;
-    while (index < world->tenant_count &&
+    while (index < world->name_count &&
            !text_equal(text_from_c(world->tenants[index].name), name)) {
         index++;
     }
     return index;
 }
 
+uint32_t world_newest(const world_t *world, uint32_t name_index)
+{
+    uint32_t newest = name_index;
+    for (uint32_t i = world->name_count; i < world->tenant_count; i++) {
+        const world_tenant_t *const tenant = &world->tenants[i];
+        if (tenant->name_index == name_index && tenant->stage != STAGE_COMING) {
+            newest = i;
+        }
+    }
+    return newest;
+}
+
+uint32_t world_draw_tenant(const world_t *world, generator_t *generator)
+{
+    enum { EARLIER_PERMILLE = 120 };
+    const uint32_t name_index = generator_below(generator, world->name_count);
+    const uint32_t newest = world_newest(world, name_index);
+    if (world->tenants[newest].number == 0 || !generator_chance(generator, EARLIER_PERMILLE)) {
+        return newest;
+    }
+    uint32_t drawn = generator_below(generator, world->tenants[newest].number);
+    uint32_t index = name_index;
+    while (drawn > 0) {
+        index++;
+        drawn -= world->tenants[index].name_index == name_index ? 1 : 0;
+    }
+    return index;
+}
+
+bool world_is_there(const world_t *world, uint32_t tenant)
+{
+    return world->tenants[tenant].stage == STAGE_THERE;
+}
+
+/* Markers are "zq", a letter for the tenant, "qz", or "zn", one for its name, "nz". */
 bool world_is_foreign(const world_t *world, uint32_t tenant, const void *data, size_t size)
 {
-    for (uint32_t i = 0; i < world->tenant_count; i++) {
-        const char *const marker = world->tenants[i].marker;
-        if (i != tenant && memmem(data, size, marker, strlen(marker)) != NULL) {
+    enum { MARKER_SIZE = 5 };
+    const char *at = data;
+    const char *const end = at + size;
+    while (end - at >= MARKER_SIZE) {
+        at = memchr(at, 'z', (size_t)(end - at));
+        if (at == NULL || end - at < MARKER_SIZE) {
+            return false;
+        }
+        const uint32_t index = (uint32_t)(uint8_t)at[2] - 'A';
+        const bool is_marker = at[4] == 'z' && at[1] == at[3];
+        if (is_marker && at[1] == 'q' && index < world->tenant_count && index != tenant) {
             return true;
         }
+        if (is_marker && at[1] == 'n' && index < world->name_count &&
+            index != world->tenants[tenant].name_index) {
+            return true;
+        }
+        at++;
     }
     return false;
 }
@@ -154,15 +203,35 @@ static void draw_weather(world_t *world)
 static void make_tenants(world_t *world)
 {
     static const char *const names[WORLD_TENANTS_MAX] = {"acme", "beta-club", "cedar", "delta"};
-    world->tenant_count = generator_between(&world->workload, 2, WORLD_TENANTS_MAX);
-    for (uint32_t i = 0; i < world->tenant_count; i++) {
-        world_tenant_t *const tenant = &world->tenants[i];
-        memcpy(tenant->name, names[i], strlen(names[i]) + 1);
-        (void)snprintf(tenant->marker, sizeof(tenant->marker), "zq%cqz", (char)('A' + i));
-        tenant->partitions = generator_between(&world->workload, 1, WORLD_PARTITIONS_MAX);
-        control_fake_add_tenant(world->control, tenant->name, tenant->partitions);
-        store_add_tenant(world->store, tenant->name, tenant->partitions);
+    world->name_count = generator_between(&world->workload, 2, WORLD_NAMES_MAX);
+    for (uint32_t i = 0; i < world->name_count; i++) {
+        memcpy(world->tenants[i].name, names[i], strlen(names[i]) + 1);
+        world_tenant_t *const tenant = world_add_tenant(
+            world, i, generator_between(&world->workload, 1, WORLD_PARTITIONS_MAX));
+        store_put_in_place(world->store, i);
+        lives_appear(world, tenant);
     }
+}
+
+/* Its journal, and nothing else yet. */
+world_tenant_t *world_add_tenant(world_t *world, uint32_t name_index, uint32_t partitions)
+{
+    assert(world->tenant_count < WORLD_TENANTS_MAX);
+    const uint32_t index = world->tenant_count;
+    world_tenant_t *const tenant = &world->tenants[index];
+    world->tenant_count++;
+    memcpy(tenant->name, world->tenants[name_index].name, sizeof(tenant->name));
+    (void)snprintf(tenant->marker, sizeof(tenant->marker), "zq%cqz", (char)('A' + index));
+    (void)snprintf(tenant->name_marker, sizeof(tenant->name_marker), "zn%cnz",
+                   (char)('A' + name_index));
+    for (uint32_t i = 0; i < index; i++) {
+        tenant->number += world->tenants[i].name_index == name_index ? 1 : 0;
+    }
+    tenant->name_index = name_index;
+    tenant->partitions = partitions;
+    tenant->stage = STAGE_COMING;
+    store_add_tenant(world->store, index);
+    return tenant;
 }
 
 static world_t *create(const world_options_t *options)
@@ -193,6 +262,7 @@ static world_t *create(const world_options_t *options)
     world->clients = clients_create(world);
     world->subscribers = subscribers_create(world);
     world->memberships = memberships_create(world);
+    world->lives = lives_create(world);
     make_tenants(world);
     memberships_draw(world);
     return world;
@@ -214,6 +284,7 @@ void world_destroy(world_t **world)
     store_destroy(&old->store);
     projections_disk_destroy(&old->projections);
     memberships_destroy(&old->memberships);
+    lives_destroy(&old->lives);
     network_destroy(&old->network);
     control_fake_destroy(&old->control);
     free(old);
@@ -246,6 +317,7 @@ static void storm(world_t *world)
     for (uint32_t i = 0; i < world->options.steps && !world->has_failed; i++) {
         pass(world, generator_between(&world->workload, 100, STEP_US_MAX));
         cluster_step(world);
+        lives_step(world);
         clients_step(world);
         memberships_step(world);
     }
@@ -259,7 +331,7 @@ static bool is_answered(world_t *world)
 static bool is_applied(world_t *world)
 {
     for (uint32_t i = 0; i < world->tenant_count; i++) {
-        for (uint32_t j = 0; j < world->tenants[i].partitions; j++) {
+        for (uint32_t j = 0; world_is_there(world, i) && j < world->tenants[i].partitions; j++) {
             if (subscribers_applied(world, i, j) != store_partition(world->store, i, j)->row.head) {
                 return false;
             }
@@ -295,6 +367,8 @@ static void must(world_t *world, bool holds, const char *what)
 static void calm(world_t *world)
 {
     cluster_heal(world);
+    lives_heal(world);
+    world->is_calm = true;
     must(world, wait_for(world, is_answered, HEAL_US), "what was asked in the storm");
     if (world->has_failed) {
         return;
@@ -303,6 +377,8 @@ static void calm(world_t *world)
     if (world->has_failed) {
         return;
     }
+    must(world, wait_for(world, lives_given_back, ANSWER_US),
+         "giving back what deleted tenants had");
     clients_probe(world);
     clients_repeat_all(world);
     must(world, wait_for(world, is_answered, ANSWER_US), "what was asked after the storm");
@@ -320,6 +396,7 @@ static void calm(world_t *world)
     }
     if (!world->has_failed) {
         must(world, wait_for(world, is_quiet, ANSWER_US), "the work within");
+        must(world, lives_given_back(world), "giving back what deleted tenants had");
     }
     if (!world->has_failed) {
         (void)cluster_drain(world);

@@ -14,7 +14,8 @@
 #include "tests/simulation/bugs.h"
 
 enum {
-    WORLD_TENANTS_MAX = 4,
+    WORLD_NAMES_MAX = 4,
+    WORLD_TENANTS_MAX = 12, /* of all times: what was deleted stays on the list */
     WORLD_PARTITIONS_MAX = 3,
     WORLD_FRONTS_MAX = 2,
     WORLD_SHARDS = 2,
@@ -34,6 +35,7 @@ typedef struct subscribers subscribers_t;
 typedef struct cluster cluster_t;
 typedef struct network network_t;
 typedef struct memberships memberships_t;
+typedef struct lives lives_t;
 
 /* --- random.c: xoshiro256** seeded by splitmix64 --- */
 
@@ -152,12 +154,29 @@ typedef struct world_numbers {
     uint64_t repeats;
     uint64_t repairs;
     uint64_t member_events;
+    uint64_t deleted;
+    uint64_t namesakes;
+    uint64_t late_news; /* of a deleted tenant, from a relay that could not know it yet */
 } world_numbers_t;
 
+typedef enum tenant_stage {
+    STAGE_THERE,
+    STAGE_COMING, /* it has a journal, and the control store does not name it yet */
+    STAGE_GONE,
+} tenant_stage_t;
+
+/* Tenants of one name are different ones: each has its own place in this list. */
 typedef struct world_tenant {
     char name[16];
-    char marker[8]; /* in every text of this tenant, and in no text of another */
+    char marker[8];      /* in texts of this tenant, and in no text of another */
+    char name_marker[8]; /* in ids of members: those of its namesakes have the same */
+    uint32_t name_index; /* below world.name_count */
+    uint32_t number;     /* of those that had the name before */
     uint32_t partitions;
+    int64_t created_at;
+    tenant_stage_t stage;
+    uint64_t made_us;
+    uint64_t gone_us;
 } world_tenant_t;
 
 struct world {
@@ -179,6 +198,9 @@ struct world {
     trace_t trace;
     weather_t weather;
     world_numbers_t numbers;
+    bool is_calm;        /* faults have ended */
+    uint64_t control_us; /* the control store answers from then on */
+    uint32_t name_count; /* the first so many tenants have them */
     uint32_t tenant_count;
     world_tenant_t tenants[WORLD_TENANTS_MAX];
     uint32_t front_count;
@@ -192,6 +214,7 @@ struct world {
     clients_t *clients;
     subscribers_t *subscribers;
     memberships_t *memberships;
+    lives_t *lives;
     struct control_fake *control;
     struct model *model;
 };
@@ -211,7 +234,14 @@ uint64_t world_now_ms(const world_t *world);
 void world_jump_clock(world_t *world, int64_t offset_ms);
 /* The lowest and highest wall clock between `since_us` and now. */
 void world_wall_range(const world_t *world, uint64_t since_us, int64_t *low_ms, int64_t *high_ms);
-uint32_t world_tenant_index(const world_t *world, text_t name);
+/* name_count: there is no such name. */
+uint32_t world_name_index(const world_t *world, text_t name);
+/* Of that name: the one that is there, or else was there last. */
+uint32_t world_newest(const world_t *world, uint32_t name_index);
+/* Mostly the newest of some name, sometimes one that was deleted. */
+uint32_t world_draw_tenant(const world_t *world, generator_t *generator);
+bool world_is_there(const world_t *world, uint32_t tenant);
+world_tenant_t *world_add_tenant(world_t *world, uint32_t name_index, uint32_t partitions);
 /* Whether bytes carry the marker of another tenant. */
 bool world_is_foreign(const world_t *world, uint32_t tenant, const void *data, size_t size);
 

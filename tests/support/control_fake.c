@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { TENANTS_MAX = 4096, KEYS_MAX = 8, TOKEN_KEYS_MAX = 32 };
+enum { TENANTS_MAX = 4096, KEYS_MAX = 8, TOKEN_KEYS_MAX = 32, SECRET_NUMBER = 1000 };
+enum { NAMESAKE_STEP = 2000 }; /* between the numbers of secrets of tenants of one name */
 
 typedef struct fake_key {
     uint8_t state;
@@ -18,6 +19,7 @@ typedef struct fake_tenant {
     uint8_t sealed_secret[SECRET_SEALED_KEY_SIZE];
     fake_key_t keys[KEYS_MAX]; /* kid is the index plus 1 */
     uint32_t key_count;
+    uint32_t number; /* of those that had the name before */
     control_quotas_t quotas;
 } fake_tenant_t;
 
@@ -55,7 +57,7 @@ crypto_key_t control_fake_card_key(const char *name, uint32_t kid)
 
 crypto_key_t control_fake_tenant_secret(const char *name)
 {
-    return derive(name, 1000);
+    return derive(name, SECRET_NUMBER);
 }
 
 static fake_tenant_t *find(control_fake_t *fake, text_t name)
@@ -186,14 +188,15 @@ static void add_key(control_fake_t *fake, fake_tenant_t *tenant)
 {
     assert(tenant->key_count < KEYS_MAX);
     const uint32_t kid = tenant->key_count + 1;
-    const crypto_key_t key = control_fake_card_key(tenant->name, kid);
+    const crypto_key_t key = derive(tenant->name, tenant->number * NAMESAKE_STEP + kid);
     secret_card_key_seal(fake->crypto, &fake->master_key, text_from_c(tenant->name), kid, &key,
                          tenant->keys[tenant->key_count].sealed);
     tenant->keys[tenant->key_count].state = key_state_active;
     tenant->key_count++;
 }
 
-void control_fake_add_tenant(control_fake_t *fake, const char *name, uint32_t partitions)
+void control_fake_add_namesake(control_fake_t *fake, const char *name, uint32_t partitions,
+                               uint32_t number, int64_t created_at)
 {
     assert(fake->tenant_count < TENANTS_MAX);
     assert(find(fake, text_from_c(name)) == NULL);
@@ -205,12 +208,17 @@ void control_fake_add_tenant(control_fake_t *fake, const char *name, uint32_t pa
     fake->tenant_count++;
     fake->version++;
     fake_tenant_t *const tenant = &fake->tenants[index];
-    *tenant = (fake_tenant_t){.partitions = partitions, .created_at = (int64_t)fake->version};
+    *tenant = (fake_tenant_t){.partitions = partitions, .number = number, .created_at = created_at};
     memcpy(tenant->name, name, strlen(name));
-    const crypto_key_t secret = control_fake_tenant_secret(name);
+    const crypto_key_t secret = derive(name, number * NAMESAKE_STEP + SECRET_NUMBER);
     secret_tenant_seal(fake->crypto, &fake->master_key, text_from_c(name), &secret,
                        tenant->sealed_secret);
     add_key(fake, tenant);
+}
+
+void control_fake_add_tenant(control_fake_t *fake, const char *name, uint32_t partitions)
+{
+    control_fake_add_namesake(fake, name, partitions, 0, (int64_t)fake->version + 1);
 }
 
 void control_fake_set_quotas(control_fake_t *fake, const char *name, const control_quotas_t *quotas)

@@ -15,6 +15,9 @@ control_store_t *control_fake_store(control_fake_t *fake);
 
 /* With a secret and one active key, kid 1, all derived from the name. */
 void control_fake_add_tenant(control_fake_t *fake, const char *name, uint32_t partitions);
+/* The `number`-th of that name, from 0: its secrets are others than those of its namesakes. */
+void control_fake_add_namesake(control_fake_t *fake, const char *name, uint32_t partitions,
+                               uint32_t number, int64_t created_at);
 void control_fake_set_quotas(control_fake_t *fake, const char *name,
                              const control_quotas_t *quotas);
 int64_t control_fake_created_at(control_fake_t *fake, const char *name);

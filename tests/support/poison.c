@@ -10,9 +10,12 @@
  * DIR/run/poison-stored exists (--wrap=card_memory_open_name).
  * A card whose id is in the name of DIR/run/poison-read-ID (32 hexadecimal digits) kills the store
  * thread that reads it (--wrap=card_head_read).
+ * Asking the membership context over HTTP for the member breaking-adapter says INTERNAL: the
+ * adapter of its tenant is broken (--wrap=membership_ask_http).
  */
 #include "actors/shard/card_actor_internal.h"
 #include "adapters/journal_sqlite/journal_sqlite_internal.h"
+#include "adapters/membership/membership_internal.h"
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,4 +138,19 @@ result_t __wrap_card_head_read(connection_t *connection, const uuid_t *card, car
         write_wild();
     }
     return __real_card_head_read(connection, card, head);
+}
+
+/* --- An adapter --- */
+
+result_t __real_membership_ask_http(membership_adapter_t *adapter, text_t url,
+                                    const membership_question_t *question, membership_call_t *call);
+result_t __wrap_membership_ask_http(membership_adapter_t *adapter, text_t url,
+                                    const membership_question_t *question, membership_call_t *call);
+
+result_t __wrap_membership_ask_http(membership_adapter_t *adapter, text_t url,
+                                    const membership_question_t *question, membership_call_t *call)
+{
+    return is_word(question->member_id, "breaking-adapter")
+               ? RESULT_INTERNAL
+               : __real_membership_ask_http(adapter, url, question, call);
 }

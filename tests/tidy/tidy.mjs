@@ -24,6 +24,7 @@ const MAY_INCLUDE = [
   // The parts of the roles talk by messages only: none includes another's, and what they share includes none of them.
   ...['shard', 'gateway', 'relay', 'neighbours'].map((part) => [`actors/${part}/`, [...BELOW_THE_PARTS, SHARED_BY_THE_PARTS, `actors/${part}/`]]),
   ['actors/', [...BELOW_THE_PARTS, SHARED_BY_THE_PARTS]],
+  ['adapters/shared_sqlite/', ['messages/', 'runtime/', 'adapters/shared_sqlite/']],
   ['adapters/shared_postgres/', ['messages/', 'runtime/', 'adapters/shared_postgres/']],
   ['adapters/cli/', ['messages/', 'runtime/', 'actors/', 'adapters/']],
 ];

@@ -1,8 +1,11 @@
 # The rules of a card, its code, and the adapters that sign and draw it.
-foreach(name card_states card_decide card_evolve card_property card_reason card_id card_code permission flag circuit_breaker webhook)
+foreach(name card_states card_decide card_evolve card_property card_reason card_id card_code permission flag webhook)
   digitalcard_test(NAME ${name}_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}_test.c
                    LIBRARIES digitalcard_domain)
 endforeach()
+# With the numbers that the service uses, which stand with its neighbours.
+digitalcard_test(NAME circuit_breaker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/circuit_breaker_test.c
+                 LIBRARIES digitalcard_actors)
 
 add_test(NAME card_states_page_is_current
   COMMAND sh -c "\"$1\" | diff -u \"$2\" -" sh $<TARGET_FILE:digitalcard_card_states>

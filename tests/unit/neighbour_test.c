@@ -1,7 +1,9 @@
-/* Bulkheads, repeats and breakers of neighbours, with a neighbour that does what the test says. The
- * loop and its time are real; the breaker's time is the test's. */
+/* Bulkheads, repeats, breakers of neighbours, and what of them restarts when something is broken;
+ * with a neighbour that does what the test says. The loop and its time are real; the breaker's time
+ * is the test's. */
 #include "actors/neighbours/neighbour.h"
 #include "runtime/clock.h"
+#include "tests/support/actors_settle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,10 +14,11 @@
 
 #include <cmocka.h>
 
-enum { CALLS = 64, WAIT_MS = 5000 };
+enum { CALLS = 64, WAIT_MS = 30000 };
 
 typedef struct probe {
     neighbour_call_t call; /* first */
+    result_t says;         /* what `start` returns */
     uint32_t started;
     uint32_t cancelled;
     uint32_t ended;
@@ -66,6 +69,7 @@ static int start(void **state)
     assert_non_null(fixture);
     now_us = 1000000;
     changes = 0;
+    last_state[0] = '\0';
     assert_int_equal(loop_create(&fixture->loop), RESULT_OK);
     fixture->metrics = metrics_create("test");
     fixture->tick = loop_timer_create(fixture->loop, tick, NULL);
@@ -95,18 +99,20 @@ static int stop(void **state)
     return 0;
 }
 
-static void probe_start(neighbour_call_t *call, uint32_t deadline_ms)
+static result_t probe_start(neighbour_call_t *call, uint32_t deadline_ms)
 {
     probe_t *probe = (probe_t *)call;
     assert_true(deadline_ms > 0);
     probe->started++;
-    probe->is_running = true;
+    probe->is_running = probe->says == RESULT_OK;
+    return probe->says;
 }
 
 static void probe_cancel(neighbour_call_t *call)
 {
     probe_t *probe = (probe_t *)call;
     assert_true(probe->is_running);
+    probe->is_running = false;
     probe->cancelled++;
 }
 
@@ -117,24 +123,50 @@ static void probe_done(neighbour_call_t *call, neighbour_end_t end)
     probe->end = end;
 }
 
-static probe_t *begin(fixture_t *fixture, size_t number, const char *tenant, bool is_repeatable)
+static void settle(fixture_t *fixture)
+{
+    actors_settle(fixture->loop, neighbours_actors(fixture->neighbours));
+}
+
+static probe_t *begin_saying(fixture_t *fixture, size_t number, const char *tenant,
+                             bool is_repeatable, result_t says)
 {
     probe_t *probe = &fixture->probes[number];
     *probe = (probe_t){.call = {.start = probe_start,
                                 .cancel = probe_cancel,
                                 .done = probe_done,
                                 .is_repeatable = is_repeatable,
-                                .deadline_ms = loop_now_ms(fixture->loop) + 60000}};
+                                .deadline_ms = loop_now_ms(fixture->loop) + 60000},
+                       .says = says};
     neighbour_call_begin(fixture->neighbours, text_from_c(tenant), NEIGHBOUR_MEMBERSHIP,
                          &probe->call);
+    settle(fixture);
     return probe;
 }
 
-static void end(probe_t *probe, const char *failure)
+static probe_t *begin(fixture_t *fixture, size_t number, const char *tenant, bool is_repeatable)
+{
+    return begin_saying(fixture, number, tenant, is_repeatable, RESULT_OK);
+}
+
+static void end(fixture_t *fixture, probe_t *probe, const char *failure)
 {
     assert_true(probe->is_running);
     probe->is_running = false;
     neighbour_attempt_end(&probe->call, failure);
+    settle(fixture);
+}
+
+static actor_system_numbers_t numbers_of(const fixture_t *fixture, const char *kind)
+{
+    const actor_system_t *const system = neighbours_actors(fixture->neighbours);
+    actor_system_numbers_t numbers = {0};
+    for (uint32_t i = 0; actor_system_kind_name(system, i) != NULL; i++) {
+        if (strcmp(actor_system_kind_name(system, i), kind) == 0) {
+            actor_system_numbers(system, i, &numbers);
+        }
+    }
+    return numbers;
 }
 
 static void wait_for_start(const fixture_t *fixture, const probe_t *probe, uint32_t started)
@@ -158,7 +190,7 @@ static void calls_of_one_tenant_wait_for_each_other_and_no_other(void **state)
     assert_int_equal(sixth->end, NEIGHBOUR_BUSY);
     const probe_t *other = begin(fixture, 6, "other", false);
     assert_int_equal(other->started, 1);
-    end(&fixture->probes[0], NULL);
+    end(fixture, &fixture->probes[0], NULL);
     assert_int_equal(fixture->probes[0].end, NEIGHBOUR_ANSWERED);
     assert_int_equal(fixture->probes[2].started, 1);
     assert_int_equal(fixture->probes[3].started, 0);
@@ -168,20 +200,21 @@ static void what_is_safe_to_repeat_is_repeated(void **state)
 {
     fixture_t *fixture = *state;
     probe_t *probe = begin(fixture, 0, "acme", true);
-    end(probe, "status 500");
+    end(fixture, probe, "status 500");
     assert_int_equal(probe->ended, 0);
     wait_for_start(fixture, probe, 2);
-    end(probe, "status 500");
+    end(fixture, probe, "status 500");
     wait_for_start(fixture, probe, 3);
-    end(probe, NULL);
+    end(fixture, probe, NULL);
     assert_int_equal(probe->end, NEIGHBOUR_ANSWERED);
     assert_int_equal(probe->ended, 1);
 }
 
 static void other_calls_end_with_their_first_failure(void **state)
 {
-    probe_t *probe = begin(*state, 0, "acme", false);
-    end(probe, "broken");
+    fixture_t *fixture = *state;
+    probe_t *probe = begin(fixture, 0, "acme", false);
+    end(fixture, probe, "broken");
     assert_int_equal(probe->end, NEIGHBOUR_FAILED);
     assert_int_equal(probe->started, 1);
 }
@@ -189,7 +222,7 @@ static void other_calls_end_with_their_first_failure(void **state)
 static void open_breaker(fixture_t *fixture)
 {
     for (size_t i = 0; i < 4; i++) {
-        end(begin(fixture, i, "acme", false), "broken");
+        end(fixture, begin(fixture, i, "acme", false), "broken");
     }
     assert_string_equal(last_state, "open");
 }
@@ -209,7 +242,7 @@ static void open_breaker_refuses_at_once_and_closes_by_itself(void **state)
         probe_t *probe = begin(fixture, i, "acme", false);
         assert_string_equal(last_state, "half_open");
         assert_int_equal(begin(fixture, 20, "acme", false)->end, NEIGHBOUR_OPEN);
-        end(probe, NULL);
+        end(fixture, probe, NULL);
     }
     assert_string_equal(last_state, "closed");
     assert_int_equal(changes, 3); /* opened, half-opened, closed */
@@ -218,19 +251,19 @@ static void open_breaker_refuses_at_once_and_closes_by_itself(void **state)
 static void waiting_calls_end_when_the_breaker_opens_before_them(void **state)
 {
     fixture_t *fixture = *state;
-    end(begin(fixture, 10, "acme", false), "broken");
-    end(begin(fixture, 11, "acme", false), "broken");
+    end(fixture, begin(fixture, 10, "acme", false), "broken");
+    end(fixture, begin(fixture, 11, "acme", false), "broken");
     probe_t *one = begin(fixture, 0, "acme", true);
     probe_t *two = begin(fixture, 1, "acme", true);
     const probe_t *three = begin(fixture, 2, "acme", true);
-    end(one, "broken");
-    end(two, "broken");
+    end(fixture, one, "broken");
+    end(fixture, two, "broken");
     assert_string_equal(last_state, "open");
     const uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
     while (one->ended + two->ended + three->ended < 3 && clock_monotonic_ms() < deadline_ms) {
         (void)uv_run(loop_uv(fixture->loop), UV_RUN_ONCE);
         if (three->is_running) {
-            end(&fixture->probes[2], "broken");
+            end(fixture, &fixture->probes[2], "broken");
         }
     }
     assert_int_equal(one->end, NEIGHBOUR_FAILED);
@@ -238,19 +271,142 @@ static void waiting_calls_end_when_the_breaker_opens_before_them(void **state)
     assert_true(three->ended == 1);
 }
 
+typedef struct command {
+    neighbour_command_t command; /* first */
+    uint32_t ended;
+    result_t result;
+} command_t;
+
+static void command_done(neighbour_command_t *base, result_t result)
+{
+    command_t *const command = (command_t *)base;
+    command->ended++;
+    command->result = result;
+}
+
+static result_t by_hand(fixture_t *fixture, neighbour_hand_t hand)
+{
+    command_t command = {.command = {.hand = hand, .done = command_done}};
+    neighbour_command_begin(fixture->neighbours, text_from_c("acme"), NEIGHBOUR_MEMBERSHIP,
+                            &command.command);
+    settle(fixture);
+    assert_int_equal(command.ended, 1);
+    return command.result;
+}
+
 static void hand_opens_holds_and_closes(void **state)
 {
     fixture_t *fixture = *state;
-    const text_t acme = text_from_c("acme");
-    assert_int_equal(
-        neighbour_by_hand(fixture->neighbours, acme, NEIGHBOUR_MEMBERSHIP, NEIGHBOUR_HOLD),
-        RESULT_OK);
+    assert_int_equal(by_hand(fixture, NEIGHBOUR_HOLD), RESULT_OK);
     now_us += UINT64_C(3600000000);
     assert_int_equal(begin(fixture, 0, "acme", true)->end, NEIGHBOUR_OPEN);
-    assert_int_equal(
-        neighbour_by_hand(fixture->neighbours, acme, NEIGHBOUR_MEMBERSHIP, NEIGHBOUR_CLOSE),
-        RESULT_OK);
+    assert_int_equal(by_hand(fixture, NEIGHBOUR_CLOSE), RESULT_OK);
     assert_int_equal(begin(fixture, 1, "acme", true)->started, 1);
+}
+
+/* --- Supervision --- */
+
+static void broken_adapter_is_restarted_and_nobody_else_notices(void **state)
+{
+    fixture_t *fixture = *state;
+    probe_t *other = begin(fixture, 0, "other", false);
+    probe_t *beside = begin(fixture, 1, "acme", false);
+    const probe_t *breaks = begin_saying(fixture, 2, "acme", false, RESULT_INTERNAL);
+    assert_int_equal(breaks->end, NEIGHBOUR_FAILED);
+    assert_int_equal(breaks->cancelled, 0);
+    assert_int_equal(beside->cancelled, 1); /* what it had under way cannot be trusted */
+    assert_int_equal(beside->end, NEIGHBOUR_FAILED);
+    assert_int_equal(numbers_of(fixture, "adapter").restarts, 1);
+    assert_int_equal(numbers_of(fixture, "breaker").restarts, 0);
+    assert_int_equal(neighbours_in_flight(fixture->neighbours), 1);
+    assert_true(other->is_running);
+    end(fixture, other, NULL);
+    assert_int_equal(other->end, NEIGHBOUR_ANSWERED);
+    end(fixture, begin(fixture, 3, "acme", false), NULL);
+    assert_int_equal(fixture->probes[3].end, NEIGHBOUR_ANSWERED);
+}
+
+/* The answer came before the adapter broke: it is not thrown away with what it had under way. */
+static void answer_that_waits_outlives_the_restart(void **state)
+{
+    fixture_t *fixture = *state;
+    probe_t *answered = begin(fixture, 0, "acme", false);
+    probe_t *breaks = &fixture->probes[1];
+    *breaks = (probe_t){.call = {.start = probe_start,
+                                 .cancel = probe_cancel,
+                                 .done = probe_done,
+                                 .deadline_ms = loop_now_ms(fixture->loop) + 60000},
+                        .says = RESULT_INTERNAL};
+    answered->is_running = false;
+    neighbour_call_begin(fixture->neighbours, text_from_c("acme"), NEIGHBOUR_MEMBERSHIP,
+                         &breaks->call);
+    neighbour_attempt_end(&answered->call, NULL);
+    settle(fixture);
+    assert_int_equal(answered->end, NEIGHBOUR_ANSWERED);
+    assert_int_equal(answered->cancelled, 0);
+    assert_int_equal(breaks->end, NEIGHBOUR_FAILED);
+}
+
+static void adapter_that_breaks_again_and_again_opens_its_breaker(void **state)
+{
+    fixture_t *fixture = *state;
+    const uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    size_t number = 0;
+    while (strcmp(last_state, "open") != 0) {
+        /* Good answers in between: the failures in a row are too few to open it. */
+        assert_true(clock_monotonic_ms() < deadline_ms && number < CALLS - 2);
+        const probe_t *breaks = begin_saying(fixture, number++, "acme", false, RESULT_INTERNAL);
+        while (breaks->ended == 0) { /* restarts come later and later */
+            (void)uv_run(loop_uv(fixture->loop), UV_RUN_ONCE);
+        }
+        if (strcmp(last_state, "open") != 0) {
+            probe_t *good = begin(fixture, number++, "acme", false);
+            wait_for_start(fixture, good, 1);
+            end(fixture, good, NULL);
+        }
+    }
+    assert_int_equal(number, 2 * LIMIT_ACTOR_RESTARTS + 1);
+    assert_int_equal(numbers_of(fixture, "adapter").active, 0);
+    assert_int_equal(begin(fixture, number++, "acme", false)->end, NEIGHBOUR_OPEN);
+    now_us += 1000000;
+    for (int i = 0; i < 3; i++) { /* with a new adapter */
+        end(fixture, begin(fixture, number++, "acme", false), NULL);
+    }
+    assert_string_equal(last_state, "closed");
+    assert_int_equal(numbers_of(fixture, "adapter").active, 1);
+}
+
+static void broken_breaker_is_restarted_alone_and_closed(void **state)
+{
+    fixture_t *fixture = *state;
+    open_breaker(fixture);
+    now_us += 1000000;
+    probe_t *running = begin(fixture, 4, "acme", false); /* the probe of its pause's end */
+    probe_t *other = begin(fixture, 5, "other", false);
+    assert_int_equal(by_hand(fixture, (neighbour_hand_t)99), RESULT_INTERNAL);
+    assert_int_equal(running->cancelled, 1);
+    assert_int_equal(running->end, NEIGHBOUR_FAILED);
+    assert_string_equal(last_state, "closed");
+    assert_int_equal(numbers_of(fixture, "breaker").restarts, 1);
+    assert_true(other->is_running);
+    end(fixture, other, NULL);
+    end(fixture, begin(fixture, 6, "acme", false), NULL);
+    assert_int_equal(fixture->probes[6].end, NEIGHBOUR_ANSWERED);
+    assert_int_equal(neighbours_in_flight(fixture->neighbours), 0);
+}
+
+static void calls_that_wait_end_with_a_broken_breaker(void **state)
+{
+    fixture_t *fixture = *state;
+    for (size_t i = 0; i < 4; i++) {
+        (void)begin(fixture, i, "acme", true);
+    }
+    assert_int_equal(by_hand(fixture, (neighbour_hand_t)99), RESULT_INTERNAL);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(fixture->probes[i].ended, 1);
+        assert_int_equal(fixture->probes[i].end, NEIGHBOUR_FAILED);
+        assert_int_equal(fixture->probes[i].cancelled, i < 2 ? 1 : 0);
+    }
 }
 
 /* The fixture's `stop` ends them. */
@@ -293,6 +449,11 @@ int main(void)
         CASE(open_breaker_refuses_at_once_and_closes_by_itself),
         CASE(waiting_calls_end_when_the_breaker_opens_before_them),
         CASE(hand_opens_holds_and_closes),
+        CASE(broken_adapter_is_restarted_and_nobody_else_notices),
+        CASE(answer_that_waits_outlives_the_restart),
+        CASE(adapter_that_breaks_again_and_again_opens_its_breaker),
+        CASE(broken_breaker_is_restarted_alone_and_closed),
+        CASE(calls_that_wait_end_with_a_broken_breaker),
         CASE(end_of_the_role_ends_every_call),
         cmocka_unit_test(settings_name_what_cannot_be_used),
     };

@@ -1,3 +1,3 @@
-digitalcard_test(NAME neighbour_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/neighbour_test.c
+digitalcard_test(NAME neighbour_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/neighbour_test.c ${CMAKE_SOURCE_DIR}/tests/support/actors_settle.c
                  LIBRARIES digitalcard_actors PkgConfig::libuv)
 digitalcard_test(NAME inbox_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/inbox_test.c LIBRARIES digitalcard_actors)

@@ -5,10 +5,12 @@
 #include "tests/support/zmq_client.h"
 
 #include <netinet/in.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -517,6 +519,190 @@ static void drain_waits_for_the_last_reply(void **state)
     zmq_client_close(&client);
 }
 
+/* --- Handing over to a successor. Ticks are given by hand, so that what lies between two of them
+ * is the test's choice and not the machine's. --- */
+
+static void hand_over(void)
+{
+    router_front_hand_over(front, on_drained, NULL);
+    loop_timer_stop(front->timer);
+}
+
+static void turn_until_submitted(uint64_t count)
+{
+    const uint64_t deadline_ms = clock_monotonic_ms() + 10000;
+    while (gateway.submitted < count && clock_monotonic_ms() < deadline_ms) {
+        zmq_client_turn(loop);
+    }
+    assert_int_equal(gateway.submitted, count);
+}
+
+/* A machine that stands still does not make the hand-over give up. */
+static void tick(void)
+{
+    front->leave.began_ms = loop_now_ms(loop);
+    router_leave_tick(front);
+}
+
+static void tick_until(router_leaving_t state)
+{
+    const uint64_t deadline_ms = clock_monotonic_ms() + 10000;
+    while (front->leaving != state && clock_monotonic_ms() < deadline_ms) {
+        zmq_client_turn(loop);
+        tick();
+    }
+    assert_int_equal(front->leaving, state);
+}
+
+/* Without a turn of the loop: it has come, and the front does not know. */
+static void wait_unread(void)
+{
+    const uint64_t deadline_ms = clock_monotonic_ms() + 10000;
+    while (!zsocket_has_unread(front->socket) && clock_monotonic_ms() < deadline_ms) {
+        (void)sched_yield();
+    }
+    assert_true(zsocket_has_unread(front->socket));
+}
+
+static void send_get(zmq_client_t *client, const char *id)
+{
+    uint8_t body[256];
+    sent_header_t sent = usual;
+    sent.id = id;
+    send_request(client, &sent, body, pack_get(body, sizeof(body)));
+}
+
+static void a_hand_over_goes_back_when_something_comes_behind_the_last_replies(void **state)
+{
+    (void)state;
+    zmq_client_t client;
+    received_t received;
+    zmq_client_open(&client, loop, ZMQ_DEALER, endpoint);
+    send_get(&client, "0");
+    read_reply(&client, &received, "0", "card.get.ok");
+    hand_over();
+    send_get(&client, "1");
+    turn_until_submitted(2);
+    tick_until(ROUTER_SENDS_LAST);
+    gateway.holds = true;
+    send_get(&client, "2");
+    wait_unread();
+    for (int i = 0; i < 3; i++) { /* enough for the end, but for what is unread */
+        tick();
+    }
+    assert_int_equal(front->leaving, ROUTER_HOLDS);
+    turn_until_submitted(3);
+    for (int i = 0; i < 10; i++) { /* nor is it told while it is worked on */
+        zmq_client_turn(loop);
+        tick();
+    }
+    assert_int_equal(front->leaving, ROUTER_HOLDS);
+    gateway_fake_answer(&gateway, 0);
+    tick_until(ROUTER_FINISHES);
+    zmq_client_turn(loop);
+    assert_int_equal(drained, 1);
+    read_reply(&client, &received, "1", "card.get.ok");
+    read_reply(&client, &received, "2", "card.get.ok");
+    zmq_client_close(&client);
+}
+
+static void clients_that_do_not_wait_get_their_replies_soon(void **state)
+{
+    (void)state;
+    zmq_client_t client;
+    received_t received;
+    zmq_client_open(&client, loop, ZMQ_DEALER, endpoint);
+    send_get(&client, "0");
+    read_reply(&client, &received, "0", "card.get.ok"); /* it is connected */
+    hand_over();
+    for (uint32_t i = 0; i <= LIMIT_API_HOLD_SPARE; i++) {
+        send_get(&client, "1");
+    }
+    turn_until_submitted(LIMIT_API_HOLD_SPARE + 2);
+    assert_int_equal(front->leave.held_count, LIMIT_API_HOLD_SPARE + 1);
+    front->leave.received_ms = loop_now_ms(loop); /* the next one comes already */
+    front->leave.looked_ms = loop_now_ms(loop);
+    tick();
+    assert_int_equal(front->leaving, ROUTER_WAITS);
+    for (uint32_t i = 0; i <= LIMIT_API_HOLD_SPARE; i++) {
+        zmq_client_read(&client);
+    }
+    tick_until(ROUTER_FINISHES);
+    zmq_client_close(&client);
+}
+
+static void peer_write(int peer, const void *data, size_t size)
+{
+    assert_int_equal(send(peer, data, size, MSG_NOSIGNAL), size);
+}
+
+/* A peer that goes on writing behind the end: ZMTP 3.0 by hand, mechanism NULL. */
+static int open_stubborn_peer(void)
+{
+    static const char greeting[64] = "\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL";
+    static const char ready[] = "\4\x1c\5READY\xbSocket-Type\0\0\0\6DEALER";
+    const int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval patience = {.tv_sec = 10};
+    assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(connect(peer, (struct sockaddr *)&address, size), 0);
+    peer_write(peer, greeting, sizeof(greeting));
+    peer_write(peer, ready, sizeof(ready) - 1);
+    uint8_t theirs[sizeof(greeting) + 2 + UINT8_MAX]; /* messages only when both are ready */
+    assert_int_equal(recv(peer, theirs, sizeof(greeting) + 2, MSG_WAITALL), sizeof(greeting) + 2);
+    const size_t rest = theirs[sizeof(greeting) + 1];
+    assert_int_equal(recv(peer, theirs, rest, MSG_WAITALL), rest);
+    return peer;
+}
+
+static void peer_ask(int peer)
+{
+    uint8_t bytes[1024];
+    const size_t header = pack_header(&usual, bytes + 2, 200);
+    bytes[0] = 1; /* more follows */
+    bytes[1] = (uint8_t)header;
+    const size_t body = pack_get(bytes + header + 4, 200);
+    bytes[header + 2] = 0;
+    bytes[header + 3] = (uint8_t)body;
+    peer_write(peer, bytes, header + body + 4);
+}
+
+/* Without a turn of the loop. */
+static void peer_read_to_the_end(int peer)
+{
+    char bytes[1024];
+    ssize_t size = 1;
+    while (size > 0) {
+        size = recv(peer, bytes, sizeof(bytes), 0);
+    }
+    assert_int_equal(size, 0);
+}
+
+static void what_nobody_can_be_told_is_not_carried_out(void **state)
+{
+    (void)state;
+    const int peer = open_stubborn_peer();
+    peer_ask(peer);
+    turn_until_submitted(1);
+    hand_over();
+    tick_until(ROUTER_WAS_LEFT);
+    peer_read_to_the_end(peer);
+    peer_ask(peer);
+    const uint64_t deadline_ms = clock_monotonic_ms() + 10000;
+    while (metric_value(front->metrics.late) == 0 && clock_monotonic_ms() < deadline_ms) {
+        zmq_client_turn(loop);
+    }
+    assert_int_equal(metric_value(front->metrics.late), 1);
+    assert_int_equal(gateway.submitted, 1);
+    assert_int_equal(zsocket_peers(front->socket), 1); /* it is not cut off while it writes */
+    assert_int_equal(close(peer), 0);
+    tick_until(ROUTER_FINISHES);
+    zmq_client_turn(loop);
+    assert_int_equal(drained, 1);
+}
+
 static void destroy_cancels_what_is_in_flight(void **state)
 {
     (void)state;
@@ -557,6 +743,9 @@ int main(void)
         WITH(what_waits_for_a_client_that_does_not_read_is_bounded_in_bytes),
         WITH(replies_to_clients_that_are_gone_are_counted),
         WITH(drain_waits_for_the_last_reply),
+        WITH(a_hand_over_goes_back_when_something_comes_behind_the_last_replies),
+        WITH(clients_that_do_not_wait_get_their_replies_soon),
+        WITH(what_nobody_can_be_told_is_not_carried_out),
         WITH(destroy_cancels_what_is_in_flight),
         WITH(an_endpoint_in_use_is_told),
     };

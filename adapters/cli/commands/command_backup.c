@@ -49,8 +49,10 @@ static bool begin(const command_t *command, int argc, char **argv, backup_argume
         return false;
     }
     if (arguments->tenant == NULL || !tenant_name_is_valid(text_from_c(arguments->tenant))) {
-        (void)command_fail("%s: --tenant must name an organisation", command->words);
-        *status = EXIT_USAGE;
+        *status =
+            arguments->tenant == NULL
+                ? command_misuse(command, "--tenant T is missing")
+                : command_misuse(command, "--tenant %s is no name of a tenant", arguments->tenant);
         return false;
     }
     *status = EXIT_FAILED;

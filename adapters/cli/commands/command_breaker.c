@@ -29,8 +29,7 @@ static bool begin(const command_t *command, int argc, char **argv, breaker_argum
         return false;
     }
     if (with_adapter && arguments->tenant == NULL) {
-        *status = EXIT_USAGE;
-        (void)command_fail("--tenant is needed: a breaker is one organisation's");
+        *status = command_misuse(command, "--tenant T is missing: a breaker is one organisation's");
         return false;
     }
     return configuration_load_for(&arguments->configuration, status);

@@ -158,14 +158,11 @@ static bool begin(const command_t *command, int argc, char **argv, bool replay,
         return false;
     }
     if (arguments->tenant == NULL) {
-        (void)command_fail("%s: --tenant T is missing", command->words);
-        *status = EXIT_USAGE;
+        *status = command_misuse(command, "--tenant T is missing");
         return false;
     }
     if (!tenant_name_is_valid(text_from_c(arguments->tenant))) {
-        (void)command_fail("%s: --tenant %s is no name of a tenant", command->words,
-                           arguments->tenant);
-        *status = EXIT_USAGE;
+        *status = command_misuse(command, "--tenant %s is no name of a tenant", arguments->tenant);
         return false;
     }
     arguments->all_partitions = partition == UINT64_MAX && !replay;

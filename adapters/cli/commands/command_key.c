@@ -31,9 +31,8 @@ static bool begin(const command_t *command, int argc, char **argv, bool with_kid
         return false;
     }
     if (arguments->tenant == NULL || (with_kid && arguments->kid == 0)) {
-        (void)command_fail("%s: %s is missing", command->words,
-                           arguments->tenant == NULL ? "--tenant T" : "--kid N");
-        *status = EXIT_USAGE;
+        *status = command_misuse(command, "%s is missing",
+                                 arguments->tenant == NULL ? "--tenant T" : "--kid N");
         return false;
     }
     return configuration_load_for(&arguments->configuration, status);
@@ -185,8 +184,7 @@ int command_token_mint(const command_t *command, int argc, char **argv)
     }
     const char *fault = mint_fault(tenant, role, subject, ttl_s);
     if (fault != NULL) {
-        (void)command_fail("token mint: %s", fault);
-        return EXIT_USAGE;
+        return command_misuse(command, "%s", fault);
     }
     json_t *answer = configuration_load_for(&configuration, &status)
                          ? control_client_execute(&configuration,

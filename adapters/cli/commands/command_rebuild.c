@@ -35,9 +35,8 @@ static bool begin(const command_t *command, int argc, char **argv, rebuild_argum
         return false;
     }
     if (!is_projection(projection)) {
-        (void)command_fail("there is no projection %s; they are cards, rollups and all",
-                           projection);
-        *status = EXIT_USAGE;
+        *status = command_misuse(
+            command, "there is no projection %s; they are cards, rollups and all", projection);
         return false;
     }
     *status = EXIT_FAILED;

@@ -225,16 +225,17 @@ static bool begin(const command_t *command, int argc, char **argv, retention_t *
     if (!arguments_parse(command, argc, argv, options, count, &retention->file, 1, status)) {
         return false;
     }
-    *status = EXIT_USAGE;
     if (retention->tenant == NULL || !tenant_name_is_valid(text_from_c(retention->tenant))) {
-        (void)command_fail("%s: --tenant must name an organisation", command->words);
+        *status =
+            retention->tenant == NULL
+                ? command_misuse(command, "--tenant T is missing")
+                : command_misuse(command, "--tenant %s is no name of a tenant", retention->tenant);
         return false;
     }
     if (!date_read(retention->before, &retention->before_ms) ||
         retention->before_ms > clock_wall_ms()) {
-        (void)command_fail("%s: --before must be the first day of a month that has begun, as "
-                           "2026-01-01",
-                           command->words);
+        *status = command_misuse(command, "--before must be the first day of a month that has "
+                                          "begun, as 2026-01-01");
         return false;
     }
     *status = EXIT_FAILED;

@@ -1,6 +1,7 @@
 /* store verify, and the commands of this group that other issues bring. */
 #include "adapters/cli/control/control_client.h"
 
+#include "adapters/cli/commands/answer.h"
 #include "adapters/cli/commands/verify_models.h"
 #include "adapters/cli/stores.h"
 #include <stdio.h>
@@ -77,13 +78,31 @@ static json_t *verify_tenant(const configuration_texts_t *texts, const char *nam
     return report;
 }
 
+/* A line for the tenant, and one for each problem below it. */
 static void print_report(const json_t *report)
 {
-    char *details = json_dumps(report, JSON_COMPACT);
-    const char *result = json_string_value(json_object_get(report, "result"));
-    (void)printf("%-39s  %s  %s\n", json_string_value(json_object_get(report, "tenant")),
-                 strcmp(result, "ok") == 0 ? "sound  " : "DAMAGED", details);
-    free(details);
+    const json_t *problem = NULL;
+    size_t i = 0;
+    const char *const result = answer_text(report, "result");
+    const bool is_sound = strcmp(result, "ok") == 0;
+    const bool is_damaged = strcmp(result, result_code(RESULT_STORE_CORRUPT)) == 0;
+    (void)printf("%-39s  %s", answer_text(report, "tenant"),
+                 is_sound ? "sound  " : (is_damaged ? "DAMAGED" : "UNREAD"));
+    if (json_object_get(report, "events") != NULL) { /* else nothing could be counted */
+        (void)printf("  %lld events of %lld cards, partitions: %lld",
+                     answer_number(report, "events"), answer_number(report, "cards"),
+                     answer_number(report, "partitions"));
+    }
+    const json_t *const models = json_object_get(report, "read_models");
+    if (models != NULL) {
+        (void)printf(", read models: %s", answer_text(models, "result"));
+    }
+    (void)printf("%s%s%s\n", is_sound ? "" : "  (", is_sound ? "" : result, is_sound ? "" : ")");
+    json_array_foreach(json_object_get(report, "problems"), i, problem)
+    {
+        (void)printf("  not so: %s: %s\n", answer_text(problem, "check"),
+                     answer_text(problem, "found"));
+    }
 }
 
 int command_store_verify(const command_t *command, int argc, char **argv)

@@ -163,9 +163,8 @@ int command_tenant_create(const command_t *command, int argc, char **argv)
     }
     const char *fault = create_fault(&arguments);
     if (fault != NULL) {
-        (void)command_fail("tenant create: %s", fault);
         configuration_release(&arguments.configuration);
-        return EXIT_USAGE;
+        return command_misuse(command, "%s", fault);
     }
     json_t *create = json_pack("{s:s,s:s,s:I}", "command", "tenant.create", "name", arguments.name,
                                "partitions", (json_int_t)arguments.partitions);
@@ -186,8 +185,7 @@ int command_tenant_set(const command_t *command, int argc, char **argv)
     if (arguments.max_cards == QUOTA_NOT_GIVEN && arguments.max_storage == QUOTA_NOT_GIVEN &&
         arguments.max_rate == QUOTA_NOT_GIVEN) {
         configuration_release(&arguments.configuration);
-        (void)command_fail("tenant set: nothing to set; see digitalcard tenant set --help");
-        return EXIT_USAGE;
+        return command_misuse(command, "there is nothing to set");
     }
     json_t *set = json_pack("{s:s,s:s}", "command", "tenant.set", "name", arguments.name);
     put_quotas(&arguments, set);
@@ -271,8 +269,8 @@ int command_tenant_delete(const command_t *command, int argc, char **argv)
     }
     if (!arguments.yes) {
         configuration_release(&arguments.configuration);
-        (void)command_fail("this deletes every card of %s; say --yes to do it", arguments.name);
-        return EXIT_USAGE;
+        return command_misuse(command, "this deletes every card of %s; say --yes to do it",
+                              arguments.name);
     }
     if (!arguments.without_backup && !backed_up(&arguments, file)) {
         configuration_release(&arguments.configuration);

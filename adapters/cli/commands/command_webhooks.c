@@ -67,11 +67,15 @@ int command_webhooks_list(const command_t *command, int argc, char **argv)
 int command_webhooks_add(const command_t *command, int argc, char **argv)
 {
     int status = EXIT_OK;
-    const char *url = "";
+    const char *url = NULL;
     tenant_arguments_t arguments = {0};
     const option_t own[] = {OPTION_TEXT("url", "URL", &url, "Where events are sent")};
     if (!tenant_arguments_begin(command, argc, argv, own, 1, why_tenant, &arguments, &status)) {
         return status;
+    }
+    if (url == NULL) {
+        configuration_release(&arguments.configuration);
+        return command_misuse(command, "--url URL is missing");
     }
     return tenant_arguments_run(&arguments,
                                 json_pack("{s:s,s:s,s:s,s:s}", "command", "webhook.add", "tenant",

@@ -25,8 +25,7 @@ bool tenant_arguments_begin(const command_t *command, int argc, char **argv, con
         return false;
     }
     if (with_name && arguments->tenant == NULL) {
-        *status = EXIT_USAGE;
-        (void)command_fail("--tenant is needed: %s", why);
+        *status = command_misuse(command, "--tenant T is missing: %s", why);
         return false;
     }
     return configuration_load_for(&arguments->configuration, status);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATIENCE_MS = 10000, RETRY_MS = 50 };
 
@@ -130,9 +131,10 @@ json_t *control_client_ask_service(const configuration_t *configuration, json_t 
     const result_t result = text == NULL ? RESULT_NO_MEMORY : ask(configuration, text, &answer);
     free(text);
     if (result == RESULT_MISSING) {
-        (void)command_fail("no service runs on data directory %s: nobody answers on its "
-                           "control.sock",
-                           configuration->texts.data);
+        (void)command_fail("no service runs on data directory %s: %s", configuration->texts.data,
+                           access(configuration->texts.data, F_OK) == 0
+                               ? "nobody answers on its control.sock"
+                               : "there is no such directory; name another with --data");
         return NULL;
     }
     if (result != RESULT_OK) {

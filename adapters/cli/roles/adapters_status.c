@@ -2,6 +2,9 @@
 #include "adapters/cli/roles/adapters_status.h"
 
 #include "actors/domain/card_id.h"
+#include "runtime/actor_status.h"
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct listing {
@@ -59,17 +62,27 @@ static json_t *missing_vendors(const vendor_desk_t *vendors)
     return missing;
 }
 
-json_t *adapters_status(const neighbours_t *neighbours, const membership_desk_t *desk,
-                        const vendor_desk_t *vendors, bool with_tenants)
+/* Breakers and adapters as actors: how many, what waits for them, what failed. */
+static json_t *actors_of(const neighbours_t *neighbours)
+{
+    enum { SIZE = 4096 }; /* two kinds of 400 bytes */
+    char text[SIZE];
+    const size_t size = actor_status(neighbours_actors(neighbours), text, sizeof text);
+    json_t *actors = size < sizeof text ? json_loadb(text, size, 0, NULL) : NULL;
+    return actors != NULL ? actors : json_array();
+}
+
+json_t *adapters_status(const adapters_view_t *view, bool with_tenants)
 {
     listing_t listing = {.breakers = json_array(), .with_tenants = with_tenants};
     membership_desk_numbers_t numbers;
-    neighbours_visit(neighbours, list_breaker, &listing);
-    membership_desk_numbers(desk, &numbers);
+    neighbours_visit(view->neighbours, list_breaker, &listing);
+    membership_desk_numbers(view->desk, &numbers);
     return json_pack(
-        "{s:o,s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "vendors_missing",
-        missing_vendors(vendors), "breakers", listing.breakers, "breakers_open", listing.open,
-        "calls_in_flight", (json_int_t)neighbours_in_flight(neighbours), "membership", "tenants",
+        "{s:o,s:o,s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "actors",
+        actors_of(view->neighbours), "vendors_missing", missing_vendors(view->vendors), "breakers",
+        listing.breakers, "breakers_open", listing.open, "calls_in_flight",
+        (json_int_t)neighbours_in_flight(view->neighbours), "membership", "tenants",
         (json_int_t)numbers.tenants, "events_applied", (json_int_t)numbers.events_applied,
         "events_repeated", (json_int_t)numbers.events_repeated, "events_ahead",
         (json_int_t)numbers.events_ahead, "events_beyond", (json_int_t)numbers.events_beyond,
@@ -81,8 +94,48 @@ static json_t *failed(result_t why, const char *detail)
     return json_pack("{s:{s:s,s:s}}", "error", "code", result_code(why), "detail", detail);
 }
 
-json_t *adapters_command(neighbours_t *neighbours, const membership_desk_t *desk,
-                         const vendor_desk_t *vendors, const json_t *command)
+/* A command on its way to a breaker. */
+typedef struct breaker_command {
+    neighbour_command_t command; /* first */
+    const adapters_view_t *view;
+    adapters_answer_t *answer;
+    void *context;
+} breaker_command_t;
+
+static void breaker_done(neighbour_command_t *base, result_t result)
+{
+    breaker_command_t *const command = (breaker_command_t *)base; /* its first member */
+    command->answer(command->context, result == RESULT_OK
+                                          ? adapters_status(command->view, true)
+                                          : failed(result, "The breaker cannot be reached now"));
+    free(command);
+}
+
+static json_t *breaker_command(const adapters_view_t *view, const json_t *request,
+                               neighbour_hand_t hand, adapters_answer_t *answer, void *context)
+{
+    const char *adapter_name = json_string_value(json_object_get(request, "adapter"));
+    const text_t tenant = text_from_c(json_string_value(json_object_get(request, "tenant")));
+    neighbour_adapter_t adapter = NEIGHBOUR_MEMBERSHIP;
+    if (adapter_name == NULL || !neighbour_adapter_parse(adapter_name, &adapter)) {
+        return failed(RESULT_INVALID_ARGUMENT,
+                      "There is no such adapter: membership, wallet, notification, geography");
+    }
+    if (!tenant_name_is_valid(tenant)) {
+        return failed(RESULT_INVALID_ARGUMENT, "A breaker is one organisation's: --tenant");
+    }
+    breaker_command_t *const made = calloc(1, sizeof *made);
+    assert(made != NULL);
+    *made = (breaker_command_t){.command = {.hand = hand, .done = breaker_done},
+                                .view = view,
+                                .answer = answer,
+                                .context = context};
+    neighbour_command_begin(view->neighbours, tenant, adapter, &made->command);
+    return NULL;
+}
+
+bool adapters_command(const adapters_view_t *view, const json_t *request, adapters_answer_t *answer,
+                      void *context)
 {
     static const struct {
         const char *name;
@@ -90,27 +143,20 @@ json_t *adapters_command(neighbours_t *neighbours, const membership_desk_t *desk
     } hands[] = {{"breaker.open", NEIGHBOUR_HOLD},
                  {"breaker.close", NEIGHBOUR_CLOSE},
                  {"breaker.reset", NEIGHBOUR_RESET}};
-    const char *name = json_string_value(json_object_get(command, "command"));
-    const char *adapter_name = json_string_value(json_object_get(command, "adapter"));
-    const text_t tenant = text_from_c(json_string_value(json_object_get(command, "tenant")));
+    const char *name = json_string_value(json_object_get(request, "command"));
     if (name != NULL && strcmp(name, "breaker.list") == 0) {
-        return adapters_status(neighbours, desk, vendors, true);
+        answer(context, adapters_status(view, true));
+        return true;
     }
     for (size_t i = 0; name != NULL && i < sizeof hands / sizeof hands[0]; i++) {
-        neighbour_adapter_t adapter = NEIGHBOUR_MEMBERSHIP;
         if (strcmp(name, hands[i].name) != 0) {
             continue;
         }
-        if (adapter_name == NULL || !neighbour_adapter_parse(adapter_name, &adapter)) {
-            return failed(RESULT_INVALID_ARGUMENT,
-                          "There is no such adapter: membership, wallet, notification, geography");
+        json_t *wrong = breaker_command(view, request, hands[i].hand, answer, context);
+        if (wrong != NULL) {
+            answer(context, wrong);
         }
-        if (!tenant_name_is_valid(tenant)) {
-            return failed(RESULT_INVALID_ARGUMENT, "A breaker is one organisation's: --tenant");
-        }
-        const result_t result = neighbour_by_hand(neighbours, tenant, adapter, hands[i].hand);
-        return result == RESULT_OK ? adapters_status(neighbours, desk, vendors, true)
-                                   : failed(result, "There are too many breakers");
+        return true;
     }
-    return NULL;
+    return false;
 }

@@ -6,12 +6,22 @@
 #include "actors/neighbours/vendor_desk.h"
 #include <jansson.h>
 
-/* {"breakers":[…],"open":n,…}: the first LIMIT_BREAKERS_SHOWN that are not as new. With `tenants`
- * false nothing names one: what `tree` and the health page show anybody. */
-json_t *adapters_status(const neighbours_t *neighbours, const membership_desk_t *desk,
-                        const vendor_desk_t *vendors, bool with_tenants);
-/* breaker.list, .open, .close, .reset. NULL: another command. */
-json_t *adapters_command(neighbours_t *neighbours, const membership_desk_t *desk,
-                         const vendor_desk_t *vendors, const json_t *command);
+/* What there is to be seen of the role; all borrowed. */
+typedef struct adapters_view {
+    neighbours_t *neighbours;
+    const membership_desk_t *desk;
+    const vendor_desk_t *vendors;
+} adapters_view_t;
+
+/* {"actors":[…],"breakers":[…],"open":n,…}: the first LIMIT_BREAKERS_SHOWN breakers that are not as
+ * new. With `tenants` false nothing names one: what `tree` and the health page show anybody. */
+json_t *adapters_status(const adapters_view_t *view, bool with_tenants);
+
+/* Takes the document over. */
+typedef void adapters_answer_t(void *context, json_t *document);
+/* breaker.list, .open, .close, .reset: `answer` comes once, at once or when the breaker has done
+ * it; `view` stays until then. False: another command, and no answer comes. */
+bool adapters_command(const adapters_view_t *view, const json_t *request, adapters_answer_t *answer,
+                      void *context);
 
 #endif

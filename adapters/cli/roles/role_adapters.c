@@ -26,6 +26,7 @@ typedef struct adapters_role {
     neighbours_t *neighbours;
     membership_desk_t *desk;
     vendor_desk_t *vendors; /* none of them has an adapter yet: it refuses */
+    adapters_view_t view;   /* of the three above, when they are there */
     channel_server_t *server;
     channel_client_t *relay;
 } adapters_role_t;
@@ -156,7 +157,7 @@ static void adapters_drain(void *context)
 static size_t print_status(const void *context, char *out, size_t capacity)
 {
     const adapters_role_t *role = context;
-    json_t *status = adapters_status(role->neighbours, role->desk, role->vendors, false);
+    json_t *status = adapters_status(&role->view, false);
     char *text = json_dumps(status, JSON_COMPACT);
     const size_t size = text == NULL ? 0 : strlen(text);
     if (size <= capacity && size > 0) {
@@ -167,6 +168,19 @@ static size_t print_status(const void *context, char *out, size_t capacity)
     return size;
 }
 
+static void answer_command(void *context, json_t *document)
+{
+    link_request_t *request = context;
+    char *text = document == NULL ? NULL : json_dumps(document, JSON_COMPACT);
+    if (text != NULL) {
+        link_reply(&request, text, strlen(text));
+    } else {
+        role_answer_unknown(&request);
+    }
+    free(text);
+    json_decref(document);
+}
+
 static void adapters_request(void *context, link_request_t *request, const char *json, size_t size)
 {
     adapters_role_t *role = context;
@@ -174,15 +188,9 @@ static void adapters_request(void *context, link_request_t *request, const char 
         return;
     }
     json_t *command = json_loadb(json, size, 0, NULL);
-    json_t *answer = adapters_command(role->neighbours, role->desk, role->vendors, command);
-    char *text = answer == NULL ? NULL : json_dumps(answer, JSON_COMPACT);
-    if (text == NULL) {
+    if (!adapters_command(&role->view, command, answer_command, request)) {
         role_answer_unknown(&request);
-    } else {
-        link_reply(&request, text, strlen(text));
     }
-    free(text);
-    json_decref(answer);
     json_decref(command);
 }
 
@@ -245,6 +253,8 @@ static result_t compose(void *context)
     if (result == RESULT_OK) {
         const vendor_desk_ports_t ports = {.neighbours = role->neighbours};
         role->vendors = vendor_desk_create(loop, &ports);
+        role->view = (adapters_view_t){
+            .neighbours = role->neighbours, .desk = role->desk, .vendors = role->vendors};
         result = channel_client_create(loop, adapters_relay_says, role, &role->relay);
     }
     if (result == RESULT_OK) {
