@@ -209,6 +209,10 @@ static void journal_read_done(void *context, const journal_events_t *events)
     relay_partition_t *partition = context;
     relay_tenant_t *tenant = partition->tenant;
     partition->is_reading = false;
+    if (tenant->is_retired) { /* deleted since then: its name may be another's now */
+        relay_operation_end(tenant);
+        return;
+    }
     if (events->result != RESULT_OK) {
         log_warn("events could not be read from a journal; they are read later",
                  LOG_TEXT("tenant", tenant->name, tenant->name_size),
@@ -266,6 +270,15 @@ void relay_publish_receive(relay_t *relay, const event_t *event, uint64_t since)
     read_on(partition);
 }
 
+void relay_publish_hear(relay_tenant_t *tenant, uint32_t partition, uint64_t head)
+{
+    relay_partition_t *const heard = &tenant->partitions[partition];
+    relay_models_hear(tenant, partition, head);
+    if (head > heard->head) {
+        heard->head = head;
+    }
+}
+
 void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened)
 {
     tenant->partition_count =
@@ -273,10 +286,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
     for (uint32_t i = 0; i < tenant->partition_count; i++) {
         relay_partition_t *partition = &tenant->partitions[i];
         const uint64_t head = opened->partitions[i].head;
-        relay_models_hear(tenant, i, head);
-        if (head > partition->head) {
-            partition->head = head;
-        }
+        relay_publish_hear(tenant, i, head);
         if (!partition->is_known) {
             partition->is_known = true;
             partition->published = head;
