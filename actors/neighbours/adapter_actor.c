@@ -76,6 +76,7 @@ static result_t make_attempt(actor_t *actor, adapter_actor_t *self, neighbour_ca
         return RESULT_OK;
     }
     unlink_call(self, call);
+    call->has_had_no_place = result == RESULT_BUSY;
     give_up(call, result_title(result));
     return result == RESULT_INTERNAL ? RESULT_INTERNAL : RESULT_OK;
 }

@@ -105,6 +105,7 @@ static void attempt(neighbour_t *self, neighbour_call_t *call)
     call->attempts++;
     call->life = self->life;
     call->has_failed = false;
+    call->has_had_no_place = false;
     result_t result = ensure_adapter(self);
     if (result == RESULT_OK) {
         result = actor_tell(actor_of(self), self->worker, &message);
@@ -137,7 +138,7 @@ static void admit(neighbour_t *self, neighbour_call_t *call)
 {
     const seen_state_t before = look(self);
     if (loop_now_ms(self->owner->loop) >= call->deadline_ms) {
-        finish(self, call, NEIGHBOUR_TOO_LATE);
+        finish(self, call, call->attempts > 0 ? NEIGHBOUR_FAILED : NEIGHBOUR_TOO_LATE);
         return;
     }
     if (!circuit_breaker_ask(&self->breaker, neighbours_now_ms(self->owner), &call->ticket)) {
@@ -242,28 +243,47 @@ static bool repeat_later(neighbour_t *self, neighbour_call_t *call)
     return true;
 }
 
-static void take_ended(neighbour_t *self, neighbour_call_t *call)
+/* What an attempt that came back says to whoever made the call. */
+static neighbour_end_t end_of(const neighbour_call_t *call)
 {
-    neighbours_t *const owner = self->owner;
-    const neighbour_end_t end = call->has_failed ? NEIGHBOUR_FAILED : NEIGHBOUR_ANSWERED;
-    if (call->life != self->life) {
-        finish(self, call, end); /* it says nothing to a breaker that began anew since */
-        return;
+    if (call->has_had_no_place && call->attempts == 1) {
+        return NEIGHBOUR_BUSY;
     }
+    return call->has_failed ? NEIGHBOUR_FAILED : NEIGHBOUR_ANSWERED;
+}
+
+/* What it says to the breaker. That others take all places, theirs or a whole client's, must not
+ * open the breaker of one that is well. */
+static void learn(neighbour_t *self, const neighbour_call_t *call)
+{
+    const neighbours_t *const owner = self->owner;
     const seen_state_t before = look(self);
-    self->in_flight--;
-    metric_observe_us(owner->seconds[self->adapter], call->took_us);
     if (call->has_failed) {
         note_error(self, call->failure);
     }
+    if (call->has_had_no_place) {
+        circuit_breaker_abandon(&self->breaker, call->ticket);
+        return;
+    }
+    metric_observe_us(owner->seconds[self->adapter], call->took_us);
     const circuit_answer_t answer = {.is_failure = call->has_failed,
                                      .duration_ms = (uint32_t)(call->took_us / 1000),
                                      .jitter = owner->ports.random(UINT32_MAX)};
     circuit_breaker_answer(&self->breaker, &owner->settings.circuit, call->ticket, &answer,
                            neighbours_now_ms(owner));
     tell_change(self, before, call->has_failed ? call->failure : "it answers");
+}
+
+static void take_ended(neighbour_t *self, neighbour_call_t *call)
+{
+    if (call->life != self->life) {
+        finish(self, call, end_of(call)); /* it says nothing to a breaker that began anew since */
+        return;
+    }
+    self->in_flight--;
+    learn(self, call);
     if (!call->has_failed || !repeat_later(self, call)) {
-        finish(self, call, end);
+        finish(self, call, end_of(call));
     }
     run_queue(self);
 }
@@ -282,6 +302,7 @@ static result_t take_command(neighbour_t *self, neighbour_command_t *command)
         circuit_breaker_close(&self->breaker, now_ms);
         break;
     case NEIGHBOUR_RESET:
+    case NEIGHBOUR_FORGET:
         circuit_breaker_reset(&self->breaker, now_ms);
         self->last_error[0] = '\0';
         break;
@@ -289,7 +310,8 @@ static result_t take_command(neighbour_t *self, neighbour_command_t *command)
         result = RESULT_INTERNAL;
         break;
     }
-    tell_change(self, before, "by hand");
+    tell_change(self, before,
+                command->hand == NEIGHBOUR_FORGET ? "its organisation is gone" : "by hand");
     command->done(command, result);
     return result;
 }
@@ -331,10 +353,15 @@ static result_t receive(actor_t *actor, actor_message_t *message, void *context)
     return arm_timer(self);
 }
 
-static neighbour_end_t end_of_undelivered(const neighbours_t *neighbours, result_t why)
+/* Who was asked is not told that nobody was: what must not be asked twice would be. */
+static neighbour_end_t end_of_undelivered(const neighbours_t *neighbours,
+                                          const neighbour_call_t *call, result_t why)
 {
     if (neighbours->is_ending || why == RESULT_DRAINING) {
         return NEIGHBOUR_DRAINING;
+    }
+    if (call->message.type == NEIGHBOUR_MESSAGE_ENDED) {
+        return end_of(call);
     }
     return why == RESULT_BUSY ? NEIGHBOUR_BUSY : NEIGHBOUR_FAILED;
 }
@@ -349,10 +376,7 @@ static void undeliverable(actor_t *actor, actor_message_t *message, result_t why
         return;
     }
     neighbour_call_t *const call = neighbour_call_of(message);
-    const bool is_answered = message->type == NEIGHBOUR_MESSAGE_ENDED && !call->has_failed;
-    neighbour_call_end(call, is_answered && !neighbours->is_ending
-                                 ? NEIGHBOUR_ANSWERED
-                                 : end_of_undelivered(neighbours, why));
+    neighbour_call_end(call, end_of_undelivered(neighbours, call, why));
 }
 
 /* --- Life --- */

@@ -69,12 +69,33 @@ static void tenant_add(membership_desk_t *desk, const control_tenant_t *row)
     }
 }
 
-/* A page that is being read ends without it. */
+static void forgotten(neighbour_command_t *command, result_t result)
+{
+    (void)result; /* too much waits: it stays as it is */
+    free(command);
+}
+
+/* Nobody calls it any more: open, it would stay so for ever, and so would whoever counts those. */
+static void forget_breaker(desk_tenant_t *tenant)
+{
+    neighbours_t *const neighbours = tenant->desk->ports.neighbours;
+    const text_t name = desk_tenant_name(tenant);
+    if (neighbour_is_closed(neighbours, name, NEIGHBOUR_MEMBERSHIP)) {
+        return;
+    }
+    neighbour_command_t *const command = calloc(1, sizeof *command);
+    assert(command != NULL);
+    command->hand = NEIGHBOUR_FORGET;
+    command->done = forgotten;
+    neighbour_command_begin(neighbours, name, NEIGHBOUR_MEMBERSHIP, command);
+}
+
 static void tenant_remove(desk_tenant_t *tenant)
 {
     membership_desk_t *desk = tenant->desk;
     membership_t *membership = desk->ports.membership;
     membership->functions->unsubscribe(membership, desk_tenant_name(tenant));
+    forget_breaker(tenant);
     desk->tenants[tenant->index] = NULL;
     desk->tenant_count--;
     inbox_destroy(&tenant->inbox);

@@ -62,7 +62,8 @@ enum { NEIGHBOUR_FAILURE_SIZE = 96 }; /* of a text that says why */
 struct neighbour_call {
     actor_message_t message; /* first */
     /* Makes an attempt, which ends later, with neighbour_attempt_end. An error: it could not be
-     * made, and counts as a failed one; INTERNAL: the adapter is broken and is to be restarted. */
+     * made, and counts as a failed one; INTERNAL: the adapter is broken and is to be restarted;
+     * BUSY: there was no place for it, which says nothing about the neighbour. */
     result_t (*start)(neighbour_call_t *call, uint32_t deadline_ms);
     /* Gives the running attempt up: neighbour_attempt_end must not come any more. */
     void (*cancel)(neighbour_call_t *call);
@@ -83,6 +84,7 @@ struct neighbour_call {
     uint64_t took_us;
     uint64_t not_before_ms; /* of a repeat */
     bool is_under_way;      /* in the adapter's list */
+    bool has_had_no_place;  /* the last attempt: it was not made */
     bool has_failed;        /* the last attempt; why: */
     char failure[NEIGHBOUR_FAILURE_SIZE];
 };
@@ -113,7 +115,12 @@ void neighbour_attempt_end(neighbour_call_t *call, const char *failure);
 
 /* --- By hand --- */
 
-typedef enum neighbour_hand { NEIGHBOUR_HOLD, NEIGHBOUR_CLOSE, NEIGHBOUR_RESET } neighbour_hand_t;
+typedef enum neighbour_hand {
+    NEIGHBOUR_HOLD,
+    NEIGHBOUR_CLOSE,
+    NEIGHBOUR_RESET,
+    NEIGHBOUR_FORGET, /* as RESET, and by nobody's hand: its tenant is gone */
+} neighbour_hand_t;
 typedef struct neighbour_command neighbour_command_t;
 /* Part of a record of the caller, who leaves it alone until `done`. */
 struct neighbour_command {

@@ -52,11 +52,11 @@ static void print_numbers(const world_numbers_t *numbers)
            ", drains %" PRIu64 ", pauses %" PRIu64 ", zombies %" PRIu64 ", partitions %" PRIu64
            ", clock jumps %" PRIu64 ", failed writes %" PRIu64 ", full disks %" PRIu64
            ", fenced %" PRIu64 ", unknown commits %" PRIu64 "\ntenants deleted %" PRIu64
-           ", namesakes %" PRIu64 ", late news %" PRIu64 "\n",
+           ", namesakes %" PRIu64 ", late news %" PRIu64 ", broken adapters %" PRIu64 "\n",
            numbers->lost, numbers->duplicated, numbers->sent, numbers->crashes, numbers->drains,
            numbers->pauses, numbers->zombies, numbers->partitions, numbers->clock_jumps,
            numbers->failed_writes, numbers->full_disks, numbers->fenced, numbers->unknown_commits,
-           numbers->deleted, numbers->namesakes, numbers->late_news);
+           numbers->deleted, numbers->namesakes, numbers->late_news, numbers->adapter_breaks);
 }
 
 static void print_failure(const world_t *world)

@@ -43,6 +43,7 @@ void memberships_draw(world_t *world)
     all->duplicates = generator_below(generator, 300);
     all->lateness = generator_below(generator, 500);
     all->failures = generator_below(generator, 400);
+    all->breaks = generator_chance(generator, 300) ? generator_below(generator, 400) : 0;
     for (uint32_t i = 0; i < world->name_count; i++) {
         context_t *const context = &all->contexts[i];
         context->exists = i == 0 || generator_chance(generator, 500);
@@ -324,6 +325,10 @@ static result_t port_ask(membership_t *membership, const membership_question_t *
     context_port_t *const port = (context_port_t *)membership;
     world_t *const world = port->process->world;
     memberships_t *const all = world->memberships;
+    if (world->is_stormy && generator_chance(&all->generator, all->breaks)) {
+        world->numbers.adapter_breaks++;
+        return RESULT_INTERNAL;
+    }
     membership_call_t *const made = calloc(1, sizeof(*made));
     assert(made != NULL);
     made->id = port->next_call;

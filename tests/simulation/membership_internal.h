@@ -32,6 +32,7 @@ struct memberships {
     uint32_t duplicates;
     uint32_t lateness;
     uint32_t failures; /* of what is asked */
+    uint32_t breaks;   /* of the adapter itself, which is restarted then */
     char urls[256];
     char policies[256];
     context_t contexts[WORLD_NAMES_MAX];

@@ -37,6 +37,7 @@ typedef struct network network_t;
 typedef struct memberships memberships_t;
 typedef struct lives lives_t;
 typedef struct quotas quotas_t;
+typedef struct cursors cursors_t;
 
 /* --- random.c: xoshiro256** seeded by splitmix64 --- */
 
@@ -155,6 +156,7 @@ typedef struct world_numbers {
     uint64_t repeats;
     uint64_t repairs;
     uint64_t member_events;
+    uint64_t adapter_breaks; /* of the membership adapter, which is restarted then */
     uint64_t deleted;
     uint64_t namesakes;
     uint64_t late_news; /* of a deleted tenant, from a relay that could not know it yet */
@@ -218,6 +220,7 @@ struct world {
     memberships_t *memberships;
     lives_t *lives;
     quotas_t *quotas;
+    cursors_t *cursors;
     struct control_fake *control;
     struct model *model;
 };

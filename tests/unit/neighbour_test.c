@@ -16,15 +16,18 @@
 
 enum { CALLS = 64, WAIT_MS = 30000 };
 
-typedef struct probe {
+typedef struct probe probe_t;
+struct probe {
     neighbour_call_t call; /* first */
     result_t says;         /* what `start` returns */
+    uint32_t says_times;   /* OK afterwards; 0: always */
+    probe_t *answers;      /* another one, during its `start`; NULL: none */
     uint32_t started;
     uint32_t cancelled;
     uint32_t ended;
     neighbour_end_t end;
     bool is_running;
-} probe_t;
+};
 
 typedef struct fixture {
     loop_t *loop;
@@ -104,8 +107,14 @@ static result_t probe_start(neighbour_call_t *call, uint32_t deadline_ms)
     probe_t *probe = (probe_t *)call;
     assert_true(deadline_ms > 0);
     probe->started++;
-    probe->is_running = probe->says == RESULT_OK;
-    return probe->says;
+    const bool is_well = probe->says_times != 0 && probe->started > probe->says_times;
+    const result_t says = is_well ? RESULT_OK : probe->says;
+    probe->is_running = says == RESULT_OK;
+    if (probe->answers != NULL) {
+        probe->answers->is_running = false;
+        neighbour_attempt_end(&probe->answers->call, NULL);
+    }
+    return says;
 }
 
 static void probe_cancel(neighbour_call_t *call)
@@ -326,7 +335,8 @@ static void broken_adapter_is_restarted_and_nobody_else_notices(void **state)
     assert_int_equal(fixture->probes[3].end, NEIGHBOUR_ANSWERED);
 }
 
-/* The answer came before the adapter broke: it is not thrown away with what it had under way. */
+/* The answer lay in its mailbox when the adapter broke: it is not thrown away with what it had
+ * under way. */
 static void answer_that_waits_outlives_the_restart(void **state)
 {
     fixture_t *fixture = *state;
@@ -336,11 +346,10 @@ static void answer_that_waits_outlives_the_restart(void **state)
                                  .cancel = probe_cancel,
                                  .done = probe_done,
                                  .deadline_ms = loop_now_ms(fixture->loop) + 60000},
-                        .says = RESULT_INTERNAL};
-    answered->is_running = false;
+                        .says = RESULT_INTERNAL,
+                        .answers = answered};
     neighbour_call_begin(fixture->neighbours, text_from_c("acme"), NEIGHBOUR_MEMBERSHIP,
                          &breaks->call);
-    neighbour_attempt_end(&answered->call, NULL);
     settle(fixture);
     assert_int_equal(answered->end, NEIGHBOUR_ANSWERED);
     assert_int_equal(answered->cancelled, 0);
@@ -423,6 +432,34 @@ static void end_of_the_role_ends_every_call(void **state)
     }
 }
 
+/* A client of all tenants that others have filled, say. */
+static void attempt_without_a_place_says_nothing_about_the_neighbour(void **state)
+{
+    fixture_t *fixture = *state;
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(begin_saying(fixture, i, "acme", false, RESULT_BUSY)->end, NEIGHBOUR_BUSY);
+    }
+    probe_t *const repeated = &fixture->probes[8]; /* since that is safe */
+    *repeated = (probe_t){.call = {.start = probe_start,
+                                   .cancel = probe_cancel,
+                                   .done = probe_done,
+                                   .is_repeatable = true,
+                                   .deadline_ms = loop_now_ms(fixture->loop) + 60000},
+                          .says = RESULT_BUSY,
+                          .says_times = 1};
+    neighbour_call_begin(fixture->neighbours, text_from_c("acme"), NEIGHBOUR_MEMBERSHIP,
+                         &repeated->call);
+    wait_for_start(fixture, repeated, 2);
+    end(fixture, repeated, NULL);
+    assert_int_equal(repeated->end, NEIGHBOUR_ANSWERED);
+    assert_int_equal(changes, 0);
+    open_breaker(fixture);
+    now_us += 1000000;
+    assert_int_equal(begin_saying(fixture, 9, "acme", false, RESULT_BUSY)->end, NEIGHBOUR_BUSY);
+    end(fixture, begin(fixture, 10, "acme", false), NULL); /* the next one may probe */
+    assert_int_equal(fixture->probes[10].end, NEIGHBOUR_ANSWERED);
+}
+
 static void settings_name_what_cannot_be_used(void **state)
 {
     (void)state;
@@ -455,6 +492,7 @@ int main(void)
         CASE(broken_breaker_is_restarted_alone_and_closed),
         CASE(calls_that_wait_end_with_a_broken_breaker),
         CASE(end_of_the_role_ends_every_call),
+        CASE(attempt_without_a_place_says_nothing_about_the_neighbour),
         cmocka_unit_test(settings_name_what_cannot_be_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
