@@ -53,4 +53,14 @@ static inline bool text_is_empty(text_t text)
     return text.size == 0;
 }
 
+/* Of a hexadecimal digit of either case: 0 to 15; -1: it is none. */
+static inline int text_hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    const char lower = (char)(digit | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 #endif

@@ -7,16 +7,6 @@ static bool dash_follows(size_t bytes)
     return bytes == 4 || bytes == 6 || bytes == 8 || bytes == 10;
 }
 
-/* 0 … 15, or 16 when `c` is no hexadecimal digit. */
-static uint8_t hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return (uint8_t)(c - '0');
-    }
-    const char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? (uint8_t)(lower - 'a' + 10) : 16;
-}
-
 bool uuid_parse(text_t text, uuid_t *uuid)
 {
     if (text.size != UUID_TEXT_SIZE) {
@@ -30,9 +20,9 @@ bool uuid_parse(text_t text, uuid_t *uuid)
             }
             at++;
         }
-        const uint8_t high = hex_value(at[0]);
-        const uint8_t low = hex_value(at[1]);
-        if ((high | low) > 15) {
+        const int high = text_hex_value(at[0]);
+        const int low = text_hex_value(at[1]);
+        if (high < 0 || low < 0) {
             return false;
         }
         uuid->bytes[i] = (uint8_t)(high << 4 | low);

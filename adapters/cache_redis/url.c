@@ -21,15 +21,6 @@ static bool number_parse(text_t text, uint32_t max, uint32_t *number)
     return value <= max;
 }
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    const char lower = (char)(digit | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* %XX as in any URL; NUL and what does not fit is refused. */
 static bool decode(text_t text, char *out, size_t capacity)
 {
@@ -37,8 +28,8 @@ static bool decode(text_t text, char *out, size_t capacity)
     for (size_t i = 0; i < text.size; i++) {
         char byte = text.data[i];
         if (byte == '%') {
-            const int high = i + 2 < text.size ? hex_value(text.data[i + 1]) : -1;
-            const int low = i + 2 < text.size ? hex_value(text.data[i + 2]) : -1;
+            const int high = i + 2 < text.size ? text_hex_value(text.data[i + 1]) : -1;
+            const int low = i + 2 < text.size ? text_hex_value(text.data[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }

@@ -11,20 +11,6 @@ static bool refuse(head_refusal_t *refusal, result_t result, const char *detail)
     return false;
 }
 
-static int hex_value(char character)
-{
-    if (character >= '0' && character <= '9') {
-        return character - '0';
-    }
-    if (character >= 'a' && character <= 'f') {
-        return character - 'a' + 10;
-    }
-    if (character >= 'A' && character <= 'F') {
-        return character - 'A' + 10;
-    }
-    return -1;
-}
-
 static bool end_of_size(chunk_check_t *check, head_refusal_t *refusal)
 {
     check->body += check->left;
@@ -39,7 +25,7 @@ static bool end_of_size(chunk_check_t *check, head_refusal_t *refusal)
 
 static bool feed_size(chunk_check_t *check, char character, head_refusal_t *refusal)
 {
-    const int value = hex_value(character);
+    const int value = text_hex_value(character);
     if (value >= 0) {
         check->digits++;
         check->left = check->left * 16 + (uint64_t)value;

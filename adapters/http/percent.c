@@ -1,20 +1,6 @@
 /* See percent.h. */
 #include "adapters/http/percent.h"
 
-static int hex_value(char character)
-{
-    if (character >= '0' && character <= '9') {
-        return character - '0';
-    }
-    if (character >= 'a' && character <= 'f') {
-        return character - 'a' + 10;
-    }
-    if (character >= 'A' && character <= 'F') {
-        return character - 'A' + 10;
-    }
-    return -1;
-}
-
 /* Bytes of the UTF-8 sequence that begins here, 0 when it is not valid (RFC 3629). */
 static size_t utf8_sequence(const uint8_t *data, size_t size)
 {
@@ -59,8 +45,8 @@ bool percent_decode(text_t raw, percent_context_t context, char *out, size_t *si
         if (character == '+' && context == PERCENT_QUERY) {
             character = ' ';
         } else if (character == '%') {
-            const int high = i + 1 < raw.size ? hex_value(raw.data[i + 1]) : -1;
-            const int low = i + 2 < raw.size ? hex_value(raw.data[i + 2]) : -1;
+            const int high = i + 1 < raw.size ? text_hex_value(raw.data[i + 1]) : -1;
+            const int low = i + 2 < raw.size ? text_hex_value(raw.data[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }
