@@ -75,7 +75,7 @@ enum {
     LIMIT_HTTP_CALL_DEADLINE_MS_MAX = 60000, /* as that of a request */
 
     /* --- Neighbours --- */
-    LIMIT_NEIGHBOURS = 16384, /* breakers of (tenant, adapter) at a time, 2 KiB each with adapter:
+    LIMIT_NEIGHBOURS = 49152, /* breakers of (tenant, adapter) at a time, 2 KiB each with adapter:
                                  those that had no failure lately make room for others */
     LIMIT_NEIGHBOUR_QUEUE = 4096,         /* what the setting `queue` may ask for */
     LIMIT_VENDOR_TEXT_SIZE = 4096,        /* one text of a question to a vendor: a message's body */
@@ -83,9 +83,12 @@ enum {
     LIMIT_MEMBERSHIP_PAGE = 500,          /* events of one page of the replay endpoint */
     LIMIT_MEMBERSHIP_PAGE_SIZE = 1048576, /* bytes of it: 2 KiB per event */
     LIMIT_MEMBERSHIP_FRAME_SIZE = 65536,  /* of a published event: ours read under 1 KiB */
-    LIMIT_INBOX_EVENTS = 8192,  /* of one tenant taken and not yet applied, 500 bytes each */
-    LIMIT_INBOX_AHEAD = 1024,   /* held because of a gap; the rest is read with the gap */
-    LIMIT_INBOX_JUMP = 1000000, /* a context's sequence may leave out: more is a mistake of it */
+    LIMIT_MEMBERSHIP_HEARD = 1000, /* of one publisher, unread: 64 MiB; more are read later */
+    LIMIT_MEMBERSHIP_ANSWERS = 64, /* of one context over ZeroMQ, unread: a page is 1 MiB */
+    LIMIT_MEMBERSHIP_ASKED = 1000, /* of one context over ZeroMQ, unsent, 1 KiB each */
+    LIMIT_INBOX_EVENTS = 8192,     /* of one tenant taken and not yet applied, 500 bytes each */
+    LIMIT_INBOX_AHEAD = 1024,      /* held because of a gap; the rest is read with the gap */
+    LIMIT_INBOX_JUMP = 1000000,    /* a context's sequence may leave out: more is a mistake of it */
     LIMIT_INBOX_FIRST = 2000000000, /* sequence at the first contact: a context may have a past */
     LIMIT_INBOX_BEYOND_LOG_MS = 60000, /* how often the log says that a context jumped */
     LIMIT_INBOX_MESSAGE_EVENTS = 128,  /* to one partition at a time: half a batch */
@@ -239,7 +242,7 @@ enum {
     LIMIT_HANDLER_BUDGET_US = 20000,      /* a handler that takes longer is counted and logged */
     LIMIT_ACTOR_NOTICES = 4194304,        /* timers, questions, watches of all actors of a shard */
     LIMIT_ACTOR_NOTICES_OWNED = 4096,     /* the same of one actor; all may lie in its mailbox */
-    LIMIT_ACTOR_GROUPS = 16384,     /* of a shard, 1 KiB each; a mailbox holds a notice of all */
+    LIMIT_ACTOR_GROUPS = 49152,     /* of a role, 1 KiB each; a mailbox holds a notice of all */
     LIMIT_GROUP_CHILDREN = 64,      /* of one supervision group */
     LIMIT_GROUP_RESTARTS = 16,      /* that a group may allow: each is remembered, 8 bytes */
     LIMIT_SPAWN_ARGUMENT_SIZE = 64, /* what an anonymous actor begins with */

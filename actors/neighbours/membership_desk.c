@@ -19,6 +19,13 @@ result_t desk_send(membership_desk_t *desk, uint32_t shard, const envelope_t *en
     return desk->ports.send(desk->ports.context, desk->shard_peer[shard], desk->scratch, size);
 }
 
+bool desk_is_reachable(const desk_tenant_t *tenant)
+{
+    return !tenant->is_unasked &&
+           neighbour_is_closed(tenant->desk->ports.neighbours, desk_tenant_name(tenant),
+                               NEIGHBOUR_MEMBERSHIP);
+}
+
 static void send_standing(membership_desk_t *desk, uint32_t shard, const desk_tenant_t *tenant)
 {
     envelope_t envelope = {0};
@@ -27,7 +34,7 @@ static void send_standing(membership_desk_t *desk, uint32_t shard, const desk_te
         const text_t name = desk_tenant_name(tenant);
         MESSAGE_SET(membership_standing, &envelope.standing, tenant, name);
         MESSAGE_SET(membership_standing, &envelope.standing, is_reachable,
-                    neighbour_is_closed(desk->ports.neighbours, name, NEIGHBOUR_MEMBERSHIP));
+                    desk_is_reachable(tenant));
         if (tenant->current_at > 0) {
             MESSAGE_SET(membership_standing, &envelope.standing, current_at, tenant->current_at);
         }
@@ -48,8 +55,7 @@ static void tell_all(membership_desk_t *desk)
     }
     for (uint32_t i = 0; i < desk->tenant_places; i++) {
         const desk_tenant_t *tenant = desk->tenants[i];
-        if (tenant != NULL && !neighbour_is_closed(desk->ports.neighbours, desk_tenant_name(tenant),
-                                                   NEIGHBOUR_MEMBERSHIP)) {
+        if (tenant != NULL && !desk_is_reachable(tenant)) {
             send_standing(desk, tenant->shard, tenant);
         }
     }

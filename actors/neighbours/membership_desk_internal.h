@@ -21,6 +21,7 @@ typedef struct desk_tenant {
     bool is_seen; /* while the control store is read */
     inbox_t *inbox;
     bool is_reading;
+    bool is_unasked; /* LIMIT_NEIGHBOURS others need their breakers: it could not be asked */
     bool read_again;
     int64_t read_began_at;
     uint64_t poll_at_ms;
@@ -88,6 +89,8 @@ static inline text_t desk_tenant_name(const desk_tenant_t *tenant)
 /* The fields of a question are filled: takes it to the breaker. */
 void desk_call_begin(desk_call_t *call, bool is_repeatable, uint64_t deadline_ms);
 result_t desk_send(membership_desk_t *desk, uint32_t shard, const envelope_t *envelope);
+/* It was asked, or would be: its breaker is closed. */
+bool desk_is_reachable(const desk_tenant_t *tenant);
 void desk_tell_standing(desk_tenant_t *tenant);
 
 /* --- membership_feed.c --- */

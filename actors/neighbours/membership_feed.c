@@ -202,13 +202,18 @@ void feed_page_done(desk_call_t *call, neighbour_end_t end)
     if (desk->is_closing) {
         return;
     }
-    const bool is_closed =
-        neighbour_is_closed(desk->ports.neighbours, desk_tenant_name(tenant), NEIGHBOUR_MEMBERSHIP);
+    const bool was_reachable = desk_is_reachable(tenant);
+    tenant->is_unasked =
+        end == NEIGHBOUR_BUSY &&
+        !neighbour_is_known(desk->ports.neighbours, desk_tenant_name(tenant), NEIGHBOUR_MEMBERSHIP);
     if (end == NEIGHBOUR_ANSWERED) {
-        const bool goes_on = call->is_full || !is_closed;
+        const bool goes_on = call->is_full || !desk_is_reachable(tenant);
         tenant->poll_at_ms = goes_on ? now_ms : now_ms + poll_pause_ms(desk);
         desk_tell_standing(tenant);
         return;
+    }
+    if (was_reachable && tenant->is_unasked) {
+        desk_tell_standing(tenant);
     }
     /* Failed: soon again, so that an outage is known soon; open: when a probe may go. */
     enum { PAUSE_MS = 500 };

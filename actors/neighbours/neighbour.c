@@ -103,6 +103,11 @@ void neighbour_call_set_failure(neighbour_call_t *call, const char *failure)
 
 /* --- For those who look --- */
 
+bool neighbour_is_known(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter)
+{
+    return find(neighbours, tenant, adapter) != NULL;
+}
+
 bool neighbour_is_closed(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter)
 {
     actor_t *const actor = find(neighbours, tenant, adapter);

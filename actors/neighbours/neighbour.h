@@ -129,6 +129,8 @@ void neighbour_command_begin(neighbours_t *neighbours, text_t tenant, neighbour_
 
 /* --- For those who look: what a breaker shows after the last message it handled --- */
 
+/* It has a breaker now: a call would not be BUSY for want of one. */
+bool neighbour_is_known(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter);
 /* One that was never called counts as closed. */
 bool neighbour_is_closed(neighbours_t *neighbours, text_t tenant, neighbour_adapter_t adapter);
 /* 0: a call would be admitted now. */

@@ -209,6 +209,10 @@ static void journal_read_done(void *context, const journal_events_t *events)
     relay_partition_t *partition = context;
     relay_tenant_t *tenant = partition->tenant;
     partition->is_reading = false;
+    if (tenant->is_retired) { /* deleted since then: its name may be another's now */
+        relay_operation_end(tenant);
+        return;
+    }
     if (events->result != RESULT_OK) {
         log_warn("events could not be read from a journal; they are read later",
                  LOG_TEXT("tenant", tenant->name, tenant->name_size),

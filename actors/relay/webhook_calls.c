@@ -56,8 +56,9 @@ static void take_failed(hook_lane_t *lane, webhook_place_t *place, const http_ca
         metric_add(hook->sender->given_up, 1);
         hook_note(lane, place, WEBHOOK_STATE_GIVEN_UP, answer->status, detail);
     } else {
-        place->not_before = now + (int64_t)webhook_pause_ms(place->attempts, answer->retry_after_s,
-                                                            ports->random(UINT32_MAX));
+        place->not_before =
+            hook_now_ms(hook) + (int64_t)webhook_pause_ms(place->attempts, answer->retry_after_s,
+                                                          ports->random(UINT32_MAX));
         hook_note(lane, place, WEBHOOK_STATE_RETRYING, answer->status, detail);
     }
 }
@@ -84,7 +85,7 @@ static void call_done(void *context, const http_call_answer_t *answer)
     const circuit_answer_t circuit = {.is_failure = verdict == WEBHOOK_AGAIN,
                                       .duration_ms = answer->duration_ms,
                                       .jitter = ports->random(UINT32_MAX)};
-    circuit_breaker_answer(&hook->breaker, &settings, call->ticket, &circuit, ports->wall_ms());
+    circuit_breaker_answer(&hook->breaker, &settings, call->ticket, &circuit, hook_now_ms(hook));
     hook->is_quick = is_answered && answer->duration_ms < LIMIT_WEBHOOK_QUICK_MS;
     call_free(call);
     if (verdict == WEBHOOK_DELIVERED) {
@@ -213,7 +214,7 @@ static bool has_share(const hook_t *hook)
 static bool send_one(hook_t *hook)
 {
     webhook_sender_t *const sender = hook->sender;
-    const int64_t now = sender->relay->ports.wall_ms();
+    const int64_t now = hook_now_ms(hook);
     hook_lane_t *lane = NULL;
     hook_call_t *const call = free_call(hook);
     webhook_place_t *const place = call == NULL ? NULL : next_place(hook, now, &lane);
@@ -235,7 +236,7 @@ static bool send_one(hook_t *hook)
     call->is_slow = !hook->is_quick;
     place->state = WEBHOOK_PLACE_FLIES;
     place->attempts++;
-    place->first_at = place->first_at == 0 ? now : place->first_at;
+    place->first_at = place->first_at == 0 ? sender->relay->ports.wall_ms() : place->first_at;
     hook->call_count++;
     sender->call_count++;
     sender->slow_call_count += call->is_slow ? 1 : 0;

@@ -39,7 +39,7 @@ static hook_t *make(webhook_sender_t *sender, const webhook_row_t *row)
     hook->name_size = webhook_consumer_name(row->name, hook->name).size;
     hook->created_at = row->created_at;
     hook->tenant_created_at = row->tenant_created_at;
-    circuit_breaker_init(&hook->breaker, sender->relay->ports.wall_ms());
+    circuit_breaker_init(&hook->breaker, hook_now_ms(hook));
     sender->hooks[sender->hook_count++] = hook;
     return hook;
 }
@@ -62,7 +62,7 @@ static bool open_secrets(hook_t *hook, const webhook_row_t *row)
 static void enable(hook_t *hook, bool is_disabled)
 {
     if (hook->is_disabled && !is_disabled) {
-        circuit_breaker_reset(&hook->breaker, hook->sender->relay->ports.wall_ms());
+        circuit_breaker_reset(&hook->breaker, hook_now_ms(hook));
         hook->begins_anew = true;
     }
     hook->is_disabled = is_disabled;

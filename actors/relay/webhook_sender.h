@@ -138,6 +138,13 @@ static inline text_t hook_name(const hook_t *hook)
     return (text_t){.data = hook->name + prefix, .size = hook->name_size - prefix};
 }
 
+/* For pauses and breakers: a clock that nobody sets, so that one of the wall that is set back
+ * lengthens none of them. */
+static inline int64_t hook_now_ms(const hook_t *hook)
+{
+    return (int64_t)loop_now_ms(hook->sender->relay->loop);
+}
+
 /* --- webhook_hooks.c: the rows of the control store as hooks --- */
 /* Brings the hooks up to date when the control store changed. */
 void hooks_load(webhook_sender_t *sender);

@@ -185,25 +185,39 @@ void redis_command_ping(redis_node_t *node)
 
 /* --- Redirections --- */
 
+/* Its place may be another server's: the servers of a Cluster get ever new addresses in the course
+ * of time. Nothing waits for a node that is down. One whose pause is not over keeps its place, so
+ * that whoever tells ever new addresses does not get ever new connections out of us. */
+static bool node_is_free(const redis_node_t *node, uint64_t now_ms)
+{
+    return node->state == REDIS_NODE_UNUSED ||
+           (node->state == REDIS_NODE_DOWN && now_ms >= node->retry_ms);
+}
+
 /* The node of this address: known, or to be connected to. NULL when there are too many. */
 static redis_node_t *node_find(cache_redis_t *cache, const redis_address_t *address)
 {
-    redis_node_t *unused = NULL;
+    const uint64_t now_ms = loop_now_ms(cache->loop);
+    redis_node_t *place = NULL;
     for (uint32_t i = 0; i < LIMIT_CACHE_NODES; i++) {
         redis_node_t *const node = &cache->nodes[i];
-        if (node->state == REDIS_NODE_UNUSED) {
-            unused = unused == NULL && i != REDIS_SEED ? node : unused;
-        } else if (node->address.port == address->port &&
-                   strcmp(node->address.host, address->host) == 0) {
+        if (node->state != REDIS_NODE_UNUSED && node->address.port == address->port &&
+            strcmp(node->address.host, address->host) == 0) {
             return node;
         }
+        const bool is_better = place == NULL || (place->state != REDIS_NODE_UNUSED &&
+                                                 node->state == REDIS_NODE_UNUSED);
+        if (i != REDIS_SEED && node_is_free(node, now_ms) && is_better) {
+            place = node;
+        }
     }
-    if (unused != NULL) {
-        unused->address = *address;
-        unused->state = REDIS_NODE_DOWN;
-        unused->retry_ms = 0;
+    if (place != NULL) {
+        place->address = *address;
+        place->state = REDIS_NODE_DOWN;
+        place->failures = 0;
+        place->retry_ms = 0;
     }
-    return unused;
+    return place;
 }
 
 /* "MOVED SLOT HOST:PORT" or "ASK SLOT HOST:PORT"; no host: that of the node that says so. */

@@ -16,7 +16,8 @@ size_t configuration_options(configuration_t *configuration, bool all, option_t 
     size_t count = 0;
 #define SETTING(name, flag, variable, otherwise, value_name, help)                                 \
     options[count++] = OPTION_TEXT(flag, value_name, &configuration->given.name,                   \
-                                   help " (" otherwise "); also " variable);
+                                   sizeof(otherwise) > 1 ? help " (" otherwise "); also " variable \
+                                                         : help "; also " variable);
 #include "adapters/cli/configuration.def"
 #undef SETTING
     count = all ? count : SETTINGS_OF_DATA;

@@ -1,5 +1,6 @@
 /* Tenants: rows with their keys, and the order in which row and place come and go. A crash in
  * between leaves a place without a row, never a row without its place. */
+#include "actors/control_rows.h"
 #include "adapters/control_postgres/control_postgres_internal.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -168,16 +169,6 @@ static result_t keys_write(control_postgres_t *control, const control_tenant_t *
     return RESULT_OK;
 }
 
-static bool secrets_fit(const control_tenant_t *tenant)
-{
-    bool fits = tenant->sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
-    for (uint32_t i = 0; i < tenant->key_count; i++) {
-        fits = fits && tenant->keys[i].sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
-    }
-    return fits && tenant_name_is_well_formed(tenant->name) && tenant->partitions >= 1 &&
-           tenant->partitions <= LIMIT_PARTITIONS;
-}
-
 static result_t tenant_write(control_postgres_t *control, const control_tenant_t *tenant,
                              const control_postgres_place_t *place)
 {
@@ -225,17 +216,11 @@ static result_t prefix_ready(control_postgres_t *control)
     return result;
 }
 
-static bool quotas_are_valid(const control_quotas_t *quotas)
-{
-    return quotas->cards <= CONTROL_QUOTA_MAX && quotas->storage <= CONTROL_QUOTA_MAX &&
-           quotas->rate <= CONTROL_QUOTA_RATE_MAX;
-}
-
 result_t control_postgres_tenant_set_quotas(control_store_t *store, text_t name,
                                             const control_quotas_t *quotas)
 {
     control_postgres_t *const control = control_of(store);
-    if (!quotas_are_valid(quotas)) {
+    if (!control_quotas_are_valid(quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
     if (!tenant_name_is_well_formed(name)) {
@@ -304,7 +289,7 @@ static result_t place_prepare(control_postgres_t *control, text_t tenant, uint32
 result_t control_postgres_tenant_create(control_store_t *store, const control_tenant_t *tenant)
 {
     control_postgres_t *const control = control_of(store);
-    if (tenant->key_count != 1 || !secrets_fit(tenant) || !quotas_are_valid(&tenant->quotas)) {
+    if (!control_tenant_is_valid(tenant, true) || !control_quotas_are_valid(&tenant->quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
     control_postgres_place_t place = {0};
@@ -370,8 +355,7 @@ result_t control_postgres_tenant_adopt(control_store_t *store, const control_ten
 {
     (void)now_ms; /* nothing stands in the way that would have to be put aside */
     control_postgres_t *const control = control_of(store);
-    if (tenant->key_count < 1 || tenant->key_count > CONTROL_KEYS_PER_TENANT_MAX ||
-        !secrets_fit(tenant)) {
+    if (!control_tenant_is_valid(tenant, false)) {
         return RESULT_INVALID_ARGUMENT;
     }
     const size_t prefix = strlen(control->prefix);

@@ -1,5 +1,6 @@
 /* Tenants: rows with their keys, and the order in which row and journal file come and go. A crash
  * in between leaves a file without a row, never a row without its file. */
+#include "actors/control_rows.h"
 #include "adapters/control_sqlite/control_sqlite_internal.h"
 #include "runtime/log.h"
 #include <assert.h>
@@ -149,27 +150,12 @@ static result_t tenant_write(control_sqlite_t *control, const control_tenant_t *
     return keys_write(control, tenant);
 }
 
-static bool secrets_fit(const control_tenant_t *tenant)
-{
-    bool fits = tenant->sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
-    for (uint32_t i = 0; i < tenant->key_count; i++) {
-        fits = fits && tenant->keys[i].sealed_secret.size <= CONTROL_SECRET_SIZE_MAX;
-    }
-    return fits && tenant->partitions >= 1 && tenant->partitions <= LIMIT_PARTITIONS;
-}
-
-static bool quotas_are_valid(const control_quotas_t *quotas)
-{
-    return quotas->cards <= CONTROL_QUOTA_MAX && quotas->storage <= CONTROL_QUOTA_MAX &&
-           quotas->rate <= CONTROL_QUOTA_RATE_MAX;
-}
-
 result_t control_tenant_set_quotas(control_store_t *store, text_t name,
                                    const control_quotas_t *quotas)
 {
     control_sqlite_t *const control = control_of(store);
     int changes = 0;
-    if (!quotas_are_valid(quotas)) {
+    if (!control_quotas_are_valid(quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
     result_t result = change_begin(control);
@@ -191,8 +177,7 @@ result_t control_tenant_set_quotas(control_store_t *store, text_t name,
 result_t control_tenant_create(control_store_t *store, const control_tenant_t *tenant)
 {
     control_sqlite_t *const control = control_of(store);
-    if (!tenant_name_is_well_formed(tenant->name) || tenant->key_count != 1 ||
-        !secrets_fit(tenant) || !quotas_are_valid(&tenant->quotas)) {
+    if (!control_tenant_is_valid(tenant, true) || !control_quotas_are_valid(&tenant->quotas)) {
         return RESULT_INVALID_ARGUMENT;
     }
     const control_card_key_t first = {.kid = 1,
@@ -231,8 +216,7 @@ result_t control_tenant_adopt(control_store_t *store, const control_tenant_t *te
 {
     control_sqlite_t *const control = control_of(store);
     bool exists = false;
-    if (!tenant_name_is_well_formed(tenant->name) || tenant->key_count < 1 ||
-        tenant->key_count > CONTROL_KEYS_PER_TENANT_MAX || !secrets_fit(tenant)) {
+    if (!control_tenant_is_valid(tenant, false)) {
         return RESULT_INVALID_ARGUMENT;
     }
     result_t result = change_begin(control);

@@ -14,9 +14,10 @@ static membership_adapter_t *adapter_of(const membership_t *base)
 
 /* --- How calls end --- */
 
-static void call_free(membership_call_t *call)
+void membership_call_free(membership_call_t *call)
 {
     free(call->unsent);
+    free(call->url);
     free(call);
 }
 
@@ -29,14 +30,14 @@ void membership_finish(membership_call_t *call, const json_t *document, const ch
         membership_parse_page(call->adapter, document, &answer);
     }
     call->done(call->context, &answer);
-    call_free(call);
+    membership_call_free(call);
 }
 
 void membership_finish_missing(membership_call_t *call)
 {
     const membership_answer_t answer = {.status = member_status_missing};
     call->done(call->context, &answer);
-    call_free(call);
+    membership_call_free(call);
 }
 
 /* --- The port --- */
@@ -71,7 +72,7 @@ static result_t ask(membership_t *base, const membership_question_t *question,
     const result_t result = is_http(url) ? membership_ask_http(adapter, url, question, created)
                                          : membership_ask_zmq(adapter, url, question, created);
     if (result != RESULT_OK) {
-        call_free(created);
+        membership_call_free(created);
         return result;
     }
     *call = created;
@@ -86,10 +87,13 @@ static void cancel(membership_t *base, membership_call_t **call)
     if (cancelled->http != NULL) {
         http_calls_t *client = adapter->options.client;
         client->functions->cancel(client, &cancelled->http);
+        membership_turn_end(cancelled);
+    } else if (cancelled->url != NULL) {
+        membership_turn_leave(cancelled);
     } else {
         membership_forget_zmq(adapter, cancelled);
     }
-    call_free(cancelled);
+    membership_call_free(cancelled);
 }
 
 static bool is_configured(const membership_t *base, text_t tenant)
@@ -124,6 +128,7 @@ static const membership_functions_t functions = {.ask = ask,
 static void tick(void *context)
 {
     membership_tick_zmq(context);
+    membership_turns_tick(context);
 }
 
 result_t membership_create(loop_t *loop, metrics_t *metrics, const membership_options_t *options,
@@ -154,9 +159,10 @@ void membership_destroy(membership_t **membership)
     while (destroyed->waiting != NULL) { /* bounded by the callers' concurrency */
         membership_call_t *call = destroyed->waiting;
         destroyed->waiting = call->next;
-        call_free(call);
+        membership_call_free(call);
     }
     membership_close_zmq(destroyed);
+    membership_turns_close(destroyed);
     loop_timer_destroy(&destroyed->tick);
     free(destroyed);
     *membership = NULL;

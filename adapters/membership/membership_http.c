@@ -1,8 +1,11 @@
 /* Questions to a membership context over HTTP (DESIGN 3.5). */
 #include "adapters/membership/membership_internal.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { PATH_SIZE = LIMIT_HTTP_CALL_URL_SIZE };
 
@@ -10,6 +13,7 @@ static void http_done(void *context, const http_call_answer_t *answer)
 {
     membership_call_t *call = context;
     call->http = NULL;
+    membership_turn_end(call);
     if (answer->end != HTTP_CALL_ANSWERED) {
         membership_finish(call, NULL, http_call_end_name(answer->end));
         return;
@@ -50,11 +54,31 @@ static size_t escape(text_t text, char *out, size_t capacity)
     return size;
 }
 
+result_t membership_http_start(membership_call_t *call)
+{
+    const uint64_t now_ms = loop_now_ms(call->adapter->loop);
+    const http_call_header_t headers[] = {
+        {.name = TEXT_LITERAL("X-Tenant"), .value = {call->tenant, call->tenant_size}},
+        {.name = TEXT_LITERAL("Accept"), .value = TEXT_LITERAL("application/json")}};
+    const http_call_request_t request = {
+        .method = HTTP_CALL_GET,
+        .url = text_from_c(call->url),
+        .headers = headers,
+        .header_count = sizeof headers / sizeof headers[0],
+        .deadline_ms = call->deadline_ms > now_ms ? (uint32_t)(call->deadline_ms - now_ms) : 1,
+        .body_size_max =
+            call->asks_member ? LIMIT_MEMBERSHIP_FRAME_SIZE : LIMIT_MEMBERSHIP_PAGE_SIZE,
+    };
+    http_calls_t *client = call->adapter->options.client;
+    return client->functions->start(client, &request, http_done, call, &call->http);
+}
+
 result_t membership_ask_http(membership_adapter_t *adapter, text_t url,
                              const membership_question_t *question, membership_call_t *call)
 {
     char path[PATH_SIZE];
     char member[3 * 128 + 4];
+    const text_t context = url;
     while (url.size > 0 && url.data[url.size - 1] == '/') {
         url.size--;
     }
@@ -63,21 +87,14 @@ result_t membership_ask_http(membership_adapter_t *adapter, text_t url,
                          ? snprintf(path, sizeof path, "%.*s/members/%s", TEXT_PRINT(url), member)
                          : snprintf(path, sizeof path, "%.*s/events?after=%" PRIu64 "&limit=%u",
                                     TEXT_PRINT(url), question->after, question->limit);
-    if (size < 0 || (size_t)size >= sizeof path) {
+    if (size < 0 || (size_t)size >= sizeof path || question->tenant.size > sizeof call->tenant) {
         return RESULT_INVALID_ARGUMENT;
     }
-    const http_call_header_t headers[] = {
-        {.name = TEXT_LITERAL("X-Tenant"), .value = question->tenant},
-        {.name = TEXT_LITERAL("Accept"), .value = TEXT_LITERAL("application/json")}};
-    const http_call_request_t request = {
-        .method = HTTP_CALL_GET,
-        .url = {.data = path, .size = (size_t)size},
-        .headers = headers,
-        .header_count = sizeof headers / sizeof headers[0],
-        .deadline_ms = question->deadline_ms,
-        .body_size_max =
-            call->asks_member ? LIMIT_MEMBERSHIP_FRAME_SIZE : LIMIT_MEMBERSHIP_PAGE_SIZE,
-    };
-    http_calls_t *client = adapter->options.client;
-    return client->functions->start(client, &request, http_done, call, &call->http);
+    call->url = strdup(path);
+    assert(call->url != NULL);
+    memcpy(call->tenant, question->tenant.data, question->tenant.size);
+    call->tenant_size = question->tenant.size;
+    call->deadline_ms = loop_now_ms(adapter->loop) + question->deadline_ms;
+    membership_turn_wait(call, context);
+    return RESULT_OK;
 }

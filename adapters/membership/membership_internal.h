@@ -30,15 +30,28 @@ typedef struct membership_frames {
     size_t body_size;
 } membership_frames_t;
 
+/* A context that is asked over HTTP: membership_turns.c. */
+typedef struct membership_context {
+    struct membership_context *next;
+    text_t url;               /* of the settings */
+    uint32_t calls;           /* on their way */
+    membership_call_t *first; /* that wait for a place */
+    membership_call_t *last;
+} membership_context_t;
+
 struct membership_call {
-    membership_call_t *next; /* those over ZeroMQ that wait */
+    membership_call_t *next; /* of those that wait: over HTTP for a place, over ZeroMQ */
     membership_adapter_t *adapter;
     membership_done_t *done;
     void *context;
     bool asks_member;
     char member_id[128];
     size_t member_size;
-    http_call_t *http;                 /* NULL: over ZeroMQ */
+    char tenant[LIMIT_TENANT_NAME_SIZE]; /* over HTTP */
+    size_t tenant_size;
+    char *url;                         /* over HTTP: what is got; NULL: over ZeroMQ */
+    membership_context_t *asked;       /* over HTTP */
+    http_call_t *http;                 /* over HTTP; NULL: it waits for a place */
     uint64_t number;                   /* over ZeroMQ: the id of the request */
     const membership_dealer_t *dealer; /* over ZeroMQ: who was asked, and alone may answer */
     membership_frames_t *unsent;       /* over ZeroMQ: waits for the dealer's name; NULL: sent */
@@ -51,7 +64,9 @@ struct membership_adapter {
     membership_options_t options;
     membership_dealer_t *dealers;
     membership_dealer_t *subscribers; /* XSUB sockets, one per endpoint */
-    membership_call_t *waiting;
+    membership_context_t *contexts;   /* asked over HTTP so far */
+    uint32_t http_calls;              /* on their way, of all contexts */
+    membership_call_t *waiting;       /* over ZeroMQ */
     uint64_t next_number;
     loop_timer_t *tick;
     metric_t *unreadable;
@@ -80,6 +95,21 @@ json_t *membership_read_msgpack(const void *data, size_t size);
 result_t membership_ask_http(membership_adapter_t *adapter, text_t url,
                              const membership_question_t *question, membership_call_t *call);
 
+/* Gives the call to the client now. */
+MUST_USE result_t membership_http_start(membership_call_t *call);
+
+/* --- membership_turns.c --- */
+
+/* The call, with its `url`, goes out when it is its turn, perhaps at once. */
+void membership_turn_wait(membership_call_t *call, text_t url);
+/* It is not on its way any more. */
+void membership_turn_end(membership_call_t *call);
+/* It does not wait any more. */
+void membership_turn_leave(membership_call_t *call);
+/* Ends what has waited too long. */
+void membership_turns_tick(membership_adapter_t *adapter);
+void membership_turns_close(membership_adapter_t *adapter);
+
 /* --- membership_zmq.c --- */
 
 result_t membership_ask_zmq(membership_adapter_t *adapter, text_t endpoint,
@@ -104,5 +134,6 @@ void membership_endpoint_follow(membership_dealer_t *dealer, uint64_t now_ms);
 /* Ends a call with the answer that a document makes, or with the failure in it; frees the call. */
 void membership_finish(membership_call_t *call, const json_t *document, const char *failure);
 void membership_finish_missing(membership_call_t *call);
+void membership_call_free(membership_call_t *call);
 
 #endif

@@ -10,17 +10,22 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { QUEUE_MESSAGES = 1000, HEARD_MESSAGES = 100000 };
-
 /* --- Sockets --- */
 
+/* What one that sends faster than it is read may fill of our memory. Of events that do not fit none
+ * is lost: ZeroMQ holds them back, and what their publisher drops then is read with the gap. A
+ * subscriber sends a filter for each tenant at once when it connects anew: what is beyond its bound
+ * would be forgotten. */
 static zsocket_options_t socket_options(int type)
 {
-    return (zsocket_options_t){.type = type,
-                               .send_messages_max = QUEUE_MESSAGES,
-                               .receive_messages_max = HEARD_MESSAGES,
-                               .message_size_max = LIMIT_MEMBERSHIP_PAGE_SIZE,
-                               .use_fd = -1};
+    const bool is_subscriber = type == ZMQ_XSUB;
+    return (zsocket_options_t){
+        .type = type,
+        .send_messages_max = is_subscriber ? LIMIT_DIRECTORY_TENANTS : LIMIT_MEMBERSHIP_ASKED,
+        .receive_messages_max = is_subscriber ? LIMIT_MEMBERSHIP_HEARD : LIMIT_MEMBERSHIP_ANSWERS,
+        .message_size_max =
+            is_subscriber ? LIMIT_MEMBERSHIP_FRAME_SIZE : LIMIT_MEMBERSHIP_PAGE_SIZE,
+        .use_fd = -1};
 }
 
 static result_t open_socket(membership_adapter_t *adapter, text_t endpoint, int type,

@@ -354,6 +354,24 @@ static void write_figures(FILE *out, const load_run_t *run)
     (void)fputs("</table>\n", out);
 }
 
+static void write_events(FILE *out, const load_run_t *run)
+{
+    const load_events_t *const events = &run->events;
+    if (run->options->events == NULL) {
+        return;
+    }
+    (void)fputs("<h2>Events</h2><table>\n", out);
+    write_row(out, "subscribers", run->options->subscribers, "");
+    write_row(out, "received", (double)events->received, "events, all subscribers together");
+    write_row(out, "missed", (double)events->missed, "by the gaps in their sequences");
+    write_row(out, "repeated", (double)events->repeated, "");
+    write_row(out, "connections lost", (double)events->lost, "");
+    write_row(out, "late, p50", (double)events->lag_ms_p50, "ms after the event");
+    write_row(out, "late, p99", (double)events->lag_ms_p99, "ms");
+    write_row(out, "late, max", (double)events->lag_ms_max, "ms");
+    (void)fputs("</table>\n", out);
+}
+
 static void write_errors(FILE *out, const load_tally_t *tally)
 {
     if (tally->errors == 0) {
@@ -434,6 +452,7 @@ bool load_report_write(const load_run_t *run, const char *file)
     (void)fputs(page_head, out);
     write_title(out, run);
     write_figures(out, run);
+    write_events(out, run);
     write_errors(out, &run->result.tally);
     write_steps(out, run);
     write_histogram(out, &run->result.latency);

@@ -398,6 +398,38 @@ static void unknown_name_is_told(void **state)
     await_status(fixture, "\"up\":false");
 }
 
+static bool is_added(fixture_t *fixture)
+{
+    cache_answer_t answer;
+    return cache_add_now(fixture->loop, fixture->cache, "acme", "n", 1, &answer) == RESULT_OK;
+}
+
+/* A Cluster whose servers have had more addresses, one after the other, than it may have servers:
+ * the last one counts. A server that says so stands in for years of moving. */
+static void ever_new_addresses_of_a_cluster_are_followed(void **state)
+{
+    fixture_t *const fixture = *state;
+    char text[64];
+    nonsense_t moved = {.greets = true, .after_hello = text};
+    speaker_t *speaker = calloc(1, sizeof *speaker);
+    speaker->nonsense = &moved;
+    speaker->port = free_port();
+    speaker_begin(speaker, fixture->loop, speaker->port);
+    open_cache(fixture, "", speaker->port);
+    await_status(fixture, "\"up\":true");
+    for (int i = 2; i < 2 + 2 * LIMIT_CACHE_NODES; i++) {
+        (void)snprintf(text, sizeof text, "-MOVED 5 127.0.0.%d:1\r\n", i); /* nobody is there */
+        assert_false(is_added(fixture));
+    }
+    redis_server_start(&fixture->server);
+    (void)snprintf(text, sizeof text, "-MOVED 5 127.0.0.1:%u\r\n", fixture->server.port);
+    assert_true(cache_await_up(fixture->loop, fixture->cache, "acme", PATIENCE_MS));
+    cache_redis_destroy(&fixture->cache);
+    uv_close((uv_handle_t *)&speaker->listener, listener_closed);
+    assert_true(cache_run_until(fixture->loop, speaker_is_left, speaker, PATIENCE_MS));
+    free(speaker);
+}
+
 /* --- The text of --redis --- */
 
 static void urls_are_told_apart(void **state)
@@ -458,6 +490,7 @@ int main(void)
         RUNNING(read_only_replica_is_left_and_used_when_it_is_primary),
         ALONE(wrong_password_is_told_and_never_shown),
         ALONE(nonsense_is_answered_as_unavailable),
+        ALONE(ever_new_addresses_of_a_cluster_are_followed),
         ALONE(unknown_name_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

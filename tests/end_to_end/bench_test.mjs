@@ -306,6 +306,7 @@ for (const scenario of ['validate', 'scan', 'lifecycle', 'mixed', 'bulk', 'event
     const page = readFileSync(report, 'utf8');
     assert.match(page, /<polyline/);
     for (const title of ['Latency', 'Rate over time', 'Percentiles over time']) assert.match(page, new RegExp(`<h2>${title}</h2>`));
+    assert.equal(/<h2>Events<\/h2>.*received.*late, p99/s.test(page), scenario === 'events', 'what became of events, where there were subscribers');
     assert.doesNotMatch(page, /(src|href|url\()\s*=?\s*["']?https?:|<script|@import/, 'a page that needs nothing but itself');
     assert.match(readFileSync(`${acknowledged}.0`, 'utf8'), /^issue [0-9a-f-]{36} /m);
   });

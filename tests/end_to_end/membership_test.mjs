@@ -1,6 +1,7 @@
 // The membership context behind its breaker, its events in, and what the gate answers meanwhile. The context is
 // tests/peers/membership.mjs, made of other people's libraries.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
@@ -274,7 +275,8 @@ test('a context that jumps to the end of its sequence does not move the watermar
 });
 
 test('over ZeroMQ: member.get and events.read', async (t) => {
-  const { context, service, token } = await start(t, { overZmq: true, events: false });
+  // What is asked is answered in the end, however crowded the machine is: this is not about deadlines.
+  const { context, service, token } = await start(t, { overZmq: true, events: false, settings: 'deadline_ms=20000 slow_ms=0' });
   const card = await issue(service, token, context, 'm-1');
   assert.equal((await verdict(service, token, card)).fallback, false);
   const unknown = await service.request('POST', '/acme/api/v1/cards',
@@ -335,4 +337,26 @@ test('the context of one tenant cannot speak for another, neither in events nor 
     await bad.router.send([peer, encode({ v: 1, id: String(id), type: 'member.get.ok' }), encode({ member_id: 'm-forged', status: 'cancelled' })]);
   }
   assert.notEqual((await asked).body.code, 'member_inactive');
+});
+
+// Of the adapters role, in MiB, at its highest.
+const memory = async (service) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${roles(await service.tree()).adapters.pid}/status`, 'utf8'))[1]) / 1024;
+
+test('a publisher that sends faster than it is read fills no memory, and what it says afterwards counts', async (t) => {
+  const { context, service, token } = await start(t);
+  const card = await issue(service, token, context, 'm-1');
+  context.happen('acme', 'update', 'm-1');
+  await until(async () => await applied(service) === 1, 'the subscription stands');
+  const before = await memory(service);
+  const large = encode({ member_id: 'm-1', reason: 'x', more: Array.from({ length: 8000 }, () => ({})), most: 'x'.repeat(50_000) });
+  for (let i = 0; i < 6000; i += 1) {
+    const header = encode({ v: 1, event_id: `x-${i}`, tenant: 'acme', sequence: 10_000 + i, occurred_at: new Date().toISOString() });
+    await context.publisher.send(['membership.acme.MemberUpdated', header, large]);
+    if (i % 100 === 0) assert.equal((await verdict(service, token, card)).reason, 'valid');
+  }
+  context.happen('acme', 'suspend', 'm-1');
+  await until(async () => (await verdict(service, token, card)).reason === 'suspended', 'the suspension', 60_000);
+  const grown = await memory(service) - before;
+  t.diagnostic(`${6000 * large.length >> 20} MiB were sent, ${grown.toFixed(0)} MiB kept`);
+  assert.ok(grown < 192, `${grown} MiB`);
 });

@@ -3,6 +3,7 @@
 #include "tests/simulation/clients.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/lives.h"
+#include "tests/simulation/quotas.h"
 #include "tests/simulation/subscriber.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -175,7 +176,8 @@ void clients_repeat_all(world_t *world)
 {
     for (uint32_t i = 0; i < world->clients->command_count; i++) {
         command_t *const command = world->clients->commands[i];
-        if (command->purpose == PURPOSE_WORK && command->key[0] != '\0' && command->is_known &&
+        const bool is_worth_it = command->is_known || quotas_is_refusal(command->last_error);
+        if (command->purpose == PURPOSE_WORK && command->key[0] != '\0' && is_worth_it &&
             command->state == COMMAND_ENDED && world_is_there(world, command->tenant)) {
             command->is_repeating = true;
             world->clients->open_count++;
@@ -353,13 +355,15 @@ static bool may_be_unknown(const world_t *world, const command_t *command)
 static bool is_worth_repeating(const world_t *world, const command_t *command, result_t result)
 {
     return result_is_retryable(result) ||
-           (is_of_no_tenant(result) && world_is_there(world, command->tenant));
+           (is_of_no_tenant(result) && world_is_there(world, command->tenant)) ||
+           (quotas_is_refusal(result) && world->is_calm); /* they were lifted */
 }
 
 static bool is_expected_error(const world_t *world, const command_t *command, result_t result)
 {
     return result_is_retryable(result) ||
            (is_of_no_tenant(result) && may_be_unknown(world, command)) ||
+           (!command->is_known && quotas_may_refuse(world, command, result)) ||
            result == RESULT_INVALID_DATES ||
            (result == RESULT_CARD_NOT_FOUND && command->card == CARDS_MAX);
 }

@@ -60,6 +60,7 @@ typedef struct command {
     int64_t expires_at;
     int64_t until; /* suspend; 0: without end */
     bool activate;
+    int64_t from;       /* rollup.list, with until; 0: the last month */
     uint64_t partition; /* events.read */
     uint64_t after;
     uint64_t first_order; /* of all submissions and answers */
@@ -101,7 +102,7 @@ void clients_read_events(world_t *world, uint32_t tenant, uint32_t partition, ui
 /* For the checks in the end. */
 command_t *clients_new_command(world_t *world, uint32_t tenant, uint8_t type);
 void clients_submit(world_t *world, command_t *command);
-/* Asks every keyed command whose outcome is known once more. */
+/* Asks every keyed command once more whose outcome is known, or that a quota refused. */
 void clients_repeat_all(world_t *world);
 known_card_t *clients_find_card(world_t *world, const uuid_t *id);
 void clients_probe(world_t *world);
@@ -117,6 +118,7 @@ typedef union command_body {
     card_list_t list;
     card_history_t history;
     events_read_t events;
+    rollup_list_t rollups;
 } command_body_t;
 
 /* The same body each time it is asked. */

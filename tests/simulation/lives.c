@@ -7,6 +7,7 @@
 #include "tests/simulation/membership.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/projections.h"
+#include "tests/simulation/quotas.h"
 #include "tests/simulation/store.h"
 #include "tests/support/control_fake.h"
 #include <assert.h>
@@ -85,6 +86,9 @@ void lives_appear(world_t *world, world_tenant_t *tenant)
     memberships_new_tenant(world, index);
     control_fake_add_namesake(world->control, tenant->name, tenant->partitions, tenant->number,
                               tenant->created_at);
+    control_store_t *const control = control_fake_store(world->control);
+    (void)!control->functions->version(control, &tenant->control_version);
+    quotas_begin(world, index);
     trace_add(world,
               "tenant %" PRIu64 " is there, by name %" PRIu64 ", with %" PRIu64 " partitions",
               index, tenant->name_index, tenant->partitions, 0);

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 enum {
-    NEAR_MS = 60000,    /* an end that close to now may count or not */
+    NEAR_MS = 60000, /* an end that close to now may count or not */
+    DAYS_MS = 3 * 86400000,
     OVERDUE_MS = 20000, /* a tenant nobody touches is opened every LIMIT_SWEEP_ROTATION_MS */
 };
 
@@ -319,6 +320,15 @@ void model_forget(world_t *world)
     world->model = NULL;
 }
 
+static void ask_rollups(world_t *world, uint32_t tenant)
+{
+    command_t *const rollups = clients_new_command(world, tenant, request_type_rollup_list);
+    rollups->purpose = PURPOSE_CHECK;
+    rollups->from = world->wall_start_ms - DAYS_MS; /* the clock jumps by less */
+    rollups->until = world->wall_start_ms + DAYS_MS;
+    clients_submit(world, rollups);
+}
+
 void model_ask(world_t *world)
 {
     model_t *const model = model_of(world);
@@ -328,6 +338,7 @@ void model_ask(world_t *world)
             command_t *const list = clients_new_command(world, i, request_type_card_list);
             list->purpose = PURPOSE_CHECK;
             clients_submit(world, list);
+            ask_rollups(world, i);
         }
     }
     for (uint32_t i = 0; i < model->card_count; i++) {
@@ -426,6 +437,38 @@ static void compare_history(world_t *world, const command_t *command, const hist
     go_on(world, command, page->next_cursor);
 }
 
+/* What only commands do: nothing of it happens any more while reads are answered. */
+static void compare_rollups(world_t *world, const command_t *command, const rollup_page_t *page)
+{
+    int64_t counts[32] = {0};
+    for (uint32_t i = 0; i < page->items_count; i++) {
+        const rollup_t *const day = &page->items[i];
+        counts[event_name_card_issued] += (int64_t)day->issued;
+        counts[event_name_card_activated] += (int64_t)day->activated;
+        counts[event_name_card_replaced] += (int64_t)day->replaced;
+        counts[event_name_card_validated] += (int64_t)day->validated;
+        counts[event_name_card_validation_refused] += (int64_t)day->refused;
+    }
+    for (uint32_t i = 0; i < world->tenants[command->tenant].partitions; i++) {
+        const store_partition_t *const partition =
+            store_partition(world->store, command->tenant, i);
+        for (size_t j = 0; j < partition->event_count; j++) {
+            counts[partition->events[j]->event.name]--;
+        }
+    }
+    static const uint8_t names[] = {event_name_card_issued, event_name_card_activated,
+                                    event_name_card_replaced, event_name_card_validated,
+                                    event_name_card_validation_refused};
+    for (size_t i = 0; i < sizeof(names); i++) {
+        if (counts[names[i]] != 0 && !MESSAGE_HAS(rollup_page, page, behind)) {
+            world_violation(world, 8,
+                            "command %u: the rollups of tenant %u differ by %" PRId64
+                            " from its events of kind %u",
+                            command->number, command->tenant, counts[names[i]], names[i]);
+        }
+    }
+}
+
 void model_receive(world_t *world, command_t *command, const gateway_reply_t *reply)
 {
     if (world->has_failed) {
@@ -439,6 +482,8 @@ void model_receive(world_t *world, command_t *command, const gateway_reply_t *re
             compare(world, command, &page->items[i]);
         }
         go_on(world, command, page->next_cursor);
+    } else if (command->type == request_type_rollup_list) {
+        compare_rollups(world, command, reply->document);
     } else {
         compare_history(world, command, reply->document);
     }
@@ -558,6 +603,27 @@ static void check_suspensions(world_t *world, const model_t *model)
     }
 }
 
+/* What quotas are held against: counted by batches, and exact after any crash. */
+static void check_living(world_t *world, const model_t *model)
+{
+    uint64_t living[WORLD_TENANTS_MAX][WORLD_PARTITIONS_MAX] = {0};
+    for (uint32_t i = 0; i < model->card_count; i++) {
+        const model_card_t *const card = &model->cards[i];
+        living[card->tenant][card->partition] += is_alive(card) ? 1 : 0;
+    }
+    for (uint32_t i = 0; i < world->tenant_count; i++) {
+        for (uint32_t j = 0; j < world->tenants[i].partitions; j++) {
+            const uint64_t counted = store_partition(world->store, i, j)->row.cards;
+            if (counted != living[i][j]) {
+                world_violation(world, 8,
+                                "tenant %u, partition %u: %" PRIu64
+                                " living cards are counted, their events say %" PRIu64,
+                                i, j, counted, living[i][j]);
+            }
+        }
+    }
+}
+
 static void check_memberships(world_t *world, model_t *model)
 {
     memberships_check_members(world);
@@ -581,6 +647,7 @@ void model_check(world_t *world)
         check_command(world, world->clients->commands[i], model->effects[i], model->effect[i]);
     }
     check_suspensions(world, model);
+    check_living(world, model);
     check_memberships(world, model);
     check_subscribers(world);
     projections_disk_check(world);

@@ -111,7 +111,7 @@ static bool is_read(uint8_t type)
 {
     return type == request_type_card_get || type == request_type_card_list ||
            type == request_type_card_history || type == request_type_events_read ||
-           type == request_type_directory_get;
+           type == request_type_rollup_list || type == request_type_directory_get;
 }
 
 static bool has_key(const request_t *request)

@@ -1,5 +1,6 @@
 /* Batches reaching the disk: checked, then stored as a whole, and the planted bugs of that. */
 #include "tests/simulation/membership.h"
+#include "tests/simulation/quotas.h"
 #include "tests/simulation/store_internal.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -289,6 +290,7 @@ static void store_batch(operation_t *operation)
         &operation->handle->tenant->partitions[operation->batch->partition];
     check_owner(operation);
     check_bounds(operation);
+    quotas_check_batch(world, operation->handle->tenant->index, operation->batch, &partition->row);
     store_events(operation);
     store_snapshots(operation);
     store_members(operation);

@@ -1,5 +1,6 @@
 /* Subscribers. Each event they apply must be the one on the disk, in order, once (DESIGN 5, 6). */
 #include "tests/simulation/subscriber.h"
+#include "actors/relay/relay_internal.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/store.h"
@@ -299,7 +300,8 @@ static bool is_of_deleted(world_t *world, const process_t *relay, uint32_t tenan
     known_us = relay->started_us > known_us ? relay->started_us : known_us;
     known_us = relay->paused_until_us > known_us ? relay->paused_until_us : known_us;
     known_us = world->control_us > known_us ? world->control_us : known_us;
-    if (world->now_us > known_us + LOOK_US) {
+    if (world->now_us > known_us + LOOK_US ||
+        relay->relay->control_version >= newest->control_version) {
         world_violation(world, 5, "a relay publishes %s of a deleted tenant under the name of %s",
                         is_head ? "a head" : "an event", newest->marker);
     }

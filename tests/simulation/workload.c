@@ -10,7 +10,8 @@ enum { MEMBERS = 6, OPEN_MAX = 40 };
 bool command_is_read(const command_t *command)
 {
     return command->type == request_type_card_get || command->type == request_type_card_list ||
-           command->type == request_type_card_history || command->type == request_type_events_read;
+           command->type == request_type_card_history ||
+           command->type == request_type_rollup_list || command->type == request_type_events_read;
 }
 
 uint8_t command_event(uint8_t type)
@@ -43,6 +44,15 @@ static void fill_issue(const command_t *command, card_issue_t *issue)
     MESSAGE_SET(card_issue, issue, expires_at, command->expires_at);
     if (command->activate) {
         MESSAGE_SET(card_issue, issue, activate, true);
+    }
+}
+
+static void fill_rollups(const command_t *command, rollup_list_t *rollups)
+{
+    MESSAGE_SET(rollup_list, rollups, grain, grain_day);
+    if (command->from != 0) {
+        MESSAGE_SET(rollup_list, rollups, from, command->from);
+        MESSAGE_SET(rollup_list, rollups, to, command->until);
     }
 }
 
@@ -79,6 +89,9 @@ void command_fill(const command_t *command, command_body_t *body)
     case request_type_card_history:
     case request_type_events_read:
         fill_page(command, body);
+        break;
+    case request_type_rollup_list:
+        fill_rollups(command, &body->rollups);
         break;
     case request_type_card_validate:
         MESSAGE_SET(card_validate, &body->validate, gate, text_from_c(command->marker));
@@ -175,7 +188,8 @@ static uint8_t draw_type(world_t *world)
         {request_type_card_renew, 6},   {request_type_card_replace, 4},
         {request_type_card_revoke, 5},  {request_type_card_validate, 24},
         {request_type_card_scan, 8},    {request_type_card_get, 10},
-        {request_type_card_list, 3},    {request_type_card_history, 3},
+        {request_type_card_list, 2},    {request_type_card_history, 3},
+        {request_type_rollup_list, 1},
     };
     uint32_t drawn = generator_below(&world->workload, 100);
     for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
@@ -204,7 +218,8 @@ static void ask_work(world_t *world)
     if (generator_chance(&world->workload, world->weather.reads)) {
         type = request_type_card_get;
     }
-    if (card == CARDS_MAX && type != request_type_card_list) {
+    const bool is_of_all = type == request_type_card_list || type == request_type_rollup_list;
+    if (card == CARDS_MAX && !is_of_all) {
         type = request_type_card_issue;
     } else if (type == request_type_card_issue &&
                count_cards(world->clients, tenant) >= world->cards_max) {
@@ -213,7 +228,7 @@ static void ask_work(world_t *world)
     command_t *const command = clients_new_command(world, tenant, type);
     if (type == request_type_card_issue) {
         fill_new_card(world, command);
-    } else if (type != request_type_card_list) {
+    } else if (!is_of_all) {
         aim(world, command, card);
     }
     if (type == request_type_card_renew) {

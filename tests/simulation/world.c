@@ -8,6 +8,7 @@
 #include "tests/simulation/model.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/ports.h"
+#include "tests/simulation/quotas.h"
 #include "tests/simulation/store.h"
 #include "tests/simulation/subscriber.h"
 #include "tests/support/control_fake.h"
@@ -263,6 +264,7 @@ static world_t *create(const world_options_t *options)
     world->subscribers = subscribers_create(world);
     world->memberships = memberships_create(world);
     world->lives = lives_create(world);
+    world->quotas = quotas_create(world);
     make_tenants(world);
     memberships_draw(world);
     return world;
@@ -285,6 +287,7 @@ void world_destroy(world_t **world)
     projections_disk_destroy(&old->projections);
     memberships_destroy(&old->memberships);
     lives_destroy(&old->lives);
+    quotas_destroy(&old->quotas);
     network_destroy(&old->network);
     control_fake_destroy(&old->control);
     free(old);
@@ -318,6 +321,7 @@ static void storm(world_t *world)
         pass(world, generator_between(&world->workload, 100, STEP_US_MAX));
         cluster_step(world);
         lives_step(world);
+        quotas_step(world);
         clients_step(world);
         memberships_step(world);
     }
@@ -368,6 +372,7 @@ static void calm(world_t *world)
 {
     cluster_heal(world);
     lives_heal(world);
+    quotas_lift(world);
     world->is_calm = true;
     must(world, wait_for(world, is_answered, HEAL_US), "what was asked in the storm");
     if (world->has_failed) {

@@ -36,6 +36,7 @@ typedef struct cluster cluster_t;
 typedef struct network network_t;
 typedef struct memberships memberships_t;
 typedef struct lives lives_t;
+typedef struct quotas quotas_t;
 
 /* --- random.c: xoshiro256** seeded by splitmix64 --- */
 
@@ -174,6 +175,7 @@ typedef struct world_tenant {
     uint32_t number;     /* of those that had the name before */
     uint32_t partitions;
     int64_t created_at;
+    uint64_t control_version; /* of the control store, with its row */
     tenant_stage_t stage;
     uint64_t made_us;
     uint64_t gone_us;
@@ -215,6 +217,7 @@ struct world {
     subscribers_t *subscribers;
     memberships_t *memberships;
     lives_t *lives;
+    quotas_t *quotas;
     struct control_fake *control;
     struct model *model;
 };

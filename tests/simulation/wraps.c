@@ -38,6 +38,9 @@ void __wrap_member_store(tenant_t *tenant, member_t *member, batch_t *batch);
 void __real_member_work_begin(tenant_t *tenant, member_t *member);
 void __wrap_member_work_begin(tenant_t *tenant, member_t *member);
 
+bool __real_tenant_quota_allows(tenant_t *tenant, uint8_t status, shard_message_t **message);
+bool __wrap_tenant_quota_allows(tenant_t *tenant, uint8_t status, shard_message_t **message);
+
 void __wrap_card_decide(const card_state_t *state, const card_command_t *command,
                         card_decision_t *decision)
 {
@@ -88,6 +91,12 @@ void __wrap_member_store(tenant_t *tenant, member_t *member, batch_t *batch)
     member->cursor[0] = (char)(member->cursor[0] + (is_ahead ? 1 : 0));
 }
 
+bool __wrap_tenant_quota_allows(tenant_t *tenant, uint8_t status, shard_message_t **message)
+{
+    return world_current()->bug == BUG_quota_ignored ||
+           __real_tenant_quota_allows(tenant, status, message);
+}
+
 void __wrap_partition_wait(partition_t *partition, batch_t *batch, shard_message_t **message,
                            text_t envelope, uint8_t outcome)
 {
@@ -102,7 +111,9 @@ void __wrap_partition_wait(partition_t *partition, batch_t *batch, shard_message
 uint64_t __wrap_partition_append(partition_t *partition, batch_t *batch,
                                  const journal_event_t *event, const event_data_t *data, int cards)
 {
-    const uint64_t sequence = __real_partition_append(partition, batch, event, data, cards);
+    const bool keeps = world_current()->bug == BUG_quota_counts_issued && cards < 0;
+    const uint64_t sequence =
+        __real_partition_append(partition, batch, event, data, keeps ? 0 : cards);
     const shard_t *const shard = partition->tenant->shard;
     if (world_current()->bug == BUG_publish_uncommitted) {
         const text_t published = batch->published[batch->event_count - 1];

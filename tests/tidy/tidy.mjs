@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // The style of ../shared/CONVENTIONS.md as a test: include directions (DESIGN 2.5), length of lines,
-// functions and files, banned functions, side effects in asserts, reasons of limits, READMEs, the list of decisions, format.
+// functions and files, banned functions, side effects in asserts, reasons of limits, READMEs, the list of decisions, what pages name, format.
 // Usage: tidy.mjs [--root DIR] [--no-format]. Prints one line per finding; exit status 1 when there is one.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { checkPages } from './pages.mjs';
 
 const LINE_COLUMNS_MAX = 100;
 const FUNCTION_LINES_MAX = 70;
@@ -220,6 +221,7 @@ function main() {
   checkLimits(root, report);
   checkReadmes(root, report);
   checkDecisions(root, report);
+  checkPages(root, report);
   if (!flags.includes('--no-format')) checkFormat(root, files, report);
   for (const finding of findings) console.log(finding);
   console.log(`tidy: ${files.length} files, ${findings.length} findings`);

@@ -34,6 +34,10 @@ test('a clean tree has no finding', () => {
 });
 
 const faults = {
+  'a link to a page that is not there': ['docs/a.md', 'see [b](b.md#c)\n', /links to b\.md/],
+  'a page that names a file that is gone': ['docs/a.md', 'as `runtime/gone.c` says\n', /names runtime\/gone\.c/],
+  'a page that names a limit that is gone': ['docs/a.md', 'at most `LIMIT_GONE`\n', /names LIMIT_GONE/],
+  'a README that lists a file of another folder': ['runtime/README.md', '| `moved.c` | nothing |\n', /lists moved\.c/],
   'messages that include the runtime': ['messages/a.c', '#include "runtime/loop.h"\n', /may not include/],
   'a runtime that includes messages': ['runtime/a.c', '#include "messages/text.h"\n', /may not include/],
   'a domain that includes ports': ['actors/domain/a.c', '#include "actors/ports/journal.h"\n', /may not include/],

@@ -88,6 +88,14 @@ static name_state_t look_anew(name_lookup_t *lookup)
     return name_lookup_wait(lookup);
 }
 
+/* After a failure patience is short, and on a busy machine the answer may come too late for it:
+ * then it counts for who asks next. */
+static void becomes_known(name_lookup_t *lookup)
+{
+    while (look_anew(lookup) != NAME_STATE_KNOWN) { /* bounded by the time CTest gives */
+    }
+}
+
 static void addresses_need_no_lookup(void **state)
 {
     (void)state;
@@ -129,7 +137,7 @@ static void what_was_found_is_kept_when_the_name_system_is_gone(void **state)
     name_lookup_addresses(lookup, &found);
     assert_int_equal(found.count, 1);
     names_set(false, false);
-    assert_int_equal(look_anew(lookup), NAME_STATE_KNOWN);
+    becomes_known(lookup);
     name_lookup_destroy(&lookup);
 }
 

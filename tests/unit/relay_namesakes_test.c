@@ -165,6 +165,24 @@ static void late_events_of_the_deleted_one_are_not_the_namesakes(void **state)
     assert_int_equal(metric_value(fixture->relay->numbers.not_published), 2);
 }
 
+static void what_is_being_read_of_the_deleted_one_is_not_published(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.acme.");
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 1);
+    relay_send_event(fixture, fixture->acme, 0, 4); /* those between are asked of its journal */
+    fake_tenant_t *namesake = replace_acme(fixture);
+    read_events_of(fixture, namesake);
+    fixture->published_count = 0;
+    settle(fixture);
+    for (size_t i = 0; i < fixture->published_count; i++) {
+        assert_true(fixture->published[i].is_head);
+        assert_int_equal(fixture->published[i].sequence, 0);
+    }
+    assert_int_equal(count_events(fixture), 0);
+}
+
 static void who_does_not_say_which_one_is_not_checked(void **state)
 {
     relay_fixture_t *fixture = *state;
@@ -187,6 +205,7 @@ int main(void)
         TEST(a_tenant_that_is_replaced_while_it_is_opened_is_not_shown),
         TEST(a_relay_that_ends_refuses_what_waits_for_the_namesake),
         TEST(late_events_of_the_deleted_one_are_not_the_namesakes),
+        TEST(what_is_being_read_of_the_deleted_one_is_not_published),
         TEST(who_does_not_say_which_one_is_not_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,34 @@ static void endpoint_that_fails_is_probed_and_then_served_again(void **state)
     assert_int_equal(fixture->http.waiting, LIMIT_WEBHOOK_CALLS);
 }
 
+static void clock_that_is_set_back_lengthens_no_pause(void **state)
+{
+    hooks_fixture_t *const fixture = *state;
+    fixture->relay->acme->cards = 64;
+    hooks_add(fixture, "acme", "crm");
+    hooks_add(fixture, "big", "other");
+    hooks_commit(fixture, fixture->relay->acme, LIMIT_WEBHOOK_CALLS);
+    hooks_commit(fixture, fixture->relay->big, 1);
+    hooks_turn(fixture, 500);
+    while (fixture->http.waiting > 0) { /* opens the breaker of the first, not of the second */
+        http_calls_fake_answer_all(&fixture->http, 503);
+    }
+    hooks_set_clock(-INT64_C(20) * 3600000);
+    hooks_turn(fixture, 1100);
+    answer(fixture, "/other", 1, 200);
+    hooks_turn(fixture, 7400);
+    assert_int_equal(fixture->http.waiting, 1); /* the probe */
+    answer(fixture, "/crm", 1, 200);
+    assert_int_equal(fixture->http.waiting, LIMIT_WEBHOOK_CALLS - 1);
+    /* And set right again, none is cut short. */
+    answer(fixture, "/crm", 2, 500);
+    hooks_set_clock(INT64_C(20) * 3600000);
+    hooks_turn(fixture, 2 * WEBHOOK_PAUSE_MS - 200); /* it was its second failure */
+    assert_null(call_of(fixture, "/crm", 2));
+    hooks_turn(fixture, 300);
+    assert_non_null(call_of(fixture, "/crm", 2));
+}
+
 /* --- Ending --- */
 
 static void gone_disables_and_enabling_begins_where_it_stopped(void **state)
@@ -566,6 +594,7 @@ int main(void)
         TEST(receiver_that_names_a_time_is_not_asked_before),
         TEST(silence_redirects_and_late_answers_are_failures),
         TEST(endpoint_that_fails_is_probed_and_then_served_again),
+        TEST(clock_that_is_set_back_lengthens_no_pause),
         TEST(gone_disables_and_enabling_begins_where_it_stopped),
         TEST(event_that_is_refused_for_three_days_is_given_up_when_others_are_taken),
         TEST(endpoint_that_took_nothing_for_three_days_is_disabled_and_loses_nothing),

@@ -196,6 +196,11 @@ void hooks_turn(hooks_fixture_t *fixture, uint32_t milliseconds)
 
 void hooks_leap(int64_t milliseconds)
 {
+    loop_fake_stall((uint64_t)milliseconds);
+}
+
+void hooks_set_clock(int64_t milliseconds)
+{
     loop_fake_set_wall_ms(loop_fake_wall_ms() + milliseconds);
 }
 

@@ -41,6 +41,8 @@ void hooks_commit(hooks_fixture_t *fixture, fake_tenant_t *tenant, uint64_t head
 void hooks_turn(hooks_fixture_t *fixture, uint32_t milliseconds);
 /* Time passes at once, clocks of the wall included. */
 void hooks_leap(int64_t milliseconds);
+/* No time passes; the clock on the wall is set by so much. */
+void hooks_set_clock(int64_t milliseconds);
 
 /* What the log says of an event: "delivered 200 3" (state, status, attempts), or "". */
 const char *hooks_log(hooks_fixture_t *fixture, const char *tenant, const char *name,

@@ -137,16 +137,21 @@ static bool print_published(const events_arguments_t *arguments, frames_t *frame
 
 /* --- Arguments --- */
 
-static bool begin(const command_t *command, int argc, char **argv, bool replay,
+typedef enum what { WHAT_TAIL, WHAT_REPLAY, WHAT_CONSUMERS } what_t;
+
+static bool begin(const command_t *command, int argc, char **argv, what_t what,
                   events_arguments_t *arguments, int *status)
 {
+    const bool replay = what == WHAT_REPLAY;
     option_t options[OPTIONS_MAX];
     uint64_t partition = UINT64_MAX;
     size_t count = 0;
     options[count++] = OPTION_TEXT("tenant", "T", &arguments->tenant, "Organisation; needed");
-    options[count++] = OPTION_NUMBER("partition", "N", &partition,
-                                     replay ? "Sequence space (0)" : "Only this one (all)");
-    options[count++] = OPTION_NUMBER("count", "N", &arguments->count, "End after N events");
+    if (what != WHAT_CONSUMERS) {
+        options[count++] = OPTION_NUMBER("partition", "N", &partition,
+                                         replay ? "Sequence space (0)" : "Only this one (all)");
+        options[count++] = OPTION_NUMBER("count", "N", &arguments->count, "End after N events");
+    }
     options[count++] = OPTION_TEXT("endpoint", "ENDPOINT", &arguments->endpoint,
                                    "Where the service listens (as it wrote down in --data)");
     if (replay) {
@@ -165,7 +170,7 @@ static bool begin(const command_t *command, int argc, char **argv, bool replay,
         *status = command_misuse(command, "--tenant %s is no name of a tenant", arguments->tenant);
         return false;
     }
-    arguments->all_partitions = partition == UINT64_MAX && !replay;
+    arguments->all_partitions = partition == UINT64_MAX && what == WHAT_TAIL;
     arguments->partition = partition == UINT64_MAX ? 0 : partition;
     return configuration_load_for(&arguments->configuration, status);
 }
@@ -221,7 +226,7 @@ int command_events_tail(const command_t *command, int argc, char **argv)
     service_file_t service = {0};
     const char *endpoint = NULL;
     arena_t arena = {.base = malloc(ARENA_SIZE), .size = ARENA_SIZE};
-    if (begin(command, argc, argv, false, &arguments, &status) &&
+    if (begin(command, argc, argv, WHAT_TAIL, &arguments, &status) &&
         find_endpoint(&arguments, true, &service, &endpoint)) {
         status =
             arena.base == NULL ? command_fail("no memory") : tail(&arguments, endpoint, &arena);
@@ -394,7 +399,7 @@ static int list_consumers(const events_arguments_t *arguments, const char *endpo
 }
 
 /* Both ask the ROUTER API with a token of their own. */
-static int ask(const command_t *command, int argc, char **argv,
+static int ask(const command_t *command, int argc, char **argv, what_t what,
                int (*run)(const events_arguments_t *arguments, const char *endpoint,
                           const char *token, arena_t *arena))
 {
@@ -404,7 +409,7 @@ static int ask(const command_t *command, int argc, char **argv,
     const char *endpoint = NULL;
     char *token = NULL;
     arena_t arena = {.base = malloc(ARENA_SIZE), .size = ARENA_SIZE};
-    if (begin(command, argc, argv, true, &arguments, &status) &&
+    if (begin(command, argc, argv, what, &arguments, &status) &&
         find_endpoint(&arguments, false, &service, &endpoint)) {
         token = mint(&arguments);
         status = token == NULL || arena.base == NULL ? EXIT_FAILED
@@ -418,10 +423,10 @@ static int ask(const command_t *command, int argc, char **argv,
 
 int command_events_replay(const command_t *command, int argc, char **argv)
 {
-    return ask(command, argc, argv, replay);
+    return ask(command, argc, argv, WHAT_REPLAY, replay);
 }
 
 int command_events_consumers(const command_t *command, int argc, char **argv)
 {
-    return ask(command, argc, argv, list_consumers);
+    return ask(command, argc, argv, WHAT_CONSUMERS, list_consumers);
 }
