@@ -1,14 +1,13 @@
-/* Consumers of events with a name: registering, acknowledging, going on from there, lag. Cursors
+/* Consumers of events with a name: registering, acknowledging, going on from there. Cursors
  * are rows of the control store, so that any relay finds them; acknowledgements gather for some
  * milliseconds and share one commit. Must not keep a cursor that is not stored. */
 #include "actors/domain/webhook.h"
 #include "actors/relay/relay_internal.h"
-#include "runtime/log.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DAY_MS = 86400000, CURSORS_MAX = LIMIT_CONSUMERS * LIMIT_PARTITIONS };
+enum { CURSORS_MAX = LIMIT_CONSUMERS * LIMIT_PARTITIONS };
 
 bool relay_is_consumer_request(uint8_t type)
 {
@@ -98,7 +97,7 @@ static bool gather(void *context, const consumer_row_t *row)
     return true;
 }
 
-static uint64_t lag_of(uint64_t head, uint64_t sequence)
+uint64_t relay_lag_of(uint64_t head, uint64_t sequence)
 {
     return head > sequence ? head - sequence : 0;
 }
@@ -110,7 +109,7 @@ static void finish_items(gathering_t *gathering)
         uint64_t lag = 0;
         for (size_t j = 0; j < item->cursors_count; j++) {
             consumer_cursor_t *const cursor = &gathering->cursors[i * LIMIT_PARTITIONS + j];
-            MESSAGE_SET(consumer_cursor, cursor, lag, lag_of(cursor->head, cursor->sequence));
+            MESSAGE_SET(consumer_cursor, cursor, lag, relay_lag_of(cursor->head, cursor->sequence));
             lag += cursor->lag;
         }
         MESSAGE_SET(consumer, item, lag, lag);
@@ -203,6 +202,9 @@ static void remove_consumer(relay_read_t *read)
 static uint32_t drop_acks_of_deleted(relay_t *relay)
 {
     uint32_t count = 0;
+    if (relay->ack_count > 0) {
+        relay_control_poll(relay); /* one look for all of them: whose tenant is gone is retired */
+    }
     for (uint32_t i = 0; i < relay->ack_count; i++) {
         relay_read_t *const read = relay->acks[i];
         relay_tenant_t *const tenant = read->tenant;
@@ -278,6 +280,66 @@ static void acknowledge(relay_read_t *read)
     }
 }
 
+/* --- What the journal says first --- */
+
+static void serve(relay_read_t *read)
+{
+    if (read->type == request_type_consumer_list) {
+        reply_list(read);
+    } else if (read->type == request_type_events_ack) {
+        acknowledge(read);
+    } else if (read->type == request_type_consumer_register) {
+        register_consumer(read);
+    } else {
+        remove_consumer(read);
+    }
+}
+
+static void heads_read(void *context, const journal_heads_t *heads)
+{
+    relay_read_t *const read = context;
+    relay_tenant_t *const tenant = read->tenant;
+    if (tenant->is_retired) {
+        relay_read_refuse_deleted(read);
+    } else if (heads->result != RESULT_OK) {
+        relay_reply_error(read, heads->result, "The journal of the tenant could not be read.",
+                          NULL);
+    } else {
+        for (uint32_t i = 0; i < heads->partition_count; i++) {
+            relay_publish_hear(tenant, i, heads->heads[i]);
+        }
+        serve(read);
+    }
+    relay_operation_end(tenant);
+}
+
+/* A shard tells of an event after its commit, and one of another node perhaps never: a lag and a
+ * refusal must rest on the journal. What was heard of is enough for most acknowledgements. */
+static bool needs_heads(const relay_read_t *read)
+{
+    const events_ack_t *const ack = &read->command.ack;
+    const uint64_t partition = MESSAGE_HAS(events_ack, ack, partition) ? ack->partition : 0;
+    return read->type != request_type_events_ack ||
+           (partition < read->tenant->partition_count &&
+            ack->sequence > read->tenant->partitions[partition].head);
+}
+
+static void look_and_serve(relay_read_t *read)
+{
+    relay_tenant_t *const tenant = read->tenant;
+    if (!needs_heads(read)) {
+        serve(read);
+        return;
+    }
+    relay_operation_begin(tenant);
+    const result_t result =
+        read->relay->ports.journal->functions->read_heads(tenant->journal, heads_read, read);
+    if (result != RESULT_OK) {
+        relay_reply_error(read, result, "The journal takes no more reads now: try again.", NULL);
+        relay_operation_end(tenant);
+    }
+}
+
 void relay_consumer_run(relay_read_t *read)
 {
     const bool is_list = read->type == request_type_consumer_list;
@@ -302,15 +364,7 @@ void relay_consumer_run(relay_read_t *read)
                           is_ack ? "consumer" : "name");
         return;
     }
-    if (is_list) {
-        reply_list(read);
-    } else if (is_ack) {
-        acknowledge(read);
-    } else if (read->type == request_type_consumer_register) {
-        register_consumer(read);
-    } else {
-        remove_consumer(read);
-    }
+    look_and_serve(read);
 }
 
 /* --- Going on --- */
@@ -355,87 +409,7 @@ bool relay_consumer_resume(relay_read_t *read)
     return true;
 }
 
-/* --- Lag --- */
-
-typedef struct lags {
-    relay_t *relay;
-    char tenant[LIMIT_TENANT_NAME_SIZE];
-    size_t tenant_size;
-    char name[64];
-    size_t name_size;
-    uint32_t consumers;
-    uint64_t sum;
-    uint64_t max;
-    uint64_t own; /* of the consumer that is being counted */
-} lags_t;
-
-static void lag_done(lags_t *lags)
-{
-    lags->sum += lags->own;
-    lags->max = lags->own > lags->max ? lags->own : lags->max;
-    lags->own = 0;
-}
-
-static uint64_t heads_of(const relay_tenant_t *tenant)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < tenant->partition_count; i++) {
-        sum += tenant->partitions[i].head;
-    }
-    return sum;
-}
-
-/* A tenant whose heads are not known yet is opened, and counted the next time. */
-static bool add_lag(void *context, const consumer_row_t *row)
-{
-    lags_t *const lags = context;
-    const text_t last_tenant = {.data = lags->tenant, .size = lags->tenant_size};
-    const text_t last_name = {.data = lags->name, .size = lags->name_size};
-    relay_tenant_t *const tenant = relay_tenant_obtain(lags->relay, row->tenant);
-    if (tenant == NULL || row->name.size > sizeof(lags->name)) {
-        return true;
-    }
-    if (!text_equal(last_tenant, row->tenant) || !text_equal(last_name, row->name)) {
-        lag_done(lags);
-        lags->consumers++;
-        memcpy(lags->tenant, row->tenant.data, row->tenant.size);
-        lags->tenant_size = row->tenant.size;
-        memcpy(lags->name, row->name.data, row->name.size);
-        lags->name_size = row->name.size;
-        lags->own = heads_of(tenant);
-        if (tenant->partition_count == 0) {
-            (void)!relay_tenant_open(tenant);
-        }
-    }
-    if (row->has_cursor) {
-        lags->own = lag_of(lags->own, row->sequence);
-    }
-    return true;
-}
-
-static void count_lags(void *context)
-{
-    relay_t *const relay = context;
-    consumers_t *const store = relay->ports.consumers;
-    lags_t lags = {.relay = relay};
-    if (relay->is_draining ||
-        store->functions->visit(store, TEXT_NONE, add_lag, &lags) != RESULT_OK) {
-        return;
-    }
-    lag_done(&lags);
-    metric_set(relay->numbers.consumers, lags.consumers);
-    metric_set(relay->numbers.consumer_lag_max, (int64_t)lags.max);
-    metric_set(relay->numbers.consumer_lag_sum, (int64_t)lags.sum);
-    if (lags.consumers > 0) {
-        const int64_t before_ms =
-            relay->ports.wall_ms() - (int64_t)LIMIT_CONSUMER_SILENCE_DAYS * DAY_MS;
-        if (store->functions->forget(store, before_ms) != RESULT_OK) {
-            log_warn("consumers that were silent for too long could not be removed; the next round "
-                     "tries again",
-                     LOG_NUMBER("days", 30));
-        }
-    }
-}
+/* --- Beginning and end --- */
 
 result_t relay_consumers_begin(relay_t *relay)
 {
@@ -443,7 +417,7 @@ result_t relay_consumers_begin(relay_t *relay)
         return RESULT_OK;
     }
     relay->ack_timer = loop_timer_create(relay->loop, commit_acks, relay);
-    relay->lag_timer = loop_timer_create(relay->loop, count_lags, relay);
+    relay->lag_timer = loop_timer_create(relay->loop, relay_lag_tick, relay);
     if (relay->ack_timer == NULL || relay->lag_timer == NULL) {
         return RESULT_NO_MEMORY;
     }

@@ -63,6 +63,7 @@ struct relay_tenant {
     int64_t created_at;          /* 0: not known yet; tells a tenant from a later namesake */
     relay_read_t *waiting_first; /* for the journal to open */
     relay_read_t *waiting_last;
+    bool reads_heads;           /* for the lag of its consumers */
     bool is_retired;            /* deleted: begins nothing, and goes when it is idle */
     relay_read_t *parked_first; /* for its namesake, once it is gone */
     relay_read_t *parked_last;
@@ -170,6 +171,7 @@ struct relay {
     loop_timer_t *control_timer;
     loop_timer_t *ack_timer;
     loop_timer_t *lag_timer;
+    uint32_t lag_turn;                       /* of the tenants whose closed journals are opened */
     struct webhook_sender *webhooks;         /* NULL: none are sent */
     relay_read_t *acks[LIMIT_CONSUMER_ACKS]; /* wait for the next commit */
     uint32_t ack_count;
@@ -219,6 +221,9 @@ relay_tenant_t *relay_tenant_find(relay_t *relay, text_t name);
  * STORE_UNAVAILABLE: nobody knows; BUSY: no room, or `*tenant` is retired and not gone yet. */
 MUST_USE result_t relay_tenant_meet(relay_t *relay, text_t name, uint64_t since,
                                     relay_tenant_t **tenant);
+/* As the control store says now: before rows of it are read or written by the tenant's name, which
+ * may be another's since it was looked at last. */
+bool relay_tenant_is_gone(relay_tenant_t *tenant);
 /* Refuses what waits, because the relay ends. */
 void relay_parked_end(relay_t *relay);
 text_t relay_tenant_name(const relay_tenant_t *tenant);
@@ -251,6 +256,8 @@ void relay_drop_held(relay_partition_t *partition);
 void relay_publish_receive(relay_t *relay, const event_t *event, uint64_t since);
 /* The journal is open: `partitions` carry the heads. */
 void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened);
+/* The journal says that the partition has come so far. */
+void relay_publish_hear(relay_tenant_t *tenant, uint32_t partition, uint64_t head);
 /* Sends the head of each partition, after looking into the journal for what a shard that died did
  * not tell. */
 void relay_publish_heads(relay_tenant_t *tenant);
@@ -269,10 +276,15 @@ void relay_flags_poll(relay_t *relay);
 MUST_USE result_t relay_consumers_begin(relay_t *relay);
 void relay_consumers_end(relay_t *relay);
 bool relay_is_consumer_request(uint8_t type);
-/* The journal is open; answers now or after the next commit. */
+/* The journal is open; answers after a look at its heads, or after the next commit. */
 void relay_consumer_run(relay_read_t *read);
 /* Fills `after` of an events.read that names a consumer; false: it is answered. */
 bool relay_consumer_resume(relay_read_t *read);
+/* Events between a cursor and its head. */
+uint64_t relay_lag_of(uint64_t head, uint64_t sequence);
+
+/* --- relay_consumer_lag.c: what all of them have not acknowledged --- */
+void relay_lag_tick(void *relay);
 
 /* --- webhook_sender.c: events to endpoints of other people --- */
 MUST_USE result_t relay_webhooks_begin(relay_t *relay, metrics_t *metrics);

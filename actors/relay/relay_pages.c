@@ -179,6 +179,8 @@ void relay_page_events(relay_read_t *read, const journal_events_t *events)
         return;
     }
     assert(events->event_count <= LIMIT_PAGE_EVENTS_MAX);
+    /* Who read an event may acknowledge it, even before its shard told of it. */
+    relay_publish_hear(read->tenant, (uint32_t)read->command.events.partition, events->head);
     event_t *items = calloc(events->event_count + 1, sizeof(*items));
     if (items == NULL) {
         relay_reply_error(read, RESULT_NO_MEMORY, "There is no memory for the page now.", NULL);

@@ -270,6 +270,15 @@ void relay_publish_receive(relay_t *relay, const event_t *event, uint64_t since)
     read_on(partition);
 }
 
+void relay_publish_hear(relay_tenant_t *tenant, uint32_t partition, uint64_t head)
+{
+    relay_partition_t *const heard = &tenant->partitions[partition];
+    relay_models_hear(tenant, partition, head);
+    if (head > heard->head) {
+        heard->head = head;
+    }
+}
+
 void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened)
 {
     tenant->partition_count =
@@ -277,10 +286,7 @@ void relay_publish_opened(relay_tenant_t *tenant, const journal_opened_t *opened
     for (uint32_t i = 0; i < tenant->partition_count; i++) {
         relay_partition_t *partition = &tenant->partitions[i];
         const uint64_t head = opened->partitions[i].head;
-        relay_models_hear(tenant, i, head);
-        if (head > partition->head) {
-            partition->head = head;
-        }
+        relay_publish_hear(tenant, i, head);
         if (!partition->is_known) {
             partition->is_known = true;
             partition->published = head;

@@ -1,11 +1,12 @@
 /* Who listens to what, and the rounds in which heads go out: once a second to every tenant that a
  * subscription names, in slices. A prefix without a whole tenant name ("", "digitalcard.",
- * "digitalcard.ac") names all tenants of the control store that begin so. */
+ * "digitalcard.ac") names all tenants of the control store that begin so. One that lets no heads
+ * through ("digitalcard.acme.CardRevoked") counts as well: the look into the journal before a head
+ * is what finds events that no shard told of, as those of another node that Redis lost. */
 #include "actors/relay/relay_internal.h"
 #include <assert.h>
 
 static const text_t topic_start = {.data = "digitalcard.", .size = 12};
-static const text_t head_name = {.data = "Head", .size = 4};
 
 /* An empty prefix may come without data. */
 static bool begins_with(text_t text, text_t prefix)
@@ -15,15 +16,15 @@ static bool begins_with(text_t text, text_t prefix)
 
 /* What a prefix says about tenants. */
 typedef struct prefix_meaning {
-    bool names_heads; /* it lets heads through at all */
-    bool is_whole;    /* `tenant` is one tenant's name, else the beginning of many */
+    bool names_tenants; /* it lets events of some tenant through */
+    bool is_whole;      /* `tenant` is one tenant's name, else the beginning of many */
     text_t tenant;
 } prefix_meaning_t;
 
 static prefix_meaning_t read_prefix(text_t prefix)
 {
-    const prefix_meaning_t all = {.names_heads = true};
-    const prefix_meaning_t none = {.names_heads = false};
+    const prefix_meaning_t all = {.names_tenants = true};
+    const prefix_meaning_t none = {.names_tenants = false};
     if (prefix.size <= topic_start.size) {
         return begins_with(topic_start, prefix) ? all : none;
     }
@@ -37,9 +38,7 @@ static prefix_meaning_t read_prefix(text_t prefix)
     if (name_size == 0 || name_size > LIMIT_TENANT_NAME_SIZE) {
         return none;
     }
-    const text_t event = {.data = rest.data + name_size + 1,
-                          .size = dot == NULL ? 0 : rest.size - name_size - 1};
-    return (prefix_meaning_t){.names_heads = begins_with(head_name, event),
+    return (prefix_meaning_t){.names_tenants = true,
                               .is_whole = dot != NULL,
                               .tenant = {.data = rest.data, .size = name_size}};
 }
@@ -129,11 +128,11 @@ void relay_subscribed(relay_t *relay, text_t topic)
         return; /* who is not in the table gets the heads of the next round */
     }
     const prefix_meaning_t meaning = read_prefix(topic);
-    if (meaning.names_heads && !meaning.is_whole && relay->round.is_running) {
+    if (meaning.names_tenants && !meaning.is_whole && relay->round.is_running) {
         relay->round.again = true; /* who subscribes all the time must not keep it from its end */
-    } else if (meaning.names_heads && !meaning.is_whole) {
+    } else if (meaning.names_tenants && !meaning.is_whole) {
         start_round(relay);
-    } else if (meaning.names_heads) {
+    } else if (meaning.names_tenants) {
         (void)send_heads(relay, meaning.tenant);
     }
 }
@@ -162,7 +161,7 @@ static uint32_t send_named(relay_t *relay, uint32_t slice)
         const prefix_meaning_t meaning =
             read_prefix(prefix_of(&relay->subscriptions[round->next_subscription]));
         round->next_subscription += 1;
-        if (!meaning.names_heads) {
+        if (!meaning.names_tenants) {
             continue;
         }
         if (!meaning.is_whole) {
@@ -205,7 +204,7 @@ static bool is_named_by_many(const relay_t *relay, text_t name)
     }
     for (uint32_t i = 0; i < relay->subscription_count; i++) {
         const prefix_meaning_t meaning = read_prefix(prefix_of(&relay->subscriptions[i]));
-        if (meaning.names_heads && !meaning.is_whole && begins_with(name, meaning.tenant)) {
+        if (meaning.names_tenants && !meaning.is_whole && begins_with(name, meaning.tenant)) {
             return true;
         }
     }

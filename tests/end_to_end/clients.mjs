@@ -79,7 +79,7 @@ export class ApiClient {
 // A subscriber of one tenant: keeps what it saw and how far each partition has come. `keep` false: only which event had
 // which place, for runs of millions.
 export class EventFollower {
-  constructor(endpoint, tenant, { keep = true } = {}) {
+  constructor(endpoint, tenant, { keep = true, topic = '' } = {}) {
     this.tenant = tenant;
     this.events = [];
     this.keep = keep;
@@ -89,7 +89,7 @@ export class EventFollower {
     this.heads = new Map();
     this.socket = new zmq.Subscriber({ linger: 0, receiveHighWaterMark: 1_000_000 });
     this.socket.connect(endpoint);
-    this.socket.subscribe(`digitalcard.${tenant}.`);
+    this.socket.subscribe(`digitalcard.${tenant}.${topic}`);
     this.receive();
   }
 

@@ -5,7 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef enum fake_kind { FAKE_OPEN, FAKE_LIST, FAKE_HISTORY, FAKE_EVENTS_READ } fake_kind_t;
+typedef enum fake_kind {
+    FAKE_OPEN,
+    FAKE_LIST,
+    FAKE_HISTORY,
+    FAKE_EVENTS_READ,
+    FAKE_HEADS_READ
+} fake_kind_t;
 
 struct fake_call {
     fake_kind_t kind;
@@ -18,6 +24,7 @@ struct fake_call {
     journal_opened_done_t *opened;
     journal_cards_done_t *cards;
     journal_events_done_t *events;
+    journal_heads_done_t *heads;
     void *context;
 };
 
@@ -114,6 +121,14 @@ static result_t read_events(journal_tenant_t *tenant, uint32_t partition, uint64
                                      .context = context});
 }
 
+static result_t read_heads(journal_tenant_t *tenant, journal_heads_done_t *done, void *context)
+{
+    fake_tenant_t *of = (fake_tenant_t *)tenant;
+    return push(
+        fake_of(of),
+        &(fake_call_t){.kind = FAKE_HEADS_READ, .tenant = of, .heads = done, .context = context});
+}
+
 static result_t control_read_version(control_store_t *store, uint64_t *version)
 {
     const relay_journal_fake_t *fake =
@@ -163,7 +178,11 @@ static result_t control_tenants(control_store_t *store, text_t after, control_te
 static result_t control_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
                                void *context)
 {
+    const result_t failure = fake_of_control(store)->control_failure;
     const fake_tenant_t *tenant = find(fake_of_control(store), name);
+    if (failure != RESULT_OK) {
+        return failure;
+    }
     if (tenant == NULL) {
         return RESULT_MISSING;
     }
@@ -178,7 +197,8 @@ relay_journal_fake_t *relay_journal_fake_create(void)
                                                           .close = close_tenant,
                                                           .list_cards = list_cards,
                                                           .read_history = read_history,
-                                                          .read_events = read_events};
+                                                          .read_events = read_events,
+                                                          .read_heads = read_heads};
     static const control_store_functions_t control_functions = {
         .version = control_read_version, .tenants = control_tenants, .tenant = control_tenant};
     relay_journal_fake_t *fake = calloc(1, sizeof(*fake));
@@ -292,6 +312,16 @@ static void run_history(relay_journal_fake_t *fake, const fake_call_t *call)
     call->events(call->context, &result);
 }
 
+static void run_heads(const relay_journal_fake_t *fake, const fake_call_t *call)
+{
+    journal_heads_t heads = {.result = fake->next_read,
+                             .partition_count = call->tenant->partitions};
+    for (size_t i = 0; i < FAKE_PARTITIONS; i++) {
+        heads.heads[i] = call->tenant->heads[i];
+    }
+    call->heads(call->context, &heads);
+}
+
 static void run_call(relay_journal_fake_t *fake, const fake_call_t *call)
 {
     switch (call->kind) {
@@ -311,6 +341,9 @@ static void run_call(relay_journal_fake_t *fake, const fake_call_t *call)
         break;
     case FAKE_EVENTS_READ:
         run_events(fake, call);
+        break;
+    case FAKE_HEADS_READ:
+        run_heads(fake, call);
         break;
     }
 }

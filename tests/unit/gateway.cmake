@@ -27,6 +27,12 @@ digitalcard_test(NAME webhook_sender_test
           ${CMAKE_CURRENT_LIST_DIR}/../support/relay_journal_fake.c ${CMAKE_CURRENT_LIST_DIR}/../support/http_calls_fake.c
   LIBRARIES digitalcard_actors digitalcard_control_sqlite digitalcard_signer)
 
+digitalcard_test(NAME relay_consumers_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/relay_consumers_test.c ${CMAKE_CURRENT_LIST_DIR}/webhook_support.c
+          ${CMAKE_CURRENT_LIST_DIR}/relay_support.c ${CMAKE_CURRENT_LIST_DIR}/../support/gateway_loop_fake.c
+          ${CMAKE_CURRENT_LIST_DIR}/../support/relay_journal_fake.c ${CMAKE_CURRENT_LIST_DIR}/../support/http_calls_fake.c
+  LIBRARIES digitalcard_actors digitalcard_control_sqlite digitalcard_signer)
+
 digitalcard_test(NAME gateway_secrets_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/gateway_secrets_test.c
   LIBRARIES digitalcard_actors digitalcard_signer)

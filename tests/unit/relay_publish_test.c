@@ -275,12 +275,24 @@ static void wide_prefixes_name_every_tenant(void **state)
     assert_int_equal(relay_head_count(fixture, "big"), 12);
 }
 
-static void prefixes_without_heads_or_tenants_cost_nothing(void **state)
+/* Its prefix lets no heads through, so it could not notice by itself. */
+static void subscriber_of_one_event_gets_what_no_shard_told_of(void **state)
 {
     relay_fixture_t *fixture = *state;
-    static const char *const prefixes[] = {
-        "digitalcard.acme.CardIssued", "other.", "digitalcard..", "digitalcard.nobody.",
-        "digitalcard.../etc.",         "x"};
+    relay_subscribe(fixture, "digitalcard.acme.CardIssued");
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 1);
+    relay_commit_silently(fixture->acme, 0, 4); /* another node's, or a dead shard's */
+    loop_fake_advance(1200);
+    settle(fixture);
+    relay_assert_published(fixture, "acme", 0, 1, 4);
+}
+
+static void prefixes_without_tenants_cost_nothing(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    static const char *const prefixes[] = {"other.", "digitalcard..", "digitalcard.nobody.",
+                                           "digitalcard.../etc.", "x"};
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
         relay_subscribe(fixture, prefixes[i]);
     }
@@ -539,7 +551,8 @@ int main(void)
         TEST(subscriber_gets_heads_at_once_and_every_second),
         TEST(tail_that_a_dead_shard_did_not_tell_is_published_with_the_next_head),
         TEST(wide_prefixes_name_every_tenant),
-        TEST(prefixes_without_heads_or_tenants_cost_nothing),
+        TEST(subscriber_of_one_event_gets_what_no_shard_told_of),
+        TEST(prefixes_without_tenants_cost_nothing),
         TEST(subscriptions_are_counted),
         TEST(table_of_subscriptions_is_bounded),
         TEST(greedy_subscriber_does_not_take_the_heads_from_others),

@@ -1,5 +1,6 @@
 /* See relay_support.h. */
 #include "tests/unit/relay_support.h"
+#include "actors/command.h"
 #include "adapters/signer/signer.h"
 #include "tests/unit/gateway_cmocka.h"
 #include <stdio.h>
@@ -220,11 +221,9 @@ size_t relay_head_count(const relay_fixture_t *fixture, const char *tenant)
 void relay_ask(relay_fixture_t *fixture, uint8_t type, const char *tenant, uint8_t role,
                const uuid_t *card, const void *command)
 {
-    const message_type_t *message = &card_list_message;
-    if (type == request_type_card_history) {
-        message = &card_history_message;
-    } else if (type == request_type_events_read) {
-        message = &events_read_message;
+    const message_type_t *message = command_type(type);
+    if (message == NULL) { /* what no relay serves */
+        message = &card_list_message;
     }
     uint8_t body[1024];
     const size_t size = message_pack(message, command, MESSAGE_KEYS_IDS, body, sizeof(body));

@@ -1,0 +1,129 @@
+/* How far consumers are behind, as metrics: counted every few seconds over all of them. Forgets
+ * those that were silent for too long. Must not answer requests. */
+#include "actors/relay/relay_internal.h"
+#include "runtime/log.h"
+
+enum { DAY_MS = 86400000 };
+
+typedef struct lags {
+    relay_t *relay;
+    char tenant[LIMIT_TENANT_NAME_SIZE];
+    size_t tenant_size;
+    char name[64];
+    size_t name_size;
+    uint32_t tenants;
+    uint32_t consumers;
+    uint64_t sum;
+    uint64_t max;
+    uint64_t own; /* of the consumer that is being counted */
+} lags_t;
+
+static void lag_done(lags_t *lags)
+{
+    lags->sum += lags->own;
+    lags->max = lags->own > lags->max ? lags->own : lags->max;
+    lags->own = 0;
+}
+
+static uint64_t heads_of(const relay_tenant_t *tenant)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < tenant->partition_count; i++) {
+        sum += tenant->partitions[i].head;
+    }
+    return sum;
+}
+
+/* --- Heads, for the next look --- */
+
+static void heads_read(void *context, const journal_heads_t *heads)
+{
+    relay_tenant_t *const tenant = context;
+    tenant->reads_heads = false;
+    if (heads->result == RESULT_OK && !tenant->is_retired) {
+        for (uint32_t i = 0; i < heads->partition_count; i++) {
+            relay_publish_hear(tenant, i, heads->heads[i]);
+        }
+    }
+    relay_operation_end(tenant);
+}
+
+/* Shards of this node tell of what they commit; of what others did only the journal knows. Journals
+ * that are closed take turns; until they are open, what was heard of counts. */
+static void refresh_heads(const lags_t *lags, relay_tenant_t *tenant)
+{
+    relay_t *const relay = lags->relay;
+    const bool is_its_turn = lags->tenants >= relay->lag_turn &&
+                             lags->tenants < relay->lag_turn + LIMIT_CONSUMER_LOOK_OPENS;
+    if (tenant->journal_state != RELAY_JOURNAL_OPEN) {
+        if (tenant->partition_count == 0 || is_its_turn) {
+            (void)!relay_tenant_open(tenant);
+        }
+        return;
+    }
+    if (!tenant->reads_heads && !tenant->is_retired &&
+        relay->ports.journal->functions->read_heads(tenant->journal, heads_read, tenant) ==
+            RESULT_OK) {
+        tenant->reads_heads = true;
+        relay_operation_begin(tenant);
+    }
+}
+
+/* --- One look --- */
+
+/* A tenant whose heads are not known yet is opened, and counted the next time. */
+static bool add_lag(void *context, const consumer_row_t *row)
+{
+    lags_t *const lags = context;
+    const text_t last_tenant = {.data = lags->tenant, .size = lags->tenant_size};
+    const text_t last_name = {.data = lags->name, .size = lags->name_size};
+    relay_tenant_t *const tenant = relay_tenant_obtain(lags->relay, row->tenant);
+    if (tenant == NULL || row->name.size > sizeof(lags->name)) {
+        return true;
+    }
+    const bool is_of_last = text_equal(last_tenant, row->tenant);
+    if (!is_of_last) {
+        refresh_heads(lags, tenant);
+        lags->tenants++;
+    }
+    if (!is_of_last || !text_equal(last_name, row->name)) {
+        lag_done(lags);
+        lags->consumers++;
+        memcpy(lags->tenant, row->tenant.data, row->tenant.size);
+        lags->tenant_size = row->tenant.size;
+        memcpy(lags->name, row->name.data, row->name.size);
+        lags->name_size = row->name.size;
+        lags->own = heads_of(tenant);
+    }
+    if (row->has_cursor && row->partition < tenant->partition_count) {
+        const uint64_t head = tenant->partitions[row->partition].head;
+        lags->own -= row->sequence < head ? row->sequence : head;
+    }
+    return true;
+}
+
+void relay_lag_tick(void *context)
+{
+    relay_t *const relay = context;
+    consumers_t *const store = relay->ports.consumers;
+    lags_t lags = {.relay = relay};
+    if (relay->is_draining ||
+        store->functions->visit(store, TEXT_NONE, add_lag, &lags) != RESULT_OK) {
+        return;
+    }
+    lag_done(&lags);
+    const uint32_t next = relay->lag_turn + LIMIT_CONSUMER_LOOK_OPENS;
+    relay->lag_turn = next < lags.tenants ? next : 0;
+    metric_set(relay->numbers.consumers, lags.consumers);
+    metric_set(relay->numbers.consumer_lag_max, (int64_t)lags.max);
+    metric_set(relay->numbers.consumer_lag_sum, (int64_t)lags.sum);
+    if (lags.consumers > 0) {
+        const int64_t before_ms =
+            relay->ports.wall_ms() - (int64_t)LIMIT_CONSUMER_SILENCE_DAYS * DAY_MS;
+        if (store->functions->forget(store, before_ms) != RESULT_OK) {
+            log_warn("consumers that were silent for too long could not be removed; the next round "
+                     "tries again",
+                     LOG_NUMBER("days", 30));
+        }
+    }
+}
