@@ -297,8 +297,12 @@ enum {
                                         one tenant waits for takes nobody else's service away */
     LIMIT_CONTROL_FAILING_MS = 2000, /* of the control store: not ready; a restart of PostgreSQL
                                         takes a second */
-    LIMIT_STORE_QUEUE = 65536,       /* jobs waiting for them */
-    LIMIT_WORK_THREADS = 16,         /* of one pool; the store needs four per shard */
+    LIMIT_STORE_FULL_MS = 2000,   /* every commit was refused for want of space: not ready. And so
+                                     long nothing more is refused before it counts as over when
+                                     nobody commits */
+    LIMIT_STORE_TRY_MS = 1000,    /* between two tries whether it still is */
+    LIMIT_STORE_QUEUE = 65536,    /* jobs waiting for them */
+    LIMIT_WORK_THREADS = 16,      /* of one pool; the store needs four per shard */
     LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes
                                      milliseconds, and 5 s is what a request waits */
     LIMIT_WORK_LOOK_MS = 1000,    /* how often that is looked at, while there are jobs */

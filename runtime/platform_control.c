@@ -47,7 +47,8 @@ struct control_request {
 
 struct control_server {
     loop_t *loop;
-    uv_pipe_t pipe;
+    uv_pipe_t *listener;
+    bool is_missing; /* somebody removed the socket, and it cannot be made again */
     loop_timer_t *sweep;
     control_handler_t *handler;
     void *context;
@@ -228,19 +229,6 @@ static void server_accept(uv_stream_t *handle, int status)
     client_next(client);
 }
 
-static void server_sweep(void *context)
-{
-    control_server_t *server = context;
-    const uint64_t now_ms = loop_now_ms(server->loop);
-    for (size_t i = 0; i < LIMIT_CONTROL_CLIENTS; i++) {
-        control_client_t *client = server->clients[i];
-        if (client != NULL && client->request == NULL &&
-            now_ms - client->active_ms > LIMIT_CONTROL_IDLE_MS) {
-            client_close(client);
-        }
-    }
-}
-
 /* The address goes through the open directory, so that a long path still fits into it. */
 static void socket_address(int directory, const char *name, struct sockaddr_un *address)
 {
@@ -291,6 +279,70 @@ static result_t bind_socket(int directory, int *descriptor)
     return RESULT_OK;
 }
 
+static void listener_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static result_t server_listen(control_server_t *server)
+{
+    int descriptor = -1;
+    const result_t result = bind_socket(server->directory, &descriptor);
+    if (result != RESULT_OK) {
+        return result;
+    }
+    uv_pipe_t *listener = calloc(1, sizeof *listener);
+    if (listener == NULL) {
+        (void)close(descriptor);
+        return RESULT_NO_MEMORY;
+    }
+    const int initialised = uv_pipe_init(loop_uv(server->loop), listener, 0);
+    assert(initialised == 0);
+    listener->data = server;
+    if (uv_pipe_open(listener, descriptor) != 0 ||
+        uv_listen((uv_stream_t *)listener, BACKLOG, server_accept) != 0) {
+        uv_close((uv_handle_t *)listener, listener_closed);
+        return RESULT_IO;
+    }
+    server->listener = listener;
+    return RESULT_OK;
+}
+
+/* Whoever tidies up a directory may take the socket for a leftover. Those who are connected stay.
+ */
+static void server_look(control_server_t *server)
+{
+    if (faccessat(server->directory, SOCKET_NAME, F_OK, 0) == 0 || errno != ENOENT) {
+        server->is_missing = false;
+        return;
+    }
+    uv_pipe_t *const removed = server->listener;
+    const result_t result = server_listen(server);
+    if (result == RESULT_OK) {
+        uv_close((uv_handle_t *)removed, listener_closed);
+        log_warn("somebody removed control.sock of the data directory: it was made again");
+    } else if (!server->is_missing) {
+        log_error("control.sock of the data directory is gone and cannot be made again: `tree`, "
+                  "`top` and commands find no service until it can",
+                  LOG_STRING("code", result_code(result)));
+    }
+    server->is_missing = result != RESULT_OK;
+}
+
+static void server_sweep(void *context)
+{
+    control_server_t *server = context;
+    const uint64_t now_ms = loop_now_ms(server->loop);
+    for (size_t i = 0; i < LIMIT_CONTROL_CLIENTS; i++) {
+        control_client_t *client = server->clients[i];
+        if (client != NULL && client->request == NULL &&
+            now_ms - client->active_ms > LIMIT_CONTROL_IDLE_MS) {
+            client_close(client);
+        }
+    }
+    server_look(server);
+}
+
 result_t control_server_create(loop_t *loop, const char *data_directory, control_handler_t *handler,
                                void *context, control_server_t **server)
 {
@@ -307,23 +359,14 @@ result_t control_server_create(loop_t *loop, const char *data_directory, control
         free(created);
         return result;
     }
-    int descriptor = -1;
-    const result_t result = bind_socket(created->directory, &descriptor);
+    const result_t result = server_listen(created);
     if (result != RESULT_OK) {
         (void)close(created->directory);
         free(created);
         return result;
     }
-    const int initialised = uv_pipe_init(loop_uv(loop), &created->pipe, 0);
-    assert(initialised == 0);
-    created->pipe.data = created;
     created->sweep = loop_timer_create(loop, server_sweep, created);
     loop_timer_start(created->sweep, SWEEP_MS, SWEEP_MS);
-    if (uv_pipe_open(&created->pipe, descriptor) != 0 ||
-        uv_listen((uv_stream_t *)&created->pipe, BACKLOG, server_accept) != 0) {
-        control_server_destroy(&created);
-        return RESULT_IO;
-    }
     *server = created;
     return RESULT_OK;
 }
@@ -331,6 +374,7 @@ result_t control_server_create(loop_t *loop, const char *data_directory, control
 static void server_closed(uv_handle_t *handle)
 {
     free(handle->data);
+    free(handle);
 }
 
 void control_server_destroy(control_server_t **server)
@@ -348,5 +392,5 @@ void control_server_destroy(control_server_t **server)
     loop_timer_destroy(&ending->sweep);
     (void)unlinkat(ending->directory, SOCKET_NAME, 0);
     (void)close(ending->directory);
-    uv_close((uv_handle_t *)&ending->pipe, server_closed);
+    uv_close((uv_handle_t *)ending->listener, server_closed);
 }

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ANSWER_SIZE_FIRST = 65536 };
+enum { ANSWER_SIZE_FIRST = 65536, LOOK_MS = 2000 };
 
 /* Waits until the socket can do what is asked; false at the deadline. */
 static bool wait_for(int descriptor, short events, uint64_t deadline_ms)
@@ -88,6 +88,46 @@ static result_t send_all(int descriptor, const char *bytes, size_t size, uint64_
     return RESULT_OK;
 }
 
+/* Whoever listens, as the kernel noted it, and whether a signal or a debugger has stopped it. */
+static bool is_stopped(int descriptor, int64_t *pid)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+        return false;
+    }
+    char path[32];
+    char text[512];
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)peer.pid);
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    if (file >= 0) {
+        (void)close(file);
+    }
+    if (length <= 0) {
+        return false;
+    }
+    text[length] = '\0';
+    const char *const name_end = strrchr(text, ')'); /* ") T …" */
+    *pid = peer.pid;
+    return name_end != NULL && strlen(name_end) > 2 && (name_end[2] == 'T' || name_end[2] == 't');
+}
+
+/* As wait_for, but nobody waits long for a process that does not run. */
+static bool wait_for_answer(int descriptor, uint64_t deadline_ms)
+{
+    bool is_there = false;
+    int64_t pid = 0;
+    while (!is_there) { /* bounded by the deadline */
+        const uint64_t look_ms = clock_monotonic_ms() + LOOK_MS;
+        is_there = wait_for(descriptor, POLLIN, look_ms < deadline_ms ? look_ms : deadline_ms);
+        if (!is_there && (clock_monotonic_ms() >= deadline_ms || is_stopped(descriptor, &pid))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool grow(char **buffer, size_t *size)
 {
     if (*size >= LIMIT_CONTROL_ANSWER_SIZE) {
@@ -126,7 +166,7 @@ static result_t receive_line(int descriptor, uint64_t deadline_ms, char **answer
             result = RESULT_UNAVAILABLE; /* it ended before it answered */
         } else if (errno == EAGAIN) {
             result =
-                wait_for(descriptor, POLLIN, deadline_ms) ? RESULT_OK : RESULT_DEADLINE_EXCEEDED;
+                wait_for_answer(descriptor, deadline_ms) ? RESULT_OK : RESULT_DEADLINE_EXCEEDED;
         } else if (errno != EINTR) {
             result = RESULT_UNAVAILABLE;
         }
@@ -153,4 +193,16 @@ result_t control_ask(const char *data_directory, const char *json, uint32_t time
     }
     (void)close(descriptor);
     return result;
+}
+
+int64_t control_stopped_process(const char *data_directory)
+{
+    int descriptor = -1;
+    int64_t pid = 0;
+    if (connect_control(data_directory, clock_monotonic_ms(), &descriptor) != RESULT_OK) {
+        return 0;
+    }
+    const bool stopped = is_stopped(descriptor, &pid);
+    (void)close(descriptor);
+    return stopped ? pid : 0;
 }

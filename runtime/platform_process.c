@@ -351,6 +351,7 @@ static void forbid_core_dumps(void)
 void process_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* the write says EFBIG */
     /* What scripts send after they have rotated logs: we write to whoever started us, and both
      * would end the process. */
     (void)signal(SIGUSR1, SIG_IGN);

@@ -68,9 +68,9 @@ void process_numbers(int64_t pid, process_numbers_t *numbers);
 /* The same without memory, which the kernel has to add up. */
 void process_times(int64_t pid, process_numbers_t *numbers);
 
-/* Once at the start of every role and of the supervisor: a closed peer is an error of the write,
- * not a death, SIGUSR1 and SIGUSR2 mean nothing, the soft limit of descriptors rises to the hard
- * one, and no core is dumped. */
+/* Once at the start of every role and of the supervisor: a closed peer and a file at the limit
+ * of its size are errors of the write, not a death, SIGUSR1 and SIGUSR2 mean nothing, the soft
+ * limit of descriptors rises to the hard one, and no core is dumped. */
 void process_prepare(void);
 
 /* What this process may be told from outside. */

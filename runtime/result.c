@@ -62,6 +62,7 @@ result_t result_of_file_error(int error, result_t otherwise)
         return RESULT_PERMISSION_DENIED;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG: /* the limit of a process or of the file system: no room either */
         return RESULT_STORE_FULL;
     default:
         return otherwise;

@@ -98,8 +98,11 @@ MUST_USE result_t supervisor_run(const supervisor_options_t *options);
  *
  * Asks a running service: connects to DIR/control.sock, sends one JSON line, returns the answer
  * (malloc, caller frees). MISSING: no service runs on that directory. DEADLINE_EXCEEDED after
- * `timeout_ms`, UNAVAILABLE when it ended meanwhile, PERMISSION_DENIED. */
+ * `timeout_ms`, or after two seconds when its process is stopped; UNAVAILABLE when it ended
+ * meanwhile, PERMISSION_DENIED. */
 MUST_USE result_t control_ask(const char *data_directory, const char *json, uint32_t timeout_ms,
                               char **answer);
+/* The process that listens there, when a signal or a debugger has stopped it; 0: it runs. */
+int64_t control_stopped_process(const char *data_directory);
 
 #endif

@@ -160,6 +160,9 @@ static const char *store_trouble(const gateway_peer_t *peer)
                "PostgreSQL does";
     case store_state_unreadable:
         return "the control store cannot be read; see its log";
+    case store_state_full:
+        return "the disk of its store is full, no commit ends well; free space, then it goes on by "
+               "itself";
     default:
         return NULL;
     }

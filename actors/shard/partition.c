@@ -221,6 +221,9 @@ static void append_done(void *context, result_t result)
         partition->committed_number = batch->number;
         tenant_note_idempotency(tenant, batch->idempotency_count);
         tenant_committed(tenant);
+        if (batch->event_count > 0) {
+            store_watch_committed(shard);
+        }
         batch_succeed(shard, batch);
         batch_give(&shard->batches, &batch);
         if (partition->queue_first != NULL) {

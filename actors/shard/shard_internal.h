@@ -98,6 +98,14 @@ typedef struct store_watch {
     uint32_t looks;            /* in a row that found something under way and nothing ended */
     uint64_t ended;            /* at the last look */
     uint64_t failing_since_ms; /* the control store; 0: it does not */
+    /* That a disk is full. */
+    uint64_t full_since_ms;  /* the first refusal since a commit ended well; 0: none */
+    uint64_t full_failed_ms; /* the last one */
+    uint64_t full_tried_ms;  /* by ourselves */
+    uint32_t full_refusals;
+    bool has_opened;         /* behind the last one a tenant was opened, which writes a little */
+    uint32_t full_name_size; /* of the tenant that was refused last: what is tried on */
+    char full_name[LIMIT_TENANT_NAME_SIZE];
 } store_watch_t;
 
 struct shard {
@@ -237,6 +245,14 @@ bool shard_fronts_are_done(shard_t *shard);
 
 /* Every LIMIT_DIRECTORY_POLL_MS, after the control store was polled. */
 void store_watch_tick(shard_t *shard);
+/* A commit or an opening of that tenant failed because the disk is full. */
+void store_watch_refused(shard_t *shard, text_t tenant);
+/* A commit with events ended well. */
+void store_watch_committed(shard_t *shard);
+/* A tenant was opened for writing. */
+void store_watch_opened(shard_t *shard);
+/* That tenant is there no more. */
+void store_watch_gone(shard_t *shard, text_t tenant);
 
 /* --- shard.c --- */
 

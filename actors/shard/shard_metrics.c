@@ -106,8 +106,12 @@ static void init_store(shard_metrics_t *shard_metrics, metrics_t *metrics)
 {
     shard_metrics->store_answers =
         metrics_gauge(metrics, "digitalcard_store_answers", "",
-                      "0 while no commit and no read ends, or the control store cannot be read");
+                      "0 while no commit and no read ends, the control store cannot be read, or "
+                      "every commit is refused because the disk is full");
     metric_set(shard_metrics->store_answers, 1);
+    shard_metrics->store_full =
+        metrics_gauge(metrics, "digitalcard_store_full", "",
+                      "1 while every commit is refused because the disk is full");
 }
 
 void shard_metrics_init(shard_metrics_t *shard_metrics, metrics_t *metrics)

@@ -13,6 +13,7 @@ typedef struct shard_metrics {
     metric_t *request_seconds;
     metric_t *commit_seconds;
     metric_t *store_answers;
+    metric_t *store_full;
     metric_t *commits;
     metric_t *commits_failed;
     metric_t *events;

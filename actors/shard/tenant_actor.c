@@ -216,6 +216,9 @@ static void note_failure(tenant_t *tenant, result_t why)
     if (why == RESULT_DRAINING) {
         return; /* the shard ends */
     }
+    if (why == RESULT_STORE_FULL) {
+        store_watch_refused(tenant->shard, tenant_name(tenant));
+    }
     log_error("the store of a tenant failed; nothing that was not acknowledged is kept, and it is "
               "opened again after a pause",
               LOG_TEXT("tenant", tenant->name, tenant->name_size),
@@ -457,6 +460,7 @@ static void open_done(void *context, const journal_opened_t *opened)
         tenant->retry_at_ms = 0;
         tenant->generation++;
         tenant->sweep_at_ms = loop_now_ms(shard->loop); /* what fell due while it was closed */
+        store_watch_opened(shard);
         member_tenant_opened(tenant);
         actor_activated(tenant->actor);
     }
@@ -514,6 +518,7 @@ static result_t check_exists(tenant_t *tenant)
     const result_t result =
         control->functions->tenant(control, tenant_name(tenant), note_identity, tenant);
     if (result == RESULT_MISSING) {
+        store_watch_gone(tenant->shard, tenant_name(tenant));
         return RESULT_TENANT_NOT_FOUND;
     }
     return result == RESULT_OK ? RESULT_OK : RESULT_STORE_UNAVAILABLE;

@@ -218,5 +218,7 @@ void tenant_remind_clean(tenant_t *tenant);
 /* By the shard's timer: reminders, sweeps that are due, tenants nobody touches, refusals that wait.
  */
 void shard_sweep_tick(shard_t *shard);
+/* Of one that is not open. */
+void tenant_open_and_sweep(shard_t *shard, text_t name);
 
 #endif

@@ -218,6 +218,14 @@ static void tick_tenant(tenant_t *tenant, uint64_t now_ms, bool flush, backgroun
     tenant_remind(tenant);
 }
 
+void tenant_open_and_sweep(shard_t *shard, text_t name)
+{
+    shard_message_t *message = shard_message_create(shard, SHARD_SWEEP);
+    tenant_t *const tenant = tenant_acquire(shard, name);
+    shard_message_set_tenant(message, tenant);
+    tenant_deliver(tenant, &message);
+}
+
 /* Opens, one after the other, the tenants of this shard that are closed; opening one sweeps it. */
 static void rotate(shard_t *shard, uint64_t now_ms, uint32_t opening)
 {
@@ -244,10 +252,7 @@ static void rotate(shard_t *shard, uint64_t now_ms, uint32_t opening)
         if (known != NULL && known->status != TENANT_CLOSED) {
             continue; /* sweeps itself */
         }
-        shard_message_t *message = shard_message_create(shard, SHARD_SWEEP);
-        tenant_t *const tenant = tenant_acquire(shard, name);
-        shard_message_set_tenant(message, tenant);
-        tenant_deliver(tenant, &message);
+        tenant_open_and_sweep(shard, name);
         opened++;
     }
 }

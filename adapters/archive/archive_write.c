@@ -43,7 +43,7 @@ static result_t write_error(const archive_writer_t *writer, const char *path, co
     if (error == EEXIST) {
         return RESULT_ALREADY_EXISTS;
     }
-    return error == EFBIG ? RESULT_STORE_FULL : result_of_file_error(error, RESULT_IO);
+    return result_of_file_error(error, RESULT_IO);
 }
 
 static result_t bytes_write(archive_writer_t *writer, const void *bytes, size_t size)

@@ -55,6 +55,25 @@ static bool is_lost_sync(int code)
            code == SQLITE_IOERR_TRUNCATE;
 }
 
+/* SQLite undoes what it began before it says that a write failed, and `errno` is another one by
+ * then; each of its files keeps its own. */
+static bool is_at_size_limit(const connection_t *connection, int code)
+{
+    static const int pointers[] = {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+    const bool may_be = code == SQLITE_IOERR_WRITE && connection->database != NULL;
+    for (size_t i = 0; may_be && i < 2; i++) {
+        sqlite3_file *file = NULL;
+        int number = 0;
+        if (sqlite3_file_control(connection->database, "main", pointers[i], &file) == SQLITE_OK &&
+            file != NULL && file->pMethods != NULL &&
+            file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number) == SQLITE_OK &&
+            number == EFBIG) {
+            return true;
+        }
+    }
+    return false;
+}
+
 result_t connection_error(connection_t *connection, int code, const char *action)
 {
     assert(code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE);
@@ -81,7 +100,14 @@ result_t connection_error(connection_t *connection, int code, const char *action
                     "a batch contradicts what is stored, and nothing of it was stored");
         return RESULT_STORE_UNAVAILABLE;
     case SQLITE_IOERR:
-        if (system == ENOSPC || system == EDQUOT) {
+        if (is_at_size_limit(connection, code)) {
+            log_failure(connection, code, action,
+                        "the journal file may not become larger: raise the limit of file sizes "
+                        "of this process (prlimit --fsize; LimitFSIZE or ulimit -f for the next "
+                        "start)");
+            return RESULT_STORE_FULL;
+        }
+        if (result_of_file_error(system, RESULT_STORE_UNAVAILABLE) == RESULT_STORE_FULL) {
             log_failure(connection, code, action, "the disk is full: free space for the journal");
             return RESULT_STORE_FULL;
         }

@@ -21,7 +21,8 @@ result_t model_database_error(model_database_t *database, int code, const char *
     const int system = database->handle == NULL ? 0 : sqlite3_system_errno(database->handle);
     const bool is_damaged = (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
     const bool is_full = (code & 0xff) == SQLITE_FULL ||
-                         ((code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT));
+                         ((code & 0xff) == SQLITE_IOERR &&
+                          result_of_file_error(system, RESULT_IO) == RESULT_STORE_FULL);
     if (is_damaged) {
         log_error("a file of read models is damaged; it is made anew from the journal",
                   LOG_STRING("file", database->path), LOG_STRING("action", action),
@@ -78,7 +79,9 @@ result_t model_database_open(model_database_t *database, const char *path, model
 {
     *database = (model_database_t){.path = path};
     if (mode == MODEL_WRITER && !make_file(path)) {
-        return errno == ENOSPC || errno == EDQUOT ? RESULT_STORE_FULL : RESULT_STORE_UNAVAILABLE;
+        return result_of_file_error(errno, RESULT_IO) == RESULT_STORE_FULL
+                   ? RESULT_STORE_FULL
+                   : RESULT_STORE_UNAVAILABLE;
     }
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const int code = sqlite3_open_v2(path, &database->handle, flags, NULL);

@@ -1,6 +1,7 @@
 // A disk that fills up while the service runs: 503, nothing acknowledged that is not stored, and it goes on by itself
 // when there is room again.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,7 +38,16 @@ test('a full disk is 503 store_full, and nothing acknowledged is lost', async ()
     const issue = await service.request('POST', '/acme/api/v1/cards', { token, body: { member_id: 'never', expires_at: '2035-01-01T00:00:00Z' } });
     assert.equal(issue.status, 503, `${issue.raw}`);
     assert.equal((await service.request('GET', '/health/live')).status, 200);
+    const ready = () => service.request('GET', '/health/ready');
+    const away = await until(async () => { // and nobody asks for anything else meanwhile
+      const reply = await ready();
+      return reply.status === 503 ? reply : null;
+    }, 'it is not ready', 20_000);
+    assert.match(away.body.detail, /^shard-0: the disk of its store is full/);
+    assert.match((await service.request('GET', '/metrics')).raw.toString(), /^digitalcard_store_full\S* 1$/m);
+    assert.equal((await scan()).body.code, 'store_full');
     unlinkSync(full);
+    await until(async () => (await ready()).status === 200, 'it is ready again, and nobody had to ask for anything', 30_000);
     await until(async () => (await scan()).status === 200, 'it goes on when there is room', 20_000);
     const history = [];
     for (let cursor = ''; cursor !== null;) {
@@ -54,6 +64,28 @@ test('a full disk is 503 store_full, and nothing acknowledged is lost', async ()
   } finally {
     await service.destroy();
     rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('a limit of file sizes is 503 store_full and says so; raised, it goes on without a restart', async () => {
+  const service = await Service.start();
+  try {
+    const token = await service.tenant('acme');
+    const card = await service.issue('acme', token);
+    const scan = () => service.scan('acme', token, card.qr.text);
+    assert.equal((await scan()).status, 200);
+    const shards = Object.entries(roles(await service.tree())).filter(([name]) => name.startsWith('shard')).map(([, role]) => role.pid);
+    const limit = (size) => { for (const pid of shards) execFileSync('prlimit', [`--pid=${pid}`, `--fsize=${size}:unlimited`]); };
+    limit(4096);
+    const refused = await scan();
+    assert.equal(refused.status, 503);
+    assert.equal(refused.body.code, 'store_full', `${refused.raw}`);
+    await until(() => service.log.includes('the journal file may not become larger: raise the limit of file sizes'), 'the log says so');
+    limit('unlimited');
+    await until(async () => (await scan()).status === 200, 'it goes on', 20_000);
+    assert.deepEqual(Object.entries(roles(await service.tree())).filter(([name]) => name.startsWith('shard')).map(([, role]) => role.pid), shards);
+  } finally {
+    await service.destroy();
   }
 });
 

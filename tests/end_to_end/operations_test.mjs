@@ -274,6 +274,26 @@ test('programs that stay connected to the control socket and ask for nothing loc
   });
 });
 
+test('a removed control.sock is made again, and a supervisor that is stopped is named', async () => {
+  await withService({}, async (service) => {
+    const before = (await service.tree()).roles.map((role) => role.pid);
+    rmSync(path.join(service.data, 'control.sock'));
+    const answer = await until(async () => {
+      const tree = await service.tryCommand('tree', '--json', '--data', service.data);
+      return tree.status === 0 ? JSON.parse(tree.stdout) : null;
+    }, 'the socket is there again', 20_000);
+    assert.deepEqual(answer.roles.map((role) => role.pid), before);
+    const pid = service.process.pid;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      oneClearLine(await service.tryCommand('tree', '--data', service.data), new RegExp(`its process ${pid} is stopped .*kill -CONT ${pid}`));
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    assert.equal((await service.tree()).service.ready, true);
+  });
+});
+
 test('tree without a service is one clear line', async () => {
   const data = mkdtempSync(path.join(tmpdir(), 'dc-'));
   oneClearLine(await Service.prototype.tryCommand('tree', '--data', data), /no service|not running/i);

@@ -99,7 +99,7 @@ static void a_failed_commit_delivers_again(void **state)
 {
     fixture_t *const fixture = *state;
     (void)suspended(fixture, UNTIL);
-    journal_fake_fail_appends(fixture->journal, RESULT_STORE_FULL, 1);
+    journal_fake_fail_appends(fixture->journal, RESULT_STORE_UNAVAILABLE, 1);
     go_to(fixture, UNTIL + 1);
     assert_int_equal(count_events(fixture, event_name_card_reinstated), 0);
     advance(fixture, LIMIT_SWEEP_ROTATION_MS + LIMIT_SWEEP_INTERVAL_MS);

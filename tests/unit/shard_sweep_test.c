@@ -148,7 +148,7 @@ static void sweep_survives_a_failing_store(void **state)
     fixture_t *const fixture = *state;
     issue_many(fixture, 10, START + 1000);
     wall_set(START + 2000);
-    journal_fake_fail_appends(fixture->journal, RESULT_STORE_FULL, 1);
+    journal_fake_fail_appends(fixture->journal, RESULT_STORE_UNAVAILABLE, 1);
     advance(fixture, LIMIT_SWEEP_INTERVAL_MS);
     assert_int_equal(count_events(fixture, event_name_card_expired), 0);
     advance(fixture, LIMIT_SWEEP_ROTATION_MS + LIMIT_SWEEP_INTERVAL_MS);

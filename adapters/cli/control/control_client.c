@@ -123,6 +123,19 @@ json_t *control_client_execute(const configuration_t *configuration, json_t *com
     return say_error(answer);
 }
 
+static void fail_unanswered(const configuration_t *configuration, result_t result)
+{
+    const int64_t stopped = control_stopped_process(configuration->texts.data);
+    if (stopped != 0) {
+        (void)command_fail("the service on %s does not answer: its process %lld is stopped "
+                           "(SIGSTOP, or a debugger); `kill -CONT %lld` lets it go on",
+                           configuration->texts.data, (long long)stopped, (long long)stopped);
+    } else {
+        (void)command_fail("the service on %s did not answer: %s", configuration->texts.data,
+                           result_title(result));
+    }
+}
+
 json_t *control_client_ask_service(const configuration_t *configuration, json_t *command)
 {
     json_t *answer = NULL;
@@ -138,8 +151,7 @@ json_t *control_client_ask_service(const configuration_t *configuration, json_t 
         return NULL;
     }
     if (result != RESULT_OK) {
-        (void)command_fail("the service on %s did not answer: %s", configuration->texts.data,
-                           result_title(result));
+        fail_unanswered(configuration, result);
         return NULL;
     }
     return say_error(answer);
