@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum { GENERATIONS_FIRST = 1 << 30 }; /* with the bits below them, within a correlation's 53 */
+
 /* --- Sending --- */
 
 result_t desk_send(membership_desk_t *desk, uint32_t shard, const envelope_t *envelope)
@@ -240,7 +242,9 @@ result_t membership_desk_create(loop_t *loop, metrics_t *metrics,
     created->loop = loop;
     created->ports = *ports;
     created->shards = shards;
-    created->next_generation = 1;
+    /* Correlations carry it: an answer to a question of this desk's predecessor, which the shard
+     * gives to whoever has its place, must not be taken for one of another tenant. */
+    created->next_generation = 1 + ports->random(GENERATIONS_FIRST);
     created->applied = metrics_counter(metrics, "digitalcard_member_events_total",
                                        "end=\"applied\"", "Events of the membership context");
     created->repeated = metrics_counter(metrics, "digitalcard_member_events_total",
