@@ -28,20 +28,17 @@ uint64_t message_fields_written(const message_type_t *type, const void *message,
                                 message_form_t form)
 {
     const uint64_t present = *(const uint64_t *)message;
-    uint64_t written = 0;
     if (form == MESSAGE_FORM_IDS) { /* all that is there: the way of every message between roles */
-        for (uint16_t i = 0; i < type->field_count; i++) {
-            assert((present >> i & 1U) != 0 || type->fields[i].presence != FIELD_REQUIRED);
-            written |= present & UINT64_C(1) << i;
-        }
-        return written;
+        assert((type->required & ~present) == 0);
+        return present;
     }
+    uint64_t written = 0;
     for (uint16_t i = 0; i < type->field_count; i++) {
         const message_field_t *field = &type->fields[i];
         const uint64_t bit = UINT64_C(1) << i;
         const bool is_present = (present & bit) != 0;
         assert(is_present || !message_field_is_needed(field, form));
-        const bool is_null = field->presence == FIELD_NULLABLE && form != MESSAGE_FORM_IDS;
+        const bool is_null = field->presence == FIELD_NULLABLE;
         if ((is_present || is_null) && message_field_is_shown(field, form)) {
             written |= bit;
         }

@@ -54,7 +54,8 @@ typedef struct enum_type {
 struct message_type;
 
 typedef struct message_field {
-    uint16_t id; /* 1 … 65535, for ever */
+    uint16_t id;    /* 1 … 65535, for ever */
+    uint16_t index; /* in `fields` of its message: its bit in `present` */
     const char *name;
     const char *json_key; /* "\"name\":", ready to be written */
     size_t name_size;     /* bytes of `name` without its NUL */
@@ -74,6 +75,7 @@ typedef struct message_type {
     size_t size; /* of the struct, which begins with `uint64_t present`: bit i, field i is there */
     const message_field_t *fields;
     uint16_t field_count; /* up to 64 */
+    uint64_t required;    /* the fields that are FIELD_REQUIRED, by bit */
 } message_type_t;
 
 /* Limits on everything decoded (DESIGN 2.6: a 5-byte header may claim 96 GB). */

@@ -33,6 +33,12 @@ static inline bool message_field_is_needed(const message_field_t *field, message
     return field->presence == FIELD_REQUIRED && message_field_is_shown(field, form);
 }
 
+/* Of `present`, and of what was seen or is still to be written. */
+static inline uint64_t message_field_bit(const message_field_t *field)
+{
+    return UINT64_C(1) << field->index;
+}
+
 /* The bits of `present`; every struct begins with them. */
 static inline uint64_t *message_present(void *message)
 {
@@ -129,7 +135,7 @@ static inline void *reader_member(message_reader_t *reader, const message_field_
 static inline void reader_mark(message_reader_t *reader, const message_field_t *field)
 {
     message_level_t *level = reader_level(reader);
-    *message_present(level->message) |= UINT64_C(1) << (field - level->type->fields);
+    *message_present(level->message) |= message_field_bit(field);
 }
 
 /* Remembers that the field was read; false when it had been before. */

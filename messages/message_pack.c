@@ -15,18 +15,19 @@ typedef struct packer {
 /* A type byte and `size` bytes of `value`, big-endian. */
 static void put_big_endian(message_writer_t *writer, uint8_t type, uint64_t value, size_t size)
 {
-    uint8_t bytes[9];
     const uint64_t swapped = __builtin_bswap64(value << (64 - 8 * size));
-    bytes[0] = type;
-    memcpy(bytes + 1, &swapped, sizeof(swapped));
-    writer_put(writer, bytes, size + 1);
+    writer_put_byte(writer, type);
+    if (writer->size + sizeof(swapped) <= writer->capacity) { /* what follows overwrites the rest */
+        memcpy(writer->out + writer->size, &swapped, sizeof(swapped));
+        writer->size += size;
+    } else {
+        writer_put(writer, &swapped, size);
+    }
 }
 
-static void put_unsigned(message_writer_t *writer, uint64_t value)
+static void put_large_unsigned(message_writer_t *writer, uint64_t value)
 {
-    if (value < 0x80) {
-        writer_put_byte(writer, (uint8_t)value);
-    } else if (value <= UINT8_MAX) {
+    if (value <= UINT8_MAX) {
         put_big_endian(writer, 0xcc, value, 1);
     } else if (value <= UINT16_MAX) {
         put_big_endian(writer, 0xcd, value, 2);
@@ -34,6 +35,15 @@ static void put_unsigned(message_writer_t *writer, uint64_t value)
         put_big_endian(writer, 0xce, value, 4);
     } else {
         put_big_endian(writer, 0xcf, value, 8);
+    }
+}
+
+static inline void put_unsigned(message_writer_t *writer, uint64_t value)
+{
+    if (value < 0x80) { /* ids of fields, nearly always */
+        writer_put_byte(writer, (uint8_t)value);
+    } else {
+        put_large_unsigned(writer, value);
     }
 }
 
@@ -213,7 +223,7 @@ static void put_field(packer_t *packer, message_walk_t *level)
         put_text(&packer->writer, field->name, field->name_size);
     }
     const uint64_t present = *(const uint64_t *)(const void *)level->message;
-    if ((present >> (field - level->type->fields) & 1U) == 0) {
+    if ((present & message_field_bit(field)) == 0) {
         writer_put_byte(&packer->writer, 0xc0);
     } else {
         put_value(packer, field, level->message);

@@ -24,7 +24,7 @@ void reader_init(message_reader_t *reader, message_form_t form, const message_ty
 bool reader_see(message_reader_t *reader, const message_field_t *field)
 {
     message_level_t *level = reader_level(reader);
-    const uint64_t bit = UINT64_C(1) << (field - level->type->fields);
+    const uint64_t bit = message_field_bit(field);
     if ((level->seen & bit) != 0) {
         return fault_set(reader, MESSAGE_FAULT_DUPLICATE_FIELD, "%s is there twice", field->name);
     }
@@ -87,17 +87,31 @@ bool reader_open_list(message_reader_t *reader, const message_field_t *field, ui
                                                 .is_list = true});
 }
 
+/* The first field that the form needs and the message has not, or NULL. */
+static const message_field_t *field_missing(const message_level_t *level, message_form_t form)
+{
+    const message_type_t *type = level->type;
+    const uint64_t absent = ~*message_present(level->message);
+    if (form == MESSAGE_FORM_IDS) { /* what message_field_is_needed says of each */
+        const uint64_t missing = type->required & absent;
+        return missing == 0 ? NULL : &type->fields[__builtin_ctzll(missing)];
+    }
+    for (uint16_t i = 0; i < type->field_count; i++) {
+        if ((absent >> i & 1U) != 0 && message_field_is_needed(&type->fields[i], form)) {
+            return &type->fields[i];
+        }
+    }
+    return NULL;
+}
+
 bool reader_close_level(message_reader_t *reader, bool *more)
 {
     message_level_t *level = reader_level(reader);
-    const uint64_t present = *message_present(level->message);
+    const message_field_t *missing = field_missing(level, reader->form);
     reader->name = TEXT_NONE;
-    for (uint16_t i = 0; i < level->type->field_count; i++) {
-        const message_field_t *field = &level->type->fields[i];
-        if ((present >> i & 1U) == 0 && message_field_is_needed(field, reader->form)) {
-            reader->name = text_from_c(field->name);
-            return fault_set(reader, MESSAGE_FAULT_MISSING_FIELD, "%s is required", field->name);
-        }
+    if (missing != NULL) {
+        reader->name = text_from_c(missing->name);
+        return fault_set(reader, MESSAGE_FAULT_MISSING_FIELD, "%s is required", missing->name);
     }
     *more = level->is_list && level->index + 1 < level->count;
     if (*more) {

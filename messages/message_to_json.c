@@ -206,7 +206,7 @@ static void put_field(json_writer_t *json, message_walk_t *level)
     level->is_first = false;
     writer_put(&json->writer, field->json_key, field->name_size + 3);
     const uint64_t present = *(const uint64_t *)(const void *)level->message;
-    if ((present >> (field - level->type->fields) & 1U) == 0) {
+    if ((present & message_field_bit(field)) == 0) {
         put_string(&json->writer, "null");
     } else {
         put_value(json, field, level->message);

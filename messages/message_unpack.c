@@ -9,7 +9,8 @@ typedef struct unpacker {
     message_reader_t reader;
     msgpack_cursor_t cursor;
     uint64_t pairs_left[MESSAGE_DEPTH_MAX]; /* of the map of each level */
-    uint16_t expected[MESSAGE_DEPTH_MAX];   /* index of the field after the last one read */
+    /* After the last field read: writers keep the order of the table, and leave absent ones out. */
+    const message_field_t *expected[MESSAGE_DEPTH_MAX];
 } unpacker_t;
 
 static bool fault_malformed(unpacker_t *unpacker)
@@ -55,19 +56,22 @@ static bool map_open(unpacker_t *unpacker)
                          reader_level(reader)->field->name, msgpack_kind_name(value.kind));
     }
     unpacker->pairs_left[reader->depth - 1] = value.number;
-    unpacker->expected[reader->depth - 1] = 0;
+    unpacker->expected[reader->depth - 1] = reader_level(reader)->type->fields;
     return true;
 }
 
-static const message_field_t *field_by_id(const message_type_t *type, uint16_t expected,
-                                          uint64_t id)
+static const message_field_t *field_by_id(const message_type_t *type,
+                                          const message_field_t *expected, uint64_t id)
 {
-    if (expected < type->field_count && type->fields[expected].id == id) {
-        return &type->fields[expected];
+    for (const message_field_t *field = expected; field < type->fields + type->field_count;
+         field++) {
+        if (field->id == id) {
+            return field;
+        }
     }
-    for (uint16_t i = 0; i < type->field_count; i++) {
-        if (type->fields[i].id == id) {
-            return &type->fields[i];
+    for (const message_field_t *field = type->fields; field < expected; field++) {
+        if (field->id == id) {
+            return field;
         }
     }
     return NULL;
@@ -78,15 +82,18 @@ static bool name_matches(const message_field_t *field, text_t name)
     return field->name_size == name.size && memcmp(field->name, name.data, name.size) == 0;
 }
 
-static const message_field_t *field_by_name(const message_type_t *type, uint16_t expected,
-                                            text_t name)
+static const message_field_t *field_by_name(const message_type_t *type,
+                                            const message_field_t *expected, text_t name)
 {
-    if (expected < type->field_count && name_matches(&type->fields[expected], name)) {
-        return &type->fields[expected];
+    for (const message_field_t *field = expected; field < type->fields + type->field_count;
+         field++) {
+        if (name_matches(field, name)) {
+            return field;
+        }
     }
-    for (uint16_t i = 0; i < type->field_count; i++) {
-        if (name_matches(&type->fields[i], name)) {
-            return &type->fields[i];
+    for (const message_field_t *field = type->fields; field < expected; field++) {
+        if (name_matches(field, name)) {
+            return field;
         }
     }
     return NULL;
@@ -97,7 +104,7 @@ static bool key_read(unpacker_t *unpacker, const message_field_t **field)
 {
     message_reader_t *reader = &unpacker->reader;
     const message_type_t *type = reader_level(reader)->type;
-    const uint16_t expected = unpacker->expected[reader->depth - 1];
+    const message_field_t *const expected = unpacker->expected[reader->depth - 1];
     const bool by_ids = reader->form == MESSAGE_FORM_IDS;
     msgpack_value_t key;
     *field = NULL;
@@ -122,7 +129,7 @@ static bool key_read(unpacker_t *unpacker, const message_field_t **field)
             return fault_unknown_field(reader);
         }
     }
-    unpacker->expected[reader->depth - 1] = (uint16_t)(*field - type->fields + 1);
+    unpacker->expected[reader->depth - 1] = *field + 1;
     return reader_see(reader, *field);
 }
 
@@ -174,7 +181,7 @@ static bool message_accept(unpacker_t *unpacker, const message_field_t *field, u
         return false;
     }
     unpacker->pairs_left[reader->depth - 1] = pairs;
-    unpacker->expected[reader->depth - 1] = 0;
+    unpacker->expected[reader->depth - 1] = reader_level(reader)->type->fields;
     return true;
 }
 
@@ -270,7 +277,7 @@ static bool root_open(unpacker_t *unpacker)
     }
     if (value.kind == MSGPACK_MAP) {
         unpacker->pairs_left[0] = value.number;
-        unpacker->expected[0] = 0;
+        unpacker->expected[0] = reader_level(reader)->type->fields;
         return true;
     }
     unpacker->cursor = start;

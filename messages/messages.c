@@ -40,7 +40,7 @@ const size_t enum_types_count = COUNT_OF(enum_types);
 
 /* Messages: an array of fields, then the table. */
 #define FIELD_COMMON(owner, number, member, kind, must, about)                                     \
-    .id = (number), .name = #member,                                                               \
+    .id = (number), .index = owner##_field_##member, .name = #member,                              \
     .json_key = "\"" #member "\":", .name_size = sizeof(#member) - 1, .type = FIELD_TYPE_##kind,   \
     .presence = FIELD_##must, .offset = offsetof(owner##_t, member), .doc = (about)
 
@@ -67,22 +67,40 @@ const size_t enum_types_count = COUNT_OF(enum_types);
 #undef FIELD_LIST
 #undef MESSAGE_END
 
-#define FIELD(owner, number, member, kind, limit, must, about)
-#define FIELD_ENUM(owner, number, member, values, must, about)
-#define FIELD_MESSAGE(owner, number, member, nested, must, about)
-#define FIELD_LIST(owner, number, member, nested, limit, must, about)
-#define MESSAGE_END(owner)
+/* The bits of required fields are put together line by line: `.required` is the last member. */
+#define BIT_IF_REQUIRED(owner, member, must)                                                       \
+    | (uint64_t)(FIELD_##must == FIELD_REQUIRED) << owner##_field_##member
+#define FIELD(owner, number, member, kind, limit, must, about) BIT_IF_REQUIRED(owner, member, must)
+#define FIELD_ENUM(owner, number, member, values, must, about) BIT_IF_REQUIRED(owner, member, must)
+#define FIELD_MESSAGE(owner, number, member, nested, must, about)                                  \
+    BIT_IF_REQUIRED(owner, member, must)
+#define FIELD_LIST(owner, number, member, nested, limit, must, about)                              \
+    BIT_IF_REQUIRED(owner, member, must)
 #define MESSAGE_BEGIN(owner, about)                                                                \
     _Static_assert(COUNT_OF(owner##_fields) <= 64, "`present` has 64 bits");                       \
     const message_type_t owner##_message = {.name = #owner,                                        \
                                             .doc = (about),                                        \
                                             .size = sizeof(owner##_t),                             \
                                             .fields = owner##_fields,                              \
-                                            .field_count = COUNT_OF(owner##_fields)};
+                                            .field_count = COUNT_OF(owner##_fields),               \
+                                            .required = 0
+#define MESSAGE_END(owner)                                                                         \
+    }                                                                                              \
+    ;
 #include "messages/card.def"
 #include "messages/internal.def"
 #undef MESSAGE_BEGIN
+#undef FIELD
+#undef FIELD_ENUM
+#undef FIELD_MESSAGE
+#undef FIELD_LIST
+#undef MESSAGE_END
 
+#define FIELD(owner, number, member, kind, limit, must, about)
+#define FIELD_ENUM(owner, number, member, values, must, about)
+#define FIELD_MESSAGE(owner, number, member, nested, must, about)
+#define FIELD_LIST(owner, number, member, nested, limit, must, about)
+#define MESSAGE_END(owner)
 #define MESSAGE_BEGIN(owner, about) &owner##_message,
 const message_type_t *const message_types[] = {
 #include "messages/card.def"

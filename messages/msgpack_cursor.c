@@ -14,12 +14,14 @@ static bool take_big_endian(msgpack_cursor_t *cursor, size_t size, uint64_t *val
     if (bytes_left(cursor) < size) {
         return false;
     }
-    uint64_t sum = 0;
-    for (size_t i = 0; i < size; i++) {
-        sum = sum << 8 | cursor->at[i];
+    uint64_t bytes = 0; /* those that follow are shifted out */
+    if (bytes_left(cursor) >= sizeof(bytes)) {
+        memcpy(&bytes, cursor->at, sizeof(bytes));
+    } else {
+        memcpy(&bytes, cursor->at, size);
     }
     cursor->at += size;
-    *value = sum;
+    *value = __builtin_bswap64(bytes) >> (64 - 8 * size);
     return true;
 }
 
@@ -152,7 +154,7 @@ static bool read_typed(msgpack_cursor_t *cursor, uint8_t type, msgpack_value_t *
     }
 }
 
-bool msgpack_read(msgpack_cursor_t *cursor, msgpack_value_t *value)
+bool msgpack_read_any(msgpack_cursor_t *cursor, msgpack_value_t *value)
 {
     if (cursor->at == cursor->end) {
         return false;

@@ -38,7 +38,19 @@ typedef enum msgpack_skipped {
 
 /* Reads a scalar whole, of an array or map only its head. False when the bytes end too early, claim
  * more than there is, or use the one type byte that msgpack never uses. */
-bool msgpack_read(msgpack_cursor_t *cursor, msgpack_value_t *value);
+bool msgpack_read_any(msgpack_cursor_t *cursor, msgpack_value_t *value);
+
+/* The same; a small number, which every second value is (the id of a field), without a call. */
+static inline bool msgpack_read(msgpack_cursor_t *cursor, msgpack_value_t *value)
+{
+    if (cursor->at != cursor->end && *cursor->at < 0x80) {
+        value->kind = MSGPACK_UNSIGNED;
+        value->number = *cursor->at;
+        cursor->at++;
+        return true;
+    }
+    return msgpack_read_any(cursor, value);
+}
 
 /* Passes over one whole value with at most `depth_max` arrays and maps within each other. */
 msgpack_skipped_t msgpack_skip(msgpack_cursor_t *cursor, size_t depth_max);

@@ -2,6 +2,7 @@
 #include "messages/utf8.h"
 
 #define ASCII_MASK UINT64_C(0x8080808080808080)
+#define WORD_SIZE sizeof(uint64_t)
 
 static bool is_continuation(uint8_t byte)
 {
@@ -52,18 +53,26 @@ static size_t character_size(const uint8_t *at, size_t left)
     return left >= 4 && is_continuation(at[3]) ? 4 : 0;
 }
 
+static bool is_ascii_word(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return (word & ASCII_MASK) == 0;
+}
+
 bool utf8_is_valid(text_t text)
 {
     const uint8_t *bytes = (const uint8_t *)text.data;
     size_t at = 0;
-    while (at < text.size) {
-        uint64_t word;
-        if (text.size - at >= sizeof(word)) {
-            memcpy(&word, bytes + at, sizeof(word));
-            if ((word & ASCII_MASK) == 0) {
-                at += sizeof(word);
-                continue;
-            }
+    size_t end = text.size;
+    /* When the last word is ASCII, what stands before it decides, and no byte goes alone. */
+    if (text.size >= WORD_SIZE && is_ascii_word(bytes + text.size - WORD_SIZE)) {
+        end -= WORD_SIZE;
+    }
+    while (at < end) {
+        if (text.size - at >= WORD_SIZE && is_ascii_word(bytes + at)) {
+            at += WORD_SIZE;
+            continue;
         }
         const size_t size = character_size(bytes + at, text.size - at);
         if (size == 0) {

@@ -208,6 +208,9 @@ static void remove_consumer(relay_read_t *read)
 static uint32_t drop_acks_of_deleted(relay_t *relay)
 {
     uint32_t count = 0;
+    if (relay->ack_count > 0) {
+        relay_control_poll(relay); /* one look for all of them: whose tenant is gone is retired */
+    }
     for (uint32_t i = 0; i < relay->ack_count; i++) {
         relay_read_t *const read = relay->acks[i];
         relay_tenant_t *const tenant = read->tenant;

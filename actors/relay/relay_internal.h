@@ -224,6 +224,9 @@ relay_tenant_t *relay_tenant_find(relay_t *relay, text_t name);
  * STORE_UNAVAILABLE: nobody knows; BUSY: no room, or `*tenant` is retired and not gone yet. */
 MUST_USE result_t relay_tenant_meet(relay_t *relay, text_t name, uint64_t since,
                                     relay_tenant_t **tenant);
+/* As the control store says now: before rows of it are read or written by the tenant's name, which
+ * may be another's since it was looked at last. */
+bool relay_tenant_is_gone(relay_tenant_t *tenant);
 /* Refuses what waits, because the relay ends. */
 void relay_parked_end(relay_t *relay);
 text_t relay_tenant_name(const relay_tenant_t *tenant);

@@ -36,8 +36,10 @@ static void feed_add(relay_tenant_t *tenant, relay_feed_t *feed, const event_t *
     if (feed->first != NULL && event->sequence != feed->last_sequence + 1) {
         return;
     }
-    const size_t size = message_pack(&event_message, event, MESSAGE_KEYS_IDS, NULL, 0);
-    if (models->feed_size + size > LIMIT_PROJECTION_FEED_SIZE ||
+    const size_t size = message_pack(&event_message, event, MESSAGE_KEYS_IDS, relay->body_scratch,
+                                     sizeof(relay->body_scratch));
+    if (size > sizeof(relay->body_scratch) ||
+        models->feed_size + size > LIMIT_PROJECTION_FEED_SIZE ||
         relay->feed_size + size > LIMIT_PROJECTION_FEEDS_SIZE) {
         return;
     }
@@ -45,7 +47,7 @@ static void feed_add(relay_tenant_t *tenant, relay_feed_t *feed, const event_t *
     if (added == NULL) {
         return;
     }
-    (void)message_pack(&event_message, event, MESSAGE_KEYS_IDS, added->bytes, size);
+    memcpy(added->bytes, relay->body_scratch, size);
     added->next = NULL;
     added->sequence = event->sequence;
     added->size = size;

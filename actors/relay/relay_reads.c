@@ -67,6 +67,14 @@ static bool needs_models(const relay_read_t *read)
              MESSAGE_HAS(card_list, list, expires_before)));
 }
 
+/* Consumers and webhooks stand in the control store, under the name of their tenant. */
+static bool is_of_control_rows(const relay_read_t *read)
+{
+    return relay_is_consumer_request(read->type) || relay_is_webhook_request(read->type) ||
+           (read->type == request_type_events_read &&
+            MESSAGE_HAS(events_read, &read->command.events, consumer));
+}
+
 /* The journal is open. */
 static void run(relay_read_t *read)
 {
@@ -82,6 +90,10 @@ static void run(relay_read_t *read)
         (void)snprintf(detail, sizeof(detail), "The tenant has %u partitions, numbered from 0.",
                        tenant->partition_count);
         relay_reply_error(read, RESULT_INVALID_PARAMETER, detail, "partition");
+        return;
+    }
+    if (is_of_control_rows(read) && relay_tenant_is_gone(tenant)) {
+        relay_read_refuse_deleted(read);
         return;
     }
     if (relay_is_consumer_request(read->type)) {
@@ -296,6 +308,9 @@ static void open_and_run(relay_read_t *read)
     const result_t result = relay_tenant_open(tenant);
     if (result == RESULT_TENANT_NOT_FOUND) {
         relay_reply_error(read, result, "There is no such tenant.", NULL);
+    } else if (result == RESULT_STORE_UNAVAILABLE) {
+        relay_reply_error(read, result, "The tenant's journal cannot be opened now: try again.",
+                          NULL);
     } else if (result != RESULT_OK) {
         relay_reply_error(read, result, "Too many journals are in use: try again.", NULL);
     } else if (tenant->journal_state == RELAY_JOURNAL_OPEN) {

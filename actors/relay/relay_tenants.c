@@ -205,6 +205,11 @@ int64_t relay_tenant_created_at(relay_tenant_t *tenant)
 
 /* --- Tenants that were deleted --- */
 
+bool relay_tenant_is_gone(relay_tenant_t *tenant)
+{
+    return tenant->is_retired || check(tenant) == RESULT_MISSING;
+}
+
 /* False: it is still in use, and goes when that has ended. */
 static bool retire(relay_tenant_t *tenant)
 {
@@ -297,28 +302,43 @@ void relay_parked_end(relay_t *relay)
 
 /* --- Journals --- */
 
+static void opening_failed(relay_tenant_t *tenant, result_t why)
+{
+    relay_t *relay = tenant->relay;
+    log_warn("the journal of a tenant cannot be opened for reading; it is tried again, and its "
+             "events and lists wait",
+             LOG_TEXT("tenant", tenant->name, tenant->name_size),
+             LOG_STRING("code", result_code(why)));
+    if (tenant->journal != NULL) {
+        relay->ports.journal->functions->close(relay->ports.journal, &tenant->journal);
+        tenant->journal = NULL;
+    }
+    tenant->journal_state = RELAY_JOURNAL_CLOSED;
+    relay->open_count -= 1;
+}
+
+/* A journal is this tenant's when the control store names it before and after it was opened. */
 static void journal_opened(void *context, const journal_opened_t *opened)
 {
     relay_tenant_t *tenant = context;
     relay_t *relay = tenant->relay;
-    if (opened->result == RESULT_OK) {
+    result_t result = opened->result;
+    if (result == RESULT_OK) {
         tenant->journal = opened->tenant;
+        result = check(tenant);
+    }
+    if (result == RESULT_OK) {
         tenant->journal_state = RELAY_JOURNAL_OPEN;
-        if (check(tenant) == RESULT_MISSING) { /* whose journal that is nobody knows */
-            (void)retire(tenant);
-        } else {
-            relay_publish_opened(tenant, opened);
-        }
+        relay_publish_opened(tenant, opened);
+    } else if (tenant->journal != NULL && result == RESULT_MISSING) {
+        tenant->journal_state = RELAY_JOURNAL_OPEN;
+        (void)retire(tenant); /* whose journal that is nobody knows */
+        result = RESULT_OK;   /* who waited was refused */
     } else {
-        log_warn("the journal of a tenant cannot be opened for reading; it is tried again, and its "
-                 "events and lists wait",
-                 LOG_TEXT("tenant", tenant->name, tenant->name_size),
-                 LOG_STRING("code", result_code(opened->result)));
-        tenant->journal_state = RELAY_JOURNAL_CLOSED;
-        relay->open_count -= 1;
+        opening_failed(tenant, result);
     }
     metric_set(relay->numbers.journals_open, relay->open_count);
-    relay_reads_opened(tenant, opened->result);
+    relay_reads_opened(tenant, result);
     relay_operation_end(tenant);
 }
 
@@ -334,8 +354,9 @@ result_t relay_tenant_open(relay_tenant_t *tenant)
     if (relay->is_draining) {
         return RESULT_DRAINING;
     }
-    if (check(tenant) == RESULT_MISSING) {
-        return RESULT_TENANT_NOT_FOUND;
+    const result_t known = check(tenant);
+    if (known != RESULT_OK) {
+        return known == RESULT_MISSING ? RESULT_TENANT_NOT_FOUND : RESULT_STORE_UNAVAILABLE;
     }
     if (relay->open_count >= journal_tenants_max(relay->ports.journal)) {
         relay_tenant_t *oldest = find_oldest_idle(relay, true);

@@ -2,6 +2,7 @@
  * once: invariants 2, 3, 5 and the order of what one client sees. */
 #include "tests/simulation/clients.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/cursors.h"
 #include "tests/simulation/lives.h"
 #include "tests/simulation/quotas.h"
 #include "tests/simulation/subscriber.h"
@@ -422,6 +423,20 @@ static void take_reuse(world_t *world, command_t *command, const gateway_reply_t
     end(world, command);
 }
 
+static void take_cursor(world_t *world, command_t *command, const gateway_reply_t *reply)
+{
+    const result_t result = reply == NULL ? RESULT_OUTCOME_UNKNOWN : reply->result;
+    end(world, command);
+    if (result == RESULT_OK) {
+        cursors_answered(world, command, reply->document);
+    } else if (!result_is_retryable(result) && result != RESULT_CONSUMER_NOT_FOUND &&
+               result != RESULT_INVALID_PARAMETER && /* a head that the relay has not heard of */
+               !(is_of_no_tenant(result) && may_be_unknown(world, command))) {
+        world_violation(world, 1, "command %u of a consumer ends with %s", command->number,
+                        result_code(result));
+    }
+}
+
 /* `reply` is NULL when the connection broke. */
 static void take(world_t *world, command_t *command, const gateway_reply_t *reply)
 {
@@ -430,6 +445,8 @@ static void take(world_t *world, command_t *command, const gateway_reply_t *repl
               command->number, result, reply == NULL ? 0 : reply->reason, command->asked);
     if (command->purpose == PURPOSE_REPAIR) {
         take_repair(world, command, reply);
+    } else if (command->purpose == PURPOSE_CURSOR) {
+        take_cursor(world, command, reply);
     } else if (reply == NULL) {
         if (command->purpose == PURPOSE_REUSE || command->purpose == PURPOSE_INTRUSION) {
             end(world, command);

@@ -23,6 +23,7 @@ typedef enum command_purpose {
     PURPOSE_REPAIR,    /* events.read of a subscriber */
     PURPOSE_INTRUSION, /* with something of another tenant: must get nothing */
     PURPOSE_REUSE,     /* a key of another request: must be told so */
+    PURPOSE_CURSOR,    /* of a consumer with a name */
     PURPOSE_CHECK,     /* reads in the end, compared with the model */
 } command_purpose_t;
 
@@ -119,6 +120,8 @@ typedef union command_body {
     card_history_t history;
     events_read_t events;
     rollup_list_t rollups;
+    consumer_name_t consumer;
+    events_ack_t ack;
 } command_body_t;
 
 /* The same body each time it is asked. */

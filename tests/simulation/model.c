@@ -552,7 +552,8 @@ static bool must_have_none(const world_t *world, const command_t *command)
 static void check_command(world_t *world, const command_t *command, uint32_t effects,
                           const store_event_t *row)
 {
-    if (command_is_read(command) || command->purpose == PURPOSE_REPAIR) {
+    if (command_is_read(command) || command->purpose == PURPOSE_REPAIR ||
+        command->purpose == PURPOSE_CURSOR) {
         return;
     }
     if (command->purpose == PURPOSE_INTRUSION || command->purpose == PURPOSE_REUSE) {

@@ -5,6 +5,7 @@
 #include "actors/shard/partition.h"
 #include "actors/shard/tenant_actor.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/cursors.h"
 #include "tests/simulation/membership.h"
 #include "tests/simulation/ports.h"
 #include "tests/support/control_fake.h"
@@ -119,9 +120,11 @@ static void start_adapters(process_t *process)
 
 static void start_relay(process_t *process)
 {
+    process->consumers = cursors_port_create(process);
     const relay_ports_t ports = {.journal = store_port_journal(process->journal),
                                  .projections = projections_port_base(process->projections),
                                  .control = control_fake_store(process->world->control),
+                                 .consumers = process->consumers,
                                  .crypto = ports_crypto(),
                                  .master_key = ports_master_key(),
                                  .reply = ports_relay_reply,
@@ -177,11 +180,13 @@ void process_kill(process_t *process)
     store_port_crash(process->journal);
     projections_port_crash(process->projections);
     store_port_crash(process->journal);
+    cursors_port_crash(process);
     gateway_destroy(&process->gateway);
     shard_destroy(&process->shard);
     relay_destroy(&process->relay);
     membership_desk_destroy(&process->desk);
     memberships_port_destroy(&process->membership);
+    cursors_port_destroy(&process->consumers);
     store_port_crash(process->journal);
     store_port_destroy(&process->journal);
     projections_port_destroy(&process->projections);

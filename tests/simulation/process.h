@@ -33,6 +33,7 @@ struct process {
     metrics_t *metrics;
     store_port_t *journal;
     projections_port_t *projections;
+    consumers_t *consumers; /* of the relay */
     tokens_t tokens;
     gateway_t *gateway;
     shard_t *shard;

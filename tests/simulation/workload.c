@@ -93,6 +93,14 @@ void command_fill(const command_t *command, command_body_t *body)
     case request_type_rollup_list:
         fill_rollups(command, &body->rollups);
         break;
+    case request_type_consumer_register:
+        MESSAGE_SET(consumer_name, &body->consumer, name, TEXT_LITERAL("door-log"));
+        break;
+    case request_type_events_ack:
+        MESSAGE_SET(events_ack, &body->ack, consumer, TEXT_LITERAL("door-log"));
+        MESSAGE_SET(events_ack, &body->ack, partition, command->partition);
+        MESSAGE_SET(events_ack, &body->ack, sequence, command->after);
+        break;
     case request_type_card_validate:
         MESSAGE_SET(card_validate, &body->validate, gate, text_from_c(command->marker));
         break;

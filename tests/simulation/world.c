@@ -3,6 +3,7 @@
 #include "adapters/signer/signer.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/cursors.h"
 #include "tests/simulation/lives.h"
 #include "tests/simulation/membership.h"
 #include "tests/simulation/model.h"
@@ -265,6 +266,7 @@ static world_t *create(const world_options_t *options)
     world->memberships = memberships_create(world);
     world->lives = lives_create(world);
     world->quotas = quotas_create(world);
+    world->cursors = cursors_create(world);
     make_tenants(world);
     memberships_draw(world);
     return world;
@@ -288,6 +290,7 @@ void world_destroy(world_t **world)
     memberships_destroy(&old->memberships);
     lives_destroy(&old->lives);
     quotas_destroy(&old->quotas);
+    cursors_destroy(&old->cursors);
     network_destroy(&old->network);
     control_fake_destroy(&old->control);
     free(old);
@@ -322,6 +325,7 @@ static void storm(world_t *world)
         cluster_step(world);
         lives_step(world);
         quotas_step(world);
+        cursors_step(world);
         clients_step(world);
         memberships_step(world);
     }
@@ -394,6 +398,7 @@ static void calm(world_t *world)
         return;
     }
     model_ask(world);
+    cursors_ask(world);
     must(world, wait_for(world, is_answered, ANSWER_US), "reading");
     (void)wait_for(world, is_applied, ANSWER_US);
     if (!world->has_failed) {

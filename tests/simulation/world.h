@@ -37,6 +37,7 @@ typedef struct network network_t;
 typedef struct memberships memberships_t;
 typedef struct lives lives_t;
 typedef struct quotas quotas_t;
+typedef struct cursors cursors_t;
 
 /* --- random.c: xoshiro256** seeded by splitmix64 --- */
 
@@ -218,6 +219,7 @@ struct world {
     memberships_t *memberships;
     lives_t *lives;
     quotas_t *quotas;
+    cursors_t *cursors;
     struct control_fake *control;
     struct model *model;
 };

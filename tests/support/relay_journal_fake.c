@@ -178,7 +178,11 @@ static result_t control_tenants(control_store_t *store, text_t after, control_te
 static result_t control_tenant(control_store_t *store, text_t name, control_tenant_visit_t *visit,
                                void *context)
 {
+    const result_t failure = fake_of_control(store)->control_failure;
     const fake_tenant_t *tenant = find(fake_of_control(store), name);
+    if (failure != RESULT_OK) {
+        return failure;
+    }
     if (tenant == NULL) {
         return RESULT_MISSING;
     }

@@ -39,7 +39,8 @@ typedef struct relay_journal_fake {
     fake_tenant_t tenants[FAKE_TENANTS];
     size_t tenant_count;
     uint64_t control_version;
-    fake_call_t *calls; /* FAKE_CALLS */
+    result_t control_failure; /* of the look at one tenant */
+    fake_call_t *calls;       /* FAKE_CALLS */
     size_t call_count;
     result_t next_open;   /* result of the opens that run next */
     result_t next_read;   /* of the reads */

@@ -151,6 +151,21 @@ static void names_leave_room_in_a_path(void **state)
     }
 }
 
+/* The codecs ask the place of a field and the mask of its message, never the lines again. */
+static void places_and_masks_are_those_of_the_lines(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < message_types_count; i++) {
+        const message_type_t *type = message_types[i];
+        uint64_t required = 0;
+        for (uint16_t k = 0; k < type->field_count; k++) {
+            assert_int_equal(type->fields[k].index, k);
+            required |= (uint64_t)(type->fields[k].presence == FIELD_REQUIRED) << k;
+        }
+        assert_int_equal(type->required, required);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +175,7 @@ int main(void)
         cmocka_unit_test(members_lie_within_their_structs),
         cmocka_unit_test(nesting_is_bounded_and_has_no_cycle),
         cmocka_unit_test(names_leave_room_in_a_path),
+        cmocka_unit_test(places_and_masks_are_those_of_the_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,6 +197,27 @@ static void exactly_the_scalar_values_are_utf8(void **state)
     }
 }
 
+/* Words of eight bytes are passed at once: what is not ASCII is seen wherever it stands. */
+static void utf8_is_checked_at_every_place_of_a_text(void **state)
+{
+    (void)state;
+    enum { SIZE_MAX_TRIED = 40 };
+    char text[SIZE_MAX_TRIED];
+    for (size_t size = 1; size <= SIZE_MAX_TRIED; size++) {
+        for (size_t at = 0; at < size; at++) {
+            memset(text, 'a', sizeof(text));
+            text[at] = '\xc3';
+            assert_false(utf8_is_valid((text_t){.data = text, .size = size}));
+            if (at + 1 < size) {
+                text[at + 1] = '\xa4';
+                assert_true(utf8_is_valid((text_t){.data = text, .size = size}));
+                text[at] = 'a';
+                assert_false(utf8_is_valid((text_t){.data = text, .size = size}));
+            }
+        }
+    }
+}
+
 static void overlong_and_lone_bytes_are_no_utf8(void **state)
 {
     (void)state;
@@ -252,6 +273,7 @@ int main(void)
         cmocka_unit_test(impossible_times_are_refused),
         cmocka_unit_test(every_day_is_written_and_read_back),
         cmocka_unit_test(exactly_the_scalar_values_are_utf8),
+        cmocka_unit_test(utf8_is_checked_at_every_place_of_a_text),
         cmocka_unit_test(overlong_and_lone_bytes_are_no_utf8),
         cmocka_unit_test(enum_names_are_found_both_ways),
     };

@@ -131,6 +131,26 @@ static void a_tenant_that_is_replaced_while_it_is_opened_is_not_shown(void **sta
     assert_int_equal(fixture->acme->opens, 0);
 }
 
+static void a_journal_of_which_nobody_knows_whose_it_is_is_not_read(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_commit_silently(fixture->acme, 0, 3);
+    read_events_of(fixture, fixture->acme);
+    fake_tenant_t *namesake = replace_acme(fixture);
+    fixture->journal->control_failure = RESULT_STORE_UNAVAILABLE;
+    settle(fixture); /* the journal answers, of whichever of the two */
+    assert_int_equal(relay_reply_error_of(fixture), RESULT_STORE_UNAVAILABLE);
+    read_events_of(fixture, namesake);
+    settle(fixture);
+    assert_int_equal(relay_reply_error_of(fixture), RESULT_STORE_UNAVAILABLE);
+    assert_int_equal(fixture->acme->opens + namesake->opens, 0);
+    fixture->journal->control_failure = RESULT_OK;
+    read_events_of(fixture, namesake);
+    settle(fixture);
+    assert_int_equal(count_events(fixture), 0);
+    assert_int_equal(namesake->opens, 1);
+}
+
 static void a_relay_that_ends_refuses_what_waits_for_the_namesake(void **state)
 {
     relay_fixture_t *fixture = *state;
@@ -203,6 +223,7 @@ int main(void)
         TEST(a_read_for_the_namesake_waits_for_reads_of_the_deleted_one),
         TEST(reads_that_wait_for_the_journal_of_a_deleted_tenant_are_refused),
         TEST(a_tenant_that_is_replaced_while_it_is_opened_is_not_shown),
+        TEST(a_journal_of_which_nobody_knows_whose_it_is_is_not_read),
         TEST(a_relay_that_ends_refuses_what_waits_for_the_namesake),
         TEST(late_events_of_the_deleted_one_are_not_the_namesakes),
         TEST(what_is_being_read_of_the_deleted_one_is_not_published),
