@@ -305,7 +305,8 @@ static void heads_read(void *context, const journal_heads_t *heads)
 {
     relay_read_t *const read = context;
     relay_tenant_t *const tenant = read->tenant;
-    if (tenant->is_retired) {
+    /* A namesake may have been made while the journal was read. */
+    if (tenant->is_retired || relay_tenant_is_gone(tenant)) {
         relay_read_refuse_deleted(read);
     } else if (heads->result != RESULT_OK) {
         relay_reply_error(read, heads->result, "The journal of the tenant could not be read.",
