@@ -242,6 +242,21 @@ static void derive(const crypto_functions_t *crypto, const crypto_key_t *tenant_
     }
 }
 
+void secret_consumer_series(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                            text_t tenant, text_t consumer, char series[SECRET_SERIES_SIZE])
+{
+    uint8_t mac[CRYPTO_MAC_SIZE];
+    binding_t binding = {.size = 0};
+    binding_add(&binding, "lag-series:", 11);
+    binding_add(&binding, tenant.data, tenant.size);
+    binding_add(&binding, "\0", 1);
+    binding_add(&binding, consumer.data, consumer.size);
+    crypto->mac(master_key, binding_text(&binding), mac);
+    for (size_t i = 0; i < (SECRET_SERIES_SIZE - 1) / 2; i++) {
+        (void)snprintf(series + 2 * i, 3, "%02x", mac[i]);
+    }
+}
+
 void secret_name_word_key(const crypto_functions_t *crypto, const crypto_key_t *tenant_secret,
                           text_t tenant, crypto_key_t *word_key)
 {

@@ -1,12 +1,13 @@
 /* The chain of sealed secrets and what each is bound to, in one place:
  *
  *   master key ── tenant secret   bound to "tenant:" NAME
- *              └─ card key        bound to "card-key:" NAME ":" KID (decimal)
- *   tenant secret ── member key   bound to NAME 0x00 MEMBER_ID
- *   tenant secret ── stored reply bound to "reply:" NAME 0x00 IDEMPOTENCY_KEY
- *   tenant secret ── word key     derived for "name-words:" NAME; hashes words of names for search
- *   tenant secret ── status key   derived for "mem-status:" NAME; for statuses of members in Redis
- *   member key ── holder name     bound to MEMBER_ID
+ *              ├─ card key        bound to "card-key:" NAME ":" KID (decimal)
+ *              └─ series          derived for "lag-series:" NAME 0x00 CONSUMER; a pseudonym in
+ * metrics tenant secret ── member key   bound to NAME 0x00 MEMBER_ID tenant secret ── stored reply
+ * bound to "reply:" NAME 0x00 IDEMPOTENCY_KEY tenant secret ── word key     derived for
+ * "name-words:" NAME; hashes words of names for search tenant secret ── status key   derived for
+ * "mem-status:" NAME; for statuses of members in Redis member key ── holder name     bound to
+ * MEMBER_ID
  *
  * A sealed text that is moved to another tenant, key or member does not open. Erasing a member key
  * erases the names that were sealed under it (DESIGN 2.4). Pure but for the nonce of `seal`; keeps
@@ -19,6 +20,7 @@
 enum {
     SECRET_SEALED_KEY_SIZE = CRYPTO_KEY_SIZE + CRYPTO_SEAL_OVERHEAD,
     SECRET_NAME_SIZE_MAX = 256, /* card_issue.holder_name */
+    SECRET_SERIES_SIZE = 17,    /* 16 hex digits and NUL */
     SECRET_SEALED_NAME_SIZE_MAX = SECRET_NAME_SIZE_MAX + CRYPTO_SEAL_OVERHEAD,
 };
 
@@ -80,6 +82,11 @@ void secret_webhook_seal(const crypto_functions_t *crypto, const crypto_key_t *m
 MUST_USE bool secret_webhook_open(const crypto_functions_t *crypto, const crypto_key_t *master_key,
                                   text_t tenant, text_t name, text_t sealed, char *plain,
                                   size_t plain_size);
+
+/* What a consumer of events is called in metrics, which everyone may read who reaches the port: the
+ * same on every node and for ever, and without the master key it tells neither tenant nor name. */
+void secret_consumer_series(const crypto_functions_t *crypto, const crypto_key_t *master_key,
+                            text_t tenant, text_t consumer, char series[SECRET_SERIES_SIZE]);
 
 /* The key under which words of holders' names are hashed, so that a name can be searched for
  * without being stored. Whoever has the read models but not this key learns which cards share a

@@ -454,6 +454,8 @@ enum {
     LIMIT_CONSUMER_ACKS = 256,        /* that wait for one commit */
     LIMIT_CONSUMER_ACK_MS = 20,       /* so long they gather: 50 commits a second at most */
     LIMIT_CONSUMER_LOOK_MS = 5000,    /* lags are counted so often */
+    LIMIT_CONSUMER_SERIES = 64, /* consumers with a series of their own in metrics: those furthest
+                                   behind. 6 KiB of text; who has more looks at the ends first */
     LIMIT_CONSUMER_LOOK_OPENS = 8, /* journals opened for it at a time: the busy ones stay open */
 
     /* Webhooks. */

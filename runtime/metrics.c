@@ -30,7 +30,7 @@ typedef struct histogram {
 struct metric {
     metric_t *next; /* of its family */
     metric_type_t type;
-    char *labels; /* owned copy */
+    char *labels; /* owned copy; NULL: a place that is free, not printed */
     union {
         uint64_t count; /* counter; histogram: observations */
         int64_t level;  /* gauge */
@@ -142,6 +142,7 @@ static metric_family_t *family_create(metrics_t *metrics, const char *name, cons
     return family;
 }
 
+/* `labels` NULL: another place. */
 static metric_t *metric_of(metrics_t *metrics, const char *name, const char *labels,
                            const char *help, metric_type_t type)
 {
@@ -149,7 +150,7 @@ static metric_t *metric_of(metrics_t *metrics, const char *name, const char *lab
     assert(family == NULL || family->type == type);
     for (metric_t *metric = family == NULL ? NULL : family->first; metric != NULL;
          metric = metric->next) {
-        if (strcmp(metric->labels, labels) == 0) {
+        if (labels != NULL && metric->labels != NULL && strcmp(metric->labels, labels) == 0) {
             return metric;
         }
     }
@@ -162,8 +163,8 @@ static metric_t *metric_of(metrics_t *metrics, const char *name, const char *lab
     }
     metric_t *const metric = allocate(sizeof(*metric));
     metric->type = type;
-    metric->labels = strdup(labels);
-    assert(metric->labels != NULL);
+    metric->labels = labels == NULL ? NULL : strdup(labels);
+    assert(labels == NULL || metric->labels != NULL);
     if (type == METRIC_HISTOGRAM) {
         metric->histogram = allocate(sizeof(*metric->histogram));
     }
@@ -186,6 +187,19 @@ metric_t *metrics_counter(metrics_t *metrics, const char *name, const char *labe
 metric_t *metrics_gauge(metrics_t *metrics, const char *name, const char *labels, const char *help)
 {
     return metric_of(metrics, name, labels, help, METRIC_GAUGE);
+}
+
+metric_t *metrics_place(metrics_t *metrics, const char *name, const char *help)
+{
+    return metric_of(metrics, name, NULL, help, METRIC_GAUGE);
+}
+
+void metric_label(metric_t *place, const char *labels)
+{
+    assert(place->type == METRIC_GAUGE || place->type == METRIC_SINK);
+    char *const copy = labels == NULL || place->type == METRIC_SINK ? NULL : strdup(labels);
+    free(place->labels);
+    place->labels = copy; /* without memory it is not printed */
 }
 
 metric_t *metrics_histogram(metrics_t *metrics, const char *name, const char *labels,
@@ -373,6 +387,9 @@ size_t metrics_print(const metrics_t *metrics, char *out, size_t capacity)
         for (const metric_t *metric = family->first; metric != NULL; metric = metric->next) {
             if (family->type == METRIC_HISTOGRAM) {
                 print_histogram(&print, metrics, family, metric);
+                continue;
+            }
+            if (metric->labels == NULL) {
                 continue;
             }
             print_series(&print, metrics, family, metric, "");

@@ -1,7 +1,8 @@
 /* Counters, gauges and histograms of one role, printed as Prometheus text (version 0.0.4). A series
  * is a name with a fixed label set chosen in code, never from input, so that no client can add
- * series and no tenant's name appears (DESIGN invariant 5). Single-threaded: touched by the role's
- * loop thread only. */
+ * series and no tenant's name appears (DESIGN invariant 5). Places are a bounded number of gauges
+ * whose labels change: what they are of is told by pseudonyms. Single-threaded: touched by the
+ * role's loop thread only. */
 #ifndef RUNTIME_METRICS_H
 #define RUNTIME_METRICS_H
 
@@ -20,6 +21,10 @@ void metrics_destroy(metrics_t **metrics);
 metric_t *metrics_counter(metrics_t *metrics, const char *name, const char *labels,
                           const char *help);
 metric_t *metrics_gauge(metrics_t *metrics, const char *name, const char *labels, const char *help);
+/* A gauge without labels yet: not printed until it has some. Each call makes another one. */
+metric_t *metrics_place(metrics_t *metrics, const char *name, const char *help);
+/* Copied; NULL: it is not printed any more. Two places of one name must not have the same. */
+void metric_label(metric_t *place, const char *labels);
 /* Buckets double from 50 µs to 13 s; `_seconds` in the name, observed in microseconds. */
 metric_t *metrics_histogram(metrics_t *metrics, const char *name, const char *labels,
                             const char *help);

@@ -36,6 +36,19 @@ static void init_numbers(relay_numbers_t *numbers, metrics_t *metrics)
     numbers->consumer_lag_sum =
         metrics_gauge(metrics, "digitalcard_consumer_lag_events", "of=\"all\"",
                       "Committed events that consumers have not acknowledged");
+    numbers->consumer_lag_rest =
+        metrics_gauge(metrics, "digitalcard_consumer_lag_events", "of=\"without_series\"",
+                      "Committed events that consumers have not acknowledged");
+    numbers->consumers_rest = metrics_gauge(
+        metrics, "digitalcard_consumers_without_series", "",
+        "Consumers that digitalcard_consumer_own_lag_events leaves out: others are further behind, "
+        "or how far they are is not known yet");
+    for (size_t i = 0; i < LIMIT_CONSUMER_SERIES; i++) {
+        numbers->consumer_lags[i] = metrics_place(
+            metrics, "digitalcard_consumer_own_lag_events",
+            "Committed events that one consumer has not acknowledged; `series` in lists of "
+            "consumers is its label");
+    }
     numbers->heads = metrics_counter(metrics, "digitalcard_relay_heads_total", "",
                                      "Heads handed to subscribers");
     numbers->reads = metrics_counter(metrics, "digitalcard_relay_reads_total", "",

@@ -3,6 +3,7 @@
  * milliseconds and share one commit. Must not keep a cursor that is not stored. */
 #include "actors/domain/webhook.h"
 #include "actors/relay/relay_internal.h"
+#include "actors/secrets.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ typedef struct gathering {
     consumer_t items[LIMIT_CONSUMERS];
     consumer_cursor_t cursors[CURSORS_MAX];
     char names[LIMIT_CONSUMERS][64];
+    char series[LIMIT_CONSUMERS][SECRET_SERIES_SIZE];
     size_t count;
 } gathering_t;
 
@@ -63,6 +65,10 @@ static void begin_item(gathering_t *gathering, const consumer_row_t *row)
     memcpy(gathering->names[index], row->name.data, row->name.size);
     MESSAGE_SET(consumer, item, name,
                 ((text_t){.data = gathering->names[index], .size = row->name.size}));
+    const relay_ports_t *const ports = &tenant->relay->ports;
+    secret_consumer_series(ports->crypto, &ports->master_key, relay_tenant_name(tenant), item->name,
+                           gathering->series[index]);
+    MESSAGE_SET(consumer, item, series, text_from_c(gathering->series[index]));
     MESSAGE_SET(consumer, item, registered_at, row->registered_at);
     MESSAGE_SET(consumer, item, seen_at, row->seen_at);
     for (uint32_t i = 0; i < tenant->partition_count; i++) {
@@ -299,7 +305,8 @@ static void heads_read(void *context, const journal_heads_t *heads)
 {
     relay_read_t *const read = context;
     relay_tenant_t *const tenant = read->tenant;
-    if (tenant->is_retired) {
+    /* A namesake may have been made while the journal was read. */
+    if (tenant->is_retired || relay_tenant_is_gone(tenant)) {
         relay_read_refuse_deleted(read);
     } else if (heads->result != RESULT_OK) {
         relay_reply_error(read, heads->result, "The journal of the tenant could not be read.",

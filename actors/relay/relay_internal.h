@@ -146,6 +146,9 @@ typedef struct relay_numbers {
     metric_t *consumers;
     metric_t *consumer_lag_max;
     metric_t *consumer_lag_sum;
+    metric_t *consumer_lag_rest;
+    metric_t *consumers_rest;
+    metric_t *consumer_lags[LIMIT_CONSUMER_SERIES];
     metric_t *reads;
     metric_t *reads_failed;
     metric_t *undecodable;

@@ -59,6 +59,24 @@ test('a consumer registers, reads, acknowledges, goes on, and is removed, over H
   assert.equal((await listed()).items.length, 0);
 });
 
+test('each consumer has a metric of its own, under a pseudonym that its tenant is told, while it is there', async () => {
+  const metrics = async () => (await service.request('GET', '/metrics')).raw.toString();
+  const lag = async (series) => (await metrics()).match(new RegExp(`^digitalcard_consumer_own_lag_events\\{role="relay",consumer="${series}"\\} (\\d+)$`, 'm'))?.[1];
+  const series = {};
+  for (const name of ['crm-a', 'crm-b']) series[name] = (await post('', { name })).body.series;
+  assert.match(series['crm-a'], /^[0-9a-f]{16}$/);
+  assert.notEqual(series['crm-a'], series['crm-b']);
+  const { head } = (await listed()).items[0].cursors[0];
+  await post('/ack', { consumer: 'crm-b', sequence: head });
+  await until(async () => await lag(series['crm-a']) === String(head) && await lag(series['crm-b']) === '0', 'both are counted');
+  const line = (await service.command('events', 'consumers', '--tenant', 'acme')).split('\n').filter(Boolean).map((text) => JSON.parse(text)).find((item) => item.name === 'crm-a');
+  assert.equal(line.series, series['crm-a']);
+  assert.doesNotMatch(await metrics(), /acme|crm-/); // whoever reaches the port reads this page
+  await post('/remove', { name: 'crm-a' });
+  await until(async () => await lag(series['crm-a']) === undefined && await lag(series['crm-b']) === '0', 'the series goes with its consumer');
+  await post('/remove', { name: 'crm-b' });
+});
+
 test('what cannot be is refused exactly', async () => {
   const code = async (reply) => { const { status, body } = await reply; return `${status} ${body.code}`; };
   assert.equal(await code(post('/ack', { consumer: 'nobody', sequence: 1 })), '404 consumer_not_found');

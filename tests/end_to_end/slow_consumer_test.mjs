@@ -163,7 +163,8 @@ test('the lag of each consumer is read from the list, and metrics name nobody', 
     return of(now.lines, 'all') === head + 3 ? now : null;
   }, 'the sum of both lags');
   assert.equal(of(seen.lines, 'furthest'), head);
-  assert.equal(seen.lines.length, 2, 'two series, however many consumers there are');
+  assert.equal(seen.lines.length, 3, 'three sums, however many consumers there are');
+  assert.equal(of(seen.lines, 'without_series'), 0);
   assert.doesNotMatch(seen.text, /steady|sleepy|acme/, 'names that clients choose are no labels');
 
   assert.equal((await consumers('/ack', { consumer: 'sleepy', sequence: head })).status, 200);

@@ -52,6 +52,34 @@ static void metrics_print_groups_series_under_one_head(void **state)
     assert_null(metrics);
 }
 
+static void metrics_place_is_printed_while_it_has_labels(void **state)
+{
+    (void)state;
+    metrics_t *metrics = metrics_create("relay");
+    metric_t *const first = metrics_place(metrics, "lag", "Behind");
+    metric_t *const second = metrics_place(metrics, "lag", "Behind");
+    assert_ptr_not_equal(first, second);
+    metric_label(second, "of=\"b\"");
+    metric_set(second, 7);
+    metric_set(first, 9);
+    char *text = print_all(metrics);
+    assert_non_null(strstr(text, "lag{role=\"relay\",of=\"b\"} 7\n"));
+    assert_int_equal(count_of(text, "\nlag{"), 1);
+    free(text);
+    metric_label(second, "of=\"c\"");
+    metric_label(first, "of=\"a\"");
+    text = print_all(metrics);
+    assert_non_null(
+        strstr(text, "lag{role=\"relay\",of=\"a\"} 9\nlag{role=\"relay\",of=\"c\"} 7\n"));
+    free(text);
+    metric_label(first, NULL);
+    metric_label(second, NULL);
+    text = print_all(metrics);
+    assert_int_equal(count_of(text, "\nlag{"), 0);
+    free(text);
+    metrics_destroy(&metrics);
+}
+
 static void metrics_escape_role_and_help(void **state)
 {
     (void)state;
@@ -176,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(metrics_print_groups_series_under_one_head),
+        cmocka_unit_test(metrics_place_is_printed_while_it_has_labels),
         cmocka_unit_test(metrics_escape_role_and_help),
         cmocka_unit_test(metrics_histogram_has_cumulative_buckets_sum_and_count),
         cmocka_unit_test(metrics_quantile_is_the_upper_bound_of_its_bucket),

@@ -1,8 +1,11 @@
 /* Consumers of events with a name in front of a real control store: what they may acknowledge, and
  * how far they are said to be behind. */
+#include "actors/secrets.h"
 #include "adapters/signer/signer.h"
 #include "tests/unit/gateway_cmocka.h"
 #include "tests/unit/webhook_support.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 static void ask(hooks_fixture_t *fixture, uint8_t type, const char *tenant, const void *command)
 {
@@ -61,12 +64,96 @@ static void lag_counts_what_no_shard_told_of(void **state)
     assert_int_equal(lag_of_all(fixture), 6 + 9);
 }
 
+/* --- A series for each --- */
+
+static char *printed(const hooks_fixture_t *fixture)
+{
+    const metrics_t *const metrics = fixture->relay->metrics;
+    const size_t size = metrics_print(metrics, NULL, 0);
+    char *const text = malloc(size + 1);
+    assert_non_null(text);
+    assert_int_equal(metrics_print(metrics, text, size), size);
+    text[size] = '\0';
+    return text;
+}
+
+/* What the series of a consumer says; UINT64_MAX: it has none. */
+static uint64_t own_lag(const hooks_fixture_t *fixture, const char *tenant, const char *name)
+{
+    char series[SECRET_SERIES_SIZE];
+    char label[64];
+    char *const text = printed(fixture);
+    const relay_ports_t *const ports = &fixture->relay->relay->ports;
+    secret_consumer_series(ports->crypto, &ports->master_key, text_from_c(tenant),
+                           text_from_c(name), series);
+    (void)snprintf(label, sizeof label, ",consumer=\"%s\"} ", series);
+    const char *const found = strstr(text, label);
+    const uint64_t lag = found == NULL ? UINT64_MAX : strtoull(found + strlen(label), NULL, 10);
+    free(text);
+    return lag;
+}
+
+static void each_consumer_has_a_series_that_goes_with_it_and_names_nobody(void **state)
+{
+    hooks_fixture_t *const fixture = *state;
+    add_consumer(fixture, "acme", "crm");
+    add_consumer(fixture, "big", "crm");
+    hooks_add(fixture, "acme", "pages"); /* a webhook is a consumer as well */
+    relay_commit_silently(fixture->relay->acme, 0, 7);
+    relay_commit_silently(fixture->relay->big, 1, 5);
+    relay_commit_silently(fixture->relay->big, 3, 6);
+    acknowledge(fixture, "crm", 3);
+    hooks_turn(fixture, 2 * LIMIT_CONSUMER_LOOK_MS);
+    assert_int_equal(own_lag(fixture, "acme", "crm"), 4);
+    assert_int_equal(own_lag(fixture, "big", "crm"), 11);
+    assert_int_not_equal(own_lag(fixture, "acme", "webhook.pages"), UINT64_MAX);
+    char *const text = printed(fixture);
+    assert_null(strstr(text, "acme"));
+    assert_null(strstr(text, "crm"));
+    free(text);
+    consumer_name_t command = {0};
+    MESSAGE_SET(consumer_name, &command, name, TEXT_LITERAL("crm"));
+    ask(fixture, request_type_consumer_remove, "acme", &command);
+    hooks_turn(fixture, LIMIT_CONSUMER_LOOK_MS);
+    assert_int_equal(own_lag(fixture, "acme", "crm"), UINT64_MAX);
+    assert_int_equal(own_lag(fixture, "big", "crm"), 11);
+}
+
+static void those_furthest_behind_have_a_series_and_the_rest_is_counted(void **state)
+{
+    enum { REST = 5 };
+    hooks_fixture_t *const fixture = *state;
+    static const char *const tenants[] = {"acme", "big", "tenant2"};
+    char name[16];
+    fake_tenant_t *const third = relay_journal_fake_add(
+        fixture->relay->journal, "tenant2", 1, &signer_functions, &fixture->relay->master_key);
+    hooks_create_tenant(fixture, third);
+    for (uint32_t i = 0; i < LIMIT_CONSUMER_SERIES + REST; i++) {
+        (void)snprintf(name, sizeof name, "c%u", i);
+        add_consumer(fixture, tenants[i / LIMIT_CONSUMERS], name);
+    }
+    relay_commit_silently(fixture->relay->acme, 0, 1); /* least: some of these have none */
+    relay_commit_silently(fixture->relay->big, 0, 20);
+    relay_commit_silently(third, 0, 30);
+    hooks_turn(fixture, 2 * LIMIT_CONSUMER_LOOK_MS);
+    for (uint32_t i = LIMIT_CONSUMERS; i < LIMIT_CONSUMER_SERIES + REST; i++) {
+        (void)snprintf(name, sizeof name, "c%u", i);
+        assert_int_equal(own_lag(fixture, tenants[i / LIMIT_CONSUMERS], name),
+                         i < 2 * LIMIT_CONSUMERS ? 20 : 30);
+    }
+    assert_int_equal(metric_value(fixture->relay->relay->numbers.consumers_rest), REST);
+    assert_int_equal(metric_value(fixture->relay->relay->numbers.consumer_lag_rest), REST);
+    assert_int_equal(lag_of_all(fixture), LIMIT_CONSUMERS * 21 + REST * 30);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, hooks_setup, hooks_teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_the_journal_has_can_be_acknowledged_though_no_shard_told_of_it),
         TEST(lag_counts_what_no_shard_told_of),
+        TEST(each_consumer_has_a_series_that_goes_with_it_and_names_nobody),
+        TEST(those_furthest_behind_have_a_series_and_the_rest_is_counted),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
