@@ -228,7 +228,9 @@ void feed_page_done(desk_call_t *call, neighbour_end_t end)
         end == NEIGHBOUR_BUSY &&
         !neighbour_is_known(desk->ports.neighbours, desk_tenant_name(tenant), NEIGHBOUR_MEMBERSHIP);
     if (end == NEIGHBOUR_ANSWERED) {
-        const bool goes_on = call->is_full || !desk_is_reachable(tenant);
+        /* A full page of which nothing was new is that of a context which looks at no `after`. */
+        const bool has_more = call->is_full && call->taken > 0;
+        const bool goes_on = has_more || !desk_is_reachable(tenant);
         tenant->poll_at_ms = goes_on ? now_ms : now_ms + poll_pause_ms(desk);
         desk_tell_standing(tenant);
         return;

@@ -149,7 +149,11 @@ test('breakers open and close by hand', async (t) => {
   assert.equal(context.requests.member, asked);
   await service.command('breaker', 'close', 'membership', '--tenant', 'acme');
   await until(async () => (await verdict(service, token, card)).fallback === false, 'and no more');
-  assert.deepEqual(JSON.parse(await service.command('breaker', 'list', '--json')).vendors_missing, ['wallet', 'notification', 'geography']);
+  const listed = async (...more) => JSON.parse(await service.command('breaker', 'list', '--json', ...more));
+  assert.deepEqual((await listed('--tenant', 'acme')).breakers.map((each) => each.tenant), ['acme']);
+  assert.deepEqual((await listed('--tenant', 'nobody')).breakers, []);
+  assert.equal((await listed()).breakers_left_out, 0);
+  assert.deepEqual((await listed()).vendors_missing, ['wallet', 'notification', 'geography']);
   assert.equal((await service.tryCommand('breaker', 'open', 'nonsense', '--tenant', 'acme', '--data', service.data)).status, 1);
 });
 

@@ -19,9 +19,7 @@ static bool begin(const command_t *command, int argc, char **argv, breaker_argum
     option_t options[OPTIONS_MAX];
     size_t count = 0;
     const bool with_adapter = *command->arguments != '\0';
-    if (with_adapter) {
-        options[count++] = OPTION_TEXT("tenant", "T", &arguments->tenant, "Of this organisation");
-    }
+    options[count++] = OPTION_TEXT("tenant", "T", &arguments->tenant, "Of this organisation");
     count += configuration_options(&arguments->configuration, false, options + count);
     options[count++] = OPTION_FLAG("json", &arguments->json, "Print JSON");
     if (!arguments_parse(command, argc, argv, options, count, &arguments->adapter,
@@ -49,6 +47,10 @@ static void print_list(const json_t *answer)
                      answer_number(entry, "answered"), answer_number(entry, "failed"),
                      answer_number(entry, "not_asked"), answer_text(entry, "last_error"),
                      json_is_true(json_object_get(entry, "by_hand")) ? " (by hand)" : "");
+    }
+    if (answer_number(answer, "breakers_left_out") > 0) {
+        (void)printf("… and %lld more: --tenant T shows those of one organisation\n",
+                     answer_number(answer, "breakers_left_out"));
     }
 }
 
@@ -78,7 +80,8 @@ int command_breaker_list(const command_t *command, int argc, char **argv)
     if (!begin(command, argc, argv, &arguments, &status)) {
         return status;
     }
-    return run(&arguments, json_pack("{s:s}", "command", "breaker.list"));
+    return run(&arguments,
+               json_pack("{s:s,s:s*}", "command", "breaker.list", "tenant", arguments.tenant));
 }
 
 int command_breaker_open(const command_t *command, int argc, char **argv)

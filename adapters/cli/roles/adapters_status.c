@@ -10,7 +10,9 @@
 typedef struct listing {
     json_t *breakers;
     bool with_tenants;
+    text_t tenant; /* whose; empty: of all */
     json_int_t open;
+    json_int_t left_out;
 } listing_t;
 
 static void list_breaker(void *context, const neighbour_t *neighbour)
@@ -22,8 +24,11 @@ static void list_breaker(void *context, const neighbour_t *neighbour)
     neighbour_numbers(neighbour, &numbers);
     const bool is_closed = circuit_breaker_is_closed(breaker);
     listing->open += is_closed ? 0 : 1;
-    const bool is_shown = listing->with_tenants || !is_closed;
-    if (!is_shown || json_array_size(listing->breakers) >= LIMIT_BREAKERS_SHOWN) {
+    const bool is_wanted = (listing->with_tenants || !is_closed) &&
+                           (text_is_empty(listing->tenant) || text_equal(listing->tenant, tenant));
+    const bool has_room = json_array_size(listing->breakers) < LIMIT_BREAKERS_SHOWN;
+    listing->left_out += is_wanted && !has_room ? 1 : 0;
+    if (!is_wanted || !has_room) {
         return;
     }
     json_t *entry =
@@ -72,21 +77,22 @@ static json_t *actors_of(const neighbours_t *neighbours)
     return actors != NULL ? actors : json_array();
 }
 
-json_t *adapters_status(const adapters_view_t *view, bool with_tenants)
+json_t *adapters_status(const adapters_view_t *view, bool with_tenants, text_t tenant)
 {
-    listing_t listing = {.breakers = json_array(), .with_tenants = with_tenants};
+    listing_t listing = {.breakers = json_array(), .with_tenants = with_tenants, .tenant = tenant};
     membership_desk_numbers_t numbers;
     neighbours_visit(view->neighbours, list_breaker, &listing);
     membership_desk_numbers(view->desk, &numbers);
     return json_pack(
-        "{s:o,s:o,s:o,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "actors",
+        "{s:o,s:o,s:o,s:I,s:I,s:I,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "actors",
         actors_of(view->neighbours), "vendors_missing", missing_vendors(view->vendors), "breakers",
-        listing.breakers, "breakers_open", listing.open, "calls_in_flight",
-        (json_int_t)neighbours_in_flight(view->neighbours), "membership", "tenants",
-        (json_int_t)numbers.tenants, "events_applied", (json_int_t)numbers.events_applied,
-        "events_repeated", (json_int_t)numbers.events_repeated, "events_ahead",
-        (json_int_t)numbers.events_ahead, "events_beyond", (json_int_t)numbers.events_beyond,
-        "events_dead", (json_int_t)numbers.events_dead, "events_waiting", (json_int_t)numbers.lag);
+        listing.breakers, "breakers_open", listing.open, "breakers_left_out", listing.left_out,
+        "calls_in_flight", (json_int_t)neighbours_in_flight(view->neighbours), "membership",
+        "tenants", (json_int_t)numbers.tenants, "events_applied",
+        (json_int_t)numbers.events_applied, "events_repeated", (json_int_t)numbers.events_repeated,
+        "events_ahead", (json_int_t)numbers.events_ahead, "events_beyond",
+        (json_int_t)numbers.events_beyond, "events_dead", (json_int_t)numbers.events_dead,
+        "events_waiting", (json_int_t)numbers.lag);
 }
 
 static json_t *failed(result_t why, const char *detail)
@@ -100,13 +106,16 @@ typedef struct breaker_command {
     const adapters_view_t *view;
     adapters_answer_t *answer;
     void *context;
+    size_t tenant_size;
+    char tenant[LIMIT_TENANT_NAME_SIZE];
 } breaker_command_t;
 
 static void breaker_done(neighbour_command_t *base, result_t result)
 {
     breaker_command_t *const command = (breaker_command_t *)base; /* its first member */
+    const text_t tenant = {.data = command->tenant, .size = command->tenant_size};
     command->answer(command->context, result == RESULT_OK
-                                          ? adapters_status(command->view, true)
+                                          ? adapters_status(command->view, true, tenant)
                                           : failed(result, "The breaker cannot be reached now"));
     free(command);
 }
@@ -129,7 +138,9 @@ static json_t *breaker_command(const adapters_view_t *view, const json_t *reques
     *made = (breaker_command_t){.command = {.hand = hand, .done = breaker_done},
                                 .view = view,
                                 .answer = answer,
-                                .context = context};
+                                .context = context,
+                                .tenant_size = tenant.size};
+    memcpy(made->tenant, tenant.data, tenant.size);
     neighbour_command_begin(view->neighbours, tenant, adapter, &made->command);
     return NULL;
 }
@@ -145,7 +156,8 @@ bool adapters_command(const adapters_view_t *view, const json_t *request, adapte
                  {"breaker.reset", NEIGHBOUR_RESET}};
     const char *name = json_string_value(json_object_get(request, "command"));
     if (name != NULL && strcmp(name, "breaker.list") == 0) {
-        answer(context, adapters_status(view, true));
+        const char *tenant = json_string_value(json_object_get(request, "tenant"));
+        answer(context, adapters_status(view, true, text_from_c(tenant)));
         return true;
     }
     for (size_t i = 0; name != NULL && i < sizeof hands / sizeof hands[0]; i++) {

@@ -13,9 +13,11 @@ typedef struct adapters_view {
     const vendor_desk_t *vendors;
 } adapters_view_t;
 
-/* {"actors":[…],"breakers":[…],"open":n,…}: the first LIMIT_BREAKERS_SHOWN breakers that are not as
- * new. With `tenants` false nothing names one: what `tree` and the health page show anybody. */
-json_t *adapters_status(const adapters_view_t *view, bool with_tenants);
+/* {"actors":[…],"breakers":[…],"breakers_open":n,…}: the first LIMIT_BREAKERS_SHOWN breakers that
+ * are not as new, of `tenant` or, when it is empty, of all, and how many more there are
+ * (`breakers_left_out`). With `with_tenants` false nothing names a tenant: what `tree` and the
+ * health page show anybody. */
+json_t *adapters_status(const adapters_view_t *view, bool with_tenants, text_t tenant);
 
 /* Takes the document over. */
 typedef void adapters_answer_t(void *context, json_t *document);

@@ -157,7 +157,7 @@ static void adapters_drain(void *context)
 static size_t print_status(const void *context, char *out, size_t capacity)
 {
     const adapters_role_t *role = context;
-    json_t *status = adapters_status(&role->view, false);
+    json_t *status = adapters_status(&role->view, false, TEXT_NONE);
     char *text = json_dumps(status, JSON_COMPACT);
     const size_t size = text == NULL ? 0 : strlen(text);
     if (size <= capacity && size > 0) {
