@@ -42,13 +42,13 @@ static void print_breakers(const json_t *role, const char *stem)
     size_t i = 0;
     json_array_foreach(json_object_get(json_object_get(role, "status"), "breakers"), i, breaker)
     {
-        (void)printf("%s      breaker %-12s %s since %lld s%s, failed %lld, not asked %lld, last "
-                     "error: %s\n",
+        const char *error = text_of(breaker, "last_error");
+        (void)printf("%s      breaker %-12s %s since %lld s%s, failed %lld, not asked %lld%s%s\n",
                      stem, text_of(breaker, "adapter"), text_of(breaker, "state"),
                      number_of(breaker, "changed_ms_ago") / 1000,
                      json_is_true(json_object_get(breaker, "by_hand")) ? " by hand" : "",
                      number_of(breaker, "failed"), number_of(breaker, "not_asked"),
-                     text_of(breaker, "last_error"));
+                     *error == '\0' ? "" : ", last error: ", error);
     }
 }
 
