@@ -65,8 +65,13 @@ static result_t make_attempt(actor_t *actor, adapter_actor_t *self, neighbour_ca
 {
     const neighbours_t *const neighbours = call->neighbours;
     const uint64_t now_ms = loop_now_ms(neighbours->loop);
-    const uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
     const uint32_t deadline_ms = neighbours->settings.deadline_ms;
+    if (now_ms >= call->deadline_ms) {
+        call->was_not_made = true;
+        give_up(call, "its time was over before its adapter had been restarted");
+        return RESULT_OK;
+    }
+    const uint64_t left_ms = call->deadline_ms - now_ms;
     call->worker = actor_ref(actor);
     call->started_us = neighbours->ports.monotonic_us();
     link_call(self, call);
@@ -76,7 +81,7 @@ static result_t make_attempt(actor_t *actor, adapter_actor_t *self, neighbour_ca
         return RESULT_OK;
     }
     unlink_call(self, call);
-    call->has_had_no_place = result == RESULT_BUSY;
+    call->was_not_made = result == RESULT_BUSY;
     give_up(call, result_title(result));
     return result == RESULT_INTERNAL ? RESULT_INTERNAL : RESULT_OK;
 }

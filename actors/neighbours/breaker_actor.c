@@ -105,7 +105,7 @@ static void attempt(neighbour_t *self, neighbour_call_t *call)
     call->attempts++;
     call->life = self->life;
     call->has_failed = false;
-    call->has_had_no_place = false;
+    call->was_not_made = false;
     result_t result = ensure_adapter(self);
     if (result == RESULT_OK) {
         result = actor_tell(actor_of(self), self->worker, &message);
@@ -246,8 +246,9 @@ static bool repeat_later(neighbour_t *self, neighbour_call_t *call)
 /* What an attempt that came back says to whoever made the call. */
 static neighbour_end_t end_of(const neighbour_call_t *call)
 {
-    if (call->has_had_no_place && call->attempts == 1) {
-        return NEIGHBOUR_BUSY;
+    if (call->was_not_made && call->attempts == 1) {
+        const bool is_late = loop_now_ms(call->neighbours->loop) >= call->deadline_ms;
+        return is_late ? NEIGHBOUR_TOO_LATE : NEIGHBOUR_BUSY;
     }
     return call->has_failed ? NEIGHBOUR_FAILED : NEIGHBOUR_ANSWERED;
 }
@@ -261,7 +262,7 @@ static void learn(neighbour_t *self, const neighbour_call_t *call)
     if (call->has_failed) {
         note_error(self, call->failure);
     }
-    if (call->has_had_no_place) {
+    if (call->was_not_made) {
         circuit_breaker_abandon(&self->breaker, call->ticket);
         return;
     }

@@ -84,7 +84,7 @@ struct neighbour_call {
     uint64_t took_us;
     uint64_t not_before_ms; /* of a repeat */
     bool is_under_way;      /* in the adapter's list */
-    bool has_had_no_place;  /* the last attempt: it was not made */
+    bool was_not_made;      /* the last attempt: there was no place or no time for it */
     bool has_failed;        /* the last attempt; why: */
     char failure[NEIGHBOUR_FAILURE_SIZE];
 };
