@@ -2,12 +2,12 @@
  *
  *   master key ── tenant secret   bound to "tenant:" NAME
  *              ├─ card key        bound to "card-key:" NAME ":" KID (decimal)
- *              └─ series          derived for "lag-series:" NAME 0x00 CONSUMER; a pseudonym in
- * metrics tenant secret ── member key   bound to NAME 0x00 MEMBER_ID tenant secret ── stored reply
- * bound to "reply:" NAME 0x00 IDEMPOTENCY_KEY tenant secret ── word key     derived for
- * "name-words:" NAME; hashes words of names for search tenant secret ── status key   derived for
- * "mem-status:" NAME; for statuses of members in Redis member key ── holder name     bound to
- * MEMBER_ID
+ *              └─ series          derived for "lag-series:" NAME 0x00 CONSUMER; for metrics
+ *   tenant secret ── member key   bound to NAME 0x00 MEMBER_ID
+ *   tenant secret ── stored reply bound to "reply:" NAME 0x00 IDEMPOTENCY_KEY
+ *   tenant secret ── word key     derived for "name-words:" NAME; hashes words of names for search
+ *   tenant secret ── status key   derived for "mem-status:" NAME; for statuses of members in Redis
+ *   member key ── holder name     bound to MEMBER_ID
  *
  * A sealed text that is moved to another tenant, key or member does not open. Erasing a member key
  * erases the names that were sealed under it (DESIGN 2.4). Pure but for the nonce of `seal`; keeps

@@ -21,6 +21,7 @@ typedef struct lags {
     relay_t *relay;
     lag_entry_t now; /* the consumer that is being counted */
     bool is_known;   /* how far its partitions have come */
+    bool is_full;    /* no other journal can be opened now */
     uint32_t tenants;
     uint32_t consumers;
     uint64_t sum;
@@ -82,15 +83,16 @@ static void heads_read(void *context, const journal_heads_t *heads)
 }
 
 /* Shards of this node tell of what they commit; of what others did only the journal knows. Journals
- * that are closed take turns; until they are open, what was heard of counts. */
-static void refresh_heads(const lags_t *lags, relay_tenant_t *tenant)
+ * that are closed take turns; until they are open, what was heard of counts. Each try asks the
+ * control store, so the first that finds no room is the last of this look. */
+static void refresh_heads(lags_t *lags, relay_tenant_t *tenant)
 {
     relay_t *const relay = lags->relay;
     const bool is_its_turn = lags->tenants >= relay->lag_turn &&
                              lags->tenants < relay->lag_turn + LIMIT_CONSUMER_LOOK_OPENS;
     if (tenant->journal_state != RELAY_JOURNAL_OPEN) {
-        if (tenant->partition_count == 0 || is_its_turn) {
-            (void)!relay_tenant_open(tenant);
+        if (!lags->is_full && (tenant->partition_count == 0 || is_its_turn)) {
+            lags->is_full = relay_tenant_open(tenant) == RESULT_BUSY;
         }
         return;
     }
@@ -127,7 +129,7 @@ static bool add_lag(void *context, const consumer_row_t *row)
         memcpy(lags->now.name, row->name.data, row->name.size);
         lags->now.name_size = row->name.size;
         lags->now.lag = heads_of(tenant);
-        lags->is_known = tenant->partition_count > 0;
+        lags->is_known = tenant->partition_count > 0 && !tenant->is_retired; /* else a namesake's */
     }
     if (row->has_cursor && row->partition < tenant->partition_count) {
         const uint64_t head = tenant->partitions[row->partition].head;

@@ -554,7 +554,8 @@ static void go_round(relay_t *relay, uint32_t *opens)
     for (; seen < slice.count && seen < most; seen++) {
         const text_t name = {.data = slice.names[seen], .size = slice.sizes[seen]};
         relay_tenant_t *const tenant = relay_tenant_obtain(relay, name);
-        if (tenant == NULL || relay_tenant_open(tenant) == RESULT_BUSY) {
+        const result_t result = tenant == NULL ? RESULT_BUSY : relay_tenant_open(tenant);
+        if (result == RESULT_BUSY || result == RESULT_STORE_UNAVAILABLE) {
             return; /* here again at the next tick */
         }
         relay->fold_round_size = slice.sizes[seen];

@@ -209,7 +209,8 @@ static void journal_read_done(void *context, const journal_events_t *events)
     relay_partition_t *partition = context;
     relay_tenant_t *tenant = partition->tenant;
     partition->is_reading = false;
-    if (tenant->is_retired) { /* deleted since then: its name may be another's now */
+    /* Deleted since then: its name may be another's now. */
+    if (tenant->is_retired || (events->event_count > 0 && relay_tenant_is_gone(tenant))) {
         relay_operation_end(tenant);
         return;
     }

@@ -35,6 +35,7 @@ typedef struct membership_context {
     struct membership_context *next;
     text_t url;               /* of the settings */
     uint32_t calls;           /* on their way */
+    uint64_t turn;            /* the last that it had; 0: none yet */
     membership_call_t *first; /* that wait for a place */
     membership_call_t *last;
 } membership_context_t;
@@ -52,6 +53,7 @@ struct membership_call {
     char *url;                         /* over HTTP: what is got; NULL: over ZeroMQ */
     membership_context_t *asked;       /* over HTTP */
     http_call_t *http;                 /* over HTTP; NULL: it waits for a place */
+    const char *refusal;               /* over HTTP: why the client does not make it; NULL: none */
     uint64_t number;                   /* over ZeroMQ: the id of the request */
     const membership_dealer_t *dealer; /* over ZeroMQ: who was asked, and alone may answer */
     membership_frames_t *unsent;       /* over ZeroMQ: waits for the dealer's name; NULL: sent */
@@ -65,7 +67,9 @@ struct membership_adapter {
     membership_dealer_t *dealers;
     membership_dealer_t *subscribers; /* XSUB sockets, one per endpoint */
     membership_context_t *contexts;   /* asked over HTTP so far */
+    membership_context_t refused;     /* calls that the client does not make; they end soon */
     uint32_t http_calls;              /* on their way, of all contexts */
+    uint64_t http_turns;              /* that were had, of all contexts */
     membership_call_t *waiting;       /* over ZeroMQ */
     uint64_t next_number;
     loop_timer_t *tick;

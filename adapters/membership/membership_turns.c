@@ -2,7 +2,8 @@
  * of all tenants, and one that hangs must take neither those of the others nor be the reason why
  * they fail. So a context has at most as many places as are still free: one that hangs leaves half
  * of them, two leave a third. What finds none waits, within its deadline, and the context with the
- * fewest calls on their way is next. Must not know what is asked. */
+ * fewest calls on their way is next; of several, whose last turn was longest ago. Must not know
+ * what is asked. */
 #include "adapters/membership/membership_internal.h"
 
 #include <assert.h>
@@ -67,12 +68,17 @@ static membership_call_t *find_late(const membership_context_t *context, uint64_
 
 /* --- Turns --- */
 
+static bool is_before(const membership_context_t *one, const membership_context_t *other)
+{
+    return one->calls != other->calls ? one->calls < other->calls : one->turn < other->turn;
+}
+
 static membership_context_t *next_context(const membership_adapter_t *adapter)
 {
     const uint32_t left = LIMIT_HTTP_CALLS - adapter->http_calls;
     membership_context_t *next = NULL;
     for (membership_context_t *at = adapter->contexts; at != NULL; at = at->next) {
-        if (at->first != NULL && at->calls < left && (next == NULL || at->calls < next->calls)) {
+        if (at->first != NULL && at->calls < left && (next == NULL || is_before(at, next))) {
             next = at;
         }
     }
@@ -82,16 +88,19 @@ static membership_context_t *next_context(const membership_adapter_t *adapter)
 static void run(membership_adapter_t *adapter)
 {
     membership_context_t *context = next_context(adapter);
-    while (context != NULL) { /* each round takes a place */
+    while (context != NULL) { /* each round one call less waits */
         membership_call_t *const call = context->first;
         take_out(call);
-        if (membership_http_start(call) != RESULT_OK) {
-            call->deadline_ms = 0; /* ends at the next tick: not within `ask` */
+        const result_t result = membership_http_start(call);
+        if (result == RESULT_OK) {
+            context->turn = ++adapter->http_turns;
+            context->calls++;
+            adapter->http_calls++;
+        } else { /* ends at the next tick, not within `ask`, and holds up nobody else */
+            call->refusal = result_title(result);
+            call->asked = &adapter->refused;
             append(call);
-            return;
         }
-        context->calls++;
-        adapter->http_calls++;
         context = next_context(adapter);
     }
 }
@@ -120,6 +129,11 @@ void membership_turn_leave(membership_call_t *call)
 void membership_turns_tick(membership_adapter_t *adapter)
 {
     const uint64_t now_ms = loop_now_ms(adapter->loop);
+    while (adapter->refused.first != NULL) { /* each round one call less */
+        membership_call_t *const call = adapter->refused.first;
+        take_out(call);
+        membership_finish(call, NULL, call->refusal);
+    }
     for (membership_context_t *at = adapter->contexts; at != NULL; at = at->next) {
         membership_call_t *call = find_late(at, now_ms);
         while (call != NULL) { /* each round one call less */
@@ -131,16 +145,22 @@ void membership_turns_tick(membership_adapter_t *adapter)
     run(adapter);
 }
 
+static void free_calls(membership_context_t *context)
+{
+    while (context->first != NULL) { /* bounded by the callers' concurrency */
+        membership_call_t *const call = context->first;
+        context->first = call->next;
+        membership_call_free(call);
+    }
+}
+
 void membership_turns_close(membership_adapter_t *adapter)
 {
+    free_calls(&adapter->refused);
     while (adapter->contexts != NULL) { /* those of the settings */
         membership_context_t *const context = adapter->contexts;
         adapter->contexts = context->next;
-        while (context->first != NULL) { /* bounded by the callers' concurrency */
-            membership_call_t *const call = context->first;
-            context->first = call->next;
-            membership_call_free(call);
-        }
+        free_calls(context);
         free(context);
     }
 }

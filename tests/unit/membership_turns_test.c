@@ -12,7 +12,12 @@
 
 #include <cmocka.h>
 
-enum { ASKED_MAX = 2 * LIMIT_HTTP_CALLS, LONG_MS = 60000, PATIENCE_MS = 30000 };
+enum {
+    ASKED_MAX = 2 * LIMIT_HTTP_CALLS,
+    LONG_MS = 60000,
+    PATIENCE_MS = 30000,
+    CONTEXTS = LIMIT_HTTP_CALLS, /* of tenants t0, t1 … */
+};
 
 struct http_call {
     bool is_on_its_way;
@@ -25,11 +30,13 @@ typedef struct asked {
     membership_call_t *call;
     uint32_t count; /* of answers */
     bool has_failed;
+    char failure[64];
 } asked_t;
 
 typedef struct fixture {
     http_calls_t client; /* first */
     result_t result;
+    const char *refused; /* host; NULL: `result` is of all */
     uint32_t on_their_way;
     http_call_t calls[LIMIT_HTTP_CALLS];
     loop_t *loop;
@@ -37,6 +44,7 @@ typedef struct fixture {
     membership_t *membership;
     asked_t asked[ASKED_MAX];
     uint32_t asked_count;
+    char urls[CONTEXTS * 32 + 128]; /* the setting */
 } fixture_t;
 
 /* --- The client --- */
@@ -46,7 +54,9 @@ static result_t start(http_calls_t *client, const http_call_request_t *request,
 {
     fixture_t *const fixture = (fixture_t *)client;
     http_call_t *place = fixture->calls;
-    if (fixture->result != RESULT_OK) {
+    if (fixture->result != RESULT_OK &&
+        (fixture->refused == NULL ||
+         text_starts_with(request->url, text_from_c(fixture->refused)))) {
         return fixture->result;
     }
     while (place < fixture->calls + LIMIT_HTTP_CALLS && place->is_on_its_way) {
@@ -103,6 +113,8 @@ static void answered(void *context, const membership_answer_t *answer)
     asked->call = NULL;
     asked->count++;
     asked->has_failed = answer->failure != NULL;
+    (void)snprintf(asked->failure, sizeof asked->failure, "%s",
+                   answer->failure == NULL ? "" : answer->failure);
 }
 
 static asked_t *ask(fixture_t *fixture, const char *tenant, uint32_t deadline_ms)
@@ -144,9 +156,14 @@ static int setup(void **state)
     fixture->result = RESULT_OK;
     fixture->metrics = metrics_create("test");
     assert_int_equal(loop_create(&fixture->loop), RESULT_OK);
-    const membership_options_t options = {
-        .urls = TEXT_LITERAL("http://all/ acme=http://acme beta=http://beta"),
-        .client = &fixture->client};
+    int size = snprintf(fixture->urls, sizeof fixture->urls,
+                        "http://all/ acme=http://acme beta=http://beta");
+    for (int i = 0; i < CONTEXTS; i++) {
+        size += snprintf(fixture->urls + size, sizeof fixture->urls - (size_t)size,
+                         " t%d=http://t%d.x", i, i);
+    }
+    const membership_options_t options = {.urls = text_from_c(fixture->urls),
+                                          .client = &fixture->client};
     assert_int_equal(
         membership_create(fixture->loop, fixture->metrics, &options, &fixture->membership),
         RESULT_OK);
@@ -194,6 +211,25 @@ static void contexts_that_hang_leave_room_whatever_their_number(void **state)
     assert_int_equal(count_of(fixture, "//beta/"), 1);
 }
 
+/* As many contexts hang as there are places but one: that goes round among the rest. */
+static void contexts_for_which_one_place_is_left_take_it_in_turns(void **state)
+{
+    fixture_t *const fixture = *state;
+    char tenant[16];
+    for (int i = 0; i < LIMIT_HTTP_CALLS - 1; i++) {
+        (void)snprintf(tenant, sizeof tenant, "t%d", i);
+        (void)ask(fixture, tenant, LONG_MS);
+    }
+    ask_often(fixture, "acme", 3);
+    ask_often(fixture, "beta", 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(count_of(fixture, "//acme/"), 1);
+        answer(fixture, "//acme/");
+        assert_int_equal(count_of(fixture, "//beta/"), 1);
+        answer(fixture, "//beta/");
+    }
+}
+
 static void question_that_waits_goes_out_when_another_one_ends(void **state)
 {
     fixture_t *const fixture = *state;
@@ -235,10 +271,31 @@ static void question_that_the_client_refuses_is_a_failure(void **state)
     const asked_t *const asked = ask(fixture, "acme", LONG_MS);
     await(fixture, asked);
     assert_true(asked->has_failed);
+    assert_string_equal(asked->failure, result_title(RESULT_INVALID_ARGUMENT));
     fixture->result = RESULT_OK;
     const asked_t *const next = ask(fixture, "acme", LONG_MS);
     answer(fixture, "//acme/");
     assert_int_equal(next->count, 1);
+}
+
+static void context_that_the_client_refuses_holds_up_no_other(void **state)
+{
+    fixture_t *const fixture = *state;
+    asked_t *refused[3];
+    (void)ask(fixture, "beta", LONG_MS);
+    answer(fixture, "//beta/");
+    fixture->refused = "http://acme";
+    fixture->result = RESULT_INVALID_ARGUMENT;
+    for (int i = 0; i < 3; i++) {
+        refused[i] = ask(fixture, "acme", LONG_MS);
+    }
+    (void)ask(fixture, "beta", LONG_MS); /* before what was refused has ended */
+    assert_int_equal(count_of(fixture, "//beta/"), 1);
+    fixture->membership->functions->cancel(fixture->membership, &refused[1]->call);
+    await(fixture, refused[2]);
+    assert_int_equal(refused[0]->count, 1);
+    assert_int_equal(refused[1]->count, 0);
+    assert_string_equal(refused[2]->failure, result_title(RESULT_INVALID_ARGUMENT));
 }
 
 int main(void)
@@ -247,9 +304,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(context_that_hangs_takes_half_of_the_places_and_others_wait_for_nobody),
         TEST(contexts_that_hang_leave_room_whatever_their_number),
+        TEST(contexts_for_which_one_place_is_left_take_it_in_turns),
         TEST(question_that_waits_goes_out_when_another_one_ends),
         TEST(question_that_waits_ends_by_its_deadline_and_may_be_given_up),
         TEST(question_that_the_client_refuses_is_a_failure),
+        TEST(context_that_the_client_refuses_holds_up_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

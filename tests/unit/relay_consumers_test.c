@@ -119,6 +119,35 @@ static void each_consumer_has_a_series_that_goes_with_it_and_names_nobody(void *
     assert_int_equal(own_lag(fixture, "big", "crm"), 11);
 }
 
+static void lag_of_a_namesake_is_not_counted_from_the_heads_of_the_deleted_one(void **state)
+{
+    hooks_fixture_t *const fixture = *state;
+    relay_fixture_t *const relay = fixture->relay;
+    char kept_as[256];
+    events_read_t command = {0};
+    MESSAGE_SET(events_read, &command, partition, 0);
+    MESSAGE_SET(events_read, &command, after, 0);
+    add_consumer(fixture, "acme", "crm");
+    relay_commit_silently(relay->acme, 0, 7);
+    hooks_turn(fixture, 2 * LIMIT_CONSUMER_LOOK_MS);
+    assert_int_equal(own_lag(fixture, "acme", "crm"), 7);
+    relay_ask(relay, request_type_events_read, "acme", role_auditor, NULL, &command);
+    relay->acme->is_deleted = true;
+    assert_int_equal(fixture->control->functions->tenant_delete(
+                         fixture->control, TEXT_LITERAL("acme"), 1, kept_as, sizeof kept_as),
+                     RESULT_OK);
+    hooks_create_tenant(fixture,
+                        relay_journal_fake_add(relay->journal, "acme", 1,
+                                               relay->relay->ports.crypto, &relay->master_key));
+    assert_int_equal(fixture->consumers->functions->add(fixture->consumers, TEXT_LITERAL("acme"),
+                                                        TEXT_LITERAL("crm"), 1),
+                     RESULT_OK);
+    relay_control_poll(relay->relay);
+    relay_lag_tick(relay->relay); /* while the first one is being read */
+    assert_int_equal(own_lag(fixture, "acme", "crm"), UINT64_MAX);
+    hooks_turn(fixture, 2 * LIMIT_CONSUMER_LOOK_MS);
+}
+
 static void those_furthest_behind_have_a_series_and_the_rest_is_counted(void **state)
 {
     enum { REST = 5 };
@@ -153,6 +182,7 @@ int main(void)
         TEST(what_the_journal_has_can_be_acknowledged_though_no_shard_told_of_it),
         TEST(lag_counts_what_no_shard_told_of),
         TEST(each_consumer_has_a_series_that_goes_with_it_and_names_nobody),
+        TEST(lag_of_a_namesake_is_not_counted_from_the_heads_of_the_deleted_one),
         TEST(those_furthest_behind_have_a_series_and_the_rest_is_counted),
     };
 #undef TEST

@@ -40,11 +40,27 @@ static void nothing_is_folded_while_read_models_change_places(void **state)
     assert_int_equal(fake.live.cursors[0].sequence, head);
 }
 
+static void tenant_is_looked_at_after_a_start_though_the_control_store_was_away(void **state)
+{
+    relay_fixture_t *const fixture = *state;
+    models_fake_begin(&fake, fixture);
+    relay_commit_silently(fixture->acme, 0, BEFORE); /* while there was no relay */
+    fixture->journal->control_failure = RESULT_STORE_UNAVAILABLE;
+    go_on(fixture);
+    assert_int_equal(fake.live.cursors[0].sequence, 0);
+    fixture->journal->control_failure = RESULT_OK;
+    go_on(fixture);
+    assert_int_equal(fake.live.cursors[0].sequence, BEFORE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_is_folded_while_read_models_change_places,
                                         relay_setup, relay_teardown),
+        cmocka_unit_test_setup_teardown(
+            tenant_is_looked_at_after_a_start_though_the_control_store_was_away, relay_setup,
+            relay_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

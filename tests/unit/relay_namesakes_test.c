@@ -203,6 +203,22 @@ static void what_is_being_read_of_the_deleted_one_is_not_published(void **state)
     assert_int_equal(count_events(fixture), 0);
 }
 
+/* Nobody told the relay that there is another. */
+static void what_was_read_is_published_only_when_its_tenant_is_still_there(void **state)
+{
+    relay_fixture_t *fixture = *state;
+    relay_subscribe(fixture, "digitalcard.acme.");
+    settle(fixture);
+    relay_send_event(fixture, fixture->acme, 0, 1);
+    relay_send_event(fixture, fixture->acme, 0, 4);
+    (void)replace_acme(fixture);
+    fixture->published_count = 0;
+    settle(fixture);
+    for (size_t i = 0; i < fixture->published_count; i++) {
+        assert_true(fixture->published[i].is_head);
+    }
+}
+
 static void who_does_not_say_which_one_is_not_checked(void **state)
 {
     relay_fixture_t *fixture = *state;
@@ -227,6 +243,7 @@ int main(void)
         TEST(a_relay_that_ends_refuses_what_waits_for_the_namesake),
         TEST(late_events_of_the_deleted_one_are_not_the_namesakes),
         TEST(what_is_being_read_of_the_deleted_one_is_not_published),
+        TEST(what_was_read_is_published_only_when_its_tenant_is_still_there),
         TEST(who_does_not_say_which_one_is_not_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
