@@ -301,6 +301,9 @@ enum {
                                      long nothing more is refused before it counts as over when
                                      nobody commits */
     LIMIT_STORE_TRY_MS = 1000,    /* between two tries whether it still is */
+    LIMIT_STORE_TELL_MS = 1000,   /* a store's trouble is told again so often, because a message may
+                                     be lost ... */
+    LIMIT_STORE_TOLD_MS = 5000,   /* ... and over for a front that was not told for so long */
     LIMIT_STORE_QUEUE = 65536,    /* jobs waiting for them */
     LIMIT_WORK_THREADS = 16,      /* of one pool; the store needs four per shard */
     LIMIT_WORK_LATE_MS = 3000,    /* a call that has blocked so long is worth a line: an fsync takes

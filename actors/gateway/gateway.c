@@ -152,8 +152,11 @@ void gateway_cancel(gateway_t *gateway, uint64_t handle)
     }
 }
 
-static const char *store_trouble(const gateway_peer_t *peer)
+static const char *store_trouble(const gateway_t *gateway, const gateway_peer_t *peer)
 {
+    if (loop_now_ms(gateway->loop) - peer->store_told_ms > LIMIT_STORE_TOLD_MS) {
+        return NULL; /* it would have been told again: that it is over was lost */
+    }
     switch (peer->store) {
     case store_state_silent:
         return "its store does not answer: no commit and no read ends; see what the disk or "
@@ -183,7 +186,7 @@ bool gateway_is_ready(const gateway_t *gateway, char *detail, size_t detail_size
             (void)snprintf(detail, detail_size, "shard-%u is %s", i, names[state]);
             return false;
         }
-        const char *const trouble = store_trouble(&gateway->peers[i]);
+        const char *const trouble = store_trouble(gateway, &gateway->peers[i]);
         if (trouble != NULL) {
             (void)snprintf(detail, detail_size, "shard-%u: %s", i, trouble);
             return false;

@@ -108,6 +108,7 @@ typedef struct gateway_peer {
     bool is_dispatching;     /* `done` of one that is overdue may submit the next */
     bool is_farewell_said;
     uint8_t store;          /* enum store_state, as it said last; 0: it answers */
+    uint64_t store_told_ms; /* when; the word holds for LIMIT_STORE_TOLD_MS */
     uint64_t held_until_ms; /* it said that it is draining, and the supervisor did not yet */
 } gateway_peer_t;
 

@@ -270,6 +270,7 @@ void gateway_receive_credit(gateway_t *gateway, const credit_t *credit)
     if (credit->shard < gateway->ports.shards) {
         gateway->peers[credit->shard].store =
             MESSAGE_HAS(credit, credit, store) ? credit->store : 0;
+        gateway->peers[credit->shard].store_told_ms = loop_now_ms(gateway->loop);
         gateway_flow_grant(gateway, (uint16_t)credit->shard, (uint32_t)credit->requests,
                            (uint32_t)credit->tenant_requests);
         gateway_dispatch(gateway, (uint16_t)credit->shard);

@@ -98,6 +98,7 @@ typedef struct store_watch {
     uint32_t looks;            /* in a row that found something under way and nothing ended */
     uint64_t ended;            /* at the last look */
     uint64_t failing_since_ms; /* the control store; 0: it does not */
+    uint64_t told_ms;          /* the fronts, last */
     /* That a disk is full. */
     uint64_t full_since_ms;  /* the first refusal since a commit ended well; 0: none */
     uint64_t full_failed_ms; /* the last one */

@@ -150,9 +150,15 @@ void store_watch_tick(shard_t *shard)
                    : full       ? store_state_full
                    : unreadable ? store_state_unreadable
                                 : store_state_answers;
+    const uint64_t now_ms = loop_now_ms(shard->loop);
     if (watch->state == before) {
+        if (watch->state != store_state_answers && now_ms - watch->told_ms >= LIMIT_STORE_TELL_MS) {
+            watch->told_ms = now_ms;
+            shard_fronts_tell(shard);
+        }
         return;
     }
+    watch->told_ms = now_ms;
     metric_set(shard->metrics.store_answers, watch->state == store_state_answers ? 1 : 0);
     metric_set(shard->metrics.store_full, watch->state == store_state_full ? 1 : 0);
     log_change(shard);

@@ -458,6 +458,11 @@ static void store_that_does_not_answer_is_not_ready_until_it_does(void **state)
     assert_non_null(strstr(detail, "shard-1: the control store cannot be read"));
     gateway_peer_up(fixture->gateway, GATEWAY_SHARD, 1); /* its successor said nothing yet */
     assert_true(gateway_is_ready(fixture->gateway, detail, sizeof(detail)));
+    gateway_receive_credit(fixture->gateway, &credit);
+    loop_fake_advance(LIMIT_STORE_TOLD_MS);
+    assert_false(gateway_is_ready(fixture->gateway, detail, sizeof(detail)));
+    loop_fake_advance(1); /* not told again: the word that it is over was lost */
+    assert_true(gateway_is_ready(fixture->gateway, detail, sizeof(detail)));
 }
 
 static void problem_of_a_refusal_has_its_reason_as_code(void **state)
