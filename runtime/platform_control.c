@@ -48,7 +48,8 @@ struct control_request {
 struct control_server {
     loop_t *loop;
     uv_pipe_t *listener;
-    bool is_missing; /* somebody removed the socket, and it cannot be made again */
+    ino_t inode;     /* of the socket that is ours */
+    bool is_missing; /* it is gone, and cannot be made again */
     loop_timer_t *sweep;
     control_handler_t *handler;
     void *context;
@@ -284,6 +285,16 @@ static void listener_closed(uv_handle_t *handle)
     free(handle);
 }
 
+/* 0: no socket has the name. */
+static ino_t named_inode(const control_server_t *server)
+{
+    struct stat about;
+    const bool is_socket =
+        fstatat(server->directory, SOCKET_NAME, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISSOCK(about.st_mode);
+    return is_socket ? about.st_ino : 0;
+}
+
 static result_t server_listen(control_server_t *server)
 {
     int descriptor = -1;
@@ -291,6 +302,7 @@ static result_t server_listen(control_server_t *server)
     if (result != RESULT_OK) {
         return result;
     }
+    server->inode = named_inode(server);
     uv_pipe_t *listener = calloc(1, sizeof *listener);
     if (listener == NULL) {
         (void)close(descriptor);
@@ -308,11 +320,13 @@ static result_t server_listen(control_server_t *server)
     return RESULT_OK;
 }
 
-/* Whoever tidies up a directory may take the socket for a leftover. Those who are connected stay.
- */
+/* Whoever tidies up a directory may take the socket for a leftover, and whoever copies one back may
+ * put something else in its place. The name is ours as long as we hold the directory's lock. Those
+ * who are connected stay. */
 static void server_look(control_server_t *server)
 {
-    if (faccessat(server->directory, SOCKET_NAME, F_OK, 0) == 0 || errno != ENOENT) {
+    const ino_t named = named_inode(server);
+    if (named != 0 && named == server->inode) {
         server->is_missing = false;
         return;
     }
@@ -320,10 +334,11 @@ static void server_look(control_server_t *server)
     const result_t result = server_listen(server);
     if (result == RESULT_OK) {
         uv_close((uv_handle_t *)removed, listener_closed);
-        log_warn("somebody removed control.sock of the data directory: it was made again");
+        log_warn("somebody removed or replaced control.sock of the data directory: it was made "
+                 "again");
     } else if (!server->is_missing) {
         log_error("control.sock of the data directory is gone and cannot be made again: `tree`, "
-                  "`top` and commands find no service until it can",
+                  "`top` and commands find no service until it can; remove what has its name",
                   LOG_STRING("code", result_code(result)));
     }
     server->is_missing = result != RESULT_OK;

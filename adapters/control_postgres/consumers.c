@@ -82,8 +82,10 @@ static result_t row_ack(control_postgres_t *control, consumer_ack_t *ack, int64_
     PGresult *rows = NULL;
     const result_t result =
         database_query(control,
-                       "WITH touched AS (UPDATE consumer SET seen_at = $3::int8 WHERE tenant = "
-                       "$1::text AND name = $2::text RETURNING tenant, name) INSERT INTO "
+                       WITH_LIVING_TENANT
+                       ", touched AS (UPDATE consumer c SET seen_at = $3::int8 FROM living WHERE "
+                       "c.tenant = living.name AND c.name = $2::text RETURNING c.tenant, c.name) "
+                       "INSERT INTO "
                        "consumer_cursor AS c (tenant, name, partition, sequence) SELECT tenant, "
                        "name, $4::int8, $5::int8 FROM touched ON CONFLICT (tenant, name, "
                        "partition) DO UPDATE SET sequence = greatest(c.sequence, "

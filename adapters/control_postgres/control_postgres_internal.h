@@ -113,8 +113,14 @@ void control_postgres_consumers_init(control_postgres_t *control);
 /* Within a transaction; as consumers_functions_t.add. */
 MUST_USE result_t control_postgres_consumer_add(control_postgres_t *control, text_t tenant,
                                                 text_t name, int64_t now_ms);
-/* A transaction that leaves the version alone. */
+/* A transaction that leaves the version alone, so that nothing keeps a tenant from being deleted
+ * meanwhile: its statements begin with WITH_LIVING_TENANT. */
 MUST_USE result_t quiet_begin(control_postgres_t *control);
+
+/* The row of the tenant $1 is held ahead of any other of that tenant, as its deletion does: else
+ * one would have what the other waits for, and PostgreSQL would end the deletion as a deadlock. */
+#define WITH_LIVING_TENANT                                                                         \
+    "WITH living AS (SELECT name FROM tenant WHERE name = $1::text FOR KEY SHARE)"
 
 /* --- webhooks.c --- */
 

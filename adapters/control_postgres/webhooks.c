@@ -159,14 +159,14 @@ static void fill_delivery(const void *context, size_t index, value_t *values)
     memcpy(values, filled, sizeof filled);
 }
 
-static const char put_delivery[] =
-    "INSERT INTO webhook_delivery (tenant, name, partition, sequence, event, card, attempts, "
-    "first_at, last_at, status, state, detail) SELECT $1::text, $2::text, $3::int8, $4::int8, "
-    "$5::text, $6::text, $7::int8, $8::int8, $9::int8, $10::int8, $11::int8, $12::text WHERE "
-    "EXISTS (SELECT 1 FROM webhook WHERE tenant = $1::text AND name = $2::text AND created_at = "
-    "$13::int8 FOR SHARE) ON CONFLICT (tenant, name, partition, sequence) DO UPDATE SET attempts "
-    "= excluded.attempts, first_at = excluded.first_at, last_at = excluded.last_at, status = "
-    "excluded.status, state = excluded.state, detail = excluded.detail";
+static const char put_delivery[] = WITH_LIVING_TENANT
+    ", own AS (SELECT FROM living JOIN webhook w ON w.tenant = living.name WHERE w.name = $2::text "
+    "AND w.created_at = $13::int8 FOR SHARE OF w) INSERT INTO webhook_delivery (tenant, name, "
+    "partition, sequence, event, card, attempts, first_at, last_at, status, state, detail) SELECT "
+    "$1::text, $2::text, $3::int8, $4::int8, $5::text, $6::text, $7::int8, $8::int8, $9::int8, "
+    "$10::int8, $11::int8, $12::text FROM own ON CONFLICT (tenant, name, partition, sequence) DO "
+    "UPDATE SET attempts = excluded.attempts, first_at = excluded.first_at, last_at = "
+    "excluded.last_at, status = excluded.status, state = excluded.state, detail = excluded.detail";
 
 static bool is_other_webhook(const webhook_delivery_t *a, const webhook_delivery_t *b)
 {
@@ -210,10 +210,12 @@ static result_t move_cursor(control_postgres_t *control, const webhook_cursor_t 
                               value_integer((int64_t)cursor->sequence)};
     return database_query(
         control,
-        "WITH own AS (SELECT tenant FROM webhook WHERE tenant = $1::text AND name = $2::text AND "
-        "created_at = $3::int8 FOR SHARE), touched AS (INSERT INTO consumer (tenant, name, "
-        "registered_at, seen_at) SELECT tenant, $4::text, $5::int8, $5::int8 FROM own ON CONFLICT "
-        "(tenant, name) DO UPDATE SET seen_at = excluded.seen_at RETURNING tenant, name) INSERT "
+        WITH_LIVING_TENANT
+        ", own AS (SELECT w.tenant FROM living JOIN webhook w ON w.tenant = living.name WHERE "
+        "w.name = $2::text AND w.created_at = $3::int8 FOR SHARE OF w), touched AS (INSERT INTO "
+        "consumer (tenant, name, registered_at, seen_at) SELECT tenant, $4::text, $5::int8, "
+        "$5::int8 FROM own ON CONFLICT (tenant, name) DO UPDATE SET seen_at = excluded.seen_at "
+        "RETURNING tenant, name) INSERT "
         "INTO consumer_cursor AS c (tenant, name, partition, sequence) SELECT tenant, name, "
         "$6::int8, $7::int8 FROM touched ON CONFLICT (tenant, name, partition) DO UPDATE SET "
         "sequence = greatest(c.sequence, excluded.sequence)",
@@ -230,9 +232,11 @@ static result_t move_replay(control_postgres_t *control, const webhook_cursor_t 
                               value_integer((int64_t)cursor->sequence + 1),
                               value_integer(is_over ? 0 : (int64_t)cursor->replay_last)};
     return database_query(control,
-                          "UPDATE webhook SET replay_next = $5::int8, replay_last = $6::int8 WHERE "
-                          "tenant = $1::text AND name = $2::text AND created_at = $3::int8 AND "
-                          "replay_partition = $4::int8 AND replay_last > 0",
+                          WITH_LIVING_TENANT
+                          " UPDATE webhook w SET replay_next = $5::int8, replay_last = $6::int8 "
+                          "FROM living WHERE w.tenant = living.name AND w.name = $2::text AND "
+                          "w.created_at = $3::int8 AND replay_partition = $4::int8 AND "
+                          "replay_last > 0",
                           values, 6, NULL);
 }
 

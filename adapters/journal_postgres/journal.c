@@ -236,6 +236,16 @@ static result_t open_submit(journal_tenant_t *tenant, const char *incarnation,
     return lane_submit(&open->base); /* the queue is empty: it has room */
 }
 
+bool tenant_is_gone(const journal_tenant_t *tenant)
+{
+    const journal_postgres_t *const journal = tenant->journal;
+    journal_postgres_place_t place = {0};
+    const result_t found = journal->find(journal->find_context, text_from_c(tenant->name), &place);
+    const bool is_other = strcmp(place.password, tenant->place.password) != 0;
+    explicit_bzero(&place, sizeof place);
+    return found == RESULT_MISSING || (found == RESULT_OK && is_other);
+}
+
 static result_t tenant_open(journal_t *base, text_t name, const text_t *incarnation,
                             journal_opened_done_t *done, void *context)
 {

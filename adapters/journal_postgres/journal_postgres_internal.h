@@ -253,6 +253,8 @@ struct journal_tenant {
 
 /* After each command: a closing tenant goes when its last one is done. */
 void tenant_settle(journal_tenant_t *tenant);
+/* It was deleted, and its name may be another's by now: nothing can be looked up there any more. */
+bool tenant_is_gone(const journal_tenant_t *tenant);
 
 /* Keywords and values for libpq: the URL with the tenant's database, role and password, and what
  * its hosts were found to be. `values` borrow from all three. `is_loop`: settings of the session

@@ -717,6 +717,9 @@ static void lane_repair(lane_t *lane)
     if (was_connecting) {
         queue_fail(lane, why);
     }
+    if (was_connecting && lane->lost_ms != 0 && tenant_is_gone(lane->tenant)) {
+        outcomes_give_up(lane);
+    }
     if (lane->state != LANE_IDLE || lane->queue_first == NULL) {
         return; /* a callback woke it, or there is nothing more to do */
     }

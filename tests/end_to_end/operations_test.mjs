@@ -1,7 +1,7 @@
 // What an operator does and sees: start, stop, kill, a second start, ports in use, no rights, tree and top, health and metrics.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -291,6 +291,32 @@ test('a removed control.sock is made again, and a supervisor that is stopped is 
       process.kill(pid, 'SIGCONT');
     }
     assert.equal((await service.tree()).service.ready, true);
+  });
+});
+
+test('whatever has taken the place of control.sock makes room for it, but a directory only when it is removed', async () => {
+  await withService({}, async (service) => {
+    const socket = path.join(service.data, 'control.sock');
+    const answers = () => until(async () => (await service.tryCommand('tree', '--data', service.data)).status === 0, 'the socket is there again', 20_000);
+    const clear = () => rmSync(socket, { recursive: true, force: true });
+    clear();
+    writeFileSync(socket, 'a copy of something');
+    await answers();
+    clear();
+    symlinkSync(path.join(service.data, 'master.key'), socket);
+    await answers();
+    assert.equal(lstatSync(path.join(service.data, 'master.key')).isFile(), true);
+    const other = createServer();
+    clear();
+    await new Promise((resolve) => other.listen(socket, resolve));
+    await answers();
+    other.close();
+    await answers(); // closing a socket removes what has its name
+    clear();
+    mkdirSync(socket);
+    await until(() => service.log.includes('control.sock of the data directory is gone and cannot be made again'), 'it is told', 20_000);
+    rmdirSync(socket);
+    await answers();
   });
 });
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Postgres } from './postgres.mjs';
-import { roles, Service, until } from './service.mjs';
+import { roles, run, Service, until } from './service.mjs';
 
 const DEADLINE_MS = 5_000; // LIMIT_REQUEST_DEADLINE_MS
 const LATE_MS = 1_000; // a busy machine
@@ -186,6 +186,28 @@ test("a tenant's database that is gone: 503, and the log says to restore it", as
   await postgres.sql(`ALTER DATABASE elsewhere RENAME TO "${database}"`);
   await postgres.sql(`ALTER DATABASE "${database}" ALLOW_CONNECTIONS true`);
   await goesOn();
+});
+
+test('a tenant is deleted while it commits: the next one of its name does not wait until nobody asks for the outcome', async () => {
+  const old = await service.tenant('short-lived');
+  await service.issue('short-lived', old);
+  const its = await postgres.tenantDatabase('short-lived');
+  const body = { member_id: 'm-1', expires_at: '2035-01-01T00:00:00Z' };
+  const issue = (by) => service.request('POST', '/short-lived/api/v1/cards', { token: by, body });
+  const [psql, words] = postgres.psql(`SET ROLE "${its}"; BEGIN; SELECT 1 FROM partition FOR UPDATE; SELECT pg_sleep(60)`, its);
+  words[words.indexOf('-U') + 1] = 'digitalcard'; // whoever deletes the tenant may end only sessions of its own roles
+  const held = run(psql, words, { env: { ...process.env, PGPASSWORD: 'secret' } }).catch(() => null);
+  const waits = (what) => until(async () => await postgres.sql(`SELECT count(*) FROM pg_stat_activity WHERE datname = '${its}' AND ${what}`) !== '0', what);
+  await waits("wait_event = 'PgSleep'");
+  const lost = issue(old);
+  await waits("wait_event_type = 'Lock'");
+  await service.command('tenant', 'delete', 'short-lived', '--yes');
+  await held;
+  assert.equal((await lost).body.code, 'outcome_unknown');
+  await service.command('tenant', 'create', 'short-lived');
+  const token = await service.token('short-lived');
+  await until(async () => (await issue(token)).status === 201, 'the new one issues', 20_000);
+  assert.equal((await service.request('GET', '/health/ready')).status, 200);
 });
 
 test('a clock that is set back: scans go on, in order', async () => {

@@ -70,4 +70,27 @@ test('a server that ends midway costs nothing that was acknowledged', async () =
   await until(async () => (await service.tryCommand('tenant', 'create', 'spare', '--data', service.data)).status === 0, 'tenants can be made again', 30_000);
 });
 
+// What waits for what, and in which order, is settled by a session that has the row of the webhook's cursors: first the deletion
+// comes to it, then what became of a delivery.
+test('a tenant is deleted while its webhook is being recorded, and neither ends the other', async () => {
+  const shorter = await service.tenant('shorter');
+  const answers = [];
+  const receiver = await Receiver.start(() => new Promise((resolve) => answers.push(resolve)));
+  await service.command('webhooks', 'add', 'slow', '--url', receiver.url, '--tenant', 'shorter');
+  await service.issue('shorter', shorter);
+  await until(() => answers.length > 0, 'a delivery is under way');
+  const waiting = (condition) => until(async () => await postgres.sql(`SELECT count(*) FROM pg_stat_activity WHERE ${condition}`) !== '0', condition);
+  const held = postgres.hold("BEGIN; SELECT 1 FROM consumer WHERE tenant = 'shorter' FOR UPDATE; SELECT pg_sleep(60)", 'digitalcard');
+  await waiting("wait_event = 'PgSleep'");
+  const deleted = service.tryCommand('tenant', 'delete', 'shorter', '--yes', '--data', service.data);
+  await waiting("wait_event_type = 'Lock' AND query LIKE 'DELETE FROM consumer%'");
+  for (const answer of answers) answer(200);
+  await waiting("wait_event_type = 'Lock' AND query LIKE '%webhook%'");
+  await postgres.endSleeping();
+  await held;
+  assert.deepEqual((({ status, stderr }) => ({ status, stderr }))(await deleted), { status: 0, stderr: '' });
+  assert.ok(!service.log.includes('40P01'), 'no deadlock');
+  assert.equal(await postgres.sql("SELECT (SELECT count(*) FROM consumer WHERE tenant = 'shorter') + (SELECT count(*) FROM webhook WHERE tenant = 'shorter')", 'digitalcard'), '0');
+});
+
 test('a tenant that is made anew shares nothing with the one before', () => namesakes(service));
