@@ -155,6 +155,9 @@ test('breakers open and close by hand', async (t) => {
   assert.equal((await listed()).breakers_left_out, 0);
   assert.deepEqual((await listed()).vendors_missing, ['wallet', 'notification', 'geography']);
   assert.equal((await service.tryCommand('breaker', 'open', 'nonsense', '--tenant', 'acme', '--data', service.data)).status, 1);
+  const nobody = await service.tryCommand('breaker', 'open', 'membership', '--tenant', 'nobody', '--data', service.data);
+  assert.equal(nobody.status, 1);
+  assert.match(nobody.stderr, /no such tenant/);
 });
 
 test('policy refuse: unknown and stale members are refused while nobody can be asked', async (t) => {

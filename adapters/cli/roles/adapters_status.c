@@ -120,6 +120,13 @@ static void breaker_done(neighbour_command_t *base, result_t result)
     free(command);
 }
 
+static bool look_at_nothing(void *context, const control_tenant_t *row)
+{
+    (void)context;
+    (void)row;
+    return true;
+}
+
 static json_t *breaker_command(const adapters_view_t *view, const json_t *request,
                                neighbour_hand_t hand, adapters_answer_t *answer, void *context)
 {
@@ -132,6 +139,11 @@ static json_t *breaker_command(const adapters_view_t *view, const json_t *reques
     }
     if (!tenant_name_is_valid(tenant)) {
         return failed(RESULT_INVALID_ARGUMENT, "A breaker is one organisation's: --tenant");
+    }
+    /* A store that cannot be asked now keeps nobody from opening a breaker. */
+    if (view->control->functions->tenant(view->control, tenant, look_at_nothing, NULL) ==
+        RESULT_MISSING) {
+        return failed(RESULT_TENANT_NOT_FOUND, "There is no such tenant");
     }
     breaker_command_t *const made = calloc(1, sizeof *made);
     assert(made != NULL);

@@ -11,6 +11,7 @@ typedef struct adapters_view {
     neighbours_t *neighbours;
     const membership_desk_t *desk;
     const vendor_desk_t *vendors;
+    control_store_t *control;
 } adapters_view_t;
 
 /* {"actors":[…],"breakers":[…],"breakers_open":n,…}: the first LIMIT_BREAKERS_SHOWN breakers that

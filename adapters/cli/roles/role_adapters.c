@@ -253,8 +253,10 @@ static result_t compose(void *context)
     if (result == RESULT_OK) {
         const vendor_desk_ports_t ports = {.neighbours = role->neighbours};
         role->vendors = vendor_desk_create(loop, &ports);
-        role->view = (adapters_view_t){
-            .neighbours = role->neighbours, .desk = role->desk, .vendors = role->vendors};
+        role->view = (adapters_view_t){.neighbours = role->neighbours,
+                                       .desk = role->desk,
+                                       .vendors = role->vendors,
+                                       .control = role->control};
         result = channel_client_create(loop, adapters_relay_says, role, &role->relay);
     }
     if (result == RESULT_OK) {
