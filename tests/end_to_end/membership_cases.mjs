@@ -231,7 +231,13 @@ function disorder(random, isCalm = () => false) {
 // way to the card, so that the card's history has to be exactly its events.
 async function walk({ context, service, token }, { id, deliver, isOver, steps }) {
   context.member('acme', id);
-  const card = await service.issue('acme', token, { member_id: id });
+  let card = null;
+  await until(async () => { // a role may be killed while it is being issued: with a key, asking again has no second effect
+    const reply = await service.request('POST', '/acme/api/v1/cards', { token, headers: { 'idempotency-key': `issue-${id}` },
+      body: { member_id: id, expires_at: '2035-01-01T00:00:00Z', activate: true } }).catch(() => null);
+    card = reply?.status === 201 ? reply.body : null;
+    return card !== null;
+  }, `${id} has a card`, 60_000);
   const status = async () => (await service.request('GET', `/acme/api/v1/cards/${card.id}`, { token }).catch(() => null))?.body?.status;
   const step = async (what, wanted) => {
     context.happen('acme', what, id, {}, deliver);
