@@ -7,7 +7,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { Postgres } from './postgres.mjs';
 import { QUICK, breaker, issue as issueFor } from './membership_cases.mjs';
-import { Service, until } from './service.mjs';
+import { Service, metricOf, until } from './service.mjs';
 import { Membership } from '../peers/membership.mjs';
 
 const HOURS_BACK = 20; // below the age of replies, of which some are written meanwhile
@@ -31,7 +31,8 @@ async function journey(options) {
     const kept = async () => { for (const [key, raw] of replies) assert.equal(await scan(key), raw, 'the first answer, byte for byte'); };
     for (const key of ['a', 'b']) replies.push([key, await scan(key)]);
     writeFileSync(back, `${HOURS_BACK * 3600}\n`);
-    await until(() => /the clock was set back/.test(service.log), 'the log tells', 20_000);
+    await until(async () => await metricOf(service, 'digitalcard_clock_set_back_total') > 0, 'a metric tells', 60_000)
+      .catch((error) => { throw new Error(`${error.message}\n${service.log.slice(-4000)}`); });
     for (const key of ['c', 'd']) replies.push([key, await scan(key)]);
     await kept();
     unlinkSync(back);
