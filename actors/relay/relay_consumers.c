@@ -333,18 +333,11 @@ static bool needs_heads(const relay_read_t *read)
 
 static void look_and_serve(relay_read_t *read)
 {
-    relay_tenant_t *const tenant = read->tenant;
     if (!needs_heads(read)) {
         serve(read);
         return;
     }
-    relay_operation_begin(tenant);
-    const result_t result =
-        read->relay->ports.journal->functions->read_heads(tenant->journal, heads_read, read);
-    if (result != RESULT_OK) {
-        relay_reply_error(read, result, "The journal takes no more reads now: try again.", NULL);
-        relay_operation_end(tenant);
-    }
+    relay_read_heads(read, heads_read);
 }
 
 void relay_consumer_run(relay_read_t *read)

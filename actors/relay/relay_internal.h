@@ -319,6 +319,9 @@ void relay_read_refuse_deleted(relay_read_t *read);
 /* Those that wait for its journal. */
 void relay_reads_refuse(relay_tenant_t *tenant);
 
+/* Asks the open journal of its tenant how far it has come, as an operation that `done` ends with
+ * relay_operation_end; its context is the read. When it cannot be asked, the read is answered. */
+void relay_read_heads(relay_read_t *read, journal_heads_done_t *done);
 /* The heads are known, or not (then the read is answered). */
 void relay_read_run(relay_read_t *read);
 

@@ -441,12 +441,5 @@ static void heads_read(void *context, const journal_heads_t *heads)
 
 void relay_list_begin(relay_read_t *read)
 {
-    relay_tenant_t *const tenant = read->tenant;
-    relay_operation_begin(tenant);
-    const result_t result =
-        read->relay->ports.journal->functions->read_heads(tenant->journal, heads_read, read);
-    if (result != RESULT_OK) {
-        relay_reply_error(read, result, "The journal takes no more reads now: try again.", NULL);
-        relay_operation_end(tenant);
-    }
+    relay_read_heads(read, heads_read);
 }

@@ -372,3 +372,15 @@ void relay_read_receive(relay_t *relay, uint32_t peer, const request_t *request)
     }
     relay_read_place(read, request->tenant);
 }
+
+void relay_read_heads(relay_read_t *read, journal_heads_done_t *done)
+{
+    relay_tenant_t *const tenant = read->tenant;
+    relay_operation_begin(tenant);
+    const result_t result =
+        read->relay->ports.journal->functions->read_heads(tenant->journal, done, read);
+    if (result != RESULT_OK) {
+        relay_reply_error(read, result, "The journal takes no more reads now: try again.", NULL);
+        relay_operation_end(tenant);
+    }
+}
